@@ -1,0 +1,53 @@
+# `make` lists the targets. Each works on a fresh clone with nothing but Python 3.11.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt
+WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types layers tests bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+demo: .venv/.run ## a running shop in a minute: certificates, database, two campaigns, service and worker
+	@$(BIN)/passerelle demo
+
+test: .venv/.dev ## every check: ruff, djlint, mypy --strict, import-linter, tests with branch coverage, browser tests
+	@.ci/system-packages
+	@$(MAKE) --no-print-directory lint types layers tests
+
+lint: .venv/.dev ## style of Python and of the page templates
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/djlint --check --lint --quiet app
+
+types: .venv/.dev ## mypy --strict
+	$(BIN)/mypy
+
+layers: .venv/.dev ## the import contracts of the architecture
+	$(BIN)/lint-imports
+
+tests: .venv/.dev ## the tests alone, with branch coverage (ARGS="-k name" to choose)
+	$(BIN)/pytest -n $(WORKERS) --cov --cov-report=term --cov-report= $(ARGS)
+
+bench: .venv/.dev ## the benchmarks, one line each (ONLY=name for one)
+	$(BIN)/python -m tests.benchmarks $(ONLY)
+
+clean: ## remove what the targets made
+	rm -rf .venv var .coverage* .hypothesis .mypy_cache .ruff_cache .import_linter_cache *.egg-info
+
+.venv/bin/python:
+	@echo "Creating .venv ..."
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=python3.11")'
+	@$(PYTHON) -m venv .venv
+
+.venv/.run: .venv/bin/python pyproject.toml .ci/constraints.txt
+	@echo "Installing what the service needs ..."
+	@$(PIP) --editable .
+	@touch $@
+
+.venv/.dev: .venv/bin/python pyproject.toml .ci/constraints.txt
+	@echo "Installing what the tests need ..."
+	@$(PIP) --editable '.[dev]'
+	@touch $@ .venv/.run

@@ -1,0 +1,1 @@
+"""The service: issues vouchers, serves their passes, redeems them, keeps the phones true."""

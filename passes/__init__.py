@@ -1,0 +1,1 @@
+"""Coupon and gift-card passes for Apple Wallet and Google Wallet: values in, bytes or dicts out."""
