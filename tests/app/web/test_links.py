@@ -16,7 +16,7 @@ from PIL import Image
 from app.domain.campaign import Benefit, BenefitType, Terms, Texts
 from app.services import presenting
 from app.services.deployment import Deployment
-from tests.shop import Shop, days
+from tests.storefront import Storefront, days
 
 
 def _pass_json(data: bytes) -> dict[str, object]:
@@ -42,7 +42,7 @@ def _verify(data: bytes, folder: Path, root: Path) -> bool:
 
 
 def test_the_pass_behind_a_link_is_signed_and_its_barcode_is_the_vouchers(
-    client: FlaskClient, shop: Shop, certs: Path, tmp_path: Path
+    client: FlaskClient, shop: Storefront, certs: Path, tmp_path: Path
 ) -> None:
     issued = shop.voucher(shop.campaign())
     answer = client.get(f"/p/{issued.link}/apple")
@@ -58,7 +58,7 @@ def test_the_pass_behind_a_link_is_signed_and_its_barcode_is_the_vouchers(
 
 
 def test_a_used_coupon_and_a_spent_card_say_so_on_the_pass_fetched_again(
-    client: FlaskClient, shop: Shop
+    client: FlaskClient, shop: Storefront
 ) -> None:
     coupon = shop.voucher(shop.campaign())
     card = shop.voucher(shop.campaign("gift_card"))
@@ -73,7 +73,7 @@ def test_a_used_coupon_and_a_spent_card_say_so_on_the_pass_fetched_again(
     assert "2.5" in document
 
 
-def test_the_barcode_picture_reads_as_the_payload(client: FlaskClient, shop: Shop) -> None:
+def test_the_barcode_picture_reads_as_the_payload(client: FlaskClient, shop: Storefront) -> None:
     issued = shop.voucher(shop.campaign())
     picture = Image.open(io.BytesIO(client.get(f"/p/{issued.link}/code.png").data))
 
@@ -81,7 +81,7 @@ def test_the_barcode_picture_reads_as_the_payload(client: FlaskClient, shop: Sho
 
 
 def test_the_google_link_of_a_gift_card_holds_neither_number_nor_pin(
-    client: FlaskClient, shop: Shop
+    client: FlaskClient, shop: Storefront
 ) -> None:
     card = shop.voucher(shop.campaign("gift_card"), code="CARD-4711-0815", pin="9876")
     target = client.get(f"/p/{card.link}/google").headers["Location"]
@@ -99,7 +99,7 @@ def _b64(text: str) -> bytes:
 
 @pytest.mark.parametrize("path", ["", "/apple", "/google", "/code.png"])
 def test_links_that_are_altered_or_withdrawn_get_one_answer(
-    client: FlaskClient, shop: Shop, deployment: Deployment, path: str
+    client: FlaskClient, shop: Storefront, deployment: Deployment, path: str
 ) -> None:
     issued = shop.voucher(shop.campaign())
     withdrawn = shop.voucher(shop.campaign(), link_withdrawn_at=deployment.now())
@@ -116,7 +116,9 @@ def test_links_that_are_altered_or_withdrawn_get_one_answer(
     assert client.get(f"/p/{issued.link}{path}").status_code in (200, 302)
 
 
-def test_a_get_changes_nothing(client: FlaskClient, shop: Shop, deployment: Deployment) -> None:
+def test_a_get_changes_nothing(
+    client: FlaskClient, shop: Storefront, deployment: Deployment
+) -> None:
     issued = shop.voucher(shop.campaign())
     for path in ("", "/apple", "/google", "/code.png"):
         client.get(f"/p/{issued.link}{path}")
@@ -127,7 +129,7 @@ def test_a_get_changes_nothing(client: FlaskClient, shop: Shop, deployment: Depl
 
 
 def test_a_holder_keeps_reading_the_offer_that_the_till_honours(
-    client: FlaskClient, shop: Shop
+    client: FlaskClient, shop: Storefront
 ) -> None:
     campaign = shop.campaign()
     before = shop.voucher(campaign)
@@ -154,7 +156,7 @@ def test_a_holder_keeps_reading_the_offer_that_the_till_honours(
     ],
 )
 def test_a_voucher_has_the_status_of_its_moment(
-    shop: Shop, deployment: Deployment, changes: dict[str, object], status: str
+    shop: Storefront, deployment: Deployment, changes: dict[str, object], status: str
 ) -> None:
     changes = {
         name: deployment.now() + days(value) if isinstance(value, int) and name != "used" else value
