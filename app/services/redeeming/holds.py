@@ -57,7 +57,7 @@ class Holds:
         self._books = books
         self._postgresql = postgresql
 
-    # -- setting aside ----------------------------------------------------------------------------
+    # -- setting aside --
 
     def hold(
         self,
@@ -186,7 +186,7 @@ class Holds:
             if not done:
                 raise _no(grant, Reason.CUSTOMER_LIMIT_REACHED, uses=limit)
 
-    # -- settling -----------------------------------------------------------------------------------
+    # -- settling --
 
     def capture(
         self, connection: Connection, call: Call, capture: Capture, *, fingerprint: bytes
@@ -327,7 +327,7 @@ class Holds:
             "discount": None,
         }
 
-    # -- what the next write and the clock do -----------------------------------------------------
+    # -- what the next write and the clock do --
 
     def release_lapsed(self, connection: Connection, voucher_id: int, *, now: dt.datetime) -> int:
         """Release the voucher's lapsed holds, one transaction's worth; returns how many."""
@@ -397,7 +397,7 @@ class Holds:
         self._books.write(connection, [entry], [event])
         return available
 
-    # -- parts -----------------------------------------------------------------------------------------
+    # -- parts --
 
     def _find(self, connection: Connection, call: Call, hold_id: uuid.UUID) -> Any:
         self._reader.claim(connection, call)

@@ -106,7 +106,7 @@ HOLD_RECIPIENT = {postgresql: _hold_recipient(postgresql) for postgresql in (Fal
 
 INSERT_HOLD = insert(HOLD)
 
-# -- settling: `kept` goes to the used, `freed` leaves the held --------------------------------
+# -- settling: `kept` goes to the used, `freed` leaves the held --
 
 SETTLE_VOUCHER = (
     update(VOUCHER)
@@ -225,7 +225,7 @@ LOCK_VOUCHER = (
     .with_for_update(of=VOUCHER)
 )
 
-# -- cards ----------------------------------------------------------------------------------------
+# -- cards --
 
 #: Change balance and status; no row when the card changed status, or holds would not be covered.
 MOVE_MONEY = (
