@@ -15,13 +15,14 @@ from flask_openapi3 import Info, OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.services.deployment import Deployment
-from app.web import access, health, links, observing, pos, problems, till
+from app.web import access, cards, health, links, observing, pos, problems, till
 
 #: Every door registers itself with the application.
 DOORS: tuple[Callable[[OpenAPI], None], ...] = (
     health.register,
     links.register,
     pos.register,
+    cards.register,
     till.register,
 )
 

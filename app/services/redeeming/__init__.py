@@ -24,7 +24,7 @@ from app.services.redeeming.calls import (
     Reversal,
     Running,
 )
-from app.services.redeeming.tills import Tills
+from app.services.redeeming.tills import Tills, release_lapsed
 
 __all__ = [
     "Answer",
@@ -41,4 +41,5 @@ __all__ = [
     "Reversal",
     "Running",
     "Tills",
+    "release_lapsed",
 ]

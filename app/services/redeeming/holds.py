@@ -438,9 +438,9 @@ class Holds:
             connection.execute(
                 sql.SETTLE_RECIPIENT,
                 {
-                    "campaign_id": hold.campaign_id,
-                    "recipient_id": hold.recipient_id,
-                    "day": day,
+                    "of_campaign": hold.campaign_id,
+                    "of_recipient": hold.recipient_id,
+                    "on_day": day,
                     **uses,
                 },
             )

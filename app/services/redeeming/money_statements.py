@@ -133,9 +133,9 @@ SETTLE_CODE = (
 SETTLE_RECIPIENT = (
     update(RECIPIENT_USE)
     .where(
-        U.campaign_id == bindparam("campaign_id"),
-        U.recipient_id == bindparam("recipient_id"),
-        U.day == bindparam("day"),
+        U.campaign_id == bindparam("of_campaign"),
+        U.recipient_id == bindparam("of_recipient"),
+        U.day == bindparam("on_day"),
         U.held >= bindparam("freed"),
     )
     .values(used=U.used + bindparam("kept"), held=U.held - bindparam("freed"))

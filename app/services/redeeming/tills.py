@@ -474,3 +474,12 @@ def _replay(known: Known, fingerprint: bytes) -> Answer:
     if known.status and known.fingerprint != fingerprint:
         raise Reused
     return Answer(status=known.status or 200, body=known.body, replayed=True)
+
+
+def release_lapsed(deployment: Deployment, now: dt.datetime) -> int:
+    """Release holds whose time is over and expire cards whose time is; returns how many.
+
+    For the worker's clock, every minute or so; a till's next write does the same for its voucher,
+    so that nothing depends on the clock but the books of cards that nobody uses.
+    """
+    return Tills(deployment).release_lapsed(now=now)

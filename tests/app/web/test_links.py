@@ -19,6 +19,11 @@ from app.services.deployment import Deployment
 from tests.storefront import Storefront, days
 
 
+@pytest.fixture
+def shop(deployment: Deployment) -> Storefront:
+    return Storefront(deployment)
+
+
 def _pass_json(data: bytes) -> dict[str, object]:
     with zipfile.ZipFile(io.BytesIO(data)) as package:
         found: dict[str, object] = json.loads(package.read("pass.json"))
