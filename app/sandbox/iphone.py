@@ -30,7 +30,7 @@ Key = tuple[str, str]
 """Pass type identifier and serial number."""
 
 
-class Lost(Exception):  # noqa: N818 – what happened to the request
+class Lost(Exception):
     """The request or its answer got lost on the way."""
 
 

@@ -38,7 +38,7 @@ _HASHES: dict[bytes, hashes.HashAlgorithm] = {
 _STYLES = ("boardingPass", "coupon", "eventTicket", "generic", "storeCard")
 
 
-class Rejected(Exception):  # noqa: N818 – a phone's verdict, named as Wallet's user meets it
+class Rejected(Exception):
     """Wallet would say that this pass cannot be read."""
 
 
