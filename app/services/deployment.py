@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 
 from app.services import changes, keys
+from app.services.certificates import Certificates
 from app.services.hints import Hints
 from app.settings import Settings
 from app.store.keyring import Keyring
@@ -39,6 +40,7 @@ class Deployment:
         self.hints = Hints(settings.queue_url)
         self.database.committed = lambda session: self.hints.send(changes.of(session))
         self.clock = clock
+        self.certificates = Certificates(settings, clock=clock)
         self._keyring: Keyring | None = None
         self._opening = threading.Lock()
 
