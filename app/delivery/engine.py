@@ -135,7 +135,8 @@ class Runner(Generic[J]):
     ) -> None:
         self.kind = kind
         self.flow = flow or Flow(deployment)
-        self.stopped: Stop | None = None
+        #: How the sender was when it was last looked at; other threads may read it.
+        self.rests: Rest | None = None
         self._deployment = deployment
         self._batch = batch
         self._lock = threading.Lock()
@@ -186,7 +187,8 @@ class Runner(Generic[J]):
 
     def step(self) -> bool:
         """Deliver one batch, urgent first, or walk one step of a sweep."""
-        if self.kind.rest() is not None:
+        self.rests = self.kind.rest()
+        if self.rests is not None:
             return False
         self._gather()
         if self._urgent:
@@ -201,7 +203,7 @@ class Runner(Generic[J]):
         self._looked_at = float("-inf")
         for _ in range(steps):
             if not self.step():
-                if not self._sweeps or self.kind.rest() is not None:
+                if not self._sweeps or self.rests is not None:
                     return
                 time.sleep(self.flow.wait())
 
@@ -290,7 +292,6 @@ class Runner(Generic[J]):
                 self.kind.release(session, left, now=now)
         for _, outcome in results:
             OUTCOMES.labels(self.kind.name, type(outcome).__name__.lower()).inc()
-        self.stopped = next((each for _, each in results if isinstance(each, Stop)), None)
         for name in (Stop, Fault):
             bad = [each for _, each in results if isinstance(each, name)]
             if bad:
