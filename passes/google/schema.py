@@ -129,12 +129,10 @@ def _string(path: str, member: str, rule: Mapping[str, Any], value: object) -> I
 def _prose(path: str, name: str, value: Mapping[str, Any]) -> Iterator[str]:
     """Yield what breaks the rules that the document has in its descriptions."""
     for member in ("id", "classId"):
-        if name.endswith(("Class", "Object")) and member in value:
-            if not isinstance(value[member], str) or not _ID(value[member]):
-                yield f"{path}.{member}: is not issuer.suffix"
-    if not isinstance(value.get("hexBackgroundColor", "#000"), str) or not _COLOUR(
-        value.get("hexBackgroundColor", "#000")
-    ):
+        resource = name.endswith(("Class", "Object"))
+        if resource and member in value and not _ID(str(value[member])):
+            yield f"{path}.{member}: is not issuer.suffix"
+    if not _COLOUR(str(value.get("hexBackgroundColor", "#000"))):
         yield f"{path}.hexBackgroundColor: is not #rrggbb"
     if name == "TextModuleData" and not _MODULE_ID(str(value.get("id", "x"))):
         yield f"{path}.id: has more than letters, digits, _ and -"
@@ -165,9 +163,9 @@ def _prose(path: str, name: str, value: Mapping[str, Any]) -> Iterator[str]:
         }
         if len(offsets) > 1:
             yield f"{path}: start and end must both have an offset or neither"
-    if name == "GiftCardObject" and isinstance(value.get("balanceUpdateTime"), Mapping):
-        if not _OFFSET.search(str(value["balanceUpdateTime"].get("date", ""))):
-            yield f"{path}.balanceUpdateTime: has no offset"
+    updated = value.get("balanceUpdateTime", {"date": "Z"})
+    if isinstance(updated, Mapping) and not _OFFSET.search(str(updated.get("date", ""))):
+        yield f"{path}.balanceUpdateTime: has no offset"
     if name == "Barcode":
         yield from _barcode(path, value)
 
