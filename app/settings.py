@@ -44,6 +44,8 @@ class Settings:
         default_factory=lambda: {DEVELOPMENT_KEY_ID: DEVELOPMENT_KEY}, repr=False
     )
     certs: Path = Path("var/certs")
+    #: Where imports keep sealed codes until they are loaded.
+    spool: Path = Path("var/spool")
     pass_type_id: str = "pass.invalid.passerelle.demo"  # noqa: S105 - an identifier
     team_id: str = "PASSERELLE"
     google_issuer_id: str = "3388000000000000000"
@@ -84,6 +86,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         queue_url=reader.text("QUEUE_URL", defaults.queue_url, secret=True),
         master_keys=keys or defaults.master_keys,
         certs=Path(reader.text("CERTS", str(defaults.certs))),
+        spool=Path(reader.text("SPOOL", str(defaults.spool))),
         pass_type_id=reader.matching(
             "PASS_TYPE_ID", defaults.pass_type_id, _PASS_TYPE_ID, "such as pass.com.example.coupons"
         ),
