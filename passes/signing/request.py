@@ -87,7 +87,8 @@ def install(folder: Path, returned: bytes) -> Path:
     if any(each.oid == PASS_EXTENSION for each in certificate.extensions):
         target = _place_of(certificate, folder) / "pass.pem"
     elif "Worldwide Developer Relations" in subject(certificate, NameOID.COMMON_NAME):
-        target = apple / "wwdr.pem"
+        # Beside the certificate it is for: the one in use may need the one it has.
+        target = (apple / NEXT if (apple / NEXT).exists() else apple) / "wwdr.pem"
     else:
         raise CertificateError(
             "certificate",
