@@ -30,6 +30,7 @@ from passes import (
     PassError,
     Place,
     Presentation,
+    Slot,
     Status,
     Symbology,
 )
@@ -219,7 +220,7 @@ def test_a_message_has_an_id_and_may_notify(schema: Schema) -> None:
                 samples.coupon(
                     p,
                     fields=tuple(
-                        Field(key=f"f{n}", label=None, value="x", slot=samples.Slot.DETAILS)
+                        Field(key=f"f{n}", label=None, value="x", slot=Slot.DETAILS)
                         for n in range(11)
                     ),
                 )
