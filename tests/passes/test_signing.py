@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 import time_machine
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
     NoEncryption,
     PrivateFormat,
+    load_pem_private_key,
     pkcs7,
     pkcs12,
 )
@@ -384,6 +385,27 @@ def test_a_certificate_that_belongs_nowhere_is_not_installed(
             make_request(tmp_path, email=email, name=name)
 
 
+def test_a_p12_is_taken_apart_so_that_nobody_needs_its_password(
+    tmp_path: Path, certificates: Path, signer: Signer
+) -> None:
+    sealed = BestAvailableEncryption(SECRET)
+    data = pkcs12.serialize_key_and_certificates(b"x", signer.key, signer.certificate, None, sealed)
+    assert install(tmp_path, data, password=SECRET) == tmp_path / "apple/pass.pem"
+    assert install(tmp_path, (certificates / "apple/wwdr.pem").read_bytes())
+    assert Signer.load(tmp_path).certificate == signer.certificate
+    assert (tmp_path / "apple/pass.key").stat().st_mode & 0o077 == 0
+    with pytest.raises(CertificateError, match="password"):
+        install(tmp_path, data, password=b"wrong")
+    pem, key = _issue(certificates, extension=False)
+    private = load_pem_private_key(key, None)
+    assert isinstance(private, rsa.RSAPrivateKey)
+    other = pkcs12.serialize_key_and_certificates(
+        b"x", private, x509.load_pem_x509_certificate(pem), None, sealed
+    )
+    with pytest.raises(CertificateError, match="no Pass Type ID certificate"):
+        install(tmp_path, other, password=SECRET)
+
+
 def _said(folder: Path, now: datetime = NOW, **settings: str) -> list[tuple[str, str]]:
     found = diagnose(folder, now=now, **settings)  # type: ignore[arg-type]
     assert all(each.remedy for each in found if each.level != "good")
@@ -426,3 +448,19 @@ def test_an_intermediate_that_ends_first_is_what_a_diagnosis_names(tmp_path: Pat
     assert certificate.not_valid_after_utc < NOW + timedelta(days=21)
     levels = _said(tmp_path)
     assert ("warning", "apple/pass.pem") in levels
+
+
+def test_the_examples_are_of_every_file_and_are_throw_away() -> None:
+    examples = Path(__file__).parents[2] / "certs.example"
+    signer = Signer.load(examples)
+    assert signer.throwaway
+    assert signer.sign(b"{}", now=NOW)
+    page = (examples / "README.md").read_text()
+    files = [each for each in examples.rglob("*") if each.is_file() and each.name != "README.md"]
+    assert len(files) == 6
+    for each in files:
+        assert str(each.relative_to(examples)) in page
+    request = x509.load_pem_x509_csr((examples / "apple/pass.certSigningRequest").read_bytes())
+    assert request.is_signature_valid
+    levels = {each.level for each in diagnose(examples, now=NOW)}
+    assert "error" not in levels

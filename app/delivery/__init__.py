@@ -1,0 +1,1 @@
+"""The only network clients: what phones, wallets and marketing clouds are told."""

@@ -1,0 +1,1 @@
+"""Stand-ins for Apple, Google and the rest on loopback; for `demo` and tests, never the service."""
