@@ -257,7 +257,7 @@ class Design:
     foreground: str = DEFAULT_INK
     label: str | None = None
     artwork: Artwork | None = None
-    localized_artwork: Mapping[str, Artwork] = field(default_factory=dict)
+    localized_artwork: Mapping[str, Artwork] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         check_colour("design.background", self.background)

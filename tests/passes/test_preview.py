@@ -161,6 +161,15 @@ def test_long_texts_missing_pictures_and_many_fields_are_drawn_too(
             assert drawn(data).width == 750
 
 
+def test_a_language_without_texts_shows_the_default_and_a_region_its_language(
+    presentation: Presentation,
+) -> None:
+    content = samples.coupon(presentation)
+    default = render(content)
+    assert render(content, language="es") == default
+    assert render(content, language="fr-CA") == render(content, language="fr") != default
+
+
 def test_a_width_too_small_to_read_is_refused(presentation: Presentation) -> None:
     with pytest.raises(ValueError, match="375"):
         render(samples.coupon(presentation), width=100)
