@@ -27,8 +27,8 @@ def render(
 ) -> bytes:
     """Return a PNG of the pass, `width` pixels wide (at least 375) with transparent corners.
 
-    `language` is a BCP 47 tag; one that the presentation lacks, or none, means its default. Below 750 pixels the picture is
-    scaled down; the front's barcode can be scanned down to 375.
+    `language` is a BCP 47 tag; one that the presentation lacks, or none, means its default. Below
+    750 pixels the picture is scaled down; the front's barcode can be scanned down to 375.
     """
     from passes.preview import apple, google
 
