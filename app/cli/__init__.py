@@ -11,7 +11,7 @@ import sys
 
 import click
 
-from app.cli import access, keys, serve
+from app.cli import access, audit, keys, serve
 from app.cli.terminal import fail
 from app.services.access import AccessFault
 from app.services.deployment import Deployment
@@ -47,5 +47,5 @@ def main(ctx: click.Context) -> None:
 #: Commands that need no deployment, or make their own.
 STANDALONE = frozenset({"demo", "certs"})
 
-for command in (serve.serve, serve.migrate, keys.keys, access.access):
+for command in (serve.serve, serve.migrate, keys.keys, access.access, audit.audit):
     main.add_command(command)
