@@ -23,6 +23,7 @@ from app.domain.campaign import Authority
 from app.domain.ledger import EntryKind
 from app.services import resolving
 from app.services.access import Client
+from app.services.changes import Change, Subject
 from app.services.deployment import Deployment
 from app.services.redeeming import bearers, booking, statements, taking
 from app.services.redeeming.booking import Books
@@ -154,6 +155,9 @@ class Reports:
                     )
                     found = self._reader.find(connection, call, reading, index=0)
                     outcome = self._book(connection, call, use, found, beyond=beyond)
+                self._deployment.hints.send_soon(
+                    Change(Subject.VOUCHER, voucher_id) for voucher_id in call.changed
+                )
                 return Reported(id=use.id, outcome=outcome)
             except _Code as code:
                 self._make_bearer(code.id, now=now)
