@@ -37,6 +37,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from app.domain.birthdays import day_number
+
 
 class Instant(TypeDecorator[dt.datetime]):
     """An aware UTC moment. SQLite has no zones, so it stores UTC and gets the zone back here."""
@@ -73,6 +75,8 @@ def new_id() -> uuid.UUID:
 # SQLite only numbers rows by itself when the key is called INTEGER.
 Id = BigInteger().with_variant(Integer(), "sqlite")
 Json = JSON().with_variant(JSONB(), "postgresql")
+# Python's None is SQL's NULL here, not JSON's null.
+NullableJson = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 
 class Base(DeclarativeBase):
@@ -94,6 +98,11 @@ class Base(DeclarativeBase):
         bytes: LargeBinary,
         str: String,
     }
+
+
+def _birth_day(context: Any) -> int | None:
+    born = context.get_current_parameters().get("birth_date")
+    return None if born is None else day_number(born)
 
 
 class MasterKey(Base):
@@ -209,6 +218,12 @@ class Campaign(Base):
     #: Terms that override every holder's own, as one row's change (design decision 9).
     override: Mapped[dict[str, Any] | None]
     override_forced: Mapped[bool] = mapped_column(default=False)
+    #: Its edits are not pushed at present; redemptions still are.
+    delivery_paused: Mapped[bool] = mapped_column(default=False)
+    #: How early, and by which rule, birthdays get a voucher; None when they get none.
+    birthday: Mapped[dict[str, Any] | None] = mapped_column(NullableJson)
+    #: The last birthday whose turn has come.
+    birthdays_through: Mapped[dt.date | None] = mapped_column(Date)
     budget_uses: Mapped[int | None] = mapped_column(BigInteger)
     budget_minor: Mapped[int | None] = mapped_column(BigInteger)
     used: Mapped[int] = mapped_column(BigInteger, default=0)
@@ -245,6 +260,8 @@ class Recipient(Base):
     external_id: Mapped[str | None] = mapped_column(unique=True)
     language: Mapped[str | None]
     birth_date: Mapped[dt.date | None] = mapped_column(Date)
+    #: Month and day of `birth_date` as one number, by which birthdays are found.
+    birth_day: Mapped[int | None] = mapped_column(SmallInteger, index=True, default=_birth_day)
     segment: Mapped[str | None]
     score: Mapped[int | None] = mapped_column(BigInteger)
     attributes: Mapped[dict[str, Any]] = mapped_column(default=dict)
@@ -275,6 +292,18 @@ class ImportJob(Base):
     finished_at: Mapped[dt.datetime | None]
 
 
+class ImportReject(Base):
+    """A record that an import refused: its line and why; never the record, which is a secret."""
+
+    __tablename__ = "import_reject"
+
+    import_job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("import_job.id"), primary_key=True)
+    line: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    reason: Mapped[str]
+    #: The line that it repeats, say.
+    detail: Mapped[str | None]
+
+
 class Code(Base):
     """What a person types; found by keyed hash, readable only with a master key."""
 
@@ -282,10 +311,10 @@ class Code(Base):
     __table_args__ = (
         CheckConstraint('"limit" IS NULL OR used + held <= "limit"', name="limit"),
         CheckConstraint("used >= 0 AND held >= 0", name="counters"),
-        # Issuing takes free codes of a campaign in order; the index holds only those.
+        # Issuing takes free codes of an import that is complete; the index holds only those.
         Index(
             "ix_code_free",
-            "campaign_id",
+            "import_job_id",
             "id",
             sqlite_where=text("free"),
             postgresql_where=text("free"),
@@ -339,8 +368,8 @@ class Voucher(Base):
     occasion: Mapped[str] = mapped_column(default="")
     #: pending, active, blocked, revoked, deactivated or expired.
     status: Mapped[str] = mapped_column(default="active")
-    starts_at: Mapped[dt.datetime | None]
-    ends_at: Mapped[dt.datetime | None]
+    starts_at: Mapped[dt.datetime | None] = mapped_column(index=True)
+    ends_at: Mapped[dt.datetime | None] = mapped_column(index=True)
     #: Number of uses; None is unlimited.
     uses: Mapped[int | None]
     used: Mapped[int] = mapped_column(default=0)
@@ -541,7 +570,7 @@ class IdempotencyRecord(Base):
 
 
 class AppleDevice(Base):
-    """A device library identifier and the token that reaches it."""
+    """A device library identifier, the token that reaches it, and when to push it by itself."""
 
     __tablename__ = "apple_device"
 
@@ -550,7 +579,21 @@ class AppleDevice(Base):
     push_token: Mapped[str] = mapped_column(index=True)
     #: The update tag last given to it (design decision 3).
     generation: Mapped[int] = mapped_column(BigInteger, default=0)
+    pushed_at: Mapped[dt.datetime | None]
+    listed_at: Mapped[dt.datetime | None]
+    #: Nobody else takes it before: the lease of a worker, or the pause after a failure.
+    claimed_until: Mapped[dt.datetime | None]
+    #: When a worker looks at it although nobody hinted: end of a lease or pause, or a reminder.
+    due_at: Mapped[dt.datetime | None] = mapped_column(index=True)
+    #: Failures in a row, and the last one's reason.
+    attempts: Mapped[int] = mapped_column(default=0)
+    failure: Mapped[str | None]
+    #: Pushes repeated because it did not ask, or did not fetch what it was told of.
+    reminders: Mapped[int] = mapped_column(default=0)
+    #: Since when Apple calls its token bad, which our own fault can cause as well.
+    doubtful_at: Mapped[dt.datetime | None]
     created_at: Mapped[dt.datetime]
+    #: When it last registered something or changed its token.
     updated_at: Mapped[dt.datetime]
 
 
@@ -573,11 +616,63 @@ class AppleRegistration(Base):
     fetched_voucher: Mapped[int | None]
     fetched_campaign: Mapped[int | None]
     pushed_at: Mapped[dt.datetime | None]
-    attempts: Mapped[int] = mapped_column(default=0)
-    due_at: Mapped[dt.datetime | None]
-    claimed_until: Mapped[dt.datetime | None]
-    failure: Mapped[str | None]
+    listed_at: Mapped[dt.datetime | None]
+    fetched_at: Mapped[dt.datetime | None]
     registered_at: Mapped[dt.datetime]
+
+
+class AppleLog(Base):
+    """A complaint that a device sent to /v1/log; the newest are kept."""
+
+    __tablename__ = "apple_log"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    at: Mapped[dt.datetime]
+    kind: Mapped[str]
+    serial: Mapped[str | None]
+    message: Mapped[str] = mapped_column(Text)
+
+
+class Pulse(Base):
+    """What a process last said of itself: a server its load, a worker the state of its senders."""
+
+    __tablename__ = "pulse"
+
+    process: Mapped[str] = mapped_column(primary_key=True)
+    role: Mapped[str]
+    at: Mapped[dt.datetime]
+    data: Mapped[dict[str, Any]]
+
+
+class Clockwork(Base):
+    """Until when a recurring job has done its work, so that no moment is skipped or done twice."""
+
+    __tablename__ = "clockwork"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    done_until: Mapped[dt.datetime]
+
+
+class CampaignUpdate(Base):
+    """A marketer's change of a campaign for all holders: one row, now or at a time."""
+
+    __tablename__ = "campaign_update"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
+    campaign_id: Mapped[int] = mapped_column(ForeignKey("campaign.id"), index=True)
+    #: scheduled, applied or cancelled.
+    status: Mapped[str]
+    #: What changes: `presentation`, `override` and `forced`, `message`.
+    change: Mapped[dict[str, Any]]
+    apply_at: Mapped[dt.datetime] = mapped_column(index=True)
+    applied_at: Mapped[dt.datetime | None]
+    #: The campaign's version that it made.
+    version: Mapped[int | None]
+    #: Phones that held a pass when it was applied.
+    installed: Mapped[int] = mapped_column(default=0)
+    failure: Mapped[str | None]
+    created_at: Mapped[dt.datetime]
+    api_key_id: Mapped[int | None] = mapped_column(ForeignKey("api_key.id"))
 
 
 class GoogleObject(Base):

@@ -15,15 +15,28 @@ from flask_openapi3 import Info, OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.services.deployment import Deployment
-from app.web import access, cards, health, links, observing, pos, problems, till
+from app.web import (
+    access,
+    apple,
+    cards,
+    health,
+    links,
+    observing,
+    pos,
+    problems,
+    reports,
+    till,
+)
 
 #: Every door registers itself with the application.
 DOORS: tuple[Callable[[OpenAPI], None], ...] = (
     health.register,
     links.register,
+    apple.register,
     pos.register,
     cards.register,
     till.register,
+    reports.register,
 )
 
 _POLICY = (

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from app.domain import codes
@@ -28,6 +28,8 @@ class Call:
     where: Where
     origin: Origin
     now: dt.datetime
+    #: Vouchers whose passes show something else once the transaction has committed.
+    changed: list[int] = field(default_factory=list)
 
     @property
     def key_hash(self) -> int | None:

@@ -150,6 +150,7 @@ class Reverser:
             kinds.append((row, self._kind(connection, call, row), after))
         if returned is not None:
             raise No(Refused(reason=Reason.ALREADY_REVERSED, details={"at": returned.isoformat()}))
+        call.changed.extend(row.voucher_id for row, _, _ in kinds)
         self._give_others(connection, [row for row, _, _ in kinds])
         for row, kind, after in kinds:
             entry = booking.entry(

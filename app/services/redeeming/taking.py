@@ -47,6 +47,7 @@ def take(
             }
             if connection.execute(statements.TAKE_BUDGET, bind).rowcount != 1:
                 raise _no(grant, Reason.BUDGET_EXHAUSTED)
+    call.changed.extend(taken)
     return taken
 
 

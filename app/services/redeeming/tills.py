@@ -15,6 +15,7 @@ from app.domain.campaign import Terms
 from app.domain.refusals import Reason
 from app.services import resolving
 from app.services.access import Client
+from app.services.changes import Change, Subject
 from app.services.deployment import Deployment
 from app.services.guessing import Guesses
 from app.services.redeeming import (
@@ -373,7 +374,12 @@ class Tills:
         while True:
             try:
                 with self._database.transaction() as connection:
-                    return attempt(connection, self._call(connection, client, key, origin, now))
+                    call = self._call(connection, client, key, origin, now)
+                    answer = attempt(connection, call)
+                self._deployment.hints.send(
+                    [Change(Subject.VOUCHER, each) for each in call.changed]
+                )
+                return answer
             except Known as known:
                 return _replay(known, fingerprint)
             except Bare as bare:
