@@ -17,7 +17,7 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from app.services import changes
+from app.services import changes, redeeming
 from app.services.deployment import Deployment
 from app.store.models import Clockwork, Voucher
 
@@ -97,4 +97,9 @@ def _mark(session: Session, name: str, *, now: dt.datetime) -> Clockwork:
     return session.scalars(select(Clockwork).where(Clockwork.name == name).with_for_update()).one()
 
 
-JOBS: tuple[Job, ...] = (_show_moments,)
+def _release(deployment: Deployment) -> None:
+    """Give lapsed holds back, and book what is on cards whose time is over."""
+    redeeming.release_lapsed(deployment, deployment.now())
+
+
+JOBS: tuple[Job, ...] = (_show_moments, _release)

@@ -19,6 +19,7 @@ from app.web import (
     access,
     apple,
     cards,
+    closing,
     health,
     links,
     observing,
@@ -35,6 +36,7 @@ DOORS: tuple[Callable[[OpenAPI], None], ...] = (
     apple.register,
     pos.register,
     cards.register,
+    closing.register,
     till.register,
     reports.register,
 )

@@ -97,6 +97,7 @@ class Cards:
         ).first()
         if after is None:
             raise Busy
+        call.changed.append(row.voucher_id)
         if asked.action is CardAction.UNBLOCK:
             connection.execute(sql.RESET_PIN, {"voucher_id": row.voucher_id})
         because = asked.reason.value if asked.reason is not None else asked.because
@@ -215,6 +216,7 @@ class Cards:
             entry_id=entry["entry_id"],
             data={"amount_minor": amount},
         )
+        call.changed.append(row.voucher_id)
         entries, events = [entry], [event]
         successor = self.move_from_dead(
             connection, call, row.voucher_id, amount, key_id=key_id, entries=entries, events=events
@@ -282,6 +284,7 @@ class Cards:
                 "amount": amount,
             },
         ).one()
+        call.changed.append(target.id)
         for voucher, change, after in ((card, -amount, left), (target, amount, came)):
             entry = booking.entry(
                 call,

@@ -215,6 +215,7 @@ class Holds:
             freed_minor=left if closing else amount,
         )
         after = self._settle_voucher(connection, hold, done, changes=1)
+        call.changed.append(hold.voucher_id)
         # A card that was blocked keeps what is on it; a use that was withdrawn is not taken.
         if after.status in ("blocked", "revoked", "deactivated"):
             reason = Reason.BLOCKED if after.status == "blocked" else Reason.REVOKED
