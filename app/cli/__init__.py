@@ -11,9 +11,22 @@ import sys
 
 import click
 
-from app.cli import access, audit, campaigns, certs, demo, keys, serve, worker
+from app.cli import (
+    access,
+    audit,
+    backups,
+    campaigns,
+    certs,
+    closing,
+    demo,
+    keys,
+    serve,
+    stores,
+    worker,
+)
 from app.cli.terminal import fail
 from app.services.access import AccessFault
+from app.services.backup import BackupFault
 from app.services.campaigns import CampaignFault
 from app.services.deployment import Deployment
 from app.services.hints import QueueFault
@@ -26,6 +39,7 @@ from app.store.session import Unavailable
 
 #: What a person can mend: shown as a sentence, not as a traceback.
 MENDABLE = (
+    BackupFault,
     SettingsError,
     KeyFault,
     AccessFault,
@@ -77,5 +91,9 @@ for command in (
     campaigns.generate,
     campaigns.issue,
     campaigns.stores_group,
+    closing.report,
+    backups.backup,
+    backups.restore,
 ):
     main.add_command(command)
+campaigns.stores_group.add_command(stores.import_stores)

@@ -404,7 +404,8 @@ class Cards:
                 key_id=key_id,
                 campaign_id=card.campaign_id,
                 revision_id=card.revision_id,
-                code_id=None,
+                # Its number and PIN stay: from now on they mean the new card.
+                code_id=card.code_id,
                 recipient_id=card.recipient_id,
                 occasion=f"replaces {codes.serial(card.public_id)}",
                 status="active",

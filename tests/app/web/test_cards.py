@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 
 from app.domain.campaign import Benefit, BenefitType, Source, Terms
 from app.domain.refusals import Reason
-from app.services import keys, redeeming
+from app.services import access, keys, redeeming
 from app.services.access import Scope
 from app.services.deployment import Deployment
 from app.store.models import Campaign, Code, Entry, Hold, RecipientUse, Voucher
@@ -393,8 +393,6 @@ def test_two_holds_that_together_exceed_the_balance_never_both_succeed(
     shop.campaign(kind="gift_card", terms=Terms(amount_minor=1_000))
     service = redeeming.Tills(deployment)
     with deployment.database.read() as session:
-        from app.services import access
-
         client = access.authenticate(session, till.key, now=deployment.now())
     assert client is not None
     cards = [shop.voucher() for _ in range(ROUNDS[deployment.database.is_sqlite])]

@@ -56,7 +56,7 @@ function idle() {
 
 function lock(locked) {
   working = locked;
-  for (const id of ["code", "go", "spend", "load", "operator-change", "sign-out"]) {
+  for (const id of ["code", "go", "camera-start", "amount", "spend", "load", "money-cancel", "operator-change", "sign-out"]) {
     $(id).disabled = locked;
   }
   $("undo").disabled = locked || undoable === null;
@@ -238,6 +238,8 @@ function openCard(code, voucher) {
   $("pin-part").hidden = true;
   $("money-fault").textContent = "";
   $("money-form").hidden = false;
+  // A scan still works: what a scanner types into the amount is a scan.
+  $("scan-form").hidden = true;
   draw(() => {
     const available = money(voucher.available_minor, voucher.currency);
     const values = { name: voucher.name, available };
@@ -250,6 +252,7 @@ function openCard(code, voucher) {
 function closeCard() {
   card = null;
   $("money-form").hidden = true;
+  $("scan-form").hidden = false;
   $("pin").value = "";
 }
 
@@ -517,7 +520,7 @@ document.addEventListener("keydown", (event) => {
   }
   const free = document.activeElement === document.body || document.activeElement === $("verdict");
   if (free && event.key.length === 1 && !event.ctrlKey && !event.metaKey && !event.altKey) {
-    $("code").focus();
+    (card === null ? $("code") : $("amount")).focus();
   }
 });
 
