@@ -15,17 +15,12 @@ from flask_openapi3 import Info, OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.services.deployment import Deployment
-from app.web import access, health, links, observing, problems
+from app.web import access, health, links, observing, policy, problems
 
 #: Every door registers itself with the application.
 DOORS: tuple[Callable[[OpenAPI], None], ...] = (
     health.register,
     links.register,
-)
-
-_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
 
@@ -73,7 +68,7 @@ def build(deployment: Deployment) -> Flask:
         headers.setdefault("X-Content-Type-Options", "nosniff")
         headers.setdefault("Referrer-Policy", "no-referrer")
         if response.mimetype == "text/html":
-            headers.setdefault("Content-Security-Policy", _POLICY)
+            headers.setdefault("Content-Security-Policy", policy.STRICT)
         if settings.production:
             headers.setdefault("Strict-Transport-Security", "max-age=31536000")
         return response
