@@ -50,5 +50,6 @@ def _moment(moment: dt.datetime, locale: str, *, exact: bool) -> str:
     day = format_date(moment.date(), "long", locale=known)
     if not exact:
         return day
-    zone = get_timezone_name(moment, width="short", locale=known)
-    return f"{day}, {format_time(moment.timetz(), 'short', locale=locale)} ({zone})"
+    time = format_time(moment.timetz(), "short", locale=known)
+    # CLDR has no short names of most zones; the zone's own, such as CET, is what people know.
+    return f"{day}, {time} {moment.tzname()}"

@@ -20,7 +20,7 @@ from app.web.links import answers, numbers, pages
 from app.web.links.visitors import Device, Visitor, choose, visitor
 from app.web.links.wording import WORDS
 from app.web.problems import Problem
-from passes import apple, barcode
+from passes import apple, barcode, preview
 from passes.artwork import Artwork
 
 blueprint = Blueprint("links", __name__)
@@ -102,6 +102,24 @@ def code_picture(token: str) -> Response:
     if content.barcode is None or content.status.spent:
         raise _unknown()
     drawn = barcode.png(content.barcode.payload, content.barcode.symbology)
+    return answers.private(Response(drawn, mimetype="image/png"))
+
+
+@blueprint.get("/p/<token>/pass.png")
+def pass_picture(token: str) -> Response:
+    """The pass as a wallet draws it, for mails: `?wallet=` apple or google, else the device's."""
+    house = deployment()
+    guest = visitor(request)
+    holding = _one(token)
+    content = presenting.pass_content(house, holding, now=house.now())
+    own = holding.recipient.language if holding.recipient else None
+    spoken = content.presentation.languages
+    asked = request.args.get("wallet") or ("google" if guest.device is Device.ANDROID else "apple")
+    drawn = preview.render(
+        content,
+        wallet="google" if asked == "google" else "apple",
+        language=choose(dict.fromkeys(spoken), guest.wanted(own=own), default=spoken[0]),
+    )
     return answers.private(Response(drawn, mimetype="image/png"))
 
 
