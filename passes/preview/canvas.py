@@ -46,7 +46,8 @@ class Card:
     ) -> float:
         """Draw one line, smaller or cut off where it must be, and return its width."""
         face = typeface(size, weight)
-        while face.getlength(text) > width and face.size > size * 0.6:
+        least = size * (0.6 if size > 60 else 0.8)  # small text stays readable and is cut off
+        while face.getlength(text) > width and face.size > least:
             face = typeface(int(face.size) - 2, weight)
         text = shorten(text, face, width)
         self.draw.text(at, text, colour, face, anchor=anchor)
