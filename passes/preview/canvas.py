@@ -85,7 +85,7 @@ class Card:
         if grey:
             picture = ImageEnhance.Color(picture).enhance(0.15)
             picture = Image.blend(picture, Image.new("RGB", picture.size, (200, 200, 204)), 0.4)
-        scale = 4
+        scale = 2
         mask = Image.new("L", (picture.width * scale, picture.height * scale), 0)
         draw = ImageDraw.Draw(mask)
         draw.rounded_rectangle((0, 0, mask.width - 1, mask.height - 1), radius * scale, fill=255)
