@@ -1,0 +1,17 @@
+"""Google's side of delivery: the REST client and everything that is sent through it."""
+
+from .oauth import AccessTokens, ServiceAccount, ServiceAccountError
+from .rest import Answer, Change, Collection, Verdict, WalletApi, backoff, outcome
+
+__all__ = [
+    "AccessTokens",
+    "Answer",
+    "Change",
+    "Collection",
+    "ServiceAccount",
+    "ServiceAccountError",
+    "Verdict",
+    "WalletApi",
+    "backoff",
+    "outcome",
+]
