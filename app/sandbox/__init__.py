@@ -1,1 +1,1 @@
-"""Stand-ins for the world outside, on loopback: for the demo and tests, never for the service."""
+"""Stand-ins for Apple, Google and the rest on loopback; for `demo` and tests, never the service."""

@@ -1,0 +1,51 @@
+"""The command line: `passerelle`. Each module holds the commands of one subject.
+
+Commands print what they did in words, end with 0, and end with 1 and a remedy on an error that
+the person at the terminal can mend.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from app.cli import access, keys, serve
+from app.cli.terminal import fail
+from app.services.access import AccessFault
+from app.services.deployment import Deployment
+from app.services.keys import KeyFault
+from app.settings import SettingsError, from_environment
+from app.store.session import Unavailable
+
+#: What a person can mend: shown as a sentence, not as a traceback.
+MENDABLE = (SettingsError, KeyFault, AccessFault, Unavailable)
+
+
+class Passerelle(click.Group):
+    """Shows mendable errors as sentences."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except MENDABLE as error:
+            fail(str(error))
+
+
+@click.group(cls=Passerelle, context_settings={"help_option_names": ["-h", "--help"]})
+@click.pass_context
+def main(ctx: click.Context) -> None:
+    """Coupon codes and gift cards as wallet passes, redeemed with one scan."""
+    if "--help" in sys.argv or "-h" in sys.argv:
+        return
+    if ctx.invoked_subcommand not in STANDALONE:
+        ctx.obj = Deployment(from_environment(os.environ))
+        ctx.call_on_close(ctx.obj.close)
+
+
+#: Commands that need no deployment, or make their own.
+STANDALONE = frozenset({"demo", "certs"})
+
+for command in (serve.serve, serve.migrate, keys.keys, access.access):
+    main.add_command(command)

@@ -1,0 +1,62 @@
+"""`passerelle serve` and `passerelle migrate`."""
+
+from __future__ import annotations
+
+import click
+from granian import Granian
+from granian.constants import Interfaces
+from granian.log import LogLevels
+
+from app.cli.terminal import pass_deployment, say
+from app.services.deployment import Deployment
+from app.store import migrations
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8000, show_default=True, help="Port to listen on.")
+@click.option(
+    "--processes",
+    default=1,
+    show_default=True,
+    help="Server processes; more than one needs PostgreSQL.",
+)
+@pass_deployment
+def serve(deployment: Deployment, host: str, port: int, processes: int) -> None:
+    """Serve requests until stopped; the database must be migrated."""
+    if deployment.database.is_sqlite and processes != 1:
+        raise click.UsageError(
+            "SQLite has one writer: use --processes 1, or a PostgreSQL database for more."
+        )
+    if migrations.pending(deployment.database):
+        raise click.ClickException(
+            "The database's schema is not this release's: run `passerelle migrate` first."
+        )
+    _ = deployment.keyring  # A key that is missing is found now, not at the first scan.
+    run(host=host, port=port, processes=processes, threads=deployment.settings.threads)
+
+
+def run(*, host: str, port: int, processes: int, threads: int) -> None:
+    """Run the server; it returns when it is stopped by a signal."""
+    Granian(
+        "wsgi:application",
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=processes,
+        blocking_threads=threads,
+        backpressure=threads * 16,
+        log_level=LogLevels.warning,
+        respawn_failed_workers=True,
+    ).serve()
+
+
+@click.command()
+@pass_deployment
+def migrate(deployment: Deployment) -> None:
+    """Bring the database to this release's schema."""
+    if migrations.pending(deployment.database):
+        migrations.upgrade(deployment.database)
+        say("The database has this release's schema now.")
+    else:
+        say("The database has this release's schema already.")

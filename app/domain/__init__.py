@@ -1,0 +1,1 @@
+"""What vouchers, codes and money are: plain Python, no framework, database or clock."""

@@ -1,0 +1,153 @@
+"""API keys: who may ask what, from where, for which campaigns.
+
+A key is `pk_<prefix>_<secret>`; the prefix finds the row, the secret is compared by its SHA-256
+in constant time (it is 160 random bits, so a slow hash protects it no better). It is shown once.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.store.models import ApiKey, Campaign, Store, Terminal
+
+_KEY = re.compile(r"pk_([a-z2-7]{8})_([a-z2-7]{32})")
+#: What an unknown prefix is compared with, so that it takes as long as a known one.
+_NOBODY = hashlib.sha256(b"nobody").digest()
+
+
+class Scope(StrEnum):
+    """What a key may do; `admin` may do everything."""
+
+    POS = "pos"
+    POS_SUPERVISOR = "pos:supervisor"
+    ISSUE = "issue"
+    CAMPAIGN = "campaign"
+    REPORT = "report"
+    CODES_REVEAL = "codes:reveal"
+    ADMIN = "admin"
+
+
+class AccessFault(Exception):
+    """A key cannot be made as asked; says the remedy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """Who is asking: a verified key, what it may do and where it stands."""
+
+    id: int
+    name: str
+    scopes: frozenset[str]
+    store_id: int | None = None
+    terminal_id: int | None = None
+    #: Campaign keys it may touch; None is every campaign.
+    campaigns: frozenset[str] | None = None
+
+    def may(self, scope: Scope) -> bool:
+        return scope.value in self.scopes or Scope.ADMIN.value in self.scopes
+
+    def may_touch(self, campaign_key: str) -> bool:
+        return self.campaigns is None or campaign_key in self.campaigns
+
+
+def create(
+    session: Session,
+    name: str,
+    scopes: Sequence[Scope],
+    *,
+    now: dt.datetime,
+    store: str | None = None,
+    terminal: str | None = None,
+    campaigns: Sequence[str] | None = None,
+    expires_at: dt.datetime | None = None,
+) -> str:
+    """Make a key and return it, the only time it can be read.
+
+    Args:
+        store: key of the store it is bound to.
+        terminal: key of the terminal, in that store.
+        campaigns: keys of the campaigns it is bound to.
+
+    Raises:
+        AccessFault: no scope, or the store, terminal or a campaign does not exist.
+    """
+    if not scopes:
+        raise AccessFault(f"Name at least one scope: {', '.join(scope.value for scope in Scope)}.")
+    store_id = terminal_id = None
+    if store is not None:
+        store_id = session.scalar(select(Store.id).where(Store.key == store))
+        if store_id is None:
+            raise AccessFault(f"No store {store!r} exists: create it first.")
+    if terminal is not None:
+        if store_id is None:
+            raise AccessFault("A terminal is named within its store: name the store too.")
+        terminal_id = session.scalar(
+            select(Terminal.id).where(Terminal.store_id == store_id, Terminal.key == terminal)
+        )
+        if terminal_id is None:
+            raise AccessFault(f"Store {store!r} has no terminal {terminal!r}: create it first.")
+    if campaigns is not None:
+        known = set(session.scalars(select(Campaign.key).where(Campaign.key.in_(campaigns))))
+        if missing := sorted(set(campaigns) - known):
+            raise AccessFault(f"No such campaign: {', '.join(missing)}.")
+    prefix = base64.b32encode(secrets.token_bytes(5)).decode().lower()
+    secret = base64.b32encode(secrets.token_bytes(20)).decode().lower()
+    session.add(
+        ApiKey(
+            prefix=prefix,
+            secret_hash=hashlib.sha256(secret.encode()).digest(),
+            name=name,
+            scopes=sorted({scope.value for scope in scopes}),
+            store_id=store_id,
+            terminal_id=terminal_id,
+            campaigns=None if campaigns is None else sorted(campaigns),
+            created_at=now,
+            expires_at=expires_at,
+        )
+    )
+    session.flush()
+    return f"pk_{prefix}_{secret}"
+
+
+def authenticate(session: Session, key: str, *, now: dt.datetime) -> Client | None:
+    """The client that `key` belongs to; None when it is wrong, revoked or expired."""
+    match = _KEY.fullmatch(key)
+    if match is None:
+        return None
+    row = session.scalar(select(ApiKey).where(ApiKey.prefix == match[1]))
+    given = hashlib.sha256(match[2].encode()).digest()
+    if not hmac.compare_digest(given, row.secret_hash if row else _NOBODY) or row is None:
+        return None
+    if row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= now):
+        return None
+    return Client(
+        id=row.id,
+        name=row.name,
+        scopes=frozenset(row.scopes),
+        store_id=row.store_id,
+        terminal_id=row.terminal_id,
+        campaigns=None if row.campaigns is None else frozenset(row.campaigns),
+    )
+
+
+def revoke(session: Session, prefix: str, *, now: dt.datetime) -> None:
+    """Make a key worthless from now on; revoking it again changes nothing.
+
+    Raises:
+        AccessFault: no key has that prefix.
+    """
+    row = session.scalar(select(ApiKey).where(ApiKey.prefix == prefix))
+    if row is None:
+        raise AccessFault(f"No key starts with pk_{prefix}_: `passerelle access list` shows them.")
+    row.revoked_at = row.revoked_at or now

@@ -1,0 +1,61 @@
+"""A deployment: its settings, database, keys and clock, opened once and handed to every use case.
+
+One deployment serves one retailer. Opening it touches neither disk nor network; the keyring is
+read from the database when first needed, so that a service whose database is down starts, says so
+at `/readyz`, and answers 503 until it is back.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from collections.abc import Callable
+
+from app.services import keys
+from app.settings import Settings
+from app.store.keyring import Keyring
+from app.store.session import Database
+
+Clock = Callable[[], dt.datetime]
+
+
+def utc_now() -> dt.datetime:
+    """The server's clock, which decides."""
+    return dt.datetime.now(dt.UTC)
+
+
+class Deployment:
+    """What use cases need of their surroundings.
+
+    Args:
+        settings: the deployment's settings.
+        clock: the present moment; tests pass their own.
+    """
+
+    def __init__(self, settings: Settings, *, clock: Clock = utc_now) -> None:
+        self.settings = settings
+        self.database = Database(settings.database_url, pool_size=max(8, settings.threads))
+        self.clock = clock
+        self._keyring: Keyring | None = None
+        self._opening = threading.Lock()
+
+    def now(self) -> dt.datetime:
+        return self.clock()
+
+    @property
+    def keyring(self) -> Keyring:
+        """The keys of this deployment, checked against those that the database was made with.
+
+        Raises:
+            KeyFault: a key is missing or is another one under the same id.
+        """
+        if self._keyring is None:
+            with self._opening:
+                if self._keyring is None:
+                    self._keyring = keys.open_keyring(
+                        self.database, self.settings.master_keys, now=self.now()
+                    )
+        return self._keyring
+
+    def close(self) -> None:
+        self.database.close()

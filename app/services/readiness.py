@@ -1,0 +1,57 @@
+"""Whether the service should get requests: each check in words, for `/readyz` and the command."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import text
+
+from app.services.deployment import Deployment
+from app.services.keys import KeyFault
+from app.store import migrations
+from app.store.session import Unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that must be right, and how it is."""
+
+    name: str
+    passed: bool
+    detail: str
+
+
+def checks(deployment: Deployment) -> list[Check]:
+    """Every check, in the order in which faults are mended."""
+    database = _database(deployment)
+    if not database.passed:
+        return [database]
+    schema = _migrations(deployment)
+    return [database, schema, _keys(deployment)] if schema.passed else [database, schema]
+
+
+def _database(deployment: Deployment) -> Check:
+    try:
+        with deployment.database.read() as session:
+            session.execute(text("SELECT 1"))
+    except Unavailable:
+        return Check("database", False, "The database does not answer; see its own log.")
+    return Check("database", True, "The database answers.")
+
+
+def _migrations(deployment: Deployment) -> Check:
+    if migrations.pending(deployment.database):
+        return Check(
+            "migrations",
+            False,
+            "The schema is not this release's: run `passerelle migrate`.",
+        )
+    return Check("migrations", True, "The schema is this release's.")
+
+
+def _keys(deployment: Deployment) -> Check:
+    try:
+        keyring = deployment.keyring
+    except KeyFault as fault:
+        return Check("keys", False, str(fault))
+    return Check("keys", True, f"{len(keyring.ids)} master keys fit the database.")

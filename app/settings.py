@@ -1,0 +1,219 @@
+"""Settings: one frozen object, read once from the environment.
+
+Every fault is found and reported together, each with its remedy, so that an operator mends a
+deployment in one go. A secret may also come from a file named by the same variable with `_FILE`
+appended. Nothing here reads a certificate or opens a database; `create_app` does.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+#: The key a development service falls back to. Production refuses it.
+DEVELOPMENT_KEY = bytes(range(32))
+DEVELOPMENT_KEY_ID = 255
+
+_PASS_TYPE_ID = re.compile(r"^pass\.[A-Za-z0-9.-]+$")
+_TEAM_ID = re.compile(r"^[A-Z0-9]{10}$")
+
+
+class SettingsError(Exception):
+    """The environment does not describe a service that can run; `faults` lists every reason."""
+
+    def __init__(self, faults: list[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("Settings are faulty:\n" + "\n".join(f"  - {fault}" for fault in faults))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a deployment decides. Field names are the variables' names without `PASSERELLE_`."""
+
+    env: str = "development"
+    base_url: str = "http://127.0.0.1:8000"
+    database_url: str = "sqlite:///var/passerelle.sqlite"
+    queue_url: str = "sqlite:///var/queue.sqlite"
+    #: Key id (1 to 255) to 32 bytes, newest first. `repr` never shows them.
+    master_keys: Mapping[int, bytes] = field(
+        default_factory=lambda: {DEVELOPMENT_KEY_ID: DEVELOPMENT_KEY}, repr=False
+    )
+    certs: Path = Path("var/certs")
+    pass_type_id: str = "pass.invalid.passerelle.demo"  # noqa: S105 - an identifier
+    team_id: str = "PASSERELLE"
+    google_issuer_id: str = "3388000000000000000"
+    apns_url: str = "https://api.push.apple.com"
+    apns_ca: Path | None = None
+    google_api_url: str = "https://walletobjects.googleapis.com"
+    google_callback_keys_url: str = "https://pay.google.com/gp/m/issuer/keys"
+    organization: str = "Passerelle"
+    log_level: str = "info"
+    #: Threads that serve requests in one process.
+    threads: int = 8
+    #: How many proxies in front of the service set X-Forwarded-For; 0 trusts none.
+    trusted_proxies: int = 0
+
+    @property
+    def production(self) -> bool:
+        return self.env == "production"
+
+    @property
+    def newest_key_id(self) -> int:
+        return next(iter(self.master_keys))
+
+
+def from_environment(environ: Mapping[str, str]) -> Settings:
+    """Read `PASSERELLE_*` from `environ`.
+
+    Raises:
+        SettingsError: names every fault found, with its remedy.
+    """
+    reader = _Reader(environ)
+    defaults = Settings()
+    env = reader.choice("ENV", defaults.env, ("development", "production"))
+    keys = reader.master_keys()
+    settings = Settings(
+        env=env,
+        base_url=reader.url("BASE_URL", defaults.base_url),
+        database_url=reader.database_url(defaults.database_url),
+        queue_url=reader.text("QUEUE_URL", defaults.queue_url, secret=True),
+        master_keys=keys or defaults.master_keys,
+        certs=Path(reader.text("CERTS", str(defaults.certs))),
+        pass_type_id=reader.matching(
+            "PASS_TYPE_ID", defaults.pass_type_id, _PASS_TYPE_ID, "such as pass.com.example.coupons"
+        ),
+        team_id=reader.matching(
+            "TEAM_ID", defaults.team_id, _TEAM_ID, "Apple's ten letters and digits"
+        ),
+        google_issuer_id=reader.matching(
+            "GOOGLE_ISSUER_ID",
+            defaults.google_issuer_id,
+            re.compile(r"^\d+$"),
+            "the number that Google's Wallet console shows",
+        ),
+        apns_url=reader.url("APNS_URL", defaults.apns_url),
+        apns_ca=Path(ca) if (ca := reader.text("APNS_CA", "")) else None,
+        google_api_url=reader.url("GOOGLE_API_URL", defaults.google_api_url),
+        google_callback_keys_url=reader.url(
+            "GOOGLE_CALLBACK_KEYS_URL", defaults.google_callback_keys_url
+        ),
+        organization=reader.text("ORGANIZATION", defaults.organization),
+        log_level=reader.choice(
+            "LOG_LEVEL", defaults.log_level, ("debug", "info", "warning", "error")
+        ),
+        threads=reader.integer("THREADS", defaults.threads, 1, 256),
+        trusted_proxies=reader.integer("TRUSTED_PROXIES", defaults.trusted_proxies, 0, 10),
+    )
+    if settings.production:
+        if not settings.base_url.startswith("https://"):
+            reader.fault("BASE_URL", "is plain http", "production needs the public https address")
+        if DEVELOPMENT_KEY in settings.master_keys.values():
+            reader.fault(
+                "MASTER_KEYS",
+                "is missing or holds the development key",
+                "make one with `passerelle keys generate`",
+            )
+        for name in ("PASS_TYPE_ID", "TEAM_ID", "GOOGLE_ISSUER_ID"):
+            if not environ.get(f"PASSERELLE_{name}"):
+                reader.fault(name, "is missing", "production has no default for it")
+    if reader.faults:
+        raise SettingsError(reader.faults)
+    return settings
+
+
+class _Reader:
+    """Takes values out of the environment and collects what is wrong with them."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.environ = environ
+        self.faults: list[str] = []
+
+    def fault(self, name: str, cause: str, remedy: str) -> None:
+        self.faults.append(f"PASSERELLE_{name} {cause}: {remedy}.")
+
+    def text(self, name: str, default: str, *, secret: bool = False) -> str:
+        value = self.environ.get(f"PASSERELLE_{name}", "").strip()
+        path = self.environ.get(f"PASSERELLE_{name}_FILE", "").strip() if secret else ""
+        if value and path:
+            self.fault(name, "is set and so is its _FILE form", "set one of the two")
+        if path:
+            try:
+                return Path(path).read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                reason = getattr(error, "strerror", None) or "is not UTF-8 text"
+                self.fault(f"{name}_FILE", f"cannot be read ({reason})", "name a readable file")
+                return default
+        return value or default
+
+    def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
+        value = self.text(name, default)
+        if value not in choices:
+            self.fault(name, f"is {value!r}", f"use one of {', '.join(choices)}")
+        return value
+
+    def matching(self, name: str, default: str, pattern: re.Pattern[str], remedy: str) -> str:
+        value = self.text(name, default)
+        if not pattern.match(value):
+            self.fault(name, f"is {value!r}", f"it should be {remedy}")
+        return value
+
+    def integer(self, name: str, default: int, low: int, high: int) -> int:
+        value = self.text(name, str(default))
+        if not value.isascii() or not value.isdigit() or not low <= int(value) <= high:
+            self.fault(name, f"is {value!r}", f"use a whole number from {low} to {high}")
+            return default
+        return int(value)
+
+    def url(self, name: str, default: str) -> str:
+        value = self.text(name, default).rstrip("/")
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            self.fault(name, f"is {value!r}", "use an address with http:// or https://")
+        elif parts.query or parts.fragment or parts.username:
+            self.fault(name, "has a query, fragment or password", "leave those out")
+        return value
+
+    def database_url(self, default: str) -> str:
+        value = self.text("DATABASE_URL", default, secret=True)
+        # The address may hold a password, so that the fault names the scheme only.
+        scheme = value.partition(":")[0]
+        if scheme in ("postgres", "postgresql"):
+            return "postgresql+psycopg:" + value.partition(":")[2]
+        if scheme not in ("sqlite", "postgresql+psycopg"):
+            self.fault(
+                "DATABASE_URL",
+                f"starts with {scheme!r}",
+                "use sqlite:///path or postgresql://user:password@host/name",
+            )
+        return value
+
+    def master_keys(self) -> dict[int, bytes]:
+        text = self.text("MASTER_KEYS", "", secret=True)
+        keys: dict[int, bytes] = {}
+        for number, item in enumerate(filter(None, re.split(r"[\s,]+", text)), start=1):
+            # A faulty item is named by its place: its text may be a secret.
+            key_id, _, encoded = item.partition(":")
+            try:
+                secret = base64.b64decode(encoded, validate=True)
+            except (binascii.Error, ValueError):
+                secret = b""
+            if not key_id.isascii() or not key_id.isdigit() or not 1 <= int(key_id) <= 255:
+                self.fault(
+                    "MASTER_KEYS", f"item {number} has no id", "write id:base64, id 1 to 255"
+                )
+            elif len(secret) != 32:
+                self.fault(
+                    "MASTER_KEYS",
+                    f"item {number} is not 32 bytes of base64",
+                    "make one with `passerelle keys generate`",
+                )
+            elif int(key_id) in keys:
+                self.fault("MASTER_KEYS", f"names id {key_id} twice", "give each key its own id")
+            else:
+                keys[int(key_id)] = secret
+        return keys

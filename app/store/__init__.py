@@ -1,0 +1,1 @@
+"""The database: tables, the session with the only commit, the keyring, and migrations."""

@@ -1,0 +1,54 @@
+"""Alembic migrations: `upgrade` brings a database to the newest schema, `pending` says if it lags.
+
+A migration must suit the release that is still running while it runs: add before use, remove a
+release later. Long work is batched. On PostgreSQL one migrator works at a time (advisory lock).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+
+from app.store.session import Database
+
+_ADVISORY_LOCK = 0x50415353  # "PASS": any number that nothing else in the database uses
+
+
+def upgrade(database: Database, revision: str = "head") -> None:
+    """Bring the schema to `revision`; nothing happens when it is there already."""
+    _run(database, lambda config: command.upgrade(config, revision))
+
+
+def downgrade(database: Database, revision: str) -> None:
+    """Take the schema back to `revision`; for tests and for a release that must be undone."""
+    _run(database, lambda config: command.downgrade(config, revision))
+
+
+def pending(database: Database) -> bool:
+    """Whether the schema is older or newer than this release."""
+    with database.engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+    return current != ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _run(database: Database, action: Callable[[Config], None]) -> None:
+    config = _config()
+    with database.engine.execution_options(passerelle_write=True).begin() as connection:
+        if not database.is_sqlite:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _ADVISORY_LOCK})
+            connection.execute(text("SET LOCAL lock_timeout = 0"))
+        config.attributes["connection"] = connection
+        action(config)

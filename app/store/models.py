@@ -1,0 +1,528 @@
+"""The tables.
+
+Conventions: surrogate integer keys inside, unguessable public ids outside; money in integer minor
+units beside its currency; times in UTC; `StrEnum` values as text. Guard counters stand on the row
+whose limit they guard, so that one conditional UPDATE decides. Ledger entries and events hold
+surrogate ids only, so that a person can be forgotten and the books stay whole.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+import time
+import uuid
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Date,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Instant(TypeDecorator[dt.datetime]):
+    """An aware UTC moment. SQLite has no zones, so it stores UTC and gets the zone back here."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: dt.datetime | None, dialect: Dialect) -> dt.datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("A stored time needs a zone: pass an aware datetime.")
+        value = value.astimezone(dt.UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(
+        self, value: dt.datetime | None, dialect: Dialect
+    ) -> dt.datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
+
+
+def new_id() -> uuid.UUID:
+    """A UUID of version 7 (RFC 9562): unguessable, yet in time's order, so that indexes stay
+    compact.
+    """
+    milliseconds = time.time_ns() // 1_000_000
+    value = (milliseconds << 80) | secrets.randbits(80)
+    value = value & ~(0xF << 76) | (0x7 << 76)
+    return uuid.UUID(int=value & ~(0x3 << 62) | (0x2 << 62))
+
+
+# SQLite only numbers rows by itself when the key is called INTEGER.
+Id = BigInteger().with_variant(Integer(), "sqlite")
+Json = JSON().with_variant(JSONB(), "postgresql")
+
+
+class Base(DeclarativeBase):
+    """Names every constraint, so that migrations can find it on both databases."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's protocol
+        dt.datetime: Instant,
+        dict[str, Any]: Json,
+        list[Any]: Json,
+        bytes: LargeBinary,
+        str: String,
+    }
+
+
+class MasterKey(Base):
+    """A master key that this database knows: its id and check value, never the key."""
+
+    __tablename__ = "master_key"
+
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    check_value: Mapped[bytes]
+    first_used_at: Mapped[dt.datetime]
+    retired_at: Mapped[dt.datetime | None]
+
+
+class WrappedKey(Base):
+    """A random key of the deployment, sealed by a master key; `lookup` is one."""
+
+    __tablename__ = "wrapped_key"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    key_id: Mapped[int] = mapped_column(ForeignKey("master_key.id"))
+    wrapped: Mapped[bytes]
+
+
+class ApiKey(Base):
+    """A client of the API: scopes, and what it is bound to. The secret is hashed (SHA-256: it is
+    random, so nothing slower protects it better).
+    """
+
+    __tablename__ = "api_key"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    prefix: Mapped[str] = mapped_column(unique=True)
+    secret_hash: Mapped[bytes]
+    name: Mapped[str]
+    scopes: Mapped[list[Any]]
+    store_id: Mapped[int | None] = mapped_column(ForeignKey("store.id"))
+    terminal_id: Mapped[int | None] = mapped_column(ForeignKey("terminal.id"))
+    #: Campaign keys it may touch; None is every campaign.
+    campaigns: Mapped[list[Any] | None]
+    created_at: Mapped[dt.datetime]
+    expires_at: Mapped[dt.datetime | None]
+    revoked_at: Mapped[dt.datetime | None]
+    last_used_at: Mapped[dt.datetime | None]
+
+
+class Store(Base):
+    """A shop, or the web shop."""
+
+    __tablename__ = "store"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    key: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    channel: Mapped[str] = mapped_column(default="store")
+    timezone: Mapped[str] = mapped_column(default="UTC")
+    language: Mapped[str] = mapped_column(default="en")
+    latitude: Mapped[float | None]
+    longitude: Mapped[float | None]
+    created_at: Mapped[dt.datetime]
+    closed_at: Mapped[dt.datetime | None]
+
+
+class Terminal(Base):
+    """A till in a store."""
+
+    __tablename__ = "terminal"
+    __table_args__ = (UniqueConstraint("store_id", "key"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    store_id: Mapped[int] = mapped_column(ForeignKey("store.id"))
+    key: Mapped[str]
+    name: Mapped[str] = mapped_column(default="")
+    created_at: Mapped[dt.datetime]
+    closed_at: Mapped[dt.datetime | None]
+
+
+class Asset(Base):
+    """A picture, named by the SHA-256 of its bytes; never changed, so it is cached for ever."""
+
+    __tablename__ = "asset"
+
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    media_type: Mapped[str]
+    data: Mapped[bytes]
+    created_at: Mapped[dt.datetime]
+
+
+class Campaign(Base):
+    """An offer and its rules; the latest revision shows, `version` grows when it does."""
+
+    __tablename__ = "campaign"
+    __table_args__ = (
+        CheckConstraint("budget_uses IS NULL OR used + held <= budget_uses", name="budget_uses"),
+        CheckConstraint(
+            "budget_minor IS NULL OR used_minor + held_minor <= budget_minor", name="budget_minor"
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    key: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    kind: Mapped[str]
+    authority: Mapped[str]
+    source: Mapped[str]
+    #: How codes are made: pattern, alphabet, shared code's settings; by source.
+    source_options: Mapped[dict[str, Any]]
+    status: Mapped[str] = mapped_column(default="live")
+    currency: Mapped[str | None] = mapped_column(String(3))
+    timezone: Mapped[str]
+    version: Mapped[int] = mapped_column(default=1)
+    #: Number of the latest revision.
+    revision: Mapped[int] = mapped_column(default=1)
+    #: Terms that override every holder's own, as one row's change (design decision 9).
+    override: Mapped[dict[str, Any] | None]
+    override_forced: Mapped[bool] = mapped_column(default=False)
+    budget_uses: Mapped[int | None] = mapped_column(BigInteger)
+    budget_minor: Mapped[int | None] = mapped_column(BigInteger)
+    used: Mapped[int] = mapped_column(BigInteger, default=0)
+    held: Mapped[int] = mapped_column(BigInteger, default=0)
+    used_minor: Mapped[int] = mapped_column(BigInteger, default=0)
+    held_minor: Mapped[int] = mapped_column(BigInteger, default=0)
+    created_at: Mapped[dt.datetime]
+    updated_at: Mapped[dt.datetime]
+
+
+class Revision(Base):
+    """What a campaign said at one time: terms and presentation as `app.domain.campaign` reads
+    them.
+    """
+
+    __tablename__ = "revision"
+    __table_args__ = (UniqueConstraint("campaign_id", "number"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    campaign_id: Mapped[int] = mapped_column(ForeignKey("campaign.id"))
+    number: Mapped[int]
+    terms: Mapped[dict[str, Any]]
+    presentation: Mapped[dict[str, Any]]
+    created_at: Mapped[dt.datetime]
+    api_key_id: Mapped[int | None] = mapped_column(ForeignKey("api_key.id"))
+
+
+class Recipient(Base):
+    """The person a voucher is for, known by the marketer's own id."""
+
+    __tablename__ = "recipient"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    external_id: Mapped[str | None] = mapped_column(unique=True)
+    language: Mapped[str | None]
+    birth_date: Mapped[dt.date | None] = mapped_column(Date)
+    segment: Mapped[str | None]
+    score: Mapped[int | None] = mapped_column(BigInteger)
+    attributes: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    created_at: Mapped[dt.datetime]
+    updated_at: Mapped[dt.datetime]
+    forgotten_at: Mapped[dt.datetime | None]
+
+
+class ImportJob(Base):
+    """One file of codes on its way in; its codes become usable when it is `complete`."""
+
+    __tablename__ = "import_job"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
+    campaign_id: Mapped[int] = mapped_column(ForeignKey("campaign.id"), index=True)
+    status: Mapped[str]
+    filename: Mapped[str]
+    sha256: Mapped[str]
+    options: Mapped[dict[str, Any]]
+    #: Records read so far, of which `accepted` became codes and `rejected` went to the reject file.
+    read: Mapped[int] = mapped_column(BigInteger, default=0)
+    accepted: Mapped[int] = mapped_column(BigInteger, default=0)
+    rejected: Mapped[int] = mapped_column(BigInteger, default=0)
+    reasons: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    error: Mapped[str | None]
+    created_at: Mapped[dt.datetime]
+    updated_at: Mapped[dt.datetime]
+    finished_at: Mapped[dt.datetime | None]
+
+
+class Code(Base):
+    """What a person types; found by keyed hash, readable only with a master key."""
+
+    __tablename__ = "code"
+    __table_args__ = (
+        CheckConstraint('"limit" IS NULL OR used + held <= "limit"', name="limit"),
+        CheckConstraint("used >= 0 AND held >= 0", name="counters"),
+        # Issuing takes free codes of a campaign in order; the index holds only those.
+        Index(
+            "ix_code_free",
+            "campaign_id",
+            "id",
+            sqlite_where=text("free"),
+            postgresql_where=text("free"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    lookup: Mapped[bytes] = mapped_column(unique=True)
+    sealed: Mapped[bytes]
+    key_id: Mapped[int] = mapped_column(SmallInteger)
+    campaign_id: Mapped[int] = mapped_column(ForeignKey("campaign.id"))
+    import_job_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("import_job.id"))
+    #: Whether it waits for a voucher.
+    free: Mapped[bool]
+    #: Last four characters, only where 40 bits of the code remain unknown.
+    hint: Mapped[str | None]
+    pin: Mapped[bytes | None]
+    amount_minor: Mapped[int | None] = mapped_column(BigInteger)
+    limit: Mapped[int | None] = mapped_column(BigInteger)
+    used: Mapped[int] = mapped_column(BigInteger, default=0)
+    held: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+class Voucher(Base):
+    """One entitlement, and the counters that guard it."""
+
+    __tablename__ = "voucher"
+    __table_args__ = (
+        UniqueConstraint("campaign_id", "recipient_id", "occasion"),
+        CheckConstraint("used >= 0 AND held >= 0", name="counters"),
+        CheckConstraint("uses IS NULL OR used + held <= uses", name="uses"),
+        CheckConstraint("held_minor >= 0 AND held_minor <= balance_minor", name="money"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    public_id: Mapped[int] = mapped_column(BigInteger, unique=True)
+    #: The master key that its barcode, link and Apple token are derived from.
+    key_id: Mapped[int] = mapped_column(SmallInteger)
+    campaign_id: Mapped[int] = mapped_column(ForeignKey("campaign.id"))
+    #: The revision whose terms it keeps.
+    revision_id: Mapped[int] = mapped_column(ForeignKey("revision.id"))
+    code_id: Mapped[int | None] = mapped_column(ForeignKey("code.id"), index=True)
+    recipient_id: Mapped[int | None] = mapped_column(ForeignKey("recipient.id"), index=True)
+    occasion: Mapped[str] = mapped_column(default="")
+    #: pending, active, blocked, revoked, deactivated or expired.
+    status: Mapped[str] = mapped_column(default="active")
+    starts_at: Mapped[dt.datetime | None]
+    ends_at: Mapped[dt.datetime | None]
+    #: Number of uses; None is unlimited.
+    uses: Mapped[int | None]
+    used: Mapped[int] = mapped_column(default=0)
+    held: Mapped[int] = mapped_column(default=0)
+    balance_minor: Mapped[int] = mapped_column(BigInteger, default=0)
+    held_minor: Mapped[int] = mapped_column(BigInteger, default=0)
+    variant: Mapped[str | None]
+    #: Grows by one whenever what its pass shows changes.
+    version: Mapped[int] = mapped_column(default=1)
+    #: Events so far; the next one's number is one more.
+    events: Mapped[int] = mapped_column(default=0)
+    #: Its link answers "withdrawn" from then on.
+    link_withdrawn_at: Mapped[dt.datetime | None]
+    replaced_by_id: Mapped[int | None] = mapped_column(ForeignKey("voucher.id"))
+    issued_at: Mapped[dt.datetime]
+
+
+class Hold(Base):
+    """Uses or money set aside for a till until captured, voided or lapsed."""
+
+    __tablename__ = "hold"
+    __table_args__ = (
+        Index(
+            "ix_hold_open",
+            "voucher_id",
+            "expires_at",
+            sqlite_where=text("status = 'open'"),
+            postgresql_where=text("status = 'open'"),
+        ),
+    )
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
+    voucher_id: Mapped[int] = mapped_column(ForeignKey("voucher.id"))
+    status: Mapped[str] = mapped_column(default="open")
+    uses: Mapped[int] = mapped_column(default=0)
+    amount_minor: Mapped[int] = mapped_column(BigInteger, default=0)
+    captured_minor: Mapped[int] = mapped_column(BigInteger, default=0)
+    store_id: Mapped[int | None] = mapped_column(ForeignKey("store.id"))
+    terminal_id: Mapped[int | None] = mapped_column(ForeignKey("terminal.id"))
+    created_at: Mapped[dt.datetime]
+    expires_at: Mapped[dt.datetime]
+    closed_at: Mapped[dt.datetime | None]
+
+
+class Entry(Base):
+    """A line of the ledger: append-only, with the state after it."""
+
+    __tablename__ = "entry"
+    __table_args__ = (
+        Index("ix_entry_voucher_id_created_at", "voucher_id", "created_at"),
+        Index("ix_entry_store_id_created_at", "store_id", "created_at"),
+        # Found when a redemption is reversed or refunded; most entries refer to none.
+        Index(
+            "ix_entry_refers_to_id",
+            "refers_to_id",
+            sqlite_where=text("refers_to_id IS NOT NULL"),
+            postgresql_where=text("refers_to_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_entry_receipt",
+            "receipt",
+            sqlite_where=text("receipt IS NOT NULL"),
+            postgresql_where=text("receipt IS NOT NULL"),
+        ),
+    )
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
+    voucher_id: Mapped[int] = mapped_column(ForeignKey("voucher.id"))
+    campaign_id: Mapped[int] = mapped_column(ForeignKey("campaign.id"))
+    code_id: Mapped[int | None] = mapped_column(ForeignKey("code.id"))
+    kind: Mapped[str]
+    #: Change of the uses taken: 1 for a redemption, -1 for its reversal.
+    uses: Mapped[int] = mapped_column(default=0)
+    #: Change of the balance in minor units: negative when money is spent.
+    amount_minor: Mapped[int] = mapped_column(BigInteger, default=0)
+    currency: Mapped[str | None] = mapped_column(String(3))
+    #: Discount granted on the basket, in minor units; negative when taken back.
+    discount_minor: Mapped[int] = mapped_column(BigInteger, default=0)
+    used_after: Mapped[int] = mapped_column(default=0)
+    balance_after_minor: Mapped[int] = mapped_column(BigInteger, default=0)
+    refers_to_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("entry.id"))
+    hold_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("hold.id"))
+    store_id: Mapped[int | None] = mapped_column(ForeignKey("store.id"))
+    terminal_id: Mapped[int | None] = mapped_column(ForeignKey("terminal.id"))
+    api_key_id: Mapped[int | None] = mapped_column(ForeignKey("api_key.id"))
+    operator: Mapped[str | None]
+    receipt: Mapped[str | None]
+    reason: Mapped[str | None]
+    details: Mapped[dict[str, Any] | None]
+    #: When the till says it happened; the server's clock decides, this is only recorded.
+    occurred_at: Mapped[dt.datetime | None]
+    created_at: Mapped[dt.datetime]
+
+
+class IdempotencyRecord(Base):
+    """What a key was used for, and the answer it got, byte for byte."""
+
+    __tablename__ = "idempotency_record"
+
+    api_key_id: Mapped[int] = mapped_column(ForeignKey("api_key.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    #: Keyed digest of method, path and body; empty for a tombstone.
+    fingerprint: Mapped[bytes]
+    #: HTTP status of the stored answer; 0 marks a tombstone (reversed before it was seen).
+    status: Mapped[int] = mapped_column(SmallInteger)
+    body: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[dt.datetime] = mapped_column(index=True)
+
+
+class AppleDevice(Base):
+    """A device library identifier and the token that reaches it."""
+
+    __tablename__ = "apple_device"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    library_id: Mapped[str] = mapped_column(unique=True)
+    push_token: Mapped[str] = mapped_column(index=True)
+    #: The update tag last given to it (design decision 3).
+    generation: Mapped[int] = mapped_column(BigInteger, default=0)
+    created_at: Mapped[dt.datetime]
+    updated_at: Mapped[dt.datetime]
+
+
+class AppleRegistration(Base):
+    """A pass in an iPhone's or watch's wallet, and what that device was told of it."""
+
+    __tablename__ = "apple_registration"
+    __table_args__ = (UniqueConstraint("device_id", "voucher_id"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    device_id: Mapped[int] = mapped_column(ForeignKey("apple_device.id"))
+    voucher_id: Mapped[int] = mapped_column(ForeignKey("voucher.id"), index=True)
+    #: The generation of its device at which it was last listed.
+    generation: Mapped[int] = mapped_column(BigInteger, default=0)
+    #: The (voucher version, campaign version) that the device was pushed, listed and fetched.
+    pushed_voucher: Mapped[int | None]
+    pushed_campaign: Mapped[int | None]
+    listed_voucher: Mapped[int | None]
+    listed_campaign: Mapped[int | None]
+    fetched_voucher: Mapped[int | None]
+    fetched_campaign: Mapped[int | None]
+    pushed_at: Mapped[dt.datetime | None]
+    attempts: Mapped[int] = mapped_column(default=0)
+    due_at: Mapped[dt.datetime | None]
+    claimed_until: Mapped[dt.datetime | None]
+    failure: Mapped[str | None]
+    registered_at: Mapped[dt.datetime]
+
+
+class GoogleObject(Base):
+    """A voucher's object at Google, and the state it was last given there."""
+
+    __tablename__ = "google_object"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    voucher_id: Mapped[int] = mapped_column(ForeignKey("voucher.id"), unique=True)
+    object_id: Mapped[str] = mapped_column(unique=True)
+    #: wanted, inserted or gone.
+    status: Mapped[str] = mapped_column(default="wanted")
+    has_users: Mapped[bool | None]
+    sent_voucher: Mapped[int | None]
+    sent_campaign: Mapped[int | None]
+    sent_at: Mapped[dt.datetime | None]
+    attempts: Mapped[int] = mapped_column(default=0)
+    due_at: Mapped[dt.datetime | None]
+    claimed_until: Mapped[dt.datetime | None]
+    failure: Mapped[str | None]
+    created_at: Mapped[dt.datetime]
+
+
+class Event(Base):
+    """An append-only fact. Those of one voucher are numbered without gaps under its row lock."""
+
+    __tablename__ = "event"
+    __table_args__ = (
+        UniqueConstraint("voucher_id", "number"),
+        Index("ix_event_campaign_id_at", "campaign_id", "at"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    #: The transaction that wrote it (PostgreSQL's pg_current_xact_id), so that a reader takes only
+    #: rows below every running transaction and never skips a late commit; 0 on SQLite.
+    transaction: Mapped[int] = mapped_column(BigInteger, server_default=text("0"), index=True)
+    kind: Mapped[str]
+    at: Mapped[dt.datetime]
+    campaign_id: Mapped[int | None] = mapped_column(ForeignKey("campaign.id"))
+    voucher_id: Mapped[int | None] = mapped_column(ForeignKey("voucher.id"))
+    number: Mapped[int | None]
+    entry_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("entry.id"))
+    store_id: Mapped[int | None] = mapped_column(ForeignKey("store.id"))
+    terminal_id: Mapped[int | None] = mapped_column(ForeignKey("terminal.id"))
+    reason: Mapped[str | None]
+    data: Mapped[dict[str, Any] | None]

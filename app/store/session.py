@@ -1,0 +1,164 @@
+"""The database and its one commit.
+
+`read()` never writes: it rolls back. `write()` commits once, when its block ends without an
+exception, and is the only place in the service that commits.
+
+SQLite: WAL, `synchronous=FULL`, `BEGIN IMMEDIATE` for writers. Writers of this process queue in
+arrival order before they touch the file, because busy-waiting on SQLite's lock starves some of
+them for hundreds of milliseconds. PostgreSQL: READ COMMITTED, as many writers as come.
+
+A lost connection, a fail-over, a deadlock or a lock that did not come in time raises
+`Unavailable`: nothing was written, and the same request may be sent again. (After a connection
+lost *during* the commit the outcome is unknown; idempotency keys answer that.)
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
+
+#: How long a statement waits for another transaction's row lock (milliseconds).
+LOCK_TIMEOUT_MS = 2_000
+_CONTENDED = frozenset({"40001", "40P01", "55P03"})  # serialization, deadlock, lock timeout
+
+
+class Unavailable(Exception):
+    """The database cannot answer now; trying again later is safe."""
+
+    retry_after = 2
+
+
+class Database:
+    """A deployment's database; one per process, safe to share between threads."""
+
+    def __init__(self, url: str, *, pool_size: int = 16) -> None:
+        parsed = make_url(url)
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        if self.is_sqlite:
+            if parsed.database and parsed.database != ":memory:":
+                Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            self.engine = create_engine(parsed, pool_size=pool_size, max_overflow=pool_size)
+            event.listen(self.engine, "connect", _configure_sqlite)
+            event.listen(self.engine, "begin", _begin_sqlite)
+        else:
+            self.engine = create_engine(
+                parsed,
+                pool_size=pool_size,
+                max_overflow=pool_size,
+                pool_timeout=5,
+                pool_pre_ping=False,
+                connect_args={
+                    "connect_timeout": 5,
+                    "options": f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT_MS}",
+                },
+            )
+        self._writer: Engine = self.engine.execution_options(passerelle_write=True)
+        self._turn = _Turnstile() if self.is_sqlite else nullcontext()
+
+    def __repr__(self) -> str:
+        return f"Database({self.engine.url.render_as_string(hide_password=True)})"
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session for reading; whatever it holds at the end is rolled back."""
+        with _faults_as_unavailable(), Session(self.engine, autoflush=False) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A session whose work is committed when the block ends, or rolled back if it raises."""
+        with (
+            _faults_as_unavailable(),
+            self._turn,
+            Session(self._writer, expire_on_commit=False) as session,
+        ):
+            yield session
+            session.commit()
+
+    def close(self) -> None:
+        """Give the connections back; a process that forks calls it first."""
+        self.engine.dispose()
+
+
+class _Turnstile:
+    """A lock that serves in arrival order, which `threading.Lock` does not promise."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._waiting: deque[threading.Lock] = deque()
+        self._taken = False
+
+    def __enter__(self) -> None:
+        with self._guard:
+            if not self._taken:
+                self._taken = True
+                return
+            gate = threading.Lock()
+            gate.acquire()
+            self._waiting.append(gate)
+        gate.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        with self._guard:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._taken = False
+
+
+@contextmanager
+def _faults_as_unavailable() -> Iterator[None]:
+    try:
+        yield
+    except PoolTimeout as error:
+        raise Unavailable("Every database connection is in use.") from error
+    except DBAPIError as error:
+        if (
+            error.connection_invalidated
+            or getattr(error.orig, "sqlstate", None) in _CONTENDED
+            or _is_lost(error)
+        ):
+            raise Unavailable("The database cannot answer now.") from error
+        raise
+
+
+def _is_lost(error: DBAPIError) -> bool:
+    if not isinstance(error, OperationalError):
+        return False
+    if isinstance(error.orig, sqlite3.OperationalError):
+        # Only these pass by themselves; "no such table" and "disk I/O error" do not.
+        return error.orig.sqlite_errorname.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+    # psycopg raises OperationalError without a state when a connection cannot be made, and with
+    # class 08, 53 or 57 when the server shuts down, is full or is in recovery.
+    state = getattr(error.orig, "sqlstate", None)
+    return state is None or state[:2] in ("08", "53", "57")
+
+
+def _configure_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+    # pysqlite opens transactions by itself, too late and without IMMEDIATE: ours do, in `begin`.
+    connection.isolation_level = None
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "busy_timeout=10000",
+        "cache_size=-65536",
+        "temp_store=MEMORY",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Any) -> None:
+    writes = connection.get_execution_options().get("passerelle_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

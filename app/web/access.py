@@ -1,0 +1,78 @@
+"""Who is asking: API keys in the Authorization header, checked before a request does anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+from flask import g, request
+
+from app.services import access
+from app.services.access import Client, Scope
+from app.web import deployment
+from app.web.problems import Problem
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: For `abp_security` of doors that need a key.
+SECURITY: list[dict[str, list[str]]] = [{"key": []}]
+SECURITY_SCHEMES: dict[str, Any] = {
+    "key": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key: `passerelle access create` makes one.",
+    }
+}
+
+
+def requires(*scopes: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let a view be called only with a key that has one of `scopes`; it finds the client by
+    `client()`.
+    """
+
+    def decorate(view: Callable[P, R]) -> Callable[P, R]:
+        @wraps(view)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+            g.client = identify()
+            if not any(g.client.may(scope) for scope in scopes):
+                raise Problem(
+                    403,
+                    "scope_missing",
+                    cause="The key may not do this.",
+                    remedy=f"Use a key with the scope {' or '.join(scopes)}.",
+                )
+            return view(*args, **kwargs)
+
+        return checked
+
+    return decorate
+
+
+def client() -> Client:
+    """The client of the present request, in a view under `requires`."""
+    found: Client = g.client
+    return found
+
+
+def identify() -> Client:
+    """The client whose key the request carries.
+
+    Raises:
+        Problem: 401, without saying whether the key is unknown, wrong, revoked or expired.
+    """
+    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+    house = deployment()
+    if scheme.lower() == "bearer":
+        with house.database.read() as session:
+            found = access.authenticate(session, key.strip(), now=house.now())
+        if found is not None:
+            return found
+    raise Problem(
+        401,
+        "key_required",
+        cause="The request carries no valid API key.",
+        remedy="Send `Authorization: Bearer pk_…` with a key that is not revoked or expired.",
+        headers={"WWW-Authenticate": "Bearer"},
+    )

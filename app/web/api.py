@@ -1,0 +1,78 @@
+"""The application: every door, observed, with its errors as problems and its description.
+
+`Description` is the OpenAPI 3.1 application that doors register with; doors that machines use are
+`APIBlueprint`s and so describe themselves, pages are plain blueprints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask, Response, jsonify
+from flask.json.provider import DefaultJSONProvider
+from flask_openapi3 import Info, OpenAPI
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from app.services.deployment import Deployment
+from app.web import access, health, observing, problems
+
+#: Every door registers itself with the application.
+DOORS: tuple[Callable[[OpenAPI], None], ...] = (health.register,)
+
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+def build(deployment: Deployment) -> Flask:
+    """The WSGI application of a deployment."""
+    settings = deployment.settings
+    app = OpenAPI(
+        "app.web",
+        info=Info(title="Passerelle", version="0.1.0"),
+        security_schemes=access.SECURITY_SCHEMES,
+        validation_error_status=422,
+        validation_error_model=problems.ProblemBody,
+        validation_error_callback=problems.invalid_request,
+        doc_ui=False,
+        static_folder="static",
+        template_folder="templates",
+    )
+    app.extensions["passerelle"] = deployment
+    app.config.update(
+        MAX_CONTENT_LENGTH=64 * 1024,
+        SECRET_KEY=None,
+        PREFERRED_URL_SCHEME="https" if settings.production else "http",
+    )
+    if isinstance(app.json, DefaultJSONProvider):
+        app.json.sort_keys = False
+    # Clients append /v1 to addresses that end in a slash; a redirect would lose their key.
+    app.url_map.merge_slashes = False
+    if settings.trusted_proxies:
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=settings.trusted_proxies, x_proto=1, x_host=1
+        )
+    observing.register(app)
+    problems.register(app)
+    for door in DOORS:
+        door(app)
+
+    @app.get("/openapi.json", doc_ui=False)
+    def openapi_json() -> Response:
+        description: dict[str, Any] = app.api_doc
+        return jsonify(description)
+
+    @app.after_request
+    def _protect(response: Response) -> Response:
+        headers = response.headers
+        headers.setdefault("X-Content-Type-Options", "nosniff")
+        headers.setdefault("Referrer-Policy", "no-referrer")
+        if response.mimetype == "text/html":
+            headers.setdefault("Content-Security-Policy", _POLICY)
+        if settings.production:
+            headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+        return response
+
+    return app

@@ -1,0 +1,94 @@
+"""What is seen of requests: an id for each, one structured log line, counters and durations.
+
+A log line names the route, never the path, because paths hold tokens; and it holds no header,
+query or body. An incoming X-Request-Id is kept if it is harmless, so that a till's log and ours
+can be laid side by side.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import sys
+import time
+from typing import Any
+
+import orjson
+import structlog
+from flask import Flask, Response, g, request
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+_HARMLESS = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+REGISTRY = CollectorRegistry()
+REQUESTS = Counter(
+    "passerelle_requests_total",
+    "Requests answered",
+    ["route", "method", "status"],
+    registry=REGISTRY,
+)
+SECONDS = Histogram(
+    "passerelle_request_seconds",
+    "Time to answer",
+    ["route"],
+    buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+    registry=REGISTRY,
+)
+
+
+def configure_logging(level: str) -> None:
+    """Write JSON lines to standard error; once for a process."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(serializer=orjson.dumps),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping()[level.upper()]
+        ),
+        logger_factory=structlog.BytesLoggerFactory(file=sys.stderr.buffer),
+        cache_logger_on_first_use=True,
+    )
+
+
+def register(app: Flask) -> None:
+    """Observe every request of `app`."""
+    log = structlog.get_logger()
+    series: dict[tuple[str, str, int], tuple[Any, Any]] = {}
+
+    @app.before_request
+    def _begin() -> None:
+        given = request.headers.get("X-Request-Id", "")
+        g.request_id = given if _HARMLESS.fullmatch(given) else secrets.token_hex(8)
+        g.began = time.perf_counter()
+
+    @app.after_request
+    def _end(response: Response) -> Response:
+        seconds = time.perf_counter() - g.began if "began" in g else 0.0
+        rule = request.url_rule
+        route = rule.rule if rule is not None else "unknown"
+        # Looking a labelled series up costs more than counting in it.
+        key = (route, request.method, response.status_code)
+        found = series.get(key)
+        if found is None:
+            method = request.method if rule is not None else "other"
+            found = series[key] = (
+                REQUESTS.labels(route, method, str(response.status_code)),
+                SECONDS.labels(route),
+            )
+        found[0].inc()
+        found[1].observe(seconds)
+        response.headers["X-Request-Id"] = g.get("request_id", "")
+        log.info(
+            "request",
+            request_id=g.get("request_id"),
+            route=route,
+            method=request.method,
+            status=response.status_code,
+            ms=round(seconds * 1000, 2),
+        )
+        return response

