@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -15,19 +14,6 @@ from tests.google_schema import schema_faults
 
 ISSUER = "3388000000000000001"
 EMAIL = "wallet@example.iam.gserviceaccount.com"
-
-
-class Clock:
-    """A clock that moves when told; aware UTC."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def pass_(self, **span: float) -> None:
-        self.now += timedelta(**span)
 
 
 @cache

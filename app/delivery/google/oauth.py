@@ -32,7 +32,7 @@ class ServiceAccountError(ValueError):
     """The service-account file cannot be used; the message says why and what to do."""
 
 
-class TokenRefused(Exception):  # noqa: N818  (an answer of Google's that the client turns into one of its own)
+class TokenRefused(Exception):
     """Google gave no token. ``status`` is its HTTP status, 0 when nobody answered."""
 
     def __init__(self, status: int, reason: str) -> None:

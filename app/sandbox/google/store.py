@@ -28,7 +28,7 @@ _DAY = timedelta(hours=24)
 _MESSAGES_KEPT: Final = 10
 
 
-class Refusal(Exception):  # noqa: N818  (what Google says no to is not a fault of the stand-in)
+class Refusal(Exception):
     """Google's "no": an HTTP status and a sentence."""
 
     def __init__(self, status: int, reason: str) -> None:

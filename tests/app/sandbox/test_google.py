@@ -4,7 +4,6 @@ import base64
 import json
 import threading
 from collections.abc import Iterator
-from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -14,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from app.sandbox.android import AndroidPhone, NotSavedError
 from app.sandbox.google import GoogleStandIn, Refusal
-from tests.google_wire import EMAIL, ISSUER, Clock, account_key, google
+from tests.conftest import Clock
+from tests.google_wire import EMAIL, ISSUER, account_key, google
 
 CLASS: dict[str, Any] = {
     "id": f"{ISSUER}.gift",
@@ -32,11 +32,6 @@ OBJECT: dict[str, Any] = {
     "balance": {"micros": "25000000", "currencyCode": "EUR"},
     "balanceUpdateTime": {"date": "2026-11-21T10:00:00Z"},
 }
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture
@@ -213,6 +208,6 @@ def test_an_object_carries_ten_messages_at_most(wire: GoogleStandIn, clock: Cloc
     for number in range(10):
         silent = {"id": str(number), "body": "News", "messageType": "TEXT"}
         wire.store.add_message("giftCardObject", OBJECT["id"], silent)
-        clock.now += timedelta(hours=1)
+        clock.advance(hours=1)
     with pytest.raises(Refusal, match="10 messages"):
         wire.store.add_message("giftCardObject", OBJECT["id"], {"body": "One more"})

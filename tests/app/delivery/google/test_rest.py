@@ -21,7 +21,8 @@ from app.delivery.google import (
 from app.delivery.outcomes import DONE, Retry, Stop
 from app.delivery.outcomes import Fault as Faulty
 from app.sandbox.google import Fault, GoogleStandIn
-from tests.google_wire import ISSUER, Clock, account_json, google
+from tests.conftest import Clock
+from tests.google_wire import ISSUER, account_json, google
 
 CLASS: dict[str, Any] = {
     "id": f"{ISSUER}.summer",
@@ -39,11 +40,6 @@ OBJECT: dict[str, Any] = {
     "textModulesData": [{"header": "For", "body": "Zoë"}, {"header": "Until", "body": "May"}],
 }
 MESSAGE = {"id": "m1", "header": "Hello", "body": "New", "messageType": "TEXT_AND_NOTIFY"}
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture
@@ -86,7 +82,7 @@ def test_one_token_serves_all_calls_until_a_minute_before_it_lapses(
     for _ in range(5):
         api.get("offerClass", CLASS["id"])
     assert wire.tokens_issued == 1
-    clock.pass_(minutes=59, seconds=1)
+    clock.advance(minutes=59, seconds=1)
     assert api.get("offerClass", CLASS["id"]).verdict is Verdict.MISSING
     assert wire.tokens_issued == 2
 
@@ -206,7 +202,7 @@ def test_the_fourth_notification_of_a_day_is_told_from_a_busy_google(
     stored = api.add_message("offerObject", OBJECT["id"], silent).resource
     assert stored is not None
     assert [message["id"] for message in stored["messages"]] == ["m0", "m1", "m2", "m4"]
-    clock.pass_(hours=24)
+    clock.advance(hours=24)
     assert api.add_message("offerObject", OBJECT["id"], {**MESSAGE, "id": "m5"}).ok
     assert len(wire.store.notifications) == 4
 
