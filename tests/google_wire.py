@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from app.sandbox.google import GoogleStandIn
+from passes.google import ServiceAccount
 from tests.google_schema import schema_faults
 
 ISSUER = "3388000000000000001"
@@ -38,6 +39,11 @@ def account_json(token_uri: str) -> str:
         "token_uri": token_uri,
     }
     return json.dumps(members)
+
+
+def account(token_uri: str) -> ServiceAccount:
+    """Return the account that the stand-in knows."""
+    return ServiceAccount.read(account_json(token_uri).encode())
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Google's side of delivery: the REST client and everything that is sent through it."""
 
-from .oauth import AccessTokens, ServiceAccount, ServiceAccountError
+from .oauth import AccessTokens
 from .rest import Answer, Change, Collection, Verdict, WalletApi, backoff, outcome
 
 __all__ = [
@@ -8,8 +8,6 @@ __all__ = [
     "Answer",
     "Change",
     "Collection",
-    "ServiceAccount",
-    "ServiceAccountError",
     "Verdict",
     "WalletApi",
     "backoff",

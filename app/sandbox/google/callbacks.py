@@ -18,11 +18,12 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from urllib.parse import urlsplit
 
 import requests
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
+from .store import on_loopback
 
 __all__ = ["CallbackSender", "CallbackSigner"]
 
@@ -177,12 +178,10 @@ class CallbackSender:
 
 
 def _post(url: str, body: bytes) -> int:
-    if urlsplit(url).hostname not in {"127.0.0.1", "localhost", "::1"}:
-        return 0
     try:
         answer = requests.post(
-            url, data=body, headers={"Content-Type": "application/json"}, timeout=5
+            on_loopback(url), data=body, headers={"Content-Type": "application/json"}, timeout=5
         )
-    except requests.RequestException:
+    except (requests.RequestException, ValueError):
         return 0
     return answer.status_code

@@ -339,7 +339,7 @@ _SCALARS: Final[dict[str, Any]] = {
     "int64": _matches(r"-?\d{1,19}"),
     "colour": _matches(r"#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})"),
     "currency": _matches(r"[A-Z]{3}"),
-    "web": _matches(r"https?://[^\s]+"),
+    "web": _matches(r"https://[^\s]+"),
     "link": _matches(r"(https?://|tel:|mailto:|geo:|map:)[^\s]+"),
     "date": _is_date,
 }

@@ -236,10 +236,10 @@ class WalletStore:
         for uri in _picture_uris(resource):
             if uri in self.pictures:
                 continue
-            if urlsplit(uri).hostname not in _LOOPBACK:
-                raise Refusal(400, f"Image cannot be loaded: {uri} is not on loopback.")
             try:
-                answer = requests.get(uri, timeout=5, allow_redirects=False)
+                answer = requests.get(on_loopback(uri), timeout=5, allow_redirects=False)
+            except ValueError as error:
+                raise Refusal(400, f"Image cannot be loaded: {error}") from error
             except requests.RequestException as error:
                 raise Refusal(400, f"Image cannot be loaded: {uri}") from error
             kind = answer.headers.get("Content-Type", "")
@@ -267,6 +267,18 @@ class WalletStore:
             shown["hasUsers"] = bool(self._holders.get(resource["id"]))
             shown["classReference"] = copy.deepcopy(self._resources[resource["classId"]][1])
         return shown
+
+
+def on_loopback(url: str) -> str:
+    """Return where to reach a public https address of this machine, which has no TLS of its own.
+
+    Raises:
+        ValueError: it is not on loopback.
+    """
+    parts = urlsplit(url)
+    if parts.hostname not in _LOOPBACK:
+        raise ValueError(f"{url} is not on loopback.")
+    return parts._replace(scheme="http").geturl()
 
 
 _OUTPUT_ONLY: Final = ("kind", "hasUsers", "hasLinkedDevice", "classReference", "review", "version")

@@ -67,7 +67,7 @@ class Site:
                 pass
 
         self.server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        self.url = f"https://127.0.0.1:{self.server.server_address[1]}"
 
 
 @pytest.fixture

@@ -12,8 +12,6 @@ from app.delivery.google import (
     AccessTokens,
     Answer,
     Change,
-    ServiceAccount,
-    ServiceAccountError,
     Verdict,
     WalletApi,
     outcome,
@@ -22,7 +20,7 @@ from app.delivery.outcomes import DONE, Retry, Stop
 from app.delivery.outcomes import Fault as Faulty
 from app.sandbox.google import Fault, GoogleStandIn
 from tests.conftest import Clock
-from tests.google_wire import ISSUER, account_json, google
+from tests.google_wire import ISSUER, account, google
 
 CLASS: dict[str, Any] = {
     "id": f"{ISSUER}.summer",
@@ -50,7 +48,8 @@ def wire(clock: Clock) -> Iterator[GoogleStandIn]:
 
 @contextmanager
 def client(wire: GoogleStandIn, clock: Clock) -> Iterator[WalletApi]:
-    tokens = AccessTokens(ServiceAccount.from_json(account_json(wire.token_url)))
+    ours = account(wire.token_url)
+    tokens = AccessTokens(lambda: ours)
     with WalletApi(wire.url, tokens=tokens, clock=clock) as api:
         yield api
 
@@ -182,8 +181,8 @@ def test_nobody_listening_is_unreachable_or_unclear_but_never_an_exception(clock
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    account = ServiceAccount.from_json(account_json(f"http://127.0.0.1:{port}/token"))
-    tokens = AccessTokens(account)
+    nowhere = account(f"http://127.0.0.1:{port}/token")
+    tokens = AccessTokens(lambda: nowhere)
     with WalletApi(f"http://127.0.0.1:{port}", tokens=tokens, clock=clock) as api:
         assert api.get("offerClass", "1.x").verdict is Verdict.UNREACHABLE
 
@@ -247,12 +246,13 @@ def test_googles_rate_is_enforced_on_every_call_of_a_batch(clock: Clock) -> None
         assert wire.over_rate == 2
 
 
-def test_a_service_account_that_is_none_says_what_is_missing() -> None:
-    with pytest.raises(ServiceAccountError, match="no JSON key"):
-        ServiceAccount.from_json("certificate")
-    with pytest.raises(ServiceAccountError, match="client_email"):
-        ServiceAccount.from_json(account_json("x").replace("client_email", "mail"))
-
-
-def test_the_private_key_is_not_in_the_accounts_representation() -> None:
-    assert "RSAPrivateKey" not in repr(ServiceAccount.from_json(account_json("x")))
+def test_a_replaced_key_file_is_taken_up_with_the_next_call(
+    wire: GoogleStandIn, clock: Clock
+) -> None:
+    held = [account(wire.token_url)]
+    tokens = AccessTokens(lambda: held[0])
+    with WalletApi(wire.url, tokens=tokens, clock=clock) as api:
+        api.get("offerClass", CLASS["id"])
+        held[0] = account(wire.token_url)
+        api.get("offerClass", CLASS["id"])
+    assert wire.tokens_issued == 2
