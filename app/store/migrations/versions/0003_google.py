@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0002_google"
-down_revision = "0001"
+revision = "0003_google"
+down_revision = "0002_delivery"
 branch_labels = None
 depends_on = None
 
@@ -43,8 +43,10 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("google_object") as batch_op:
         batch_op.add_column(sa.Column("sent_digest", sa.LargeBinary(), nullable=True))
-        batch_op.add_column(sa.Column("unsettled_at", _TIME, nullable=True))
-        batch_op.create_index(batch_op.f("ix_google_object_unsettled_at"), ["unsettled_at"])
+        batch_op.add_column(sa.Column("refused_voucher", sa.Integer(), nullable=True))
+        batch_op.add_column(sa.Column("refused_campaign", sa.Integer(), nullable=True))
+        batch_op.add_column(sa.Column("ask_users_at", _TIME, nullable=True))
+        batch_op.create_index(batch_op.f("ix_google_object_ask_users_at"), ["ask_users_at"])
     op.create_table(
         "google_message",
         sa.Column("id", _ID, nullable=False),
@@ -99,7 +101,7 @@ def downgrade() -> None:
     for table in ("pace", "google_root_keys", "google_nonce", "google_message"):
         op.drop_table(table)
     with op.batch_alter_table("google_object") as batch_op:
-        batch_op.drop_index(batch_op.f("ix_google_object_unsettled_at"))
-        batch_op.drop_column("unsettled_at")
-        batch_op.drop_column("sent_digest")
+        batch_op.drop_index(batch_op.f("ix_google_object_ask_users_at"))
+        for name in ("ask_users_at", "refused_campaign", "refused_voucher", "sent_digest"):
+            batch_op.drop_column(name)
     op.drop_table("google_class")
