@@ -44,8 +44,8 @@ class Settings:
         default_factory=lambda: {DEVELOPMENT_KEY_ID: DEVELOPMENT_KEY}, repr=False
     )
     certs: Path = Path("var/certs")
-    pass_type_id: str = "pass.invalid.passerelle.demo"  # noqa: S105 - an identifier
-    team_id: str = "PASSERELLE"
+    pass_type_id: str = "pass.example.passerelle"  # noqa: S105 - an identifier
+    team_id: str = "EXAMPLE123"
     google_issuer_id: str = "3388000000000000000"
     apns_url: str = "https://api.push.apple.com"
     apns_ca: Path | None = None

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 
 from app.services import keys
+from app.services.certificates import Certificates
 from app.settings import Settings
 from app.store.keyring import Keyring
 from app.store.session import Database
@@ -36,6 +37,7 @@ class Deployment:
         self.settings = settings
         self.database = Database(settings.database_url, pool_size=max(8, settings.threads))
         self.clock = clock
+        self.certificates = Certificates(settings, clock=clock)
         self._keyring: Keyring | None = None
         self._opening = threading.Lock()
 
