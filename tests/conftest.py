@@ -24,6 +24,7 @@ from app.settings import Settings
 from app.store import migrations
 from app.store.session import Database
 from passes.signing import throwaway
+from tests.shop import Shop
 
 MASTER_KEYS = {2: bytes(range(100, 132)), 1: bytes(range(50, 82))}
 
@@ -137,6 +138,11 @@ def deployment(app: Flask) -> Deployment:
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
     return app.test_client()
+
+
+@pytest.fixture
+def shop(deployment: Deployment) -> Shop:
+    return Shop(deployment)
 
 
 def _named(url: str, database: str) -> str:

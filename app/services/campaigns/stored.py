@@ -1,0 +1,73 @@
+"""Campaigns as they are stored: revisions to values and back.
+
+Tills, wallets and pages read terms and presentation on every request, and a revision never
+changes, so what was read once is kept. The key is the stored text itself: a process that opens
+several databases, as the tests do, can never be given another one's campaign.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from pydantic import TypeAdapter
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.domain.campaign import Presentation, Terms
+from app.store.models import Campaign, Revision
+
+_TERMS: TypeAdapter[Terms] = TypeAdapter(Terms)
+_PRESENTATION: TypeAdapter[Presentation] = TypeAdapter(Presentation)
+
+
+def terms_of(revision: Revision) -> Terms:
+    """What vouchers issued under `revision` grant."""
+    return _terms(orjson.dumps(revision.terms))
+
+
+def presentation_of(revision: Revision) -> Presentation:
+    """How the campaign looks and reads since `revision`."""
+    return _presentation(orjson.dumps(revision.presentation))
+
+
+def terms_from(stored: dict[str, Any]) -> Terms:
+    """Terms from their stored form (a campaign's `override`, say)."""
+    return _terms(orjson.dumps(stored))
+
+
+def store_terms(terms: Terms) -> dict[str, Any]:
+    """The stored form, with every default written out, so that a later default changes nothing."""
+    stored: dict[str, Any] = _TERMS.dump_python(terms, mode="json")
+    return stored
+
+
+def store_presentation(presentation: Presentation) -> dict[str, Any]:
+    """As `store_terms`, for how a campaign looks."""
+    stored: dict[str, Any] = _PRESENTATION.dump_python(presentation, mode="json")
+    return stored
+
+
+def find(session: Session, key: str) -> Campaign | None:
+    """The campaign called `key`."""
+    return session.scalar(select(Campaign).where(Campaign.key == key))
+
+
+def latest_revision(session: Session, campaign: Campaign) -> Revision:
+    """The revision that shows."""
+    return session.scalars(
+        select(Revision).where(
+            Revision.campaign_id == campaign.id, Revision.number == campaign.revision
+        )
+    ).one()
+
+
+@lru_cache(maxsize=512)
+def _terms(stored: bytes) -> Terms:
+    return _TERMS.validate_json(stored)
+
+
+@lru_cache(maxsize=512)
+def _presentation(stored: bytes) -> Presentation:
+    return _PRESENTATION.validate_json(stored)
