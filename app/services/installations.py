@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, delete, exists, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.domain import codes
 from app.store.models import AppleDevice, AppleLog, AppleRegistration, Campaign, Event, Voucher
@@ -56,7 +56,13 @@ def last_modified(pair: Pair) -> dt.datetime:
     return EPOCH + dt.timedelta(seconds=sum(pair))
 
 
-def behind(told: tuple[ColumnElement[int], ColumnElement[int]]) -> ColumnElement[bool]:
+Told = tuple[InstrumentedAttribute[int | None], InstrumentedAttribute[int | None]]
+PUSHED: Told = (AppleRegistration.pushed_voucher, AppleRegistration.pushed_campaign)
+LISTED: Told = (AppleRegistration.listed_voucher, AppleRegistration.listed_campaign)
+FETCHED: Told = (AppleRegistration.fetched_voucher, AppleRegistration.fetched_campaign)
+
+
+def behind(told: Told) -> ColumnElement[bool]:
     """Whether what was told differs from the pair of the joined voucher and campaign."""
     return or_(
         told[0].is_distinct_from(Voucher.version), told[1].is_distinct_from(Campaign.version)
@@ -120,15 +126,15 @@ def unregister(session: Session, *, library_id: str, voucher_id: int, now: dt.da
     device = _lock(session, library_id)
     if device is None:
         return False
-    removed = session.execute(
-        delete(AppleRegistration).where(
-            AppleRegistration.device_id == device.id, AppleRegistration.voucher_id == voucher_id
-        )
-    ).rowcount
-    if removed:
+    removed = session.scalar(
+        delete(AppleRegistration)
+        .where(AppleRegistration.device_id == device.id, AppleRegistration.voucher_id == voucher_id)
+        .returning(AppleRegistration.id)
+    )
+    if removed is not None:
         record_event(session, "removed", voucher_id, now=now)
     forget_if_empty(session, device.id)
-    return bool(removed)
+    return removed is not None
 
 
 def has_news(session: Session, *, library_id: str, tag: str | None, now: dt.datetime) -> bool:
@@ -222,6 +228,7 @@ def record_fetch(session: Session, voucher_id: int, pair: Pair, *, now: dt.datet
                 AppleRegistration.fetched_campaign.is_distinct_from(pair[1]),
             ),
         )
+        .order_by(AppleRegistration.id)
         .with_for_update()
     ).all()
     if not waiting:
@@ -337,11 +344,7 @@ def _seen(tag: str | None, generation: int) -> int:
 
 def _unlisted(now: dt.datetime) -> ColumnElement[bool]:
     """Whether a registration is to be listed anew: it changed, or was listed and not fetched."""
-    fetched = (AppleRegistration.fetched_voucher, AppleRegistration.fetched_campaign)
-    return or_(
-        behind((AppleRegistration.listed_voucher, AppleRegistration.listed_campaign)),
-        behind(fetched) & (AppleRegistration.listed_at < now - LISTED_AGAIN),
-    )
+    return or_(behind(LISTED), behind(FETCHED) & (AppleRegistration.listed_at < now - LISTED_AGAIN))
 
 
 def _lock(session: Session, library_id: str) -> AppleDevice | None:

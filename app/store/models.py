@@ -334,8 +334,8 @@ class Voucher(Base):
     occasion: Mapped[str] = mapped_column(default="")
     #: pending, active, blocked, revoked, deactivated or expired.
     status: Mapped[str] = mapped_column(default="active")
-    starts_at: Mapped[dt.datetime | None]
-    ends_at: Mapped[dt.datetime | None]
+    starts_at: Mapped[dt.datetime | None] = mapped_column(index=True)
+    ends_at: Mapped[dt.datetime | None] = mapped_column(index=True)
     #: Number of uses; None is unlimited.
     uses: Mapped[int | None]
     used: Mapped[int] = mapped_column(default=0)

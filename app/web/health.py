@@ -14,8 +14,8 @@ from flask import Blueprint, Flask, Response, jsonify, render_template, send_fro
 from prometheus_client import generate_latest
 
 from app.services import readiness
+from app.services.metrics import REGISTRY
 from app.web import deployment
-from app.web.observing import REGISTRY
 
 blueprint = Blueprint("health", __name__)
 

@@ -39,6 +39,10 @@ def upgrade() -> None:
         )
     with op.batch_alter_table("campaign") as batch:
         batch.alter_column("delivery_paused", server_default=None)
+    # The clockwork finds what starts and ends by these.
+    with op.batch_alter_table("voucher") as batch:
+        batch.create_index(batch.f("ix_voucher_starts_at"), ["starts_at"])
+        batch.create_index(batch.f("ix_voucher_ends_at"), ["ends_at"])
     op.create_table(
         "apple_log",
         sa.Column("id", _ID, nullable=False),
@@ -91,6 +95,9 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in ("campaign_update", "clockwork", "pulse", "apple_log"):
         op.drop_table(table)
+    with op.batch_alter_table("voucher") as batch:
+        batch.drop_index(batch.f("ix_voucher_ends_at"))
+        batch.drop_index(batch.f("ix_voucher_starts_at"))
     with op.batch_alter_table("campaign") as batch:
         batch.drop_column("delivery_paused")
     with op.batch_alter_table("apple_registration") as batch:
