@@ -31,12 +31,20 @@ def schema_faults(collection: str, method: str, body: Mapping[str, Any]) -> list
     """List what Google's schema has against one request; PATCH bodies may be partial."""
     if method == "addMessage":
         return list(_object("AddMessageRequest", body, "body", partial=False))
-    return list(_object(_COLLECTIONS[collection], body, collection, partial=method == "PATCH"))
+    said = _without_nulls(body) if method == "PATCH" else body
+    return list(_object(_COLLECTIONS[collection], said, collection, partial=method == "PATCH"))
 
 
 def assert_follows_schema(collection: str, method: str, body: Mapping[str, Any]) -> None:
     faults = schema_faults(collection, method, body)
     assert not faults, f"{method} {collection}: " + "; ".join(faults)
+
+
+def _without_nulls(value: Any) -> Any:
+    """Leave out what a PATCH removes: null is no value of any member."""
+    if isinstance(value, Mapping):
+        return {name: _without_nulls(each) for name, each in value.items() if each is not None}
+    return value
 
 
 def _object(schema: str, body: Mapping[str, Any], where: str, *, partial: bool) -> Iterator[str]:
@@ -48,7 +56,7 @@ def _object(schema: str, body: Mapping[str, Any], where: str, *, partial: bool) 
     for name, value in body.items():
         if name not in properties:
             yield f"{where}.{name} is not in the schema"
-        elif value is not None or not partial:
+        else:
             yield from _value(properties[name], value, f"{where}.{name}")
 
 

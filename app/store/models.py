@@ -568,6 +568,8 @@ class GoogleClass(Base):
     #: SHA-256 of the members last sent, so that a change which shows nowhere costs no call.
     sent_digest: Mapped[bytes | None]
     sent_at: Mapped[dt.datetime | None]
+    #: The campaign's version whose content Google refused.
+    refused_campaign: Mapped[int | None]
     attempts: Mapped[int] = mapped_column(default=0)
     due_at: Mapped[dt.datetime | None]
     claimed_until: Mapped[dt.datetime | None]
@@ -591,13 +593,15 @@ class GoogleObject(Base):
     #: SHA-256 of the members last sent, so that a change which shows nowhere costs no call.
     sent_digest: Mapped[bytes | None]
     sent_at: Mapped[dt.datetime | None]
+    #: The balance last shown there, so that a change of it can be told.
+    sent_balance_minor: Mapped[int | None] = mapped_column(BigInteger)
     #: The pair whose content Google refused: nothing is repeated before it changes.
     refused_voucher: Mapped[int | None]
     refused_campaign: Mapped[int | None]
     #: When to ask Google whether anybody holds it: after a callback, or when none came for long.
-    ask_users_at: Mapped[dt.datetime | None] = mapped_column(index=True)
+    ask_users_at: Mapped[dt.datetime | None]
     attempts: Mapped[int] = mapped_column(default=0)
-    due_at: Mapped[dt.datetime | None]
+    due_at: Mapped[dt.datetime | None] = mapped_column(index=True)
     claimed_until: Mapped[dt.datetime | None]
     failure: Mapped[str | None]
     created_at: Mapped[dt.datetime]

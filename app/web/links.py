@@ -6,13 +6,15 @@ altered or unknown gets one and the same answer.
 
 from __future__ import annotations
 
-from flask import Blueprint, Flask, Response, abort, redirect, render_template
+from flask import Blueprint, Flask, Response, abort, redirect, render_template, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from app.domain.codes import Purpose
-from app.services import presenting
+from app.services import google_wallet, presenting
+from app.services.google_wallet import TryAgain
 from app.services.presenting import Holding
 from app.web import deployment
+from app.web.problems import Problem
 from passes import barcode
 
 blueprint = Blueprint("links", __name__)
@@ -53,9 +55,23 @@ def apple(token: str) -> Response:
 
 @blueprint.get("/p/<token>/google")
 def google(token: str) -> BaseResponse:
-    """On to Google's page that saves the pass."""
+    """On to Google's page that saves the pass; `?and=<token>` saves further ones with it."""
     house = deployment()
-    answer = redirect(presenting.google_link(house, _holding(token), now=house.now()))
+    tokens = list(dict.fromkeys([token, *request.args.getlist("and")]))
+    if len(tokens) > google_wallet.MOST_IN_ONE_LINK:
+        raise Problem(
+            400,
+            "too_many_passes",
+            cause=f"The link names {len(tokens)} passes.",
+            remedy=f"Save {google_wallet.MOST_IN_ONE_LINK} at once at most.",
+        )
+    found = google_wallet.link(house, [_holding(each) for each in tokens], now=house.now())
+    if isinstance(found, TryAgain):
+        seconds = max(1, round(found.after.total_seconds()))
+        wait = Response(render_template("wait.html", seconds=seconds), status=503)
+        wait.headers["Retry-After"] = str(seconds)
+        return _private(wait)
+    answer = redirect(found.url)
     answer.headers["Cache-Control"] = "no-store"
     return answer
 

@@ -175,6 +175,12 @@ class WalletStore:
             collection, resource = self._resources[object_id]
             return self._event(collection, resource, "del")
 
+    def lose(self, resource_id: str) -> None:
+        """Forget a resource, which Google never does, but an issuer's new account looks like it."""
+        with self._lock:
+            del self._resources[resource_id]
+            self._holders.pop(resource_id, None)
+
     def wallet(self, user: str) -> list[dict[str, Any]]:
         """Return the objects a user holds, each with its class under ``classReference``."""
         with self._lock:
@@ -291,6 +297,8 @@ def _merged(present: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, 
             merged.pop(name, None)
         elif isinstance(value, Mapping) and isinstance(merged.get(name), Mapping):
             merged[name] = _merged(merged[name], value)
+        elif isinstance(value, Mapping):
+            merged[name] = _merged({}, value)
         else:
             merged[name] = value
     return merged

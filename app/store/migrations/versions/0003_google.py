@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("sent_campaign", sa.Integer(), nullable=True),
         sa.Column("sent_digest", sa.LargeBinary(), nullable=True),
         sa.Column("sent_at", _TIME, nullable=True),
+        sa.Column("refused_campaign", sa.Integer(), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("due_at", _TIME, nullable=True),
         sa.Column("claimed_until", _TIME, nullable=True),
@@ -43,10 +44,11 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("google_object") as batch_op:
         batch_op.add_column(sa.Column("sent_digest", sa.LargeBinary(), nullable=True))
+        batch_op.add_column(sa.Column("sent_balance_minor", sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column("refused_voucher", sa.Integer(), nullable=True))
         batch_op.add_column(sa.Column("refused_campaign", sa.Integer(), nullable=True))
         batch_op.add_column(sa.Column("ask_users_at", _TIME, nullable=True))
-        batch_op.create_index(batch_op.f("ix_google_object_ask_users_at"), ["ask_users_at"])
+        batch_op.create_index(batch_op.f("ix_google_object_due_at"), ["due_at"])
     op.create_table(
         "google_message",
         sa.Column("id", _ID, nullable=False),
@@ -101,7 +103,13 @@ def downgrade() -> None:
     for table in ("pace", "google_root_keys", "google_nonce", "google_message"):
         op.drop_table(table)
     with op.batch_alter_table("google_object") as batch_op:
-        batch_op.drop_index(batch_op.f("ix_google_object_ask_users_at"))
-        for name in ("ask_users_at", "refused_campaign", "refused_voucher", "sent_digest"):
+        batch_op.drop_index(batch_op.f("ix_google_object_due_at"))
+        for name in (
+            "ask_users_at",
+            "refused_campaign",
+            "refused_voucher",
+            "sent_balance_minor",
+            "sent_digest",
+        ):
             batch_op.drop_column(name)
     op.drop_table("google_class")
