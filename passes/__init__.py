@@ -17,7 +17,7 @@ and `remedy`.
 =================== ==============================================================================
 passes.artwork      `prepare(logo, banner, …)`, `monogram(name, …)` → `Artwork`
 passes.apple        `Template(presentation).build(content, signer=…, now=…, web_service=…)` → bytes;
-                    `bundle(passes)`; …
+                    `bundle(passes)`; `build_pkpass(pass_json, files, …)`; `read_package(data, …)`
 passes.signing      `Signer.load(folder)`, `Signers(folder)` (reloads), `throwaway(folder, now=…)`,
                     `diagnose(folder, …)`, signing requests
 passes.google       `class_resource(…)`, `object_resource(…)`, `save_link(…)`, `carrying_link(…)`,

@@ -24,7 +24,7 @@ from app.settings import Settings
 from app.store import migrations
 from app.store.session import Database
 from passes.signing import throwaway
-from tests.shop import Shop
+from tests.storefront import Storefront
 
 MASTER_KEYS = {2: bytes(range(100, 132)), 1: bytes(range(50, 82))}
 
@@ -143,8 +143,8 @@ def client(app: Flask) -> FlaskClient:
 
 
 @pytest.fixture
-def shop(deployment: Deployment) -> Shop:
-    return Shop(deployment)
+def shop(deployment: Deployment) -> Storefront:
+    return Storefront(deployment)
 
 
 def _named(url: str, database: str) -> str:

@@ -1,174 +1,233 @@
-"""A shop to test in: campaigns and vouchers put straight into the tables."""
+"""A shop for tests: stores, terminals, keys, campaigns and vouchers, put straight into the
+database, so that a test says only what it is about.
+"""
 
 from __future__ import annotations
 
-import datetime as dt
-import itertools
-from dataclasses import dataclass, replace
-from decimal import Decimal
+import dataclasses
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from flask.testing import FlaskClient
+from pydantic import TypeAdapter
+from werkzeug.test import TestResponse
+
 from app.domain import codes
-from app.domain.campaign import Benefit, BenefitType, Presentation, Terms, Texts
+from app.domain.campaign import Authority, Presentation, Source, Terms
 from app.domain.codes import Purpose
 from app.domain.kinds import KINDS
-from app.services import keys
-from app.services.campaigns.stored import store_presentation, store_terms
+from app.services import access
+from app.services.access import Scope
 from app.services.deployment import Deployment
-from app.store.models import Campaign, Code, Recipient, Revision, Voucher
+from app.store.models import Campaign, Code, Recipient, Revision, Store, Terminal, Voucher
 
-PERCENT = Terms(benefit=Benefit(type=BenefitType.PERCENT, percent=Decimal(20)))
-MONEY = Terms(amount_minor=1500, uses=None)
-TEXTS = {
-    "en": Texts(title="On everything", offer="−20 %", terms="One per customer."),
-    "fr": Texts(title="Sur tout", offer="−20 %", terms="Un par client."),
-}
+_TERMS = TypeAdapter(Terms)
+_PRESENTATION = TypeAdapter(Presentation)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Issued:
-    """A voucher of the shop, and all that opens it."""
+    """A voucher that a test made: its row id, what its barcode carries and its code."""
 
     id: int
-    public_id: int
-    code: str
-    barcode: str
-    link: str
     serial: str
+    barcode: str
+    code: str | None = None
 
 
+@dataclass
 class Shop:
-    """Makes campaigns and vouchers in a deployment."""
+    """Makes what a test needs in `deployment`."""
 
-    def __init__(self, deployment: Deployment) -> None:
-        self.deployment = deployment
-        self._numbers = itertools.count(1)
+    deployment: Deployment
+    campaigns: dict[str, int] = field(default_factory=dict)
+
+    def key(
+        self,
+        *scopes: Scope,
+        store: str | None = None,
+        terminal: str | None = None,
+    ) -> str:
+        """An API key; a till's unless scopes are named."""
+        with self.deployment.database.write() as session:
+            return access.create(
+                session,
+                "test",
+                scopes or (Scope.POS,),
+                now=self.deployment.now(),
+                store=store,
+                terminal=terminal,
+            )
+
+    def store(
+        self, key: str = "paris", *, terminals: Sequence[str] = ("1",), **columns: Any
+    ) -> None:
+        """A store with terminals."""
+        with self.deployment.database.write() as session:
+            store = Store(key=key, name=key.title(), created_at=self.deployment.now(), **columns)
+            session.add(store)
+            session.flush()
+            for name in terminals:
+                session.add(Terminal(store_id=store.id, key=name, created_at=self.deployment.now()))
 
     def campaign(
         self,
-        kind: str = "coupon",
+        key: str = "sun",
         *,
+        kind: str = "coupon",
         terms: Terms | None = None,
-        presentation: Presentation | None = None,
-        **changes: Any,
+        authority: Authority = Authority.PASSERELLE,
+        source: Source = Source.GENERATED,
+        currency: str | None = "EUR",
+        timezone: str = "UTC",
+        **columns: Any,
     ) -> int:
-        """A live campaign's id."""
+        """A live campaign with one revision."""
         now = self.deployment.now()
-        holds_money = KINDS[kind].holds_money
-        values: dict[str, Any] = {
-            "key": f"{kind.replace('_', '-')}-{next(self._numbers)}",
-            "name": "A campaign",
-            "kind": kind,
-            "authority": "passerelle",
-            "source": "list",
-            "source_options": {},
-            "currency": "EUR",
-            "timezone": "Europe/Paris",
-            "created_at": now,
-            "updated_at": now,
-        }
         with self.deployment.database.write() as session:
-            campaign = Campaign(**(values | changes))
+            campaign = Campaign(
+                key=key,
+                name=key.title(),
+                kind=kind,
+                authority=authority.value,
+                source=source.value,
+                source_options={},
+                currency=currency,
+                timezone=timezone,
+                created_at=now,
+                updated_at=now,
+                **columns,
+            )
             session.add(campaign)
             session.flush()
             session.add(
                 Revision(
                     campaign_id=campaign.id,
                     number=1,
-                    terms=store_terms(terms or (MONEY if holds_money else PERCENT)),
-                    presentation=store_presentation(presentation or Presentation(texts=TEXTS)),
+                    terms=_TERMS.dump_python(terms or Terms(), mode="json"),
+                    presentation=_PRESENTATION.dump_python(Presentation(), mode="json"),
                     created_at=now,
                 )
             )
-        return campaign.id
+            self.campaigns[key] = campaign.id
+            return campaign.id
 
-    def revise(
-        self, campaign_id: int, *, terms: Terms | None = None, texts: dict[str, Texts] | None = None
-    ) -> None:
-        """Give a campaign a newer revision."""
+    def recipient(self, external_id: str) -> int:
+        """A recipient."""
+        now = self.deployment.now()
         with self.deployment.database.write() as session:
-            campaign = session.get_one(Campaign, campaign_id)
-            campaign.revision += 1
-            campaign.version += 1
-            session.add(
-                Revision(
-                    campaign_id=campaign_id,
-                    number=campaign.revision,
-                    terms=store_terms(terms or PERCENT),
-                    presentation=store_presentation(replace(Presentation(), texts=texts or TEXTS)),
-                    created_at=self.deployment.now(),
-                )
+            row = Recipient(external_id=external_id, created_at=now, updated_at=now)
+            session.add(row)
+            session.flush()
+            return row.id
+
+    def code(self, text: str, campaign: str = "sun", **columns: Any) -> int:
+        """A code of a campaign, held by nobody."""
+        keyring = self.deployment.keyring
+        lookup = keyring.lookup(text)
+        with self.deployment.database.write() as session:
+            row = Code(
+                **{
+                    "lookup": lookup,
+                    "sealed": keyring.seal(text, row=lookup),
+                    "key_id": keyring.newest,
+                    "campaign_id": self.campaigns[campaign],
+                    "free": True,
+                    **columns,
+                }
             )
+            session.add(row)
+            session.flush()
+            return row.id
 
     def voucher(
         self,
-        campaign_id: int,
+        campaign: str = "sun",
         *,
         code: str | None = None,
-        pin: str | None = None,
-        language: str | None = None,
-        **changes: Any,
+        code_id: int | None = None,
+        recipient_id: int | None = None,
+        **columns: Any,
     ) -> Issued:
-        """An issued voucher with a code of its own."""
-        house, ring = self.deployment, self.deployment.keyring
-        number = next(self._numbers)
-        text = code or f"SUN-{number:06}"
+        """A voucher on the campaign's terms; columns override what they say."""
+        if code is not None and code_id is None:
+            code_id = self.code(code, campaign, free=False)
+        keyring = self.deployment.keyring
         public_id = codes.new_public_id()
-        lookup = ring.lookup(text)
-        with house.database.write() as session:
-            campaign = session.get_one(Campaign, campaign_id)
-            revision = (
-                session.query(Revision)
-                .filter_by(campaign_id=campaign_id, number=campaign.revision)
-                .one()
+        with self.deployment.database.write() as session:
+            row = session.get_one(Campaign, self.campaigns[campaign])
+            revision = session.query(Revision).filter_by(campaign_id=row.id).one()
+            terms, kind = _TERMS.validate_python(revision.terms), KINDS[row.kind]
+            made = Voucher(
+                **{
+                    "public_id": public_id,
+                    "key_id": keyring.newest,
+                    "campaign_id": row.id,
+                    "revision_id": revision.id,
+                    "code_id": code_id,
+                    "recipient_id": recipient_id,
+                    "occasion": uuid.uuid4().hex,
+                    "uses": kind.uses(terms),
+                    "balance_minor": kind.opening_balance(terms, code_amount=None),
+                    "issued_at": self.deployment.now(),
+                    **columns,
+                }
             )
-            recipient = Recipient(
-                external_id=f"r-{number}",
-                language=language,
-                attributes={},
-                created_at=house.now(),
-                updated_at=house.now(),
-            )
-            row = Code(
-                lookup=lookup,
-                sealed=ring.seal(text, row=lookup),
-                pin=ring.seal(pin, row=keys.pin_row(lookup)) if pin else None,
-                key_id=ring.newest,
-                campaign_id=campaign_id,
-                free=False,
-                limit=None if KINDS[campaign.kind].holds_money else 1,
-            )
-            session.add_all([recipient, row])
+            session.add(made)
             session.flush()
-            values: dict[str, Any] = {
-                "public_id": public_id,
-                "key_id": ring.newest,
-                "campaign_id": campaign_id,
-                "revision_id": revision.id,
-                "code_id": row.id,
-                "recipient_id": recipient.id,
-                "uses": None if KINDS[campaign.kind].holds_money else 1,
-                "balance_minor": 1500 if KINDS[campaign.kind].holds_money else 0,
-                "issued_at": house.now(),
-            }
-            voucher = Voucher(**(values | changes))
-            session.add(voucher)
-        return Issued(
-            id=voucher.id,
-            public_id=public_id,
-            code=text,
-            barcode=ring.token(Purpose.BARCODE, key_id=ring.newest, public_id=public_id),
-            link=ring.token(Purpose.LINK, key_id=ring.newest, public_id=public_id),
-            serial=codes.serial(public_id),
+            return Issued(
+                id=made.id,
+                serial=codes.serial(public_id),
+                barcode=keyring.token(Purpose.BARCODE, key_id=keyring.newest, public_id=public_id),
+                code=code,
+            )
+
+    def row(self, voucher: Issued | int) -> Voucher:
+        """A voucher's row as it stands."""
+        with self.deployment.database.read() as session:
+            found = session.get_one(Voucher, voucher if isinstance(voucher, int) else voucher.id)
+            session.expunge(found)
+            return found
+
+
+@dataclass
+class Till:
+    """A till at the HTTP door."""
+
+    client: FlaskClient
+    key: str
+
+    def post(self, path: str, body: Any, *, key: str | None = None, **headers: str) -> TestResponse:
+        """POST with the API key and a fresh idempotency key unless one is given."""
+        return self.client.post(
+            f"/pos/v1{path}",
+            json=body,
+            headers={
+                "Authorization": f"Bearer {self.key}",
+                "Idempotency-Key": uuid.uuid4().hex if key is None else key,
+                **headers,
+            },
         )
 
-    def set(self, voucher_id: int, **changes: Any) -> None:
-        """Change columns of a voucher, as a till or an operator would have."""
-        with self.deployment.database.write() as session:
-            voucher = session.get_one(Voucher, voucher_id)
-            for name, value in changes.items():
-                setattr(voucher, name, value)
+    def redeem(self, *barcodes: str, key: str | None = None, **body: Any) -> Any:
+        """The answer to redeeming `barcodes`; `amount` goes to each."""
+        amount = body.pop("amount", None)
+        items = [
+            {"barcode": barcode, **({"amount": amount} if amount else {})} for barcode in barcodes
+        ]
+        answer = self.post("/redemptions", {"items": items, **body}, key=key)
+        assert answer.status_code == 200, answer.get_data(as_text=True)
+        return answer.get_json()
+
+    def scan(self, barcode: str, **body: Any) -> Any:
+        """The answer to scanning `barcode`."""
+        answer = self.post("/scans", {"barcode": barcode, **body})
+        assert answer.status_code == 200, answer.get_data(as_text=True)
+        return answer.get_json()
 
 
-def days(count: float) -> dt.timedelta:
-    return dt.timedelta(days=count)
+def changed(terms: Terms, **changes: Any) -> Terms:
+    """`terms` with some of them changed."""
+    return dataclasses.replace(terms, **changes)

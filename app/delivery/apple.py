@@ -372,15 +372,12 @@ class ApplePushes:
         ]
         if not bad:
             return
-        since = dict(
-            session.execute(
-                select(AppleDevice.id, AppleDevice.doubtful_at).where(
-                    AppleDevice.id.in_([job.device_id for job, _ in bad])
-                )
+        rows = session.execute(
+            select(AppleDevice.id, AppleDevice.doubtful_at).where(
+                AppleDevice.id.in_([job.device_id for job, _ in bad])
             )
-            .tuples()
-            .all()
         )
+        since = {row.id: row.doubtful_at for row in rows}
         _update_devices(
             session,
             [

@@ -1,7 +1,8 @@
 """The database and its one commit.
 
 `read()` never writes: it rolls back. `write()` commits once, when its block ends without an
-exception, and is the only place in the service that commits.
+exception. `transaction()` is the same for a bare connection, without the bookkeeping of the ORM,
+for the till's path. Nothing else in the service commits.
 
 SQLite: WAL, `synchronous=FULL`, `BEGIN IMMEDIATE` for writers. Writers of this process queue in
 arrival order before they touch the file, because busy-waiting on SQLite's lock starves some of
@@ -22,7 +23,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -91,6 +92,20 @@ class Database:
             yield session
             session.commit()
         self.committed(session)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A connection whose statements are committed together when the block ends, or not at
+        all.
+        """
+        with _faults_as_unavailable(), self._turn, self._writer.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection for reading; whatever it holds at the end is rolled back."""
+        with _faults_as_unavailable(), self.engine.connect() as connection:
+            yield connection
 
     def close(self) -> None:
         """Give the connections back; a process that forks calls it first."""

@@ -15,12 +15,14 @@ from flask_openapi3 import Info, OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.services.deployment import Deployment
-from app.web import access, google, health, links, observing, problems
+from app.web import access, apple, google, health, links, observing, pos, problems
 
 #: Every door registers itself with the application.
 DOORS: tuple[Callable[[OpenAPI], None], ...] = (
     health.register,
     links.register,
+    apple.register,
+    pos.register,
     google.register,
 )
 

@@ -140,10 +140,14 @@ def pkpass_scaling() -> Iterator[Rounds]:
             return sum(pipe.recv() for pipe in pipes[:workers])
 
         def measure() -> tuple[float, float]:
-            ours = 1 / total("ours", 1) * total("ours", 2)
-            return ours, total("reference", 2) / total("reference", 1)
+            return (
+                total("ours", 2) / total("ours", 1),
+                total("reference", 2) / total("reference", 1),
+            )
 
-        yield Rounds(measure, rounds=9)
-        for pipe, process in zip(pipes, processes, strict=True):
-            pipe.send("")
-            process.join()
+        try:
+            yield Rounds(measure, rounds=9)
+        finally:
+            for pipe, process in zip(pipes, processes, strict=True):
+                pipe.send("")
+                process.join()

@@ -1,89 +1,62 @@
 """The customer's door: a page, a pass that openssl verifies, a barcode that a scanner reads."""
 
 import base64
-import io
 import json
-import subprocess
-import zipfile
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
-import zxingcpp
 from flask.testing import FlaskClient
-from PIL import Image
 from sqlalchemy import update
 
 from app.domain.campaign import Benefit, BenefitType, Terms, Texts
 from app.services import presenting
 from app.services.deployment import Deployment
 from app.store.models import GoogleObject
-from tests.shop import Shop, days
-
-
-def _pass_json(data: bytes) -> dict[str, object]:
-    with zipfile.ZipFile(io.BytesIO(data)) as package:
-        found: dict[str, object] = json.loads(package.read("pass.json"))
-    return found
-
-
-def _verify(data: bytes, folder: Path, root: Path) -> bool:
-    with zipfile.ZipFile(io.BytesIO(data)) as package:
-        for name in ("manifest.json", "signature"):
-            (folder / name).write_bytes(package.read(name))
-    done = subprocess.run(
-        [
-            *("openssl", "cms", "-verify", "-binary", "-inform", "DER", "-purpose", "any"),
-            *("-in", folder / "signature", "-content", folder / "manifest.json"),
-            *("-CAfile", root, "-out", "/dev/null", "-no_check_time"),
-        ],
-        capture_output=True,
-        check=False,
-    )
-    return done.returncode == 0
+from tests.storefront import Storefront, days
+from tests.verifying import is_genuine, pass_json, read_barcode
 
 
 def test_the_pass_behind_a_link_is_signed_and_its_barcode_is_the_vouchers(
-    client: FlaskClient, shop: Shop, certs: Path, tmp_path: Path
+    client: FlaskClient, shop: Storefront, certs: Path
 ) -> None:
     issued = shop.voucher(shop.campaign())
     answer = client.get(f"/p/{issued.link}/apple")
 
     assert answer.mimetype == "application/vnd.apple.pkpass"
     assert answer.headers["Cache-Control"] == "no-store"
-    document = _pass_json(answer.data)
+    document = pass_json(answer.data)
     assert document["serialNumber"] == issued.serial
-    assert document["barcodes"][0]["message"] == issued.barcode  # type: ignore[index]
-    assert document["barcodes"][0]["altText"] == issued.code  # type: ignore[index]
+    assert document["barcodes"][0]["message"] == issued.barcode
+    assert document["barcodes"][0]["altText"] == issued.code
     assert str(document["webServiceURL"]).endswith("/apple")
-    assert _verify(answer.data, tmp_path, certs / "apple" / "root.pem")
+    assert is_genuine(answer.data, root=certs / "apple" / "root.pem")
 
 
 def test_a_used_coupon_and_a_spent_card_say_so_on_the_pass_fetched_again(
-    client: FlaskClient, shop: Shop
+    client: FlaskClient, shop: Storefront
 ) -> None:
     coupon = shop.voucher(shop.campaign())
     card = shop.voucher(shop.campaign("gift_card"))
-    assert not _pass_json(client.get(f"/p/{coupon.link}/apple").data).get("voided")
+    assert not pass_json(client.get(f"/p/{coupon.link}/apple").data).get("voided")
 
     shop.set(coupon.id, used=1)
     shop.set(card.id, balance_minor=250)
 
-    assert _pass_json(client.get(f"/p/{coupon.link}/apple").data)["voided"] is True
-    document = json.dumps(_pass_json(client.get(f"/p/{card.link}/apple").data))
+    assert pass_json(client.get(f"/p/{coupon.link}/apple").data)["voided"] is True
+    document = json.dumps(pass_json(client.get(f"/p/{card.link}/apple").data))
     assert "storeCard" in document
     assert "2.5" in document
 
 
-def test_the_barcode_picture_reads_as_the_payload(client: FlaskClient, shop: Shop) -> None:
+def test_the_barcode_picture_reads_as_the_payload(client: FlaskClient, shop: Storefront) -> None:
     issued = shop.voucher(shop.campaign())
-    picture = Image.open(io.BytesIO(client.get(f"/p/{issued.link}/code.png").data))
 
-    assert zxingcpp.read_barcodes(picture)[0].text == issued.barcode
+    assert read_barcode(client.get(f"/p/{issued.link}/code.png").data) == issued.barcode
 
 
 def test_the_google_link_of_a_gift_card_holds_neither_number_nor_pin(
-    client: FlaskClient, shop: Shop
+    client: FlaskClient, shop: Storefront
 ) -> None:
     card = shop.voucher(shop.campaign("gift_card"), code="CARD-4711-0815", pin="9876")
     early = client.get(f"/p/{card.link}/google")
@@ -109,7 +82,7 @@ def _b64(text: str) -> bytes:
 
 @pytest.mark.parametrize("path", ["", "/apple", "/google", "/code.png"])
 def test_links_that_are_altered_or_withdrawn_get_one_answer(
-    client: FlaskClient, shop: Shop, deployment: Deployment, path: str
+    client: FlaskClient, shop: Storefront, deployment: Deployment, path: str
 ) -> None:
     issued = shop.voucher(shop.campaign())
     withdrawn = shop.voucher(shop.campaign(), link_withdrawn_at=deployment.now())
@@ -126,7 +99,9 @@ def test_links_that_are_altered_or_withdrawn_get_one_answer(
     assert client.get(f"/p/{issued.link}{path}").status_code in (200, 302)
 
 
-def test_a_get_changes_nothing(client: FlaskClient, shop: Shop, deployment: Deployment) -> None:
+def test_a_get_changes_nothing(
+    client: FlaskClient, shop: Storefront, deployment: Deployment
+) -> None:
     issued = shop.voucher(shop.campaign())
     for path in ("", "/apple", "/google", "/code.png"):
         client.get(f"/p/{issued.link}{path}")
@@ -137,7 +112,7 @@ def test_a_get_changes_nothing(client: FlaskClient, shop: Shop, deployment: Depl
 
 
 def test_a_holder_keeps_reading_the_offer_that_the_till_honours(
-    client: FlaskClient, shop: Shop
+    client: FlaskClient, shop: Storefront
 ) -> None:
     campaign = shop.campaign()
     before = shop.voucher(campaign)
@@ -148,9 +123,9 @@ def test_a_holder_keeps_reading_the_offer_that_the_till_honours(
     )
     after = shop.voucher(campaign)
 
-    assert "−20 %" in str(_pass_json(client.get(f"/p/{before.link}/apple").data))
-    assert "−30 %" in str(_pass_json(client.get(f"/p/{after.link}/apple").data))
-    assert "Now more" in str(_pass_json(client.get(f"/p/{before.link}/apple").data))
+    assert "−20 %" in str(pass_json(client.get(f"/p/{before.link}/apple").data))
+    assert "−30 %" in str(pass_json(client.get(f"/p/{after.link}/apple").data))
+    assert "Now more" in str(pass_json(client.get(f"/p/{before.link}/apple").data))
 
 
 @pytest.mark.parametrize(
@@ -164,7 +139,7 @@ def test_a_holder_keeps_reading_the_offer_that_the_till_honours(
     ],
 )
 def test_a_voucher_has_the_status_of_its_moment(
-    shop: Shop, deployment: Deployment, changes: dict[str, object], status: str
+    shop: Storefront, deployment: Deployment, changes: dict[str, object], status: str
 ) -> None:
     changes = {
         name: deployment.now() + days(value) if isinstance(value, int) and name != "used" else value

@@ -24,7 +24,7 @@ from app.settings import Settings
 from passes.signing import throwaway_service_account
 from tests.conftest import Clock
 from tests.google_wire import google
-from tests.shop import Shop
+from tests.storefront import Storefront
 
 
 class House:
@@ -36,7 +36,7 @@ class House:
         self.clock = clock
         self.url = url
         self.deployment: Deployment = app.extensions["passerelle"]
-        self.shop = Shop(self.deployment)
+        self.shop = Storefront(self.deployment)
         calls = Calls(self.deployment, sleep=self._sleep, jitter=lambda: 0.5)
         self.classes = Runner(self.deployment, GoogleClasses(calls))
         self.objects = Runner(self.deployment, GoogleObjects(calls))

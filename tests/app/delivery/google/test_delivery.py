@@ -12,7 +12,7 @@ from app.sandbox.google import Fault
 from app.services import changes
 from app.store.models import Campaign, Event, GoogleMessage, GoogleObject, Voucher
 from tests.app.delivery.google.conftest import House
-from tests.shop import Issued
+from tests.storefront import Issued
 
 
 def change(house: House, issued: Issued, **values: object) -> None:
