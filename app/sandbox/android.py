@@ -55,6 +55,10 @@ class AndroidPhone:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the kept connections."""
         self._http.close()
 
     def save(self, link: str) -> tuple[str, ...]:

@@ -36,6 +36,8 @@ class ClassJob:
     """A leased class, with the campaign's version that was read with it."""
 
     row_id: int
+    #: When the lease lapses; nobody else's lease of the row lapses then.
+    until: dt.datetime
     class_id: str
     campaign_id: int
     variant: str
@@ -103,6 +105,7 @@ class GoogleClasses:
             jobs.append(
                 ClassJob(
                     row.id,
+                    until,
                     row.class_id,
                     row.campaign_id,
                     row.variant,
@@ -177,14 +180,17 @@ class GoogleClasses:
                 values["status"] = "wanted"
             session.execute(
                 update(GoogleClass)
-                .where(GoogleClass.id == job.row_id)
+                .where(GoogleClass.id == job.row_id, GoogleClass.claimed_until == job.until)
                 .values(claimed_until=None, **values)
             )
 
     def release(self, session: Session, jobs: Sequence[ClassJob], *, now: dt.datetime) -> None:
         session.execute(
             update(GoogleClass)
-            .where(GoogleClass.id.in_([job.row_id for job in jobs]))
+            .where(
+                GoogleClass.id.in_([job.row_id for job in jobs]),
+                GoogleClass.claimed_until.in_({job.until for job in jobs}),
+            )
             .values(claimed_until=None, due_at=now)
         )
 

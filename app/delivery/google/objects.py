@@ -49,6 +49,8 @@ class ObjectJob:
     """A leased object, as it stood when it was leased."""
 
     row_id: int
+    #: When the lease lapses; nobody else's lease of the row lapses then.
+    until: dt.datetime
     voucher_id: int
     public_id: int
     object_id: str
@@ -185,6 +187,7 @@ class GoogleObjects:
             jobs.append(
                 ObjectJob(
                     row_id=row.id,
+                    until=until,
                     voucher_id=row.voucher_id,
                     public_id=found.public_id,
                     object_id=row.object_id,
@@ -312,7 +315,8 @@ class GoogleObjects:
     ) -> None:
         for job, outcome in sorted(results, key=lambda each: each[0].row_id):
             row = session.get(GoogleObject, job.row_id, with_for_update=True)
-            if row is None:
+            if row is None or row.claimed_until != job.until:
+                # The lease lapsed and somebody else is at it: that call, made later, counts.
                 continue
             row.claimed_until = None
             if job.sent is not None:
@@ -361,7 +365,8 @@ class GoogleObjects:
             row.has_users = False
             record_event(session, "removed", row.voucher_id, now=now)
         elif first:
-            row.ask_users_at = now + ASK_UNHEARD
+            # A callback that came meanwhile asks sooner.
+            row.ask_users_at = row.ask_users_at or now + ASK_UNHEARD
         elif job.asks:
             row.has_users = False
 
@@ -402,7 +407,10 @@ class GoogleObjects:
     def release(self, session: Session, jobs: Sequence[ObjectJob], *, now: dt.datetime) -> None:
         session.execute(
             update(GoogleObject)
-            .where(GoogleObject.id.in_([job.row_id for job in jobs]))
+            .where(
+                GoogleObject.id.in_([job.row_id for job in jobs]),
+                GoogleObject.claimed_until.in_({job.until for job in jobs}),
+            )
             .values(claimed_until=None, due_at=now)
             .execution_options(synchronize_session=False)
         )
