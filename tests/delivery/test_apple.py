@@ -15,7 +15,7 @@ from app.services.changes import Change, Subject
 from app.store.models import AppleDevice, AppleRegistration, Campaign, Event, Voucher
 from app.store.session import Database
 from tests.apple_world import World
-from tests.shop import MONEY, TEXTS, Issued
+from tests.storefront import MONEY, TEXTS, Issued
 
 
 def balance(phone: Phone, issued: Issued) -> object:

@@ -20,7 +20,7 @@ from app.domain.campaign import Terms
 from app.domain.kinds import KINDS
 from app.domain.refusals import OVERRIDABLE, RETRYABLE, Reason, Refused
 from app.domain.rules import Place, Standing
-from app.services import resolving
+from app.services import changes, resolving
 from app.services.access import Client
 from app.services.deployment import Deployment
 from app.services.redeeming import bearers, statements
@@ -277,6 +277,8 @@ class Tills:
             remaining.take(grant.lines)
             grants.append(grant)
         taken = self._take(connection, grants)
+        for voucher_id in taken:
+            changes.voucher(connection, voucher_id)
         return self._book(connection, call, redemption, grants, taken, fingerprint)
 
     def _take(self, connection: Connection, grants: list[Grant]) -> dict[int, Any]:

@@ -18,7 +18,7 @@ from app.services.deployment import Deployment
 from app.settings import Settings
 from app.store.models import AppleDevice, AppleRegistration, Voucher
 from tests.conftest import Clock
-from tests.shop import Issued, Shop
+from tests.storefront import Issued, Storefront
 
 TYPE = Settings().pass_type_id
 DEVICE = "0d6b2a90c1fe4f6d9a3c5b7e8f901234"
@@ -71,11 +71,11 @@ def device(client: FlaskClient, deployment: Deployment) -> Device:
 
 
 @pytest.fixture
-def issued(shop: Shop) -> Iterator[Issued]:
+def issued(shop: Storefront) -> Iterator[Issued]:
     return shop.voucher(shop.campaign("gift_card"))
 
 
-def change(shop: Shop, issued: Issued) -> None:
+def change(shop: Storefront, issued: Issued) -> None:
     with shop.deployment.database.write() as session:
         session.get_one(Voucher, issued.id).version += 1
 
@@ -95,7 +95,7 @@ def test_the_first_registration_is_created_and_the_second_replaces_the_token(
         assert len(session.scalars(select(AppleRegistration)).all()) == 1
 
 
-def test_a_device_goes_with_its_last_registration(device: Device, shop: Shop) -> None:
+def test_a_device_goes_with_its_last_registration(device: Device, shop: Storefront) -> None:
     campaign = shop.campaign()
     first, second = shop.voucher(campaign), shop.voucher(campaign)
     for each in (first, second):
@@ -108,7 +108,7 @@ def test_a_device_goes_with_its_last_registration(device: Device, shop: Shop) ->
 
 
 def test_a_wrong_token_an_unknown_pass_and_no_token_are_answered_alike(
-    device: Device, shop: Shop, issued: Issued
+    device: Device, shop: Storefront, issued: Issued
 ) -> None:
     other = shop.voucher(shop.campaign())
     ring = device.house.keyring
@@ -169,7 +169,7 @@ def test_a_registration_without_a_push_token_is_refused(
 
 
 def test_a_list_names_what_changed_since_its_tag_and_nothing_else(
-    device: Device, shop: Shop
+    device: Device, shop: Storefront
 ) -> None:
     campaign = shop.campaign("gift_card")
     first, second = shop.voucher(campaign), shop.voucher(campaign)
@@ -192,7 +192,7 @@ def test_a_list_names_what_changed_since_its_tag_and_nothing_else(
 
 
 def test_an_answer_that_got_lost_is_repeated_and_carries_what_changed_since(
-    device: Device, shop: Shop
+    device: Device, shop: Storefront
 ) -> None:
     campaign = shop.campaign("gift_card")
     first, second = shop.voucher(campaign), shop.voucher(campaign)
@@ -219,7 +219,7 @@ def test_a_strange_tag_is_answered_with_everything(device: Device, issued: Issue
 
 
 def test_a_tag_from_before_the_last_pass_was_removed_hides_nothing(
-    device: Device, shop: Shop, issued: Issued
+    device: Device, shop: Storefront, issued: Issued
 ) -> None:
     device.register(issued)
     tag = device.list().json["lastUpdated"]  # type: ignore[index]
@@ -247,7 +247,7 @@ def test_an_unknown_device_has_no_news(device: Device) -> None:
 
 
 def test_last_modified_moves_with_each_change_and_never_with_the_clock(
-    device: Device, shop: Shop, issued: Issued, clock: Clock
+    device: Device, shop: Storefront, issued: Issued, clock: Clock
 ) -> None:
     first = device.fetch(issued).headers["Last-Modified"]
     clock.advance(days=1)
@@ -262,7 +262,7 @@ def test_last_modified_moves_with_each_change_and_never_with_the_clock(
     assert stamp < dt.datetime(2002, 1, 1, tzinfo=dt.UTC)
 
 
-def test_304_is_for_equality_only(device: Device, shop: Shop, issued: Issued) -> None:
+def test_304_is_for_equality_only(device: Device, shop: Storefront, issued: Issued) -> None:
     held = device.fetch(issued).headers["Last-Modified"]
     same = device.fetch(issued, held)
     assert same.status_code == 304
