@@ -21,7 +21,10 @@ from app.delivery.outcomes import Outcome, Retry, Stop
 from app.delivery.pace import SharedPace
 from app.services.certificates import CertificateFault
 from app.services.deployment import Deployment
+from app.settings import Settings
 
+#: Where Google is, unless a stand-in takes its place.
+GOOGLE = Settings().google_api_url
 #: How long a refused account is left alone before it is tried again.
 STOPPED_FOR = dt.timedelta(minutes=5)
 #: How far ahead a turn may lie.
@@ -78,6 +81,12 @@ class Calls:
             account = self.deployment.certificates.account
         except CertificateFault as fault:
             return Rest(STOPPED_FOR, str(fault))
+        if account.throwaway and self.deployment.settings.google_api_url == GOOGLE:
+            return Rest(
+                STOPPED_FOR,
+                "Google does not know the throw-away service account.",
+                "Put the real one into PASSERELLE_CERTS; `passerelle certs` leads to it.",
+            )
         with self._guard:
             if self._stopped is None:
                 return None

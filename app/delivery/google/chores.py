@@ -15,13 +15,17 @@ import structlog
 from sqlalchemy import exists, select
 
 from app.services import google_wallet
+from app.services.certificates import CertificateFault
 from app.services.deployment import Deployment
+from app.settings import Settings
 from app.store.models import Campaign, GoogleClass
 from passes.errors import CallbackError
 
 #: How old the kept keys may get, and how long before their end they are fetched anew.
 KEYS_AGE = dt.timedelta(hours=1)
 KEYS_MARGIN = dt.timedelta(days=1)
+#: Where Google's keys are, unless a stand-in serves them.
+KEYS = Settings().google_callback_keys_url
 _TIMEOUT = (3.05, 10)
 _LARGEST = 100_000
 
@@ -35,6 +39,8 @@ def run(deployment: Deployment) -> None:
 def refresh_root_keys(deployment: Deployment) -> bool:
     """Fetch Google's callback keys when it is time; returns whether usable ones are kept."""
     now = deployment.now()
+    if _nobody_calls(deployment):
+        return False
     kept = google_wallet.root_keys_age(deployment.database, now=now)
     if kept is not None and kept[0] < KEYS_AGE and kept[1].expires - now > KEYS_MARGIN:
         return True
@@ -51,6 +57,16 @@ def refresh_root_keys(deployment: Deployment) -> bool:
         )
         return kept is not None
     return True
+
+
+def _nobody_calls(deployment: Deployment) -> bool:
+    """Whether this is a development service that Google does not know, with no stand-in beside."""
+    settings = deployment.settings
+    try:
+        account = deployment.certificates.account
+    except CertificateFault:
+        return True
+    return account.throwaway and settings.google_callback_keys_url == KEYS
 
 
 def launch(deployment: Deployment) -> int:

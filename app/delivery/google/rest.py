@@ -119,6 +119,13 @@ class WalletApi:
         """Read a class or object; objects carry ``hasUsers``."""
         return self._call("GET", _address(collection, resource_id), None)
 
+    def classes(self, collection: Collection, issuer_id: str) -> Answer:
+        """List classes of an issuer, the first page of them: under ``resources``."""
+        answer = self._call("GET", f"/walletobjects/v1/{collection}?issuerId={issuer_id}", None)
+        if answer.resource is not None and "resources" not in answer.resource:
+            return Answer(answer.verdict, answer.status, {"resources": []})
+        return answer
+
     def patch(self, collection: Collection, resource_id: str, body: Mapping[str, Any]) -> Answer:
         """Change the members that ``body`` names.
 

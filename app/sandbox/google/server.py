@@ -356,6 +356,8 @@ class GoogleStandIn:
                 return {"resource": stored}
             case "GET", 1:
                 query = parse_qs(urlsplit(path).query)
+                if query.get("issuerId", [self.store.issuer_id]) != [self.store.issuer_id]:
+                    raise Refusal(403, "The service account may not access this issuer.")
                 wanted = query.get("classId", [""])[0]
                 found = self.store.resources(parts[0])
                 return {"resources": [one for one in found if one.get("classId", "") == wanted]}
