@@ -15,7 +15,7 @@ from flask_openapi3 import Info, OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.services.deployment import Deployment
-from app.web import access, apple, google, health, links, observing, pos, problems
+from app.web import access, apple, google, health, links, observing, pos, problems, reports
 
 #: Every door registers itself with the application.
 DOORS: tuple[Callable[[OpenAPI], None], ...] = (
@@ -24,6 +24,7 @@ DOORS: tuple[Callable[[OpenAPI], None], ...] = (
     apple.register,
     pos.register,
     google.register,
+    reports.register,
 )
 
 _POLICY = (
