@@ -121,6 +121,8 @@ def settings(database_url: str, certs: Path, tmp_path: Path) -> Settings:
         queue_url=f"sqlite:///{tmp_path}/queue.sqlite",
         master_keys=MASTER_KEYS,
         certs=certs,
+        # No worker runs beside most tests, so nothing is to be waited for.
+        google_wait_ms=0,
         log_level="error",
     )
 

@@ -17,7 +17,7 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from app.services import changes
+from app.services import changes, google_wallet
 from app.services.deployment import Deployment
 from app.store.models import Clockwork, Voucher
 
@@ -97,4 +97,10 @@ def _mark(session: Session, name: str, *, now: dt.datetime) -> Clockwork:
     return session.scalars(select(Clockwork).where(Clockwork.name == name).with_for_update()).one()
 
 
-JOBS: tuple[Job, ...] = (_show_moments,)
+def _forget_callbacks(deployment: Deployment) -> None:
+    """Drop what guards against repeated callbacks once Google's signature on them has lapsed."""
+    with deployment.database.write() as session:
+        google_wallet.forget_nonces(session, now=deployment.now())
+
+
+JOBS: tuple[Job, ...] = (_show_moments, _forget_callbacks)

@@ -24,8 +24,8 @@ from app.domain.codes import Purpose
 from app.domain.kinds import KINDS
 from app.services import campaigns, keys
 from app.services.deployment import Deployment
-from app.store.models import Asset, Campaign, Code, GoogleObject, Recipient, Revision, Voucher
-from passes import apple, artwork, content, google
+from app.store.models import Asset, Campaign, Code, Recipient, Revision, Voucher
+from passes import apple, artwork, content
 from passes.content import Localized, Money, PassContent, Status, Symbology, Text
 
 #: Templates that a process keeps; one holds a campaign's pictures, some hundreds of kilobytes.
@@ -334,66 +334,4 @@ def _own_words(holding: Holding) -> tuple[Text | None, Text | None]:
     return (
         Localized(offer) if all(offer.values()) else None,
         Localized(terms) if all(terms.values()) else None,
-    )
-
-
-def google_link(deployment: Deployment, holding: Holding, *, now: dt.datetime) -> str:
-    """The address at Google that saves the pass.
-
-    A coupon travels inside the link; a gift card's number must not, so its link names the object.
-
-    Raises:
-        CertificateFault: no service account can sign it.
-        passes.errors.PassError: the content cannot be an object; names field and remedy.
-    """
-    built = pass_content(deployment, holding, now=now)
-    account = deployment.certificates.account
-    object_id, class_id = google_ids(deployment, holding)
-    if built.balance is not None:
-        return google.save_link(
-            account,
-            kind=built.presentation.kind,
-            object_id=object_id,
-            class_id=class_id,
-            now=now,
-        )
-    resource = google.object_resource(built, object_id=object_id, class_id=class_id)
-    return google.carrying_link(account, resource=resource, now=now)
-
-
-def google_set_link(
-    deployment: Deployment, holdings: Sequence[Holding], *, now: dt.datetime
-) -> str | None:
-    """The address at Google that saves several passes in one go; None until Google has them all.
-
-    Raises:
-        CertificateFault: no service account can sign it.
-        passes.errors.PassError: it does not fit into a link.
-    """
-    with deployment.database.read() as session:
-        inserted = set(
-            session.scalars(
-                select(GoogleObject.voucher_id).where(
-                    GoogleObject.voucher_id.in_([each.voucher.id for each in holdings]),
-                    GoogleObject.status == "inserted",
-                )
-            )
-        )
-    if len(inserted) != len(holdings):
-        return None
-    return google.save_all_link(
-        deployment.certificates.account,
-        objects=[
-            (KINDS[each.campaign.kind].name, google_ids(deployment, each)[0]) for each in holdings
-        ],
-        now=now,
-    )
-
-
-def google_ids(deployment: Deployment, holding: Holding) -> tuple[str, str]:
-    """The ids of the voucher's object and of its class; unique over all kinds of an issuer."""
-    issuer = deployment.settings.google_issuer_id
-    return (
-        google.resource_id(issuer, f"{holding.campaign.kind[0]}-{holding.serial}"),
-        google.resource_id(issuer, f"campaign-{holding.campaign.key}"),
     )
