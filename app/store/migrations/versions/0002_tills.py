@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0002_tills"
-down_revision = "0002_delivery"
+down_revision = "0002_codes"
 branch_labels = None
 depends_on = None
 
