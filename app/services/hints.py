@@ -125,7 +125,7 @@ class _JsonSerializer(Serializer):  # type: ignore[misc]
     """Messages as JSON: unpickling what a queue holds would let its writers run code here."""
 
     def _serialize(self, data: Any) -> bytes:
-        return orjson.dumps(data)
+        return orjson.dumps(list(data) if isinstance(data, Message) else data)
 
     def _deserialize(self, data: bytes) -> Any:
         found = orjson.loads(data)
