@@ -11,11 +11,12 @@ import sys
 
 import click
 
-from app.cli import access, audit, campaigns, demo, keys, serve
+from app.cli import access, audit, campaigns, certs, demo, keys, serve, worker
 from app.cli.terminal import fail
 from app.services.access import AccessFault
 from app.services.campaigns import CampaignFault
 from app.services.deployment import Deployment
+from app.services.hints import QueueFault
 from app.services.importing import ImportFault
 from app.services.issuing import IssueFault
 from app.services.keys import KeyFault
@@ -31,6 +32,7 @@ MENDABLE = (
     CampaignFault,
     ImportFault,
     IssueFault,
+    QueueFault,
     StoreFault,
     Unavailable,
 )
@@ -62,11 +64,13 @@ STANDALONE = frozenset({"demo", "certs"})
 
 for command in (
     demo.demo,
-    audit.audit,
     serve.serve,
     serve.migrate,
+    worker.worker,
+    certs.certs,
     keys.keys,
     access.access,
+    audit.audit,
     campaigns.campaign,
     campaigns.import_codes,
     campaigns.imports,

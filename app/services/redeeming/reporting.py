@@ -155,8 +155,8 @@ class Reports:
                     )
                     found = self._reader.find(connection, call, reading, index=0)
                     outcome = self._book(connection, call, use, found, beyond=beyond)
-                self._deployment.hints.send_soon(
-                    Change(Subject.VOUCHER, voucher_id) for voucher_id in call.changed
+                self._deployment.hints.send(
+                    [Change(Subject.VOUCHER, each) for each in call.changed]
                 )
                 return Reported(id=use.id, outcome=outcome)
             except _Code as code:

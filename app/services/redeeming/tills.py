@@ -212,8 +212,8 @@ class Tills:
                 with self._database.transaction() as connection:
                     call = self._call(connection, client, key, origin, now)
                     answer = attempt(connection, call)
-                self._deployment.hints.send_soon(
-                    Change(Subject.VOUCHER, voucher_id) for voucher_id in call.changed
+                self._deployment.hints.send(
+                    [Change(Subject.VOUCHER, each) for each in call.changed]
                 )
                 return answer
             except Known as known:

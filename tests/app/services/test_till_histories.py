@@ -1,4 +1,4 @@
-"""Random histories of tills against a simple model: same answers, same sums; replay adds nothing."""
+"""Random histories of tills agree with a simple model; a replay adds nothing."""
 
 from __future__ import annotations
 
