@@ -383,28 +383,37 @@ READ_RECORD = select(R.status, R.fingerprint, R.body).where(
 
 READ_REVISION = select(REVISION.c.terms).where(REVISION.c.id == bindparam("revision_id"))
 
-READ_STORE = select(
-    STORE.c.id,
-    STORE.c.key,
-    STORE.c.name,
-    STORE.c.channel,
-    STORE.c.timezone,
-    STORE.c.language,
-).where(
-    or_(
-        STORE.c.id == bindparam("id", type_=BigInteger),
-        STORE.c.key == bindparam("key"),
-    ),
-    STORE.c.closed_at.is_(None),
-)
-
-READ_TERMINAL = select(TERMINAL.c.id, TERMINAL.c.key).where(
-    TERMINAL.c.store_id == bindparam("store_id"),
-    or_(
-        TERMINAL.c.id == bindparam("id", type_=BigInteger),
-        TERMINAL.c.key == bindparam("key"),
-    ),
-    TERMINAL.c.closed_at.is_(None),
+#: A store, by id or key, with one of its terminals.
+READ_PLACE = (
+    select(
+        STORE.c.id,
+        STORE.c.key,
+        STORE.c.channel,
+        STORE.c.timezone,
+        STORE.c.language,
+        TERMINAL.c.id.label("terminal_id"),
+        TERMINAL.c.key.label("terminal_key"),
+    )
+    .select_from(
+        STORE.outerjoin(
+            TERMINAL,
+            and_(
+                TERMINAL.c.store_id == STORE.c.id,
+                or_(
+                    TERMINAL.c.id == bindparam("terminal_id", type_=BigInteger),
+                    TERMINAL.c.key == bindparam("terminal", type_=String),
+                ),
+                TERMINAL.c.closed_at.is_(None),
+            ),
+        )
+    )
+    .where(
+        or_(
+            STORE.c.id == bindparam("store_id", type_=BigInteger),
+            STORE.c.key == bindparam("store", type_=String),
+        ),
+        STORE.c.closed_at.is_(None),
+    )
 )
 
 _RETURN = ENTRY.alias("return_entry")
