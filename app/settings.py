@@ -46,8 +46,8 @@ class Settings:
     certs: Path = Path("var/certs")
     #: Where imports keep sealed codes until they are loaded.
     spool: Path = Path("var/spool")
-    pass_type_id: str = "pass.invalid.passerelle.demo"  # noqa: S105 - an identifier
-    team_id: str = "PASSERELLE"
+    pass_type_id: str = "pass.example.passerelle"  # noqa: S105 - an identifier
+    team_id: str = "EXAMPLE123"
     google_issuer_id: str = "3388000000000000000"
     apns_url: str = "https://api.push.apple.com"
     apns_ca: Path | None = None

@@ -23,6 +23,8 @@ from app.services.deployment import Deployment
 from app.settings import Settings
 from app.store import migrations
 from app.store.session import Database
+from passes.signing import throwaway
+from tests.storefront import Storefront
 
 MASTER_KEYS = {2: bytes(range(100, 132)), 1: bytes(range(50, 82))}
 
@@ -101,13 +103,21 @@ def database_url(request: pytest.FixtureRequest) -> str:
     return url
 
 
+@pytest.fixture(scope="session")
+def certs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of throw-away certificates, made once; tests that change it copy it."""
+    folder = tmp_path_factory.mktemp("certs")
+    throwaway(folder, now=Clock().now)
+    return folder
+
+
 @pytest.fixture
-def settings(database_url: str, tmp_path: Path) -> Settings:
+def settings(database_url: str, certs: Path, tmp_path: Path) -> Settings:
     return Settings(
         database_url=database_url,
         queue_url=f"sqlite:///{tmp_path}/queue.sqlite",
         master_keys=MASTER_KEYS,
-        certs=tmp_path / "certs",
+        certs=certs,
         log_level="error",
     )
 
@@ -128,6 +138,11 @@ def deployment(app: Flask) -> Deployment:
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
     return app.test_client()
+
+
+@pytest.fixture
+def shop(deployment: Deployment) -> Storefront:
+    return Storefront(deployment)
 
 
 def _named(url: str, database: str) -> str:

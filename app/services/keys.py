@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import func, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.domain import codes
@@ -65,9 +66,7 @@ def open_keyring(
     _check(known, master_keys)
     newest = next(iter(master_keys))
     if wrapped is None or newest not in known:
-        with database.write() as session:
-            _note_keys(session, master_keys, now=now)
-            wrapped = _wrap_lookup(session, master_keys)
+        wrapped = _note(database, master_keys, now=now)
     try:
         lookup = kr.unwrap(wrapped.wrapped, key_id=wrapped.key_id, master_keys=master_keys)
     except (kr.MissingKey, kr.BrokenSeal) as error:
@@ -78,12 +77,10 @@ def open_keyring(
 def uses(session: Session, master_keys: Mapping[int, bytes]) -> list[KeyUse]:
     """Every key the database knows, newest first, with the rows that need it."""
     code_counts = dict(
-        session.execute(select(Code.key_id, func.count()).group_by(Code.key_id)).tuples().all()
+        session.execute(select(Code.key_id, func.count()).group_by(Code.key_id)).all()
     )
     voucher_counts = dict(
-        session.execute(select(Voucher.key_id, func.count()).group_by(Voucher.key_id))
-        .tuples()
-        .all()
+        session.execute(select(Voucher.key_id, func.count()).group_by(Voucher.key_id)).all()
     )
     newest = next(iter(master_keys))
     return [
@@ -206,6 +203,18 @@ def _check(known: Mapping[int, MasterKey], master_keys: Mapping[int, bytes]) -> 
             )
     if faults:
         raise KeyFault("\n".join(faults))
+
+
+def _note(database: Database, master_keys: Mapping[int, bytes], *, now: dt.datetime) -> WrappedKey:
+    """Note new keys and wrap the lookup key by the newest of them."""
+    try:
+        with database.write() as session:
+            _note_keys(session, master_keys, now=now)
+            return _wrap_lookup(session, master_keys)
+    except IntegrityError:
+        # Another process opened the same database at the same moment and was first.
+        with database.read() as session:
+            return session.get_one(WrappedKey, LOOKUP)
 
 
 def _note_keys(session: Session, master_keys: Mapping[int, bytes], *, now: dt.datetime) -> None:

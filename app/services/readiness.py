@@ -27,7 +27,10 @@ def checks(deployment: Deployment) -> list[Check]:
     if not database.passed:
         return [database]
     schema = _migrations(deployment)
-    return [database, schema, _keys(deployment)] if schema.passed else [database, schema]
+    certificates = _certificates(deployment)
+    if not schema.passed:
+        return [database, schema, certificates]
+    return [database, schema, _keys(deployment), certificates]
 
 
 def _database(deployment: Deployment) -> Check:
@@ -55,3 +58,11 @@ def _keys(deployment: Deployment) -> Check:
     except KeyFault as fault:
         return Check("keys", False, str(fault))
     return Check("keys", True, f"{len(keyring.ids)} master keys fit the database.")
+
+
+def _certificates(deployment: Deployment) -> Check:
+    faults = deployment.certificates.check()
+    if faults:
+        return Check("certificates", False, " ".join(faults))
+    days = deployment.certificates.signer.days_left(deployment.now())
+    return Check("certificates", days > 0, f"The signing certificate lasts {days} more days.")

@@ -1,7 +1,8 @@
 """The database and its one commit.
 
 `read()` never writes: it rolls back. `write()` commits once, when its block ends without an
-exception, and is the only place in the service that commits.
+exception. `transaction()` is the same for a bare connection, without the bookkeeping of the ORM,
+for the till's path. Nothing else in the service commits.
 
 SQLite: WAL, `synchronous=FULL`, `BEGIN IMMEDIATE` for writers. Writers of this process queue in
 arrival order before they touch the file, because busy-waiting on SQLite's lock starves some of
@@ -17,12 +18,12 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -40,10 +41,15 @@ class Unavailable(Exception):
 
 
 class Database:
-    """A deployment's database; one per process, safe to share between threads."""
+    """A deployment's database; one per process, safe to share between threads.
+
+    `committed` is called with each writing session right after its commit, when the writer's turn
+    is over; it must not raise.
+    """
 
     def __init__(self, url: str, *, pool_size: int = 16) -> None:
         parsed = make_url(url)
+        self.committed: Callable[[Session], None] = lambda _session: None
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         if self.is_sqlite:
             if parsed.database and parsed.database != ":memory:":
@@ -85,6 +91,21 @@ class Database:
         ):
             yield session
             session.commit()
+        self.committed(session)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A connection whose statements are committed together when the block ends, or not at
+        all.
+        """
+        with _faults_as_unavailable(), self._turn, self._writer.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection for reading; whatever it holds at the end is rolled back."""
+        with _faults_as_unavailable(), self.engine.connect() as connection:
+            yield connection
 
     def close(self) -> None:
         """Give the connections back; a process that forks calls it first."""

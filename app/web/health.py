@@ -7,17 +7,23 @@ documentation, from files of installed packages only.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import flask_openapi3_swagger
 from flask import Blueprint, Flask, Response, jsonify, render_template, send_from_directory
-from prometheus_client import generate_latest
+from prometheus_client import Gauge, generate_latest
 
 from app.services import readiness
+from app.services.certificates import CertificateFault
+from app.services.metrics import REGISTRY
 from app.web import deployment
-from app.web.observing import REGISTRY
 
 blueprint = Blueprint("health", __name__)
+
+CERTIFICATE_DAYS = Gauge(
+    "passerelle_certificate_days_left", "Days until nothing can be signed", registry=REGISTRY
+)
 
 _SWAGGER = Path(flask_openapi3_swagger.__file__).parent / "templates" / "swagger"
 
@@ -46,7 +52,10 @@ def readyz() -> Response:
 
 @blueprint.get("/metrics")
 def metrics() -> Response:
-    """Counters and durations in Prometheus' text format."""
+    """Counters, durations and what is left of the certificate, in Prometheus' text format."""
+    house = deployment()
+    with suppress(CertificateFault):
+        CERTIFICATE_DAYS.set(house.certificates.signer.days_left(house.now()))
     return Response(generate_latest(REGISTRY), mimetype="text/plain; version=0.0.4")
 
 

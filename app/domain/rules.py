@@ -1,0 +1,238 @@
+"""Whether a voucher may be used now, here and for this basket: pure decisions.
+
+`objections` lists everything that stands against a use, the most telling first; a supervisor may
+set some of them aside. Counters are looked at here only so that the answer is early and precise:
+what decides is the conditional UPDATE of the row that holds the counter.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from app.domain.baskets import Basket, eligible
+from app.domain.campaign import Authority, Channel, OpenHours, Products, Terms, Validity
+from app.domain.refusals import Reason, Refused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A voucher and its campaign as they stand; times are aware UTC, money in minor units."""
+
+    status: str
+    starts_at: dt.datetime | None
+    ends_at: dt.datetime | None
+    uses: int | None
+    used: int
+    held: int
+    balance_minor: int
+    held_minor: int
+    replaced: bool
+    campaign_status: str
+    authority: str
+    currency: str | None
+    timezone: str
+    holds_money: bool
+    #: Whether it belongs to nobody and came from typing a code that many share.
+    bare: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a use happens; keys are empty when the till did not say."""
+
+    store: str = ""
+    terminal: str = ""
+    channel: str = Channel.STORE
+
+
+_STATUS_REASONS = {
+    "pending": Reason.NOT_ACTIVATED,
+    "blocked": Reason.BLOCKED,
+    "revoked": Reason.REVOKED,
+    "deactivated": Reason.REVOKED,
+    "expired": Reason.EXPIRED,
+}
+
+
+def objections(
+    standing: Standing,
+    terms: Terms,
+    *,
+    place: Place,
+    basket: Basket | None,
+    now: dt.datetime,
+) -> list[Refused]:
+    """Everything that stands against a use now, the most telling first."""
+    if standing.authority == Authority.PARTNER:
+        return [Refused(reason=Reason.PARTNER_ONLY)]
+    if standing.replaced:
+        return [Refused(reason=Reason.STALE_BARCODE)]
+    return [
+        *_of_voucher(standing, now),
+        *_of_counters(standing),
+        *_of_campaign(standing, terms, place=place, now=now),
+        *_of_basket(standing, terms, basket),
+    ]
+
+
+def money_objections(standing: Standing, amount: int | None, currency: str | None) -> list[Refused]:
+    """What stands against taking `amount` from a gift card: none given, or another currency.
+
+    Whether the balance suffices is `shortfall`'s question, since a till may allow a part.
+    """
+    if amount is None:
+        return [
+            Refused(
+                reason=Reason.AMOUNT_REQUIRED,
+                details={"currency": standing.currency, "available_minor": available(standing)},
+            )
+        ]
+    if currency != standing.currency:
+        return [Refused(reason=Reason.CURRENCY_MISMATCH, details={"currency": standing.currency})]
+    return []
+
+
+def available(standing: Standing) -> int:
+    """Minor units that can be spent now: the balance without what holds set aside."""
+    return standing.balance_minor - standing.held_minor
+
+
+def shortfall(standing: Standing, amount: int, *, allow_partial: bool) -> Refused | None:
+    """The refusal when the balance does not suffice; a part is enough only when asked for."""
+    rest = available(standing)
+    if rest >= amount or (allow_partial and rest > 0):
+        return None
+    return Refused(
+        reason=Reason.INSUFFICIENT_BALANCE,
+        details={"available_minor": rest, "currency": standing.currency},
+    )
+
+
+def _of_voucher(standing: Standing, now: dt.datetime) -> list[Refused]:
+    found = []
+    if (reason := _STATUS_REASONS.get(standing.status)) is not None:
+        found.append(Refused(reason=reason))
+    if standing.starts_at is not None and now < standing.starts_at:
+        found.append(
+            Refused(
+                reason=Reason.NOT_STARTED, details={"starts_at": standing.starts_at.isoformat()}
+            )
+        )
+    if standing.ends_at is not None and now >= standing.ends_at:
+        found.append(
+            Refused(reason=Reason.EXPIRED, details={"ended_at": standing.ends_at.isoformat()})
+        )
+    return found
+
+
+def _of_counters(standing: Standing) -> list[Refused]:
+    if standing.holds_money or standing.uses is None:
+        return []
+    if standing.used >= standing.uses:
+        once = standing.uses == 1
+        return [
+            Refused(
+                reason=Reason.ALREADY_REDEEMED if once else Reason.LIMIT_REACHED,
+                details={"uses": standing.uses},
+            )
+        ]
+    if standing.used + standing.held >= standing.uses:
+        return [Refused(reason=Reason.HELD_ELSEWHERE)]
+    return []
+
+
+def _of_campaign(
+    standing: Standing, terms: Terms, *, place: Place, now: dt.datetime
+) -> list[Refused]:
+    found = []
+    if standing.campaign_status != "live":
+        found.append(
+            Refused(reason=Reason.CAMPAIGN_PAUSED, details={"status": standing.campaign_status})
+        )
+    if not is_open(terms.hours, now.astimezone(ZoneInfo(standing.timezone))):
+        found.append(Refused(reason=Reason.NOT_NOW))
+    if (
+        (terms.stores and place.store not in terms.stores)
+        or (terms.terminals and place.terminal not in terms.terminals)
+        or place.channel not in terms.channels
+    ):
+        found.append(Refused(reason=Reason.WRONG_STORE))
+    if standing.bare and terms.holder_required:
+        found.append(Refused(reason=Reason.HOLDER_REQUIRED))
+    return found
+
+
+def _of_basket(standing: Standing, terms: Terms, basket: Basket | None) -> list[Refused]:
+    if standing.holds_money:
+        return []
+    chosen = terms.products != Products()
+    if basket is None:
+        required = chosen or terms.min_basket_minor is not None
+        return [Refused(reason=Reason.BASKET_REQUIRED)] if required else []
+    found = []
+    if standing.currency is not None and basket.currency != standing.currency:
+        found.append(
+            Refused(reason=Reason.CURRENCY_MISMATCH, details={"currency": standing.currency})
+        )
+    if terms.min_basket_minor is not None and basket.total_minor < terms.min_basket_minor:
+        found.append(
+            Refused(
+                reason=Reason.MIN_BASKET,
+                details={
+                    "minimum_minor": terms.min_basket_minor,
+                    "missing_minor": terms.min_basket_minor - basket.total_minor,
+                    "currency": basket.currency,
+                },
+            )
+        )
+    if chosen and not any(eligible(terms.products, line) for line in basket.lines):
+        found.append(Refused(reason=Reason.PRODUCTS_NOT_ELIGIBLE))
+    return found
+
+
+def window(
+    validity: Validity, *, at: dt.datetime | None, zone: ZoneInfo
+) -> tuple[dt.datetime | None, dt.datetime | None]:
+    """The first and the last (exclusive) moment of a voucher whose validity counts from `at`.
+
+    Days end with the day in `zone`, hours at a full minute; the narrower of window and length
+    holds. Without `at` only the window does.
+    """
+    ends = [validity.ends_at] if validity.ends_at is not None else []
+    if at is not None and validity.days is not None:
+        last = at.astimezone(zone).date() + dt.timedelta(days=validity.days + 1)
+        ends.append(dt.datetime.combine(last, dt.time(), zone).astimezone(dt.UTC))
+    if at is not None and validity.hours is not None:
+        end = at + dt.timedelta(hours=validity.hours)
+        full = end.replace(second=0, microsecond=0)
+        ends.append(full if full == end else full + dt.timedelta(minutes=1))
+    return validity.starts_at, min(ends, default=None)
+
+
+def is_open(hours: Sequence[OpenHours], local: dt.datetime) -> bool:
+    """Whether `local`, a time in the campaign's zone, lies in one of the weekly windows.
+
+    A window that closes before it opens runs past midnight and belongs to the day it opens on.
+    """
+    if not hours:
+        return True
+    today, clock = local.isoweekday(), local.time()
+    yesterday = (local - dt.timedelta(days=1)).isoweekday()
+    midnight = dt.time(0, 0)
+    for window in hours:
+        ends = window.closes
+        if ends == midnight or window.opens < ends:
+            if (
+                today in window.weekdays
+                and window.opens <= clock
+                and (ends == midnight or clock < ends)
+            ):
+                return True
+        elif (today in window.weekdays and clock >= window.opens) or (
+            yesterday in window.weekdays and clock < ends
+        ):
+            return True
+    return False

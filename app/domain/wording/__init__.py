@@ -1,0 +1,34 @@
+"""What people read at the till, in the store's language.
+
+Every reason has two texts: one for the cashier, who has to act, and one for the customer, who
+has to understand without being accused. A text may name details of the refusal in braces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from app.domain.refusals import Reason
+from app.domain.wording import en
+
+LANGUAGES: dict[str, Mapping[Reason, tuple[str, str]]] = {"en": en.REFUSALS}
+DEFAULT = "en"
+
+
+def language(tag: str) -> str:
+    """The supported language nearest to `tag` (`fr-CH` is `fr`), else English."""
+    short = tag.replace("_", "-").partition("-")[0].lower()
+    return short if short in LANGUAGES else DEFAULT
+
+
+def refusal(reason: Reason, tag: str, details: Mapping[str, str]) -> tuple[str, str]:
+    """The cashier's and the customer's text; `details` are already in words."""
+    cashier, customer = LANGUAGES[language(tag)][reason]
+    return cashier.format_map(_Blank(details)), customer.format_map(_Blank(details))
+
+
+class _Blank(dict[str, str]):
+    """Leaves out what is not known."""
+
+    def __missing__(self, key: str) -> str:
+        return "–"

@@ -1,0 +1,132 @@
+"""Refusals in English."""
+
+from __future__ import annotations
+
+from app.domain.refusals import Reason
+
+REFUSALS: dict[Reason, tuple[str, str]] = {
+    Reason.UNKNOWN_CODE: (
+        "Unknown code. Scan again or type the code below the barcode.",
+        "We do not know this code.",
+    ),
+    Reason.BAD_SIGNATURE: (
+        "This barcode is not genuine. Do not accept it.",
+        "This barcode cannot be accepted.",
+    ),
+    Reason.AMBIGUOUS: (
+        "Several vouchers have this code. Scan the customer's pass instead.",
+        "Please show the pass on your phone.",
+    ),
+    Reason.STALE_BARCODE: (
+        "This barcode was replaced. Ask the customer to open the current pass.",
+        "This barcode is out of date. Please open your current pass.",
+    ),
+    Reason.PARTNER_ONLY: (
+        "This code belongs to a partner and cannot be redeemed here.",
+        "This code can be used with our partner only.",
+    ),
+    Reason.NOT_STARTED: (
+        "Not valid before {starts_at}.",
+        "This offer starts on {starts_at}.",
+    ),
+    Reason.EXPIRED: (
+        "Expired on {ended_at}.",
+        "This offer ended on {ended_at}.",
+    ),
+    Reason.NOT_NOW: (
+        "Not valid on this day or at this hour.",
+        "This offer is not valid at this time.",
+    ),
+    Reason.ALREADY_REDEEMED: (
+        "Already redeemed on {at}, {store}. {receipt}",
+        "This coupon has been used already, on {at}.",
+    ),
+    Reason.LIMIT_REACHED: (
+        "All {uses} uses are taken, the last on {at}, {store}. {receipt}",
+        "This coupon has been used as often as it allows.",
+    ),
+    Reason.CUSTOMER_LIMIT_REACHED: (
+        "This customer has used the offer as often as it allows.",
+        "You have used this offer as often as it allows for now.",
+    ),
+    Reason.BUDGET_EXHAUSTED: (
+        "The offer is used up.",
+        "This offer is used up.",
+    ),
+    Reason.CAMPAIGN_PAUSED: (
+        "The campaign is not running at present.",
+        "This offer is not available at present.",
+    ),
+    Reason.REVOKED: (
+        "This voucher was withdrawn.",
+        "This voucher is no longer valid.",
+    ),
+    Reason.BLOCKED: (
+        "This voucher is blocked. Customer service can help.",
+        "This voucher is blocked. Please contact customer service.",
+    ),
+    Reason.NOT_ACTIVATED: (
+        "This voucher is not activated yet.",
+        "This voucher is not active yet.",
+    ),
+    Reason.HOLDER_REQUIRED: (
+        "Scan the customer's own pass; the bare code is not enough.",
+        "Please show the pass on your phone.",
+    ),
+    Reason.WRONG_STORE: (
+        "Not valid in this store, at this till or on this channel.",
+        "This offer is not valid here.",
+    ),
+    Reason.MIN_BASKET: (
+        "{missing} missing to the minimum basket of {minimum}.",
+        "{missing} more and you can use this offer.",
+    ),
+    Reason.BASKET_REQUIRED: (
+        "Scan the articles first: this offer depends on the basket.",
+        "Your articles have to be scanned first.",
+    ),
+    Reason.PRODUCTS_NOT_ELIGIBLE: (
+        "No article in the basket takes part in this offer.",
+        "None of your articles takes part in this offer.",
+    ),
+    Reason.NOT_COMBINABLE: (
+        "Cannot be combined with another coupon on this receipt.",
+        "This offer cannot be combined with another one.",
+    ),
+    Reason.ALREADY_IN_BASKET: (
+        "This voucher was scanned twice in this call.",
+        "This voucher is applied already.",
+    ),
+    Reason.HELD_ELSEWHERE: (
+        "Set aside by another till or the web shop at present.",
+        "This voucher is in use elsewhere at present.",
+    ),
+    Reason.INSUFFICIENT_BALANCE: (
+        "The balance does not suffice: {available} available.",
+        "There are {available} on this card.",
+    ),
+    Reason.AMOUNT_REQUIRED: (
+        "Enter the amount to take from the card: {available} available.",
+        "There are {available} on this card.",
+    ),
+    Reason.CURRENCY_MISMATCH: (
+        "Only valid for {currency}.",
+        "This voucher is valid for {currency} only.",
+    ),
+    Reason.STAFF_ONLY: (
+        "A supervisor has to do this.",
+        "A member of staff will help you.",
+    ),
+    Reason.UNKNOWN_REDEMPTION: (
+        "There is no such redemption.",
+        "This redemption was not found.",
+    ),
+    Reason.ALREADY_REVERSED: (
+        "Already taken back on {at}.",
+        "This was taken back already.",
+    ),
+    Reason.REVERSAL_WINDOW_CLOSED: (
+        "Too late to take this back: the time for it has passed.",
+        "This can no longer be taken back.",
+    ),
+}

@@ -1,0 +1,173 @@
+"""The deployment's certificates: loaded from PASSERELLE_CERTS, watched, and replaced in place.
+
+An operator puts new files into the folder while the service runs; the next pass is signed with
+them. Files that do not load leave the last good ones at work and are reported at `/readyz`.
+Production refuses throw-away certificates; a development service without any makes some, and says
+so loudly. From 60 days before the end on, a warning a day says how long the certificate lasts.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from app.settings import Settings
+from passes.errors import PassError
+from passes.google import ServiceAccount
+from passes.signing import Signer, Signers, throwaway
+
+#: Seconds between two looks at the folder.
+LOOK_AGAIN = 5.0
+#: Days before its end from which the log warns of a certificate.
+WARN_DAYS = 60
+
+
+class CertificateFault(Exception):
+    """The certificates cannot be used; says which and what to do."""
+
+
+class Certificates:
+    """What signs passes and save links, as the folder has it now.
+
+    Args:
+        settings: where the folder is, and for which pass type and team.
+        clock: the present moment, which decides between an old certificate and its successor.
+    """
+
+    def __init__(self, settings: Settings, *, clock: Callable[[], dt.datetime]) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._guard = threading.Lock()
+        self._looked = float("-inf")
+        self._warned: dt.date | None = None
+        self._signers: Signers | None = None
+        self._account: ServiceAccount | None = None
+        self._account_stamp: tuple[int, int] | None = None
+        self._faults: tuple[str, ...] = ()
+
+    @property
+    def signer(self) -> Signer:
+        """Signs Apple passes.
+
+        Raises:
+            CertificateFault: no usable certificate was ever there.
+        """
+        self._look()
+        if self._signers is None:
+            raise CertificateFault("\n".join(self._faults))
+        return self._signers.current(self._clock())
+
+    @property
+    def account(self) -> ServiceAccount:
+        """Signs Google save links.
+
+        Raises:
+            CertificateFault: no usable service account was ever there.
+        """
+        self._look()
+        if self._account is None:
+            raise CertificateFault("\n".join(self._faults))
+        return self._account
+
+    def check(self) -> tuple[str, ...]:
+        """Look at the folder now; returns what is wrong with it."""
+        self._looked = float("-inf")
+        self._look()
+        return self._faults
+
+    def _look(self) -> None:
+        if time.monotonic() - self._looked < LOOK_AGAIN:
+            return
+        with self._guard:
+            if time.monotonic() - self._looked < LOOK_AGAIN:
+                return
+            folder = self._settings.certs
+            if not self._settings.production and not folder.exists():
+                self._make_throwaway(folder)
+            faults = tuple(filter(None, (*self._look_for_apple(), self._look_for_google())))
+            if faults != self._faults:
+                for fault in faults:
+                    structlog.get_logger().error("certificate_fault", cause=fault)
+            self._faults = faults
+            self._warn_of_the_end()
+            self._looked = time.monotonic()
+
+    def _look_for_apple(self) -> list[str]:
+        try:
+            if self._signers is None:
+                signers = Signers(self._settings.certs)
+                faults = self._misfits(signers.current(self._clock()))
+                if not faults:
+                    self._signers = signers
+                return faults
+            error = self._signers.refresh()
+            return [str(error)] if error else self._misfits(self._signers.current(self._clock()))
+        except (PassError, OSError) as error:
+            return [str(error)]
+
+    def _misfits(self, signer: Signer) -> list[str]:
+        settings = self._settings
+        faults = [
+            f"apple/pass.pem: The certificate is for {theirs}, PASSERELLE_{name} is {ours}. "
+            f"Set PASSERELLE_{name} to the certificate's, or install the other certificate."
+            for name, ours, theirs in (
+                ("PASS_TYPE_ID", settings.pass_type_id, signer.pass_type_id),
+                ("TEAM_ID", settings.team_id, signer.team_id),
+            )
+            if ours != theirs
+        ]
+        if settings.production and signer.throwaway:
+            faults.append(
+                "apple/pass.pem: The certificate is a throw-away one, which no phone accepts. "
+                "`passerelle certs` leads to a real one."
+            )
+        return faults
+
+    def _look_for_google(self) -> str | None:
+        path = self._settings.certs / "google" / "service-account.json"
+        try:
+            stat = path.stat() if path.exists() else None
+            stamp = (stat.st_mtime_ns, stat.st_size) if stat else None
+            if self._account is not None and stamp == self._account_stamp:
+                return None
+            account = ServiceAccount.load(self._settings.certs)
+        except (PassError, OSError) as error:
+            return str(error)
+        if self._settings.production and account.throwaway:
+            return (
+                "google/service-account.json: The service account is a throw-away one. "
+                "Put in its place the file that Google's console gave."
+            )
+        self._account, self._account_stamp = account, stamp
+        return None
+
+    def _make_throwaway(self, folder: Path) -> None:
+        structlog.get_logger().warning(
+            "throwaway_certificates",
+            cause="PASSERELLE_CERTS has no certificates: throw-away ones are made. No phone "
+            "accepts what they sign; `passerelle certs` leads to real ones.",
+        )
+        throwaway(
+            folder,
+            now=self._clock(),
+            pass_type_id=self._settings.pass_type_id,
+            team_id=self._settings.team_id,
+        )
+
+    def _warn_of_the_end(self) -> None:
+        now = self._clock()
+        if self._signers is None or self._warned == now.date():
+            return
+        days = self._signers.current(now).days_left(now)
+        if days <= WARN_DAYS:
+            self._warned = now.date()
+            structlog.get_logger().warning(
+                "certificate_ends",
+                days_left=days,
+                remedy="Renew it in Apple's portal and put it into apple/next.",
+            )

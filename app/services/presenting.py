@@ -1,0 +1,322 @@
+"""A voucher as a customer sees it: one content for every wallet and page.
+
+What holders see follows the campaign's latest revision; what they were granted is their own
+revision's, so a holder whose benefit differs from the newest keeps reading the offer that the till
+will honour. A pass's state is the pair (voucher version, campaign version) that was read *before*
+it was built; whoever records a delivery records that pair.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, aliased
+
+from app.domain import codes
+from app.domain.campaign import BarcodeProfile, Look, Presentation, Texts
+from app.domain.codes import Purpose
+from app.domain.kinds import KINDS
+from app.services import campaigns, keys
+from app.services.deployment import Deployment
+from app.store.models import Asset, Campaign, Code, Recipient, Revision, Voucher
+from passes import apple, artwork, content, google
+from passes.content import Localized, Money, PassContent, Status, Symbology, Text
+
+#: Templates that a process keeps; one holds a campaign's pictures, some hundreds of kilobytes.
+KEPT_TEMPLATES = 64
+
+_guard = threading.Lock()
+_templates: OrderedDict[tuple[str, int], apple.Template] = OrderedDict()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """A voucher with all that its pass is made of, read at one moment."""
+
+    voucher: Voucher
+    campaign: Campaign
+    #: The revision whose terms the holder keeps.
+    own: Revision
+    #: The revision that shows.
+    latest: Revision
+    code: Code | None
+    recipient: Recipient | None
+
+    @property
+    def serial(self) -> str:
+        return codes.serial(self.voucher.public_id)
+
+    @property
+    def pair(self) -> tuple[int, int]:
+        """The pass's state: (voucher version, campaign version)."""
+        return self.voucher.version, self.campaign.version
+
+    @property
+    def presentation(self) -> Presentation:
+        return campaigns.presentation_of(self.latest)
+
+    def status(self, now: dt.datetime) -> Status:
+        """What the voucher is good for at `now`."""
+        voucher = self.voucher
+        if voucher.status in ("revoked", "deactivated"):
+            return Status.WITHDRAWN
+        if voucher.uses is not None and voucher.used >= voucher.uses:
+            return Status.USED
+        if KINDS[self.campaign.kind].holds_money and voucher.balance_minor == 0:
+            return Status.USED
+        if voucher.status == "expired" or (voucher.ends_at is not None and voucher.ends_at <= now):
+            return Status.EXPIRED
+        if voucher.starts_at is not None and voucher.starts_at > now:
+            return Status.NOT_YET_VALID
+        return Status.ACTIVE
+
+
+def find(session: Session, public_id: int) -> Holding | None:
+    """The voucher with that public id, with everything its pass is made of; one statement."""
+    own, latest = aliased(Revision), aliased(Revision)
+    row = session.execute(
+        select(Voucher, Campaign, own, latest, Code, Recipient)
+        .join(Campaign, Campaign.id == Voucher.campaign_id)
+        .join(own, own.id == Voucher.revision_id)
+        .join(latest, (latest.campaign_id == Campaign.id) & (latest.number == Campaign.revision))
+        .outerjoin(Code, Code.id == Voucher.code_id)
+        .outerjoin(Recipient, Recipient.id == Voucher.recipient_id)
+        .where(Voucher.public_id == public_id)
+    ).one_or_none()
+    if row is None:
+        return None
+    voucher, campaign, own_revision, latest_revision, code, recipient = row
+    return Holding(
+        voucher=voucher,
+        campaign=campaign,
+        own=own_revision,
+        latest=latest_revision,
+        code=code,
+        recipient=recipient,
+    )
+
+
+def code_text(deployment: Deployment, holding: Holding) -> str | None:
+    """The code in clear, for the holder's own eyes."""
+    code = holding.code
+    if code is None:
+        return None
+    return deployment.keyring.open(code.sealed, row=code.lookup, key_id=code.key_id)
+
+
+def pass_content(deployment: Deployment, holding: Holding, *, now: dt.datetime) -> PassContent:
+    """The voucher's pass, whichever the wallet."""
+    voucher, campaign = holding.voucher, holding.campaign
+    presentation = holding.presentation
+    shared = template(deployment, holding).presentation
+    text = code_text(deployment, holding)
+    pin = None
+    if holding.code is not None and holding.code.pin is not None:
+        pin = deployment.keyring.open(
+            holding.code.pin, row=keys.pin_row(holding.code.lookup), key_id=holding.code.key_id
+        )
+    balance = None
+    if KINDS[campaign.kind].holds_money and campaign.currency is not None:
+        balance = Money(voucher.balance_minor, campaign.currency)
+    offer, terms = _own_words(holding)
+    zone = ZoneInfo(campaign.timezone)
+    return PassContent(
+        presentation=shared,
+        serial=holding.serial,
+        barcode=_barcode(deployment, holding, presentation, text=text),
+        status=holding.status(now),
+        valid_from=voucher.starts_at and voucher.starts_at.astimezone(zone),
+        valid_until=voucher.ends_at and voucher.ends_at.astimezone(zone),
+        balance=balance,
+        offer=offer,
+        terms=terms,
+        card_number=text if balance is not None else None,
+        pin=pin if balance is not None else None,
+    )
+
+
+def apple_pass(deployment: Deployment, holding: Holding, *, now: dt.datetime) -> bytes:
+    """The signed `.pkpass`, which knows where to fetch itself again.
+
+    Raises:
+        CertificateFault: no certificate can sign it.
+        passes.errors.PassError: the campaign's content cannot be a pass; names field and remedy.
+    """
+    built = pass_content(deployment, holding, now=now)
+    voucher = holding.voucher
+    token = deployment.keyring.token(
+        Purpose.APPLE, key_id=voucher.key_id, public_id=voucher.public_id
+    )
+    base = deployment.settings.base_url
+    service = apple.WebService(f"{base}/apple", token, development=base.startswith("http:"))
+    return template(deployment, holding).build(
+        built, signer=deployment.certificates.signer, now=now, web_service=service
+    )
+
+
+def template(deployment: Deployment, holding: Holding) -> apple.Template:
+    """What every pass of the campaign's latest revision shares, made once for each revision.
+
+    A revision never changes, so neither does its template; the newest few are kept.
+    """
+    key = (deployment.settings.database_url, holding.latest.id)
+    with _guard:
+        found = _templates.get(key)
+        if found is not None:
+            _templates.move_to_end(key)
+            return found
+    made = apple.Template(_shared_presentation(deployment, holding))
+    with _guard:
+        _templates[key] = made
+        while len(_templates) > KEPT_TEMPLATES:
+            _templates.popitem(last=False)
+    return made
+
+
+def _shared_presentation(deployment: Deployment, holding: Holding) -> content.Presentation:
+    presentation, campaign = holding.presentation, holding.campaign
+    default = presentation.default_language
+    languages = (default, *(each for each in presentation.texts if each != default))
+
+    def localized(of: Callable[[Texts], str]) -> Text | None:
+        texts = {each: of(presentation.in_language(each)) for each in languages}
+        return Localized(texts) if all(texts.values()) else None
+
+    def labelled(texts: Mapping[str, str]) -> Text | None:
+        """A marketer's texts in every language of the pass; what is missing is the default's."""
+        known = texts.get(default) or next(iter(texts.values()), "")
+        return Localized({each: texts.get(each) or known for each in languages}) if known else None
+
+    organization = presentation.organization or deployment.settings.organization
+    look = presentation.look
+    with deployment.database.read() as session:
+        pictures = {
+            asset.sha256: asset.data
+            for asset in session.scalars(
+                select(Asset).where(Asset.sha256.in_([look.logo or "", look.banner or ""]))
+            )
+        }
+    title = localized(lambda each: each.title) or campaign.name
+    return content.Presentation(
+        kind=KINDS[campaign.kind].name,
+        organization=organization,
+        title=title,
+        description=localized(lambda each: each.description) or title,
+        offer=localized(lambda each: each.offer),
+        languages=languages,
+        design=content.Design(
+            background=look.background,
+            foreground=look.foreground,
+            label=look.label,
+            artwork=_artwork(look, organization, pictures),
+        ),
+        fields=tuple(
+            content.Field(
+                key=each.key,
+                label=labelled(each.label),
+                value=value,
+                slot=content.Slot.FRONT if each.front else content.Slot.DETAILS,
+            )
+            for each in presentation.fields
+            if (value := labelled(each.value)) is not None
+        ),
+        terms=localized(lambda each: each.terms),
+        links=tuple(
+            content.Link(label=labelled(each.label) or each.url, url=each.url)
+            for each in presentation.links
+        ),
+        places=tuple(
+            content.Place(
+                latitude=each.latitude, longitude=each.longitude, text=labelled(each.text)
+            )
+            for each in presentation.places
+        ),
+        holders=(
+            content.Holders.ONE_PERSON
+            if KINDS[campaign.kind].holds_money
+            else content.Holders.ANYBODY
+        ),
+    )
+
+
+def _artwork(look: Look, name: str, pictures: Mapping[str, bytes]) -> artwork.Artwork:
+    """Every size that the wallets want; a campaign without a logo gets its name drawn."""
+    logo = pictures.get(look.logo or "")
+    if logo is None:
+        return artwork.monogram(name, background=look.background, foreground=look.foreground)
+    return artwork.prepare(
+        logo,
+        pictures.get(look.banner or ""),
+        background=look.background,
+        foreground=look.foreground,
+    )
+
+
+def _barcode(
+    deployment: Deployment, holding: Holding, presentation: Presentation, *, text: str | None
+) -> content.Barcode:
+    voucher = holding.voucher
+    if presentation.barcode is BarcodeProfile.CODE and text is not None:
+        return content.Barcode(payload=text, text=text, symbology=Symbology(presentation.symbology))
+    token = deployment.keyring.token(
+        Purpose.BARCODE, key_id=voucher.key_id, public_id=voucher.public_id
+    )
+    return content.Barcode(payload=token, text=text)
+
+
+def _own_words(holding: Holding) -> tuple[Text | None, Text | None]:
+    """Offer and terms as the holder was given them, where the newest revision grants another
+    benefit; else nothing, and the newest words show.
+    """
+    if (
+        holding.own.id == holding.latest.id
+        or campaigns.terms_of(holding.own).benefit == campaigns.terms_of(holding.latest).benefit
+    ):
+        return None, None
+    given, shown = campaigns.presentation_of(holding.own), holding.presentation
+    languages = (shown.default_language, *shown.texts)
+    offer = {each: given.in_language(each).offer for each in languages}
+    terms = {each: given.in_language(each).terms for each in languages}
+    return (
+        Localized(offer) if all(offer.values()) else None,
+        Localized(terms) if all(terms.values()) else None,
+    )
+
+
+def google_link(deployment: Deployment, holding: Holding, *, now: dt.datetime) -> str:
+    """The address at Google that saves the pass.
+
+    A coupon travels inside the link; a gift card's number must not, so its link names the object.
+
+    Raises:
+        CertificateFault: no service account can sign it.
+        passes.errors.PassError: the content cannot be an object; names field and remedy.
+    """
+    built = pass_content(deployment, holding, now=now)
+    account = deployment.certificates.account
+    object_id, class_id = google_ids(deployment, holding)
+    if built.balance is not None:
+        return google.save_link(
+            account,
+            kind=built.presentation.kind,
+            object_id=object_id,
+            class_id=class_id,
+            now=now,
+        )
+    resource = google.object_resource(built, object_id=object_id, class_id=class_id)
+    return google.carrying_link(account, resource=resource, now=now)
+
+
+def google_ids(deployment: Deployment, holding: Holding) -> tuple[str, str]:
+    """The ids of the voucher's object and of its class; unique over all kinds of an issuer."""
+    issuer = deployment.settings.google_issuer_id
+    return (
+        google.resource_id(issuer, f"{holding.campaign.kind[0]}-{holding.serial}"),
+        google.resource_id(issuer, f"campaign-{holding.campaign.key}"),
+    )

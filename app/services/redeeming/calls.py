@@ -1,0 +1,96 @@
+"""What tills ask and what they are answered: values, without HTTP or database.
+
+An answer's body is made once, as JSON text, and kept under the call's idempotency key, so that a
+repeated call gets the same answer byte for byte. It holds no code and no PIN.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from app.domain.baskets import Basket
+from app.domain.refusals import Reason
+
+
+class CallFault(Exception):
+    """A call that cannot be worked on; `code` is stable, `remedy` says what to do."""
+
+    def __init__(self, code: str, cause: str, *, remedy: str) -> None:
+        self.code = code
+        self.remedy = remedy
+        super().__init__(cause)
+
+
+class Reused(Exception):
+    """The idempotency key was used for another request."""
+
+
+class Running(Exception):
+    """A call with the same idempotency key is still at work."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One voucher of a call: what was scanned or typed, and the money to take from a card."""
+
+    barcode: str
+    amount_minor: int | None = None
+    currency: str | None = None
+    #: Whether less than `amount_minor` may be taken when the card holds less.
+    allow_partial: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where and by whom a call is made; keys of store and terminal when the API key is bound to
+    none.
+    """
+
+    store: str | None = None
+    terminal: str | None = None
+    operator: str | None = None
+    receipt: str | None = None
+    occurred_at: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Override:
+    """A supervisor's word that named refusals do not count this time, and why."""
+
+    reasons: frozenset[Reason] = frozenset()
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redemption:
+    """One to ten vouchers of a receipt, redeemed all or not at all, in order."""
+
+    items: tuple[Item, ...]
+    origin: Origin = Origin()
+    basket: Basket | None = None
+    override: Override | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """An answer as it is sent and kept: HTTP status, JSON text, and whether it is a repetition."""
+
+    status: int
+    body: str
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """Where a call comes from, as the books name it and as rules and texts need it."""
+
+    store_id: int | None = None
+    terminal_id: int | None = None
+    store: str = ""
+    terminal: str = ""
+    channel: str = "store"
+    timezone: str = "UTC"
+    language: str = "en"
+    details: Mapping[str, object] = field(default_factory=dict)

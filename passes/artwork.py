@@ -1,0 +1,381 @@
+"""From one logo and one banner, every size each wallet wants.
+
+Promises pictures that are not distorted, upright, in sRGB, of exactly the sizes that Apple and
+Google document, as small files. Refuses, with an ArtworkError, what is broken, animated, too small
+to be sharp or large enough to be a bomb; and with a ContrastError a logo that vanishes on its
+background and a banner on which the offer cannot be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from io import BytesIO
+from struct import unpack
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from passes.colour import (
+    LEGIBLE_LARGE,
+    Rgb,
+    check_colour,
+    contrast,
+    legible,
+    rgb,
+)
+from passes.errors import ArtworkError, ContrastError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+LARGEST_BYTES = 10_000_000
+LARGEST_PIXELS = 40_000_000
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# Apple, in points; each is needed at @1x, @2x and @3x.
+_ICON = (38, 38)
+_LOGO = (160, 50)
+_STRIP = (375, 144)
+# Google, in pixels.
+_GOOGLE_LOGO = (660, 660)
+_HERO = (1032, 336)
+_SCALES = {"": 1, "@2x": 2, "@3x": 3}
+_LEAST_LOGO = (320, 100)
+_LEAST_BANNER = (750, 240)
+# A banner is cropped to its frame; beyond this share its subject is probably lost.
+_MOST_CROPPED = 0.6
+_PHOTO_BYTES = 40_000
+
+
+@dataclass(frozen=True, slots=True)
+class Artwork:
+    """Finished PNG files by name; make it with `prepare` or `monogram`.
+
+    `icon`, `logo` and (with a banner) `strip`, each as `.png`, `@2x.png` and `@3x.png`, are
+    Apple's; `google-logo.png` and (with a banner) `google-hero.png` are Google's. To store an
+    artwork, store its `files`; `Artwork(files)` checks them again without decoding them and raises
+    ArtworkError.
+    """
+
+    files: Mapping[str, bytes] = field(repr=False)
+    _digest: str = field(init=False, repr=False, compare=True)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "files", MappingProxyType(dict(self.files)))
+        banner = "google-hero.png" in self.files
+        expected = _expected(banner=banner)
+        if self.files.keys() != expected.keys():
+            raise ArtworkError(
+                "artwork",
+                "It lacks a size that a wallet wants, or has one that none knows.",
+                "Make it with prepare or monogram, and store all its files.",
+            )
+        digest = sha256()
+        for name, (width, height) in expected.items():
+            data = self.files[name]
+            found = _png_size(name, data)
+            # A logo keeps its shape within its frame; all else fills it.
+            exact = not name.startswith("logo")
+            if found != (width, height) and (exact or found[0] > width or found[1] > height):
+                raise ArtworkError(
+                    name, f"It is {found[0]}×{found[1]}, not {width}×{height}.", "Prepare it again."
+                )
+            digest.update(data)
+        object.__setattr__(self, "_digest", digest.hexdigest())
+
+    def __hash__(self) -> int:
+        return hash(self._digest)
+
+    @property
+    def apple(self) -> dict[str, bytes]:
+        """The files that go into an Apple pass."""
+        return {name: each for name, each in self.files.items() if not name.startswith("google-")}
+
+    @property
+    def google_logo(self) -> bytes:
+        """Google's logo, 660×660, with the margin that its round mask wants."""
+        return self.files["google-logo.png"]
+
+    @property
+    def google_hero(self) -> bytes | None:
+        """Google's banner, 1032×336."""
+        return self.files.get("google-hero.png")
+
+    @property
+    def has_banner(self) -> bool:
+        """Whether it has a banner."""
+        return "google-hero.png" in self.files
+
+    def __reduce__(self) -> tuple[type[Artwork], tuple[dict[str, bytes]]]:
+        return type(self), (dict(self.files),)
+
+
+def prepare(
+    logo: bytes,
+    banner: bytes | None = None,
+    *,
+    background: str,
+    foreground: str,
+    icon: bytes | None = None,
+) -> Artwork:
+    """Return the artwork made of a logo, a banner and perhaps a square icon of their own.
+
+    PNG, JPEG, WebP or GIF bytes, up to 10 MB and 40 megapixels each; the logo at least 320 pixels
+    wide or 100 high, the banner at least 750×240. Colours as `#rrggbb`. Transparent margins of the
+    logo are cut off; without an `icon`, the logo is used.
+    """
+    check_colour("background", background)
+    check_colour("foreground", foreground)
+    mark = _trim(_open("logo", logo, _LEAST_LOGO, either=True))
+    _check_visible(mark, background)
+    sign = mark if icon is None else _trim(_open("icon", icon, (114, 114)))
+    picture = None
+    if banner is not None:
+        picture = _flatten(_open("banner", banner, _LEAST_BANNER), background)
+        _check_banner(picture, foreground)
+    return _sizes(mark, sign, picture, background)
+
+
+def monogram(name: str, *, background: str, foreground: str) -> Artwork:
+    """Return an artwork for a shop without a logo: its name, and its initial as the icon."""
+    from PIL import Image, ImageDraw
+
+    from passes.colour import check_legible
+    from passes.lettering import BOLD, shorten, typeface
+
+    check_colour("background", background)
+    check_legible("foreground", foreground, background)
+    face = typeface(84, BOLD)
+    text = shorten(name, face, 460)
+    mark = Image.new("RGBA", (480, 150), (*rgb(foreground), 0))
+    ImageDraw.Draw(mark).text((240, 75), text, (*rgb(foreground), 255), face, anchor="mm")
+    sign = Image.new("RGBA", (480, 480), (*rgb(foreground), 0))
+    ImageDraw.Draw(sign).text(
+        (240, 240), name[:1].upper(), (*rgb(foreground), 255), typeface(400, BOLD), anchor="mm"
+    )
+    return _sizes(_trim(mark), _trim(sign), None, background)
+
+
+def _sizes(
+    mark: Image.Image, sign: Image.Image, banner: Image.Image | None, background: str
+) -> Artwork:
+    files: dict[str, bytes] = {}
+    for suffix, scale in _SCALES.items():
+        files[f"icon{suffix}.png"] = _encode(_badge(sign, _ICON[0] * scale, 0.12, background))
+        files[f"logo{suffix}.png"] = _encode(_contain(mark, _LOGO[0] * scale, _LOGO[1] * scale))
+        if banner is not None:
+            size = (_STRIP[0] * scale, _STRIP[1] * scale)
+            files[f"strip{suffix}.png"] = _encode(_cover(banner, *size))
+    # Google masks the logo with a circle and asks for a margin of 15 %.
+    files["google-logo.png"] = _encode(_badge(sign, _GOOGLE_LOGO[0], 0.15, background))
+    if banner is not None:
+        files["google-hero.png"] = _encode(_cover(banner, *_HERO))
+    return Artwork(files)
+
+
+def _expected(*, banner: bool) -> dict[str, tuple[int, int]]:
+    kinds = {"icon": _ICON, "logo": _LOGO} | ({"strip": _STRIP} if banner else {})
+    sizes = {
+        f"{name}{suffix}.png": (width * scale, height * scale)
+        for name, (width, height) in kinds.items()
+        for suffix, scale in _SCALES.items()
+    }
+    sizes["google-logo.png"] = _GOOGLE_LOGO
+    if banner:
+        sizes["google-hero.png"] = _HERO
+    return sizes
+
+
+def _png_size(name: str, data: bytes) -> tuple[int, int]:
+    if data[:8] != _SIGNATURE or data[12:16] != b"IHDR" or len(data) < 33:
+        raise ArtworkError(name, "It is not a PNG.", "Prepare it again.")
+    width, height = unpack(">II", data[16:24])
+    return width, height
+
+
+def _open(name: str, data: bytes, least: tuple[int, int], *, either: bool = False) -> Image.Image:
+    """Return the picture as upright 8-bit RGBA in sRGB, or raise ArtworkError."""
+    from PIL import Image, ImageOps
+
+    if len(data) > LARGEST_BYTES:
+        raise ArtworkError(name, "The file is larger than 10 MB.", "Export it smaller.")
+    try:
+        # Reads the header only. Whatever a hostile file makes a decoder raise, it is the file's
+        # fault and not ours: hence the bare Exception here and below.
+        opened = Image.open(BytesIO(data), formats=("PNG", "JPEG", "WEBP", "GIF"))
+    except Exception as error:
+        raise ArtworkError(
+            name, "It is not a picture.", "Give a PNG, JPEG, WebP or GIF file."
+        ) from error
+    width, height = opened.size
+    if width * height > LARGEST_PIXELS:
+        raise ArtworkError(
+            name, f"It has {width}×{height} pixels.", "Export it with 40 megapixels at most."
+        )
+    try:
+        if getattr(opened, "n_frames", 1) > 1:
+            raise ArtworkError(name, "It is animated.", "Export one frame of it.")
+        picture = _to_rgba(ImageOps.exif_transpose(opened))
+    except ArtworkError:
+        raise
+    except Exception as error:
+        raise ArtworkError(
+            name, "The picture is damaged or cut off.", "Export it again."
+        ) from error
+    width, height = picture.size
+    fits = (width >= least[0], height >= least[1])
+    if not (any(fits) if either else all(fits)):
+        raise ArtworkError(
+            name,
+            f"At {width}×{height} pixels it would look blurred.",
+            f"Give it at least {least[0]} pixels wide {'or' if either else 'and'} {least[1]} high.",
+        )
+    return picture
+
+
+def _to_rgba(picture: Image.Image) -> Image.Image:
+    from PIL import Image, ImageCms
+
+    if picture.mode.startswith(("I", "F")):
+        # 16 bits a pixel; Pillow's own conversion would cut off instead of scaling.
+        top = 65535 if picture.mode.startswith("I") else 1
+        picture = picture.convert("F").point(lambda value: value * (255 / top)).convert("L")
+    profile = picture.info.get("icc_profile")
+    if profile and picture.mode in ("RGB", "CMYK"):
+        picture = (
+            ImageCms.profileToProfile(
+                picture,
+                ImageCms.ImageCmsProfile(BytesIO(profile)),
+                ImageCms.createProfile("sRGB"),
+                outputMode="RGB",
+            )
+            or picture
+        )
+    rgba: Image.Image = picture.convert("RGBA")
+    if rgba.getchannel("A").getextrema() == (0, 0):
+        raise ArtworkError("picture", "It is fully transparent.", "Export it again.")
+    return Image.frombytes("RGBA", rgba.size, rgba.tobytes())  # without EXIF, profile, comments
+
+
+def _trim(picture: Image.Image) -> Image.Image:
+    """Cut off transparent margins."""
+    box = picture.getchannel("A").point(lambda alpha: 255 if alpha > 8 else 0).getbbox()
+    return picture.crop(box) if box else picture
+
+
+def _flatten(picture: Image.Image, background: str) -> Image.Image:
+    from PIL import Image
+
+    ground = Image.new("RGBA", picture.size, (*rgb(background), 255))
+    ground.alpha_composite(picture)
+    return ground.convert("RGB")
+
+
+def _contain(picture: Image.Image, width: int, height: int) -> Image.Image:
+    from PIL import Image
+
+    scale = min(width / picture.width, height / picture.height)
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    return picture.resize(size, Image.Resampling.LANCZOS)
+
+
+def _badge(picture: Image.Image, side: int, margin: float, background: str) -> Image.Image:
+    """Return the picture in the middle of a square of the background colour."""
+    from PIL import Image
+
+    inner = round(side * (1 - 2 * margin))
+    small = _contain(picture, inner, inner)
+    badge = Image.new("RGBA", (side, side), (*rgb(background), 255))
+    badge.alpha_composite(small, ((side - small.width) // 2, (side - small.height) // 2))
+    return badge.convert("RGB")
+
+
+def _cover(picture: Image.Image, width: int, height: int) -> Image.Image:
+    """Return the middle of the picture, filling the frame."""
+    from PIL import Image
+
+    have, want = picture.width / picture.height, width / height
+    kept = min(have, want) / max(have, want)
+    if kept < 1 - _MOST_CROPPED:
+        raise ArtworkError(
+            "banner",
+            f"Only {kept:.0%} of it would be seen in a frame of {width}×{height}.",
+            "Give one about two and a half times as wide as high.",
+        )
+    scale = max(width / picture.width, height / picture.height)
+    part_width, part_height = width / scale, height / scale
+    left, top = (picture.width - part_width) / 2, (picture.height - part_height) / 2
+    return picture.resize(
+        (width, height),
+        Image.Resampling.LANCZOS,
+        box=(left, top, left + part_width, top + part_height),
+    )
+
+
+def _encode(picture: Image.Image) -> bytes:
+    """Return the picture as PNG; photographs with 256 colours where that saves much."""
+    data = _save(picture)
+    if len(data) > _PHOTO_BYTES and picture.mode == "RGB":
+        from PIL import Image
+
+        few = _save(
+            picture.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG)
+        )
+        return min(data, few, key=len)
+    return data
+
+
+def _save(picture: Image.Image) -> bytes:
+    out = BytesIO()
+    picture.save(out, "PNG", optimize=True)
+    return out.getvalue()
+
+
+def _check_visible(mark: Image.Image, background: str) -> None:
+    """Raise ContrastError where next to nothing of the logo stands out from its background."""
+    small = _contain(mark, 48, 48)
+    ground = rgb(background)
+    inked = [(red, green, blue) for red, green, blue, alpha in _pixels(small) if alpha > 128]
+    seen = [each for each in inked if contrast(each, ground) >= 1.5]
+    if len(seen) * 10 < len(inked):
+        main = inked[len(inked) // 2]
+        raise ContrastError(
+            "logo",
+            f"The logo can hardly be seen on {background}.",
+            f"the background {legible(background, _hex(main), least=LEGIBLE_LARGE)}",
+        )
+
+
+def _check_banner(banner: Image.Image, foreground: str) -> None:
+    """Raise unless the offer, drawn large over the left of the banner, can be read there."""
+    frame = _cover(banner, 375, 144)
+    left = frame.crop((0, 20, 240, 124)).resize((12, 5))
+    cells: list[Rgb] = [(each[0], each[1], each[2]) for each in _pixels(left)]
+
+    def readable(ink: Rgb) -> float:
+        return sum(contrast(ink, cell) >= LEGIBLE_LARGE for cell in cells) / len(cells)
+
+    if readable(rgb(foreground)) >= 0.8:
+        return
+    best = max(((0, 0, 0), (255, 255, 255)), key=readable)
+    if readable(best) >= 0.8:
+        raise ContrastError(
+            "banner",
+            f"Text in {foreground} is hard to read on the left of the banner.",
+            f"the foreground {_hex(best)}",
+        )
+    raise ArtworkError(
+        "banner",
+        "It is too restless for text in any colour to be read on its left.",
+        "Make its left side evenly dark or evenly light.",
+    )
+
+
+def _pixels(picture: Image.Image) -> list[tuple[int, ...]]:
+    data = picture.tobytes()
+    step = len(picture.getbands())
+    return [tuple(data[at : at + step]) for at in range(0, len(data), step)]
+
+
+def _hex(colour: Rgb) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*colour)

@@ -1,0 +1,66 @@
+"""The typeface in which the library draws: Noto Sans, which has Latin, Greek and Cyrillic."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL.ImageFont import FreeTypeFont
+
+REGULAR, MEDIUM, BOLD = 400, 500, 700
+
+
+@cache
+def typeface(size: int, weight: int = REGULAR) -> FreeTypeFont:
+    """Return the face at a size in pixels and a weight from 100 to 900."""
+    import fontpkg_noto_sans
+    from PIL import ImageFont
+
+    face = ImageFont.truetype(
+        fontpkg_noto_sans.ROOT / "files" / "NotoSans[wdth,wght].ttf",
+        size,
+        layout_engine=ImageFont.Layout.BASIC,
+    )
+    face.set_variation_by_axes([weight, 100])
+    return face
+
+
+def wrap(text: str, face: FreeTypeFont, width: float, *, most: int = 100) -> list[str]:
+    """Return `text` in lines no wider than `width`, the last of `most` ending with an ellipsis."""
+    lines: list[str] = []
+    for paragraph in text.split("\n"):
+        line = ""
+        for word in paragraph.split():
+            for piece in _pieces(word, face, width):
+                longer = f"{line} {piece}" if line else piece
+                if line and face.getlength(longer) > width:
+                    lines.append(line)
+                    line = piece
+                else:
+                    line = longer
+        lines.append(line)
+    if len(lines) > most:
+        lines = [*lines[: most - 1], shorten(" ".join(lines[most - 1 :]), face, width)]
+    return lines
+
+
+def shorten(text: str, face: FreeTypeFont, width: float) -> str:
+    """Return `text`, cut with an ellipsis where it is wider than `width`."""
+    if face.getlength(text) <= width:
+        return text
+    while text and face.getlength(f"{text.rstrip()}…") > width:
+        text = text[:-1]
+    return f"{text.rstrip()}…"
+
+
+def _pieces(word: str, face: FreeTypeFont, width: float) -> list[str]:
+    """Break a word that is wider than a line."""
+    pieces = []
+    while word and face.getlength(word) > width:
+        fit = 1
+        while face.getlength(word[: fit + 1]) <= width:
+            fit += 1
+        pieces.append(word[:fit])
+        word = word[fit:]
+    return [*pieces, word] if word else pieces

@@ -1,0 +1,234 @@
+"""Texts in one language or several, and the library's own few words in the common ones.
+
+Promises that a text can be written into JSON, a strings file and a picture: no control characters
+but line feeds and tabs, no lone surrogates. Refuses a translation table with a malformed language.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from passes.errors import ContentError
+
+# Control characters, lone surrogates and non-characters: no wallet shows them, strict JSON and
+# XML parsers refuse some, and a NUL ends a text early on iOS.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufdd0-\ufdef\ufeff\ufffe\uffff]"
+)
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?")
+
+
+class Localized:
+    """One text in several languages: `Localized({"en": "Terms", "fr": "Conditions"})`.
+
+    Keys are BCP 47 tags as Apple's `.lproj` folders and Google's `language` members both accept
+    them (`en`, `pt-BR`, `zh-Hans`). Immutable and hashable. Raises ContentError.
+    """
+
+    __slots__ = ("_hash", "_texts")
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        if not texts:
+            raise ContentError("text", "A localised text has no language.", "Give one at least.")
+        for language, text in texts.items():
+            check_language("text", language)
+            check_text(f"text[{language}]", text)
+        self._texts = MappingProxyType(dict(texts))
+        self._hash = hash(frozenset(self._texts.items()))
+
+    def __getitem__(self, language: str) -> str:
+        return self._texts[language]
+
+    def __contains__(self, language: object) -> bool:
+        return language in self._texts
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Localized) and self._texts == other._texts
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __repr__(self) -> str:
+        return f"Localized({dict(self._texts)!r})"
+
+    def __reduce__(self) -> tuple[type[Localized], tuple[dict[str, str]]]:
+        return type(self), (dict(self._texts),)
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages it has, in the order they were given."""
+        return tuple(self._texts)
+
+
+Text = str | Localized
+"""A text in the default language, or one with translations."""
+
+
+def check_language(field: str, language: str) -> None:
+    """Raise ContentError unless `language` is a tag such as `en`, `pt-BR` or `zh-Hans`."""
+    if not _LANGUAGE.fullmatch(language):
+        raise ContentError(
+            field,
+            f"{language!r} is not a language tag.",
+            "Write it like en, pt-BR or zh-Hans.",
+        )
+
+
+def check_text(field: str, text: object) -> None:
+    """Raise ContentError unless `text` is a text that says something and can be shown."""
+    if type(text) is not str:
+        if isinstance(text, Localized):
+            return  # checked when it was made
+        raise ContentError(field, f"It is {type(text).__name__}, not a text.", "Give a text.")
+    if not text or text.isspace():
+        raise ContentError(field, "The text is empty.", "Write it, or leave the whole member out.")
+    found = _UNPRINTABLE.search(text)
+    if found:
+        raise ContentError(
+            field,
+            f"The text contains the unprintable character U+{ord(found[0]):04X}.",
+            "Remove it.",
+        )
+
+
+def in_language(text: Text, language: str, default: str) -> str:
+    """Return `text` in `language`, else in `default`, else in whatever language it has."""
+    if isinstance(text, str):
+        return text
+    for choice in (language, language.partition("-")[0], default):
+        if choice in text:
+            return text[choice]
+    return text[text.languages[0]]
+
+
+WORD_LANGUAGES = ("en", "fr", "de", "pl", "el", "es", "it", "nl")
+_WORDS: dict[str, tuple[str, ...]] = {
+    "valid_until": (
+        "Valid until",
+        "Valable jusqu’au",
+        "Gültig bis",
+        "Ważny do",
+        "Ισχύει έως",
+        "Válido hasta",
+        "Valido fino al",
+        "Geldig tot",
+    ),
+    "valid_from": (
+        "Valid from",
+        "Valable à partir du",
+        "Gültig ab",
+        "Ważny od",
+        "Ισχύει από",
+        "Válido desde",
+        "Valido dal",
+        "Geldig vanaf",
+    ),
+    "balance": ("Balance", "Solde", "Guthaben", "Saldo", "Υπόλοιπο", "Saldo", "Saldo", "Saldo"),
+    "balance_changed": (
+        "Your new balance is %@.",
+        "Votre nouveau solde est de %@.",
+        "Ihr neues Guthaben beträgt %@.",
+        "Twoje nowe saldo to %@.",
+        "Το νέο σας υπόλοιπο είναι %@.",
+        "Su nuevo saldo es %@.",
+        "Il nuovo saldo è %@.",
+        "Uw nieuwe saldo is %@.",
+    ),
+    "status": ("Status", "Statut", "Status", "Status", "Κατάσταση", "Estado", "Stato", "Status"),
+    "status_changed": (
+        "Status: %@",
+        "Statut : %@",
+        "Status: %@",
+        "Status: %@",
+        "Κατάσταση: %@",
+        "Estado: %@",
+        "Stato: %@",
+        "Status: %@",
+    ),
+    "active": ("Valid", "Valable", "Gültig", "Ważny", "Σε ισχύ", "Válido", "Valido", "Geldig"),
+    "used": (
+        "Used",
+        "Utilisé",
+        "Eingelöst",
+        "Wykorzystany",
+        "Εξαργυρώθηκε",
+        "Canjeado",
+        "Utilizzato",
+        "Gebruikt",
+    ),
+    "expired": (
+        "Expired",
+        "Expiré",
+        "Abgelaufen",
+        "Wygasł",
+        "Έληξε",
+        "Caducado",
+        "Scaduto",
+        "Verlopen",
+    ),
+    "withdrawn": (
+        "Withdrawn",
+        "Retiré",
+        "Zurückgezogen",
+        "Wycofany",
+        "Ανακλήθηκε",
+        "Retirado",
+        "Ritirato",
+        "Ingetrokken",
+    ),
+    "not_yet_valid": (
+        "Not valid yet",
+        "Pas encore valable",
+        "Noch nicht gültig",
+        "Jeszcze nieważny",
+        "Δεν ισχύει ακόμη",
+        "Aún no válido",
+        "Non ancora valido",
+        "Nog niet geldig",
+    ),
+    "terms": (
+        "Terms",
+        "Conditions",
+        "Bedingungen",
+        "Warunki",
+        "Όροι",
+        "Condiciones",
+        "Condizioni",
+        "Voorwaarden",
+    ),
+    "offer": ("Offer", "Offre", "Angebot", "Oferta", "Προσφορά", "Oferta", "Offerta", "Aanbieding"),
+    "issuer": (
+        "Issued by",
+        "Émis par",
+        "Ausgegeben von",
+        "Wydawca",
+        "Εκδότης",
+        "Emitido por",
+        "Emesso da",
+        "Uitgegeven door",
+    ),
+    "card_number": (
+        "Card number",
+        "Numéro de carte",
+        "Kartennummer",
+        "Numer karty",
+        "Αριθμός κάρτας",
+        "Número de tarjeta",
+        "Numero della carta",
+        "Kaartnummer",
+    ),
+    "pin": ("PIN", "Code PIN", "PIN", "PIN", "PIN", "PIN", "PIN", "Pincode"),
+}
+
+
+def word(key: str, languages: tuple[str, ...]) -> Text:
+    """Return one of the library's own words in `languages`, English where it has no translation."""
+    translations = _WORDS[key]
+    texts = {}
+    for language in languages:
+        primary = language.partition("-")[0]
+        known = primary if primary in WORD_LANGUAGES else "en"
+        texts[language] = translations[WORD_LANGUAGES.index(known)]
+    return Localized(texts)

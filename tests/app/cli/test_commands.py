@@ -1,0 +1,101 @@
+"""Commands say what they did, and what to do when they cannot."""
+
+import base64
+import re
+from collections.abc import Callable
+
+import pytest
+from click.testing import CliRunner, Result
+
+from app.cli import main
+from app.settings import Settings
+from tests.conftest import MASTER_KEYS
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(settings: Settings) -> Run:
+    environment = {
+        "PASSERELLE_DATABASE_URL": settings.database_url,
+        "PASSERELLE_MASTER_KEYS": " ".join(
+            f"{key_id}:{base64.b64encode(key).decode()}" for key_id, key in MASTER_KEYS.items()
+        ),
+    }
+
+    def invoke(*arguments: str, **changes: str) -> Result:
+        return CliRunner().invoke(main, arguments, env=environment | changes)
+
+    return invoke
+
+
+def test_a_key_is_made_listed_and_revoked(run: Run) -> None:
+    made = run("access", "create", "Till 1", "--scope", "pos")
+    key = made.output.strip()
+    assert re.fullmatch(r"pk_[a-z2-7]{8}_[a-z2-7]{32}", key)
+    prefix = key.split("_")[1]
+
+    assert "good     pos" in run("access", "list").output
+    assert run("access", "revoke", prefix).exit_code == 0
+    listed = run("access", "list").output
+    assert "revoked" in listed
+    assert key not in listed
+
+
+def test_master_keys_are_listed_with_what_needs_them(run: Run) -> None:
+    listed = run("keys", "list").output
+
+    assert "newest: seals and derives" in listed
+    assert "not needed: may be retired" in listed
+    assert "Key 1 is retired" in run("keys", "retire", "1").output
+    assert "retired" in run("keys", "list").output
+
+
+def test_a_refused_retirement_ends_with_1_and_a_remedy(run: Run) -> None:
+    _ = run("keys", "list")
+    refused = run("keys", "retire", "2")
+
+    assert refused.exit_code == 1
+    assert "put a new one before it" in refused.output
+
+
+def test_a_generated_key_can_be_set(run: Run) -> None:
+    key_id, _, secret = run("keys", "generate").output.strip().partition(":")
+
+    assert int(key_id) not in MASTER_KEYS
+    assert len(base64.b64decode(secret)) == 32
+
+
+def test_codes_are_sealed_and_indexed_anew(run: Run) -> None:
+    assert "0 codes are sealed with key 2" in run("keys", "reseal").output
+    assert "0 codes are found" in run("keys", "reindex", "--yes").output
+
+
+def test_faulty_settings_are_all_named(run: Run) -> None:
+    refused = run("keys", "list", PASSERELLE_ENV="x", PASSERELLE_TEAM_ID="y")
+
+    assert refused.exit_code == 1
+    assert "PASSERELLE_ENV" in refused.output
+    assert "PASSERELLE_TEAM_ID" in refused.output
+
+
+def test_a_migrated_database_is_left_as_it_is(run: Run) -> None:
+    assert "already" in run("migrate").output
+
+
+def test_an_empty_database_is_migrated_and_an_unmigrated_one_not_served(
+    run: Run, tmp_path: object
+) -> None:
+    url = f"sqlite:///{tmp_path}/new/fresh.sqlite"
+    refused = run("serve", PASSERELLE_DATABASE_URL=url)
+    assert refused.exit_code == 1
+    assert "passerelle migrate" in refused.output
+
+    assert "has this release's schema now" in run("migrate", PASSERELLE_DATABASE_URL=url).output
+
+
+def test_sqlite_is_served_by_one_process(run: Run, sqlite_url: str) -> None:
+    refused = run("serve", "--processes", "2", PASSERELLE_DATABASE_URL=sqlite_url)
+
+    assert refused.exit_code == 2
+    assert "one writer" in refused.output

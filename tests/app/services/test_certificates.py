@@ -1,0 +1,100 @@
+"""Certificates are taken up while the service runs, and refused in words."""
+
+import dataclasses
+import datetime as dt
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from app.services import certificates
+from app.services.certificates import CertificateFault, Certificates
+from app.settings import Settings
+from passes.signing import throwaway
+
+NOW = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
+
+
+@pytest.fixture
+def folder(certs: Path, tmp_path: Path) -> Path:
+    """A copy that a test may change."""
+    shutil.copytree(certs, tmp_path / "own")
+    return tmp_path / "own"
+
+
+def _watch(folder: Path, *, now: dt.datetime = NOW, **changes: str) -> Certificates:
+    settings = dataclasses.replace(Settings(certs=folder), **changes)
+    return Certificates(settings, clock=lambda: now)
+
+
+def test_a_renewed_certificate_is_used_without_a_restart(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(certificates, "LOOK_AGAIN", 0.0)
+    watched = _watch(folder)
+    before = watched.signer.certificate.serial_number
+
+    throwaway(tmp_path / "renewed", now=NOW, days=500)
+    (folder / "apple" / "next").mkdir()
+    for name in ("pass.pem", "pass.key", "wwdr.pem"):
+        shutil.copy(tmp_path / "renewed" / "apple" / name, folder / "apple" / "next" / name)
+
+    assert watched.signer.certificate.serial_number != before
+    assert watched.check() == ()
+
+
+def test_broken_new_files_are_reported_and_the_last_good_ones_stay(folder: Path) -> None:
+    watched = _watch(folder)
+    before = watched.signer
+
+    (folder / "apple" / "pass.pem").write_text("no certificate")
+    (folder / "google" / "service-account.json").write_text(json.dumps({"type": "other"}))
+
+    assert any("pass.pem" in fault for fault in watched.check())
+    assert any("service-account" in fault for fault in watched.check())
+    assert watched.signer is before
+    assert watched.account.email
+
+
+def test_a_certificate_for_another_pass_type_names_the_setting(folder: Path) -> None:
+    watched = _watch(folder, pass_type_id="pass.com.example.other", team_id="ABCDE12345")
+
+    with pytest.raises(CertificateFault, match=r"PASSERELLE_PASS_TYPE_ID(.|\n)*PASSERELLE_TEAM_ID"):
+        _ = watched.signer
+
+
+def test_production_refuses_throwaway_certificates(folder: Path) -> None:
+    watched = _watch(folder, env="production")
+
+    faults = watched.check()
+    assert len(faults) == 2
+    assert all("throw-away" in fault for fault in faults)
+    with pytest.raises(CertificateFault):
+        _ = watched.account
+
+
+def test_production_makes_no_certificates(tmp_path: Path) -> None:
+    watched = _watch(tmp_path / "none", env="production")
+
+    with pytest.raises(CertificateFault, match="There is no certificate"):
+        _ = watched.signer
+    assert not (tmp_path / "none").exists()
+
+
+def test_development_without_certificates_makes_them_and_says_so(tmp_path: Path) -> None:
+    with capture_logs() as lines:
+        signer = _watch(tmp_path / "none").signer
+
+    assert signer.throwaway
+    assert lines[0]["event"] == "throwaway_certificates"
+
+
+def test_the_end_of_a_certificate_is_announced_once_a_day(folder: Path) -> None:
+    watched = _watch(folder, now=NOW + dt.timedelta(days=320))
+    with capture_logs() as lines:
+        watched.check()
+        watched.check()
+
+    assert [line["days_left"] for line in lines] == [45]

@@ -1,0 +1,102 @@
+"""Settings are read whole or not at all, and name every fault with its remedy."""
+
+import base64
+from pathlib import Path
+
+import pytest
+
+from app.settings import DEVELOPMENT_KEY, SettingsError, from_environment
+
+KEY = base64.b64encode(bytes(range(1, 33))).decode()
+OTHER = base64.b64encode(bytes(range(2, 34))).decode()
+PRODUCTION = {
+    "PASSERELLE_ENV": "production",
+    "PASSERELLE_BASE_URL": "https://pass.example.com/",
+    "PASSERELLE_MASTER_KEYS": f"2:{OTHER} 1:{KEY}",
+    "PASSERELLE_PASS_TYPE_ID": "pass.com.example.coupons",
+    "PASSERELLE_TEAM_ID": "ABCDE12345",
+    "PASSERELLE_GOOGLE_ISSUER_ID": "3388000000022222222",
+}
+
+
+def test_an_empty_environment_is_a_development_service() -> None:
+    settings = from_environment({})
+
+    assert not settings.production
+    assert DEVELOPMENT_KEY in settings.master_keys.values()
+
+
+def test_a_complete_production_environment_is_read_with_the_newest_key_first() -> None:
+    settings = from_environment(PRODUCTION)
+
+    assert settings.production
+    assert settings.newest_key_id == 2
+    assert list(settings.master_keys) == [2, 1]
+    assert settings.base_url == "https://pass.example.com"
+
+
+def test_every_fault_is_reported_at_once() -> None:
+    with pytest.raises(SettingsError) as error:
+        from_environment(
+            {
+                "PASSERELLE_ENV": "staging",
+                "PASSERELLE_BASE_URL": "pass.example.com",
+                "PASSERELLE_DATABASE_URL": "mysql://x",
+                "PASSERELLE_MASTER_KEYS": f"one:{KEY},2:short,3:{KEY},3:{OTHER}",
+                "PASSERELLE_TEAM_ID": "short",
+                "PASSERELLE_THREADS": "0",
+            }
+        )
+
+    named = sorted(fault.split()[0].removeprefix("PASSERELLE_") for fault in error.value.faults)
+    assert named == sorted(
+        ["ENV", "BASE_URL", "DATABASE_URL", "TEAM_ID", "THREADS"] + ["MASTER_KEYS"] * 3
+    )
+    assert KEY not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"PASSERELLE_BASE_URL": "http://pass.example.com"}, "BASE_URL"),
+        ({"PASSERELLE_MASTER_KEYS": ""}, "MASTER_KEYS"),
+        ({"PASSERELLE_PASS_TYPE_ID": ""}, "PASS_TYPE_ID"),
+        ({"PASSERELLE_BASE_URL": "https://user:secret@example.com"}, "BASE_URL"),
+        ({"PASSERELLE_MASTER_KEYS": f"9:{base64.b64encode(DEVELOPMENT_KEY).decode()}"}, "MASTER"),
+    ],
+)
+def test_production_refuses_what_only_development_may_have(
+    change: dict[str, str], named: str
+) -> None:
+    with pytest.raises(SettingsError, match=named):
+        from_environment(PRODUCTION | change)
+
+
+def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    path.write_text(f"7:{KEY}\n")
+    settings = from_environment({"PASSERELLE_MASTER_KEYS_FILE": str(path)})
+
+    assert list(settings.master_keys) == [7]
+
+
+def test_a_secret_given_twice_or_in_an_unreadable_file_is_a_fault(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as error:
+        from_environment(
+            {
+                "PASSERELLE_DATABASE_URL": "sqlite:///x",
+                "PASSERELLE_DATABASE_URL_FILE": f"{tmp_path}/absent",
+            }
+        )
+
+    assert len(error.value.faults) == 2
+
+
+def test_settings_do_not_show_their_keys() -> None:
+    assert "master_keys" not in repr(from_environment({"PASSERELLE_MASTER_KEYS": f"1:{KEY}"}))
+
+
+def test_postgres_addresses_of_every_spelling_use_psycopg() -> None:
+    for scheme in ("postgres", "postgresql", "postgresql+psycopg"):
+        settings = from_environment({"PASSERELLE_DATABASE_URL": f"{scheme}://u:p@h/d"})
+        assert settings.database_url == "postgresql+psycopg://u:p@h/d"

@@ -1,0 +1,152 @@
+"""The application as a whole: health, errors as problems, its description, its log."""
+
+import datetime as dt
+import json
+
+import pytest
+import structlog
+from flask import Flask, request
+from flask.testing import FlaskClient
+from structlog.testing import capture_logs
+
+from app.services import access
+from app.services.access import Scope
+from app.services.deployment import Deployment
+from app.settings import Settings
+from app.store import migrations
+from app.store.session import Database, Unavailable
+from app.web.access import requires
+
+NOW = dt.datetime(2026, 11, 21, tzinfo=dt.UTC)
+
+
+def test_a_live_process_says_so_without_its_database(client: FlaskClient) -> None:
+    assert client.get("/healthz").get_json() == {"status": "alive"}
+
+
+def test_readiness_lists_each_check(client: FlaskClient) -> None:
+    answer = client.get("/readyz")
+
+    names = [check["name"] for check in answer.get_json()["checks"]]
+    assert names == ["database", "migrations", "keys", "certificates"]
+
+
+def test_an_old_schema_is_not_ready_and_says_what_to_do(
+    settings: Settings, client: FlaskClient
+) -> None:
+    database = Database(settings.database_url)
+    migrations.downgrade(database, "base")
+    database.close()
+
+    answer = client.get("/readyz")
+
+    assert answer.status_code == 503
+    faults = {check["name"]: check["detail"] for check in answer.get_json()["checks"]}
+    assert "passerelle migrate" in faults["migrations"]
+
+
+def test_an_unknown_address_is_a_problem_with_a_remedy(client: FlaskClient) -> None:
+    answer = client.get("/nowhere", headers={"X-Request-Id": "till-7.42"})
+
+    assert answer.status_code == 404
+    assert answer.mimetype == "application/problem+json"
+    problem = answer.get_json()
+    assert problem["code"] == "not_found"
+    assert problem["remedy"]
+    assert problem["request_id"] == answer.headers["X-Request-Id"] == "till-7.42"
+
+
+def test_a_hostile_request_id_is_replaced(client: FlaskClient) -> None:
+    answer = client.get("/healthz", headers={"X-Request-Id": "x" * 65})
+
+    assert len(answer.headers["X-Request-Id"]) == 16
+
+
+def test_a_wrong_method_names_those_allowed(client: FlaskClient) -> None:
+    answer = client.post("/healthz")
+
+    assert answer.status_code == 405
+    assert "GET" in answer.headers["Allow"]
+
+
+@pytest.fixture
+def faulty(app: Flask) -> FlaskClient:
+    """A client of an application with views that fail, and one that needs a key."""
+
+    def fault() -> str:
+        raise ZeroDivisionError("secret-code-4711")
+
+    def unavailable() -> str:
+        raise Unavailable("gone")
+
+    @requires(Scope.REPORT)
+    def guarded() -> str:
+        return request.method
+
+    app.add_url_rule("/fault", view_func=fault)
+    app.add_url_rule("/unavailable", view_func=unavailable)
+    app.add_url_rule("/guarded", view_func=guarded)
+    return app.test_client()
+
+
+def test_a_fault_is_500_and_repeats_nothing_of_its_cause(faulty: FlaskClient) -> None:
+    answer = faulty.get("/fault")
+
+    assert answer.status_code == 500
+    assert answer.get_json()["code"] == "fault"
+    assert b"4711" not in answer.data
+
+
+def test_a_lost_database_is_503_and_may_be_tried_again(faulty: FlaskClient) -> None:
+    answer = faulty.get("/unavailable")
+
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_a_guarded_view_wants_a_key_with_its_scope(
+    faulty: FlaskClient, deployment: Deployment
+) -> None:
+    with deployment.database.write() as session:
+        till = access.create(session, "t", [Scope.POS], now=NOW)
+        report = access.create(session, "r", [Scope.REPORT], now=NOW)
+
+    def ask(header: str | None) -> tuple[int, str]:
+        answer = faulty.get("/guarded", headers={"Authorization": header} if header else {})
+        return answer.status_code, answer.get_data(as_text=True)
+
+    assert ask(f"Bearer {report}") == (200, "GET")
+    assert ask(f"Bearer {till}")[0] == 403
+    for wrong in (None, report, f"Basic {report}", f"Bearer {report[:-2]}aa", "Bearer"):
+        assert ask(wrong)[0] == 401
+
+
+def test_logs_name_routes_and_never_paths_headers_or_bodies(client: FlaskClient) -> None:
+    structlog.reset_defaults()
+    with capture_logs() as lines:
+        client.post("/pos/v1/none/s3cret?code=s3cret", headers={"Authorization": "Bearer s3cret"})
+        client.get("/docs/swagger/s3cret")
+
+    assert [line["event"] for line in lines] == ["request", "request"]
+    assert "s3cret" not in json.dumps(lines, default=str)
+    assert lines[1]["route"] == "/docs/swagger/<path:name>"
+
+
+def test_metrics_count_requests_by_route(client: FlaskClient) -> None:
+    client.get("/healthz")
+
+    assert 'route="/healthz",status="200"' in client.get("/metrics").get_data(as_text=True)
+
+
+def test_the_description_is_openapi_3_1_and_its_page_needs_no_other_host(
+    client: FlaskClient,
+) -> None:
+    assert client.get("/openapi.json").get_json()["openapi"].startswith("3.1")
+    page = client.get("/docs")
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    assert b"http" not in page.data
+    assert client.get("/docs/swagger/css/swagger-ui.css", buffered=True).status_code == 200
+
+
+def test_page_files_stay_inside_their_folder(client: FlaskClient) -> None:
+    assert client.get("/docs/swagger/../__init__.py").status_code == 404
