@@ -118,6 +118,7 @@ def settings(database_url: str, certs: Path, tmp_path: Path) -> Settings:
         queue_url=f"sqlite:///{tmp_path}/queue.sqlite",
         master_keys=MASTER_KEYS,
         certs=certs,
+        spool=tmp_path / "spool",
         log_level="error",
     )
 

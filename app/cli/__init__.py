@@ -70,6 +70,7 @@ for command in (
     campaigns.imports,
     campaigns.generate,
     campaigns.issue,
+    campaigns.birthdays,
     campaigns.stores_group,
 ):
     main.add_command(command)

@@ -37,13 +37,14 @@ from app.store.models import (
     Entry,
     Event,
     IdempotencyRecord,
+    ImportJob,
     Revision,
     Store,
     Terminal,
     Voucher,
 )
 
-VOUCHER, CODE, CAMPAIGN, ENTRY, EVENT, RECORD, REVISION, STORE, TERMINAL = (
+VOUCHER, CODE, CAMPAIGN, ENTRY, EVENT, RECORD, REVISION, STORE, TERMINAL, IMPORT = (
     typing.cast(Table, model.__table__)
     for model in (
         Voucher,
@@ -55,9 +56,17 @@ VOUCHER, CODE, CAMPAIGN, ENTRY, EVENT, RECORD, REVISION, STORE, TERMINAL = (
         Revision,
         Store,
         Terminal,
+        ImportJob,
     )
 )
 V, K, C, E, R = VOUCHER.c, CODE.c, CAMPAIGN.c, ENTRY.c, RECORD.c
+
+# A code on its way in is nobody's until its import is complete; one that was taken is past that.
+_USABLE = or_(
+    K.import_job_id.is_(None),
+    ~K.free,
+    sql_exists().where(IMPORT.c.id == K.import_job_id, IMPORT.c.status == "complete"),
+)
 
 _COLUMNS: tuple[ColumnElement[Any], ...] = (
     V.id.label("voucher_id"),
@@ -131,7 +140,7 @@ def _resolve(*, by_code: bool, postgresql: bool) -> Select[tuple[Any, ...]]:
     )
     if by_code:
         found = (
-            found.outerjoin(CODE, K.lookup == bindparam("lookup"))
+            found.outerjoin(CODE, and_(K.lookup == bindparam("lookup"), _USABLE))
             .outerjoin(CAMPAIGN, C.id == K.campaign_id)
             .outerjoin(
                 VOUCHER,
