@@ -22,6 +22,7 @@ from app.domain import codes
 from app.domain.campaign import Authority, BarcodeProfile, Look, Presentation, Texts
 from app.domain.codes import Purpose
 from app.domain.kinds import KINDS
+from app.domain.nearby import MOST_PLACES, nearest
 from app.services import campaigns, keys
 from app.services.deployment import Deployment
 from app.store.models import Asset, Campaign, Code, Recipient, Revision, Voucher
@@ -171,7 +172,39 @@ def pass_content(deployment: Deployment, holding: Holding, *, now: dt.datetime) 
         terms=terms,
         card_number=text if balance is not None else None,
         pin=pin if balance is not None else None,
+        places=_own_places(holding),
     )
+
+
+def _own_places(holding: Holding) -> tuple[content.Place, ...] | None:
+    """Of more places than a pass can hold, those nearest to where the recipient lives.
+
+    None leaves the campaign's own. A recipient's `latitude` and `longitude` are attributes that
+    the marketer gives.
+    """
+    presentation, recipient = holding.presentation, holding.recipient
+    if recipient is None or len(presentation.places) <= MOST_PLACES:
+        return None
+    try:
+        home = float(recipient.attributes["latitude"]), float(recipient.attributes["longitude"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    default = presentation.default_language
+    languages = (default, *(each for each in presentation.texts if each != default))
+    return tuple(
+        content.Place(
+            latitude=each.latitude,
+            longitude=each.longitude,
+            text=_labelled(each.text, languages),
+        )
+        for each in nearest(presentation.places, home)
+    )
+
+
+def _labelled(texts: Mapping[str, str], languages: tuple[str, ...]) -> Text | None:
+    """A marketer's texts in every language of the pass; what is missing is the default's."""
+    known = texts.get(languages[0]) or next(iter(texts.values()), "")
+    return Localized({each: texts.get(each) or known for each in languages}) if known else None
 
 
 def apple_pass(deployment: Deployment, holding: Holding, *, now: dt.datetime) -> bytes:
@@ -222,9 +255,7 @@ def _shared_presentation(deployment: Deployment, holding: Holding) -> content.Pr
         return Localized(texts) if all(texts.values()) else None
 
     def labelled(texts: Mapping[str, str]) -> Text | None:
-        """A marketer's texts in every language of the pass; what is missing is the default's."""
-        known = texts.get(default) or next(iter(texts.values()), "")
-        return Localized({each: texts.get(each) or known for each in languages}) if known else None
+        return _labelled(texts, languages)
 
     organization = presentation.organization or deployment.settings.organization
     look = presentation.look
@@ -268,7 +299,7 @@ def _shared_presentation(deployment: Deployment, holding: Holding) -> content.Pr
             content.Place(
                 latitude=each.latitude, longitude=each.longitude, text=labelled(each.text)
             )
-            for each in presentation.places
+            for each in nearest(presentation.places, None)
         ),
         holders=(
             content.Holders.ONE_PERSON

@@ -40,6 +40,7 @@ from app.store.models import (
     Entry,
     Event,
     IdempotencyRecord,
+    ImportJob,
     RecipientUse,
     Revision,
     Store,
@@ -58,6 +59,7 @@ from app.store.models import (
     STORE,
     TERMINAL,
     RECIPIENT_USE,
+    IMPORT,
 ) = (
     typing.cast(Table, model.__table__)
     for model in (
@@ -71,9 +73,17 @@ from app.store.models import (
         Store,
         Terminal,
         RecipientUse,
+        ImportJob,
     )
 )
 V, K, C, E, R, U = VOUCHER.c, CODE.c, CAMPAIGN.c, ENTRY.c, RECORD.c, RECIPIENT_USE.c
+
+# A code on its way in is nobody's until its import is complete; one that was taken is past that.
+_USABLE = or_(
+    K.import_job_id.is_(None),
+    ~K.free,
+    sql_exists().where(IMPORT.c.id == K.import_job_id, IMPORT.c.status == "complete"),
+)
 
 _COLUMNS: tuple[ColumnElement[Any], ...] = (
     V.id.label("voucher_id"),
@@ -161,7 +171,7 @@ def _resolve(*, by_code: bool, postgresql: bool) -> Select[tuple[Any, ...]]:
     )
     if by_code:
         found = (
-            found.outerjoin(CODE, K.lookup == bindparam("lookup"))
+            found.outerjoin(CODE, and_(K.lookup == bindparam("lookup"), _USABLE))
             .outerjoin(CAMPAIGN, C.id == K.campaign_id)
             .outerjoin(
                 VOUCHER,
