@@ -46,6 +46,8 @@ class Settings:
     certs: Path = Path("var/certs")
     pass_type_id: str = "pass.example.passerelle"  # noqa: S105 - an identifier
     team_id: str = "EXAMPLE123"
+    #: Where imports keep sealed codes until they are loaded.
+    spool: Path = Path("var/spool")
     google_issuer_id: str = "3388000000000000000"
     apns_url: str = "https://api.push.apple.com"
     apns_ca: Path | None = None
@@ -84,6 +86,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         queue_url=reader.text("QUEUE_URL", defaults.queue_url, secret=True),
         master_keys=keys or defaults.master_keys,
         certs=Path(reader.text("CERTS", str(defaults.certs))),
+        spool=Path(reader.text("SPOOL", str(defaults.spool))),
         pass_type_id=reader.matching(
             "PASS_TYPE_ID", defaults.pass_type_id, _PASS_TYPE_ID, "such as pass.com.example.coupons"
         ),

@@ -10,13 +10,16 @@ import datetime as dt
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+import structlog
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import create_engine, make_url, text
+from structlog.testing import capture_logs
 
 from app import create_app
 from app.services.deployment import Deployment
@@ -138,6 +141,14 @@ def deployment(app: Flask) -> Deployment:
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
     return app.test_client()
+
+
+@pytest.fixture
+def log_lines() -> Iterator[list[MutableMapping[str, Any]]]:
+    """What the code under test logs, whatever an application configured before."""
+    structlog.reset_defaults()
+    with capture_logs() as lines:
+        yield lines
 
 
 @pytest.fixture

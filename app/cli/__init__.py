@@ -11,17 +11,31 @@ import sys
 
 import click
 
-from app.cli import access, keys, serve, worker
+from app.cli import access, campaigns, certs, demo, keys, serve, worker
 from app.cli.terminal import fail
 from app.services.access import AccessFault
+from app.services.campaigns import CampaignFault
 from app.services.deployment import Deployment
 from app.services.hints import QueueFault
+from app.services.importing import ImportFault
+from app.services.issuing import IssueFault
 from app.services.keys import KeyFault
+from app.services.stores import StoreFault
 from app.settings import SettingsError, from_environment
 from app.store.session import Unavailable
 
 #: What a person can mend: shown as a sentence, not as a traceback.
-MENDABLE = (SettingsError, KeyFault, AccessFault, QueueFault, Unavailable)
+MENDABLE = (
+    SettingsError,
+    KeyFault,
+    AccessFault,
+    CampaignFault,
+    ImportFault,
+    IssueFault,
+    QueueFault,
+    StoreFault,
+    Unavailable,
+)
 
 
 class Passerelle(click.Group):
@@ -48,5 +62,19 @@ def main(ctx: click.Context) -> None:
 #: Commands that need no deployment, or make their own.
 STANDALONE = frozenset({"demo", "certs"})
 
-for command in (serve.serve, serve.migrate, worker.worker, keys.keys, access.access):
+for command in (
+    demo.demo,
+    serve.serve,
+    serve.migrate,
+    worker.worker,
+    certs.certs,
+    keys.keys,
+    access.access,
+    campaigns.campaign,
+    campaigns.import_codes,
+    campaigns.imports,
+    campaigns.generate,
+    campaigns.issue,
+    campaigns.stores_group,
+):
     main.add_command(command)

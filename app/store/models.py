@@ -36,6 +36,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from app.domain.birthdays import day_number
+
 
 class Instant(TypeDecorator[dt.datetime]):
     """An aware UTC moment. SQLite has no zones, so it stores UTC and gets the zone back here."""
@@ -72,6 +74,8 @@ def new_id() -> uuid.UUID:
 # SQLite only numbers rows by itself when the key is called INTEGER.
 Id = BigInteger().with_variant(Integer(), "sqlite")
 Json = JSON().with_variant(JSONB(), "postgresql")
+# Python's None is SQL's NULL here, not JSON's null.
+NullableJson = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 
 class Base(DeclarativeBase):
@@ -93,6 +97,11 @@ class Base(DeclarativeBase):
         bytes: LargeBinary,
         str: String,
     }
+
+
+def _birth_day(context: Any) -> int | None:
+    born = context.get_current_parameters().get("birth_date")
+    return None if born is None else day_number(born)
 
 
 class MasterKey(Base):
@@ -210,6 +219,10 @@ class Campaign(Base):
     override_forced: Mapped[bool] = mapped_column(default=False)
     #: Its edits are not pushed at present; redemptions still are.
     delivery_paused: Mapped[bool] = mapped_column(default=False)
+    #: How early, and by which rule, birthdays get a voucher; None when they get none.
+    birthday: Mapped[dict[str, Any] | None] = mapped_column(NullableJson)
+    #: The last birthday whose turn has come.
+    birthdays_through: Mapped[dt.date | None] = mapped_column(Date)
     budget_uses: Mapped[int | None] = mapped_column(BigInteger)
     budget_minor: Mapped[int | None] = mapped_column(BigInteger)
     used: Mapped[int] = mapped_column(BigInteger, default=0)
@@ -246,6 +259,8 @@ class Recipient(Base):
     external_id: Mapped[str | None] = mapped_column(unique=True)
     language: Mapped[str | None]
     birth_date: Mapped[dt.date | None] = mapped_column(Date)
+    #: Month and day of `birth_date` as one number, by which birthdays are found.
+    birth_day: Mapped[int | None] = mapped_column(SmallInteger, index=True, default=_birth_day)
     segment: Mapped[str | None]
     score: Mapped[int | None] = mapped_column(BigInteger)
     attributes: Mapped[dict[str, Any]] = mapped_column(default=dict)
@@ -276,6 +291,18 @@ class ImportJob(Base):
     finished_at: Mapped[dt.datetime | None]
 
 
+class ImportReject(Base):
+    """A record that an import refused: its line and why; never the record, which is a secret."""
+
+    __tablename__ = "import_reject"
+
+    import_job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("import_job.id"), primary_key=True)
+    line: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    reason: Mapped[str]
+    #: The line that it repeats, say.
+    detail: Mapped[str | None]
+
+
 class Code(Base):
     """What a person types; found by keyed hash, readable only with a master key."""
 
@@ -283,10 +310,10 @@ class Code(Base):
     __table_args__ = (
         CheckConstraint('"limit" IS NULL OR used + held <= "limit"', name="limit"),
         CheckConstraint("used >= 0 AND held >= 0", name="counters"),
-        # Issuing takes free codes of a campaign in order; the index holds only those.
+        # Issuing takes free codes of an import that is complete; the index holds only those.
         Index(
             "ix_code_free",
-            "campaign_id",
+            "import_job_id",
             "id",
             sqlite_where=text("free"),
             postgresql_where=text("free"),

@@ -127,18 +127,25 @@ class _Turnstile:
         self._guard = threading.Lock()
         self._waiting: deque[threading.Lock] = deque()
         self._taken = False
+        self._owner: int | None = None
 
     def __enter__(self) -> None:
+        me = threading.get_ident()
+        if self._owner == me:
+            raise RuntimeError("A transaction that writes is open in this thread already.")
+        gate = None
         with self._guard:
-            if not self._taken:
-                self._taken = True
-                return
-            gate = threading.Lock()
+            if self._taken:
+                gate = threading.Lock()
+                gate.acquire()
+                self._waiting.append(gate)
+            self._taken = True
+        if gate is not None:
             gate.acquire()
-            self._waiting.append(gate)
-        gate.acquire()
+        self._owner = me
 
     def __exit__(self, *_: object) -> None:
+        self._owner = None
         with self._guard:
             if self._waiting:
                 self._waiting.popleft().release()
