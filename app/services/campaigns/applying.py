@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from app.domain.campaign import Source
 from app.domain.codes import normalise
+from app.services import changes
 from app.services.campaigns import pictures
 from app.services.campaigns.file import CampaignFault, Draft, Fault
 from app.services.campaigns.stored import (
@@ -156,6 +157,8 @@ def apply(
                 api_key_id=api_key_id,
             )
         )
+    if plan.shows and not plan.creates:
+        changes.campaign(session, campaign.id)
     if draft.source is Source.SHARED:
         _share(session, campaign, draft, keyring)
     session.flush()

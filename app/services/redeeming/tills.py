@@ -14,7 +14,7 @@ import orjson
 from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
-from app.domain import baskets, codes, rules, wording
+from app.domain import baskets, codes, overrides, rules, wording
 from app.domain.baskets import Basket
 from app.domain.campaign import Terms
 from app.domain.kinds import KINDS
@@ -463,6 +463,7 @@ class Tills:
             status, uses, balance = row.status, row.uses, row.balance_minor
             starts_at, ends_at = row.starts_at, row.ends_at
             used, held, held_minor = row.used, row.held, row.held_minor
+        ends_at = overrides.end_for(ends_at, row.override, forced=bool(row.override_forced))
         standing = Standing(
             status=status,
             starts_at=starts_at,
