@@ -11,7 +11,7 @@ import sys
 
 import click
 
-from app.cli import access, campaigns, certs, demo, keys, serve, updates, worker
+from app.cli import access, audit, campaigns, certs, demo, keys, serve, updates, worker
 from app.cli.terminal import fail
 from app.services.access import AccessFault
 from app.services.campaigns import CampaignFault
@@ -72,6 +72,7 @@ for command in (
     certs.certs,
     keys.keys,
     access.access,
+    audit.audit,
     campaigns.campaign,
     campaigns.import_codes,
     campaigns.imports,

@@ -2,7 +2,7 @@
 
 from passes.google.account import ServiceAccount
 from passes.google.callbacks import Callback, CallbackVerifier, RootKeys
-from passes.google.links import carrying_link, save_link
+from passes.google.links import carrying_link, save_all_link, save_link
 from passes.google.resources import (
     CLASS_TYPES,
     OBJECT_TYPES,
@@ -24,5 +24,6 @@ __all__ = [
     "message",
     "object_resource",
     "resource_id",
+    "save_all_link",
     "save_link",
 ]

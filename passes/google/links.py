@@ -7,7 +7,7 @@ Both keep to 1,800 characters, where browsers begin to cut (Google, Issuing pass
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -30,6 +30,24 @@ def save_link(
     if link is None:
         raise ResourceError(
             "object_id", "The save link is longer than 1,800 characters.", "Use shorter suffixes."
+        )
+    return link
+
+
+def save_all_link(
+    account: ServiceAccount, *, objects: Sequence[tuple[Kind, str]], now: datetime
+) -> str:
+    """Return the link that saves several inserted objects, each given by kind and id, in one go.
+
+    Raises ResourceError if it is too long; ten ids of usual length fit.
+    """
+    payload: dict[str, list[dict[str, str]]] = {}
+    for kind, object_id in objects:
+        payload.setdefault(_OBJECTS[kind], []).append({"id": object_id})
+    link = _link(account, payload, now)
+    if link is None:
+        raise ResourceError(
+            "objects", "The save link is longer than 1,800 characters.", "Save fewer in one go."
         )
     return link
 

@@ -73,13 +73,13 @@ def key_of(house: Deployment, campaign: int) -> str:
 
 
 def test_an_update_says_whom_it_touches_and_writes_no_row_of_a_holder(
-    marketer: Marketer, deployment: Deployment, shop: Storefront
+    marketer: Marketer, deployment: Deployment, storefront: Storefront
 ) -> None:
-    campaign = shop.campaign()
+    campaign = storefront.campaign()
     key = key_of(deployment, campaign)
     for number in range(3):
-        install(deployment, shop.voucher(campaign), device=f"d{number}")
-    install(deployment, shop.voucher(campaign), device="d0")
+        install(deployment, storefront.voucher(campaign), device=f"d{number}")
+    install(deployment, storefront.voucher(campaign), device="d0")
     path = f"/campaigns/{key}/updates"
     body = {"presentation": {"texts": {"en": {"offer": "-30 %"}}}}
     dry = marketer.post(path, body | {"dry_run": True})
@@ -105,16 +105,16 @@ def test_an_update_says_whom_it_touches_and_writes_no_row_of_a_holder(
     progress = marketer.get(f"/updates/{ordered.json['id']}").json
     assert progress is not None
     assert (progress["installed"], progress["pushed"], progress["fetched"]) == (4, 0, 0)
-    issued = shop.voucher(campaign)
+    issued = storefront.voucher(campaign)
     assert holding(deployment, issued).presentation.in_language("en").offer == "-30 %"
     assert holding(deployment, issued).presentation.in_language("en").title == "On everything"
 
 
 def test_progress_follows_what_phones_were_told(
-    marketer: Marketer, deployment: Deployment, shop: Storefront
+    marketer: Marketer, deployment: Deployment, storefront: Storefront
 ) -> None:
-    campaign = shop.campaign()
-    issued = shop.voucher(campaign)
+    campaign = storefront.campaign()
+    issued = storefront.voucher(campaign)
     install(deployment, issued)
     ordered = marketer.post(
         f"/campaigns/{key_of(deployment, campaign)}/updates", {"message": {"en": "Two days left"}}
@@ -132,10 +132,10 @@ def test_progress_follows_what_phones_were_told(
 
 
 def test_a_message_stands_on_the_pass_and_replaces_the_last_one(
-    marketer: Marketer, deployment: Deployment, shop: Storefront
+    marketer: Marketer, deployment: Deployment, storefront: Storefront
 ) -> None:
-    campaign = shop.campaign()
-    issued = shop.voucher(campaign)
+    campaign = storefront.campaign()
+    issued = storefront.voucher(campaign)
     path = f"/campaigns/{key_of(deployment, campaign)}/updates"
     for text in ("Soon over", "Over tonight"):
         assert marketer.post(path, {"message": {"en": text}}).status_code == 202
@@ -147,13 +147,13 @@ def test_a_message_stands_on_the_pass_and_replaces_the_last_one(
 
 
 def test_an_override_prolongs_every_holder_and_shortens_none_unless_forced(
-    marketer: Marketer, deployment: Deployment, shop: Storefront, clock: Clock
+    marketer: Marketer, deployment: Deployment, storefront: Storefront, clock: Clock
 ) -> None:
-    campaign = shop.campaign()
+    campaign = storefront.campaign()
     path = f"/campaigns/{key_of(deployment, campaign)}/updates"
-    short = shop.voucher(campaign, ends_at=clock() + days(1))
-    long = shop.voucher(campaign, ends_at=clock() + days(30))
-    for_ever = shop.voucher(campaign)
+    short = storefront.voucher(campaign, ends_at=clock() + days(1))
+    long = storefront.voucher(campaign, ends_at=clock() + days(30))
+    for_ever = storefront.voucher(campaign)
     until = clock() + days(7)
     marketer.post(path, {"ends_at": until.isoformat()})
     assert holding(deployment, short).ends_at == until
@@ -165,10 +165,10 @@ def test_an_override_prolongs_every_holder_and_shortens_none_unless_forced(
 
 
 def test_a_scheduled_update_waits_for_its_time_and_can_be_cancelled_until_then(
-    marketer: Marketer, deployment: Deployment, shop: Storefront, clock: Clock
+    marketer: Marketer, deployment: Deployment, storefront: Storefront, clock: Clock
 ) -> None:
-    campaign = shop.campaign()
-    issued = shop.voucher(campaign)
+    campaign = storefront.campaign()
+    issued = storefront.voucher(campaign)
     path = f"/campaigns/{key_of(deployment, campaign)}/updates"
     at = (clock() + dt.timedelta(hours=2)).isoformat()
     orders = [
@@ -192,9 +192,9 @@ def test_a_scheduled_update_waits_for_its_time_and_can_be_cancelled_until_then(
 
 
 def test_a_faulty_update_is_refused_before_its_time_with_the_member_named(
-    marketer: Marketer, deployment: Deployment, shop: Storefront
+    marketer: Marketer, deployment: Deployment, storefront: Storefront
 ) -> None:
-    path = f"/campaigns/{key_of(deployment, shop.campaign())}/updates"
+    path = f"/campaigns/{key_of(deployment, storefront.campaign())}/updates"
     for body, word in (
         ({}, "changes nothing"),
         ({"presentation": {"colour": "red"}}, "presentation.colour"),
@@ -208,11 +208,11 @@ def test_a_faulty_update_is_refused_before_its_time_with_the_member_named(
 
 
 def test_a_paused_campaign_says_so_and_goes_on(
-    marketer: Marketer, deployment: Deployment, shop: Storefront
+    marketer: Marketer, deployment: Deployment, storefront: Storefront
 ) -> None:
-    campaign = shop.campaign()
+    campaign = storefront.campaign()
     key = key_of(deployment, campaign)
-    install(deployment, shop.voucher(campaign))
+    install(deployment, storefront.voucher(campaign))
     ordered = marketer.post(f"/campaigns/{key}/updates", {"message": {"en": "x"}}).json
     assert ordered is not None
     assert marketer.post(f"/campaigns/{key}/deliveries/pause").status_code == 204
@@ -227,10 +227,10 @@ def test_a_paused_campaign_says_so_and_goes_on(
 
 
 def test_single_vouchers_are_prolonged_and_withdrawn_and_never_shortened(
-    marketer: Marketer, deployment: Deployment, shop: Storefront, clock: Clock
+    marketer: Marketer, deployment: Deployment, storefront: Storefront, clock: Clock
 ) -> None:
-    campaign = shop.campaign()
-    one, two = (shop.voucher(campaign, ends_at=clock() + days(1)) for _ in range(2))
+    campaign = storefront.campaign()
+    one, two = (storefront.voucher(campaign, ends_at=clock() + days(1)) for _ in range(2))
     until = (clock() + days(9)).isoformat()
     answer = marketer.post(
         "/vouchers/updates",
@@ -257,11 +257,15 @@ def test_a_key_of_a_till_may_not_update(client: FlaskClient, deployment: Deploym
 
 
 def test_sync_counts_each_pass_once_and_alarms_name_their_remedy(
-    marketer: Marketer, client: FlaskClient, deployment: Deployment, shop: Storefront, clock: Clock
+    marketer: Marketer,
+    client: FlaskClient,
+    deployment: Deployment,
+    storefront: Storefront,
+    clock: Clock,
 ) -> None:
-    campaign = shop.campaign()
+    campaign = storefront.campaign()
     key = key_of(deployment, campaign)
-    cards = [shop.voucher(campaign) for _ in range(3)]
+    cards = [storefront.voucher(campaign) for _ in range(3)]
     for number, card in enumerate(cards):
         install(deployment, card, device=f"d{number}")
     with deployment.database.write() as session:
@@ -292,15 +296,15 @@ def test_sync_counts_each_pass_once_and_alarms_name_their_remedy(
 
 
 def test_starts_and_ends_are_shown_without_a_cron_and_each_only_once(
-    deployment: Deployment, shop: Storefront, clock: Clock
+    deployment: Deployment, storefront: Storefront, clock: Clock
 ) -> None:
-    campaign = shop.campaign()
-    issued = shop.voucher(
+    campaign = storefront.campaign()
+    issued = storefront.voucher(
         campaign,
         starts_at=clock() + dt.timedelta(hours=1),
         ends_at=clock() + dt.timedelta(hours=3),
     )
-    other = shop.voucher(campaign)
+    other = storefront.voucher(campaign)
     clockwork.run(deployment)
     versions = []
     for _ in range(5):
@@ -312,10 +316,10 @@ def test_starts_and_ends_are_shown_without_a_cron_and_each_only_once(
     assert holding(deployment, other).voucher.version == 1
 
 
-def test_the_command_line_does_the_same(deployment: Deployment, shop: Storefront) -> None:
-    campaign = shop.campaign()
+def test_the_command_line_does_the_same(deployment: Deployment, storefront: Storefront) -> None:
+    campaign = storefront.campaign()
     key = key_of(deployment, campaign)
-    issued = shop.voucher(campaign)
+    issued = storefront.voucher(campaign)
     install(deployment, issued)
 
     def run(*words: str) -> str:
