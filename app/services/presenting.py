@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
-from app.domain import codes
+from app.domain import codes, overrides
 from app.domain.campaign import Authority, BarcodeProfile, Look, Presentation, Texts
 from app.domain.codes import Purpose
 from app.domain.kinds import KINDS
@@ -31,6 +31,9 @@ from passes.content import Localized, Money, PassContent, Status, Symbology, Tex
 
 #: Templates that a process keeps; one holds a campaign's pictures, some hundreds of kilobytes.
 KEPT_TEMPLATES = 64
+#: What a phone announces when the marketer's message changes: the message itself.
+MESSAGE_FIELD = "news"
+NEWS = "%@"
 #: The most vouchers of one link: what one bundle of Apple's holds.
 MOST_TOGETHER = 10
 #: Stands between the tokens of a link to several: never escaped in an address, in no token.
@@ -66,6 +69,13 @@ class Holding:
     def presentation(self) -> Presentation:
         return campaigns.presentation_of(self.latest)
 
+    @property
+    def ends_at(self) -> dt.datetime | None:
+        """When the voucher ends, the campaign's override included."""
+        return overrides.end_for(
+            self.voucher.ends_at, self.campaign.override, forced=self.campaign.override_forced
+        )
+
     def status(self, now: dt.datetime) -> Status:
         """What the voucher is good for at `now`."""
         voucher = self.voucher
@@ -75,7 +85,7 @@ class Holding:
             return Status.USED
         if KINDS[self.campaign.kind].holds_money and voucher.balance_minor == 0:
             return Status.USED
-        if voucher.status == "expired" or (voucher.ends_at is not None and voucher.ends_at <= now):
+        if voucher.status == "expired" or (self.ends_at is not None and self.ends_at <= now):
             return Status.EXPIRED
         if voucher.starts_at is not None and voucher.starts_at > now:
             return Status.NOT_YET_VALID
@@ -166,7 +176,7 @@ def pass_content(deployment: Deployment, holding: Holding, *, now: dt.datetime) 
         barcode=_barcode(deployment, holding, presentation, text=text),
         status=holding.status(now),
         valid_from=voucher.starts_at and voucher.starts_at.astimezone(zone),
-        valid_until=voucher.ends_at and _last_moment(voucher.ends_at.astimezone(zone)),
+        valid_until=holding.ends_at and _last_moment(holding.ends_at.astimezone(zone)),
         balance=balance,
         offer=offer,
         terms=terms,
@@ -285,6 +295,7 @@ def _shared_presentation(deployment: Deployment, holding: Holding) -> content.Pr
                 key=each.key,
                 label=labelled(each.label),
                 value=value,
+                change_message=NEWS if each.key == MESSAGE_FIELD else None,
                 slot=content.Slot.FRONT if each.front else content.Slot.DETAILS,
             )
             for each in presentation.fields

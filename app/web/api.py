@@ -27,6 +27,7 @@ from app.web import (
     pos,
     problems,
     reports,
+    updates,
 )
 
 #: Every door registers itself with the application.
@@ -38,6 +39,7 @@ DOORS: tuple[Callable[[OpenAPI], None], ...] = (
     google.register,
     reports.register,
     marketing.register,
+    updates.register,
 )
 
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
-from app.domain import rules
+from app.domain import overrides, rules
 from app.domain.campaign import Source, Terms
 from app.domain.kinds import KINDS
 from app.domain.refusals import Reason, Refused
@@ -171,6 +171,7 @@ class Reader:
             status, uses, balance = row.status, row.uses, row.balance_minor
             starts_at, ends_at = row.starts_at, row.ends_at
             used, held, held_minor = row.used, row.held, row.held_minor
+        ends_at = overrides.end_for(ends_at, row.override, forced=bool(row.override_forced))
         standing = Standing(
             status=status,
             starts_at=starts_at,
