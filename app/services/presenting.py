@@ -23,7 +23,7 @@ from app.domain.campaign import Authority, BarcodeProfile, Look, Presentation, T
 from app.domain.codes import Purpose
 from app.domain.kinds import KINDS
 from app.domain.nearby import MOST_PLACES, nearest
-from app.services import campaigns, keys
+from app.services import campaigns, keys, movements
 from app.services.deployment import Deployment
 from app.store.models import Asset, Campaign, Code, Recipient, Revision, Voucher
 from passes import apple, artwork, content
@@ -79,7 +79,7 @@ class Holding:
     def status(self, now: dt.datetime) -> Status:
         """What the voucher is good for at `now`."""
         voucher = self.voucher
-        if voucher.status in ("revoked", "deactivated"):
+        if voucher.status in ("revoked", "deactivated") or voucher.replaced_by_id is not None:
             return Status.WITHDRAWN
         if voucher.uses is not None and voucher.used >= voucher.uses:
             return Status.USED
@@ -180,7 +180,9 @@ def pass_content(deployment: Deployment, holding: Holding, *, now: dt.datetime) 
         balance=balance,
         offer=offer,
         terms=terms,
-        card_number=text if balance is not None else None,
+        fields=_movements(deployment, holding),
+        # A card without a code of its own is known by its serial.
+        card_number=(text or holding.serial) if balance is not None else None,
         pin=pin if balance is not None else None,
         places=_own_places(holding),
     )
@@ -215,6 +217,22 @@ def _labelled(texts: Mapping[str, str], languages: tuple[str, ...]) -> Text | No
     """A marketer's texts in every language of the pass; what is missing is the default's."""
     known = texts.get(languages[0]) or next(iter(texts.values()), "")
     return Localized({each: texts.get(each) or known for each in languages}) if known else None
+
+
+def _movements(deployment: Deployment, holding: Holding) -> tuple[content.Field, ...]:
+    """What moved on a card lately; nothing for a coupon."""
+    campaign = holding.campaign
+    if not KINDS[campaign.kind].holds_money or campaign.currency is None:
+        return ()
+    with deployment.database.read() as session:
+        found = movements.recent(session, holding.voucher.id)
+    field = movements.field(
+        found,
+        languages=template(deployment, holding).presentation.languages,
+        currency=campaign.currency,
+        zone=ZoneInfo(campaign.timezone),
+    )
+    return () if field is None else (field,)
 
 
 def apple_pass(deployment: Deployment, holding: Holding, *, now: dt.datetime) -> bytes:

@@ -18,6 +18,8 @@ from app.services.deployment import Deployment
 from app.web import (
     access,
     apple,
+    cards,
+    closing,
     google,
     health,
     links,
@@ -27,6 +29,7 @@ from app.web import (
     pos,
     problems,
     reports,
+    till,
     updates,
 )
 
@@ -37,6 +40,9 @@ DOORS: tuple[Callable[[OpenAPI], None], ...] = (
     apple.register,
     pos.register,
     google.register,
+    cards.register,
+    closing.register,
+    till.register,
     reports.register,
     marketing.register,
     updates.register,
