@@ -22,6 +22,7 @@ from app.cli import (
     keys,
     serve,
     stores,
+    updates,
     worker,
 )
 from app.cli.terminal import fail
@@ -34,6 +35,7 @@ from app.services.importing import ImportFault
 from app.services.issuing import IssueFault
 from app.services.keys import KeyFault
 from app.services.stores import StoreFault
+from app.services.updating import UpdateFault
 from app.settings import SettingsError, from_environment
 from app.store.session import Unavailable
 
@@ -49,6 +51,7 @@ MENDABLE = (
     QueueFault,
     StoreFault,
     Unavailable,
+    UpdateFault,
 )
 
 
@@ -90,7 +93,10 @@ for command in (
     campaigns.imports,
     campaigns.generate,
     campaigns.issue,
+    campaigns.birthdays,
     campaigns.stores_group,
+    updates.vouchers,
+    updates.sync_health,
     closing.report,
     backups.backup,
     backups.restore,

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0003_money"
-down_revision = "0002_tills"
+down_revision = "0003_google"
 branch_labels = None
 depends_on = None
 
