@@ -11,12 +11,13 @@ import sys
 
 import click
 
-from app.cli import access, campaigns, demo, keys, serve
+from app.cli import access, campaigns, demo, invite, keys, serve
 from app.cli.terminal import fail
 from app.services.access import AccessFault
 from app.services.campaigns import CampaignFault
 from app.services.deployment import Deployment
 from app.services.importing import ImportFault
+from app.services.inviting import InvitationFault
 from app.services.issuing import IssueFault
 from app.services.keys import KeyFault
 from app.services.stores import StoreFault
@@ -30,6 +31,7 @@ MENDABLE = (
     AccessFault,
     CampaignFault,
     ImportFault,
+    InvitationFault,
     IssueFault,
     StoreFault,
     Unavailable,
@@ -71,6 +73,7 @@ for command in (
     campaigns.imports,
     campaigns.generate,
     campaigns.issue,
+    invite.invite,
     campaigns.stores_group,
 ):
     main.add_command(command)

@@ -198,13 +198,18 @@ def template(deployment: Deployment, holding: Holding) -> apple.Template:
 
     A revision never changes, so neither does its template; the newest few are kept.
     """
-    key = (deployment.settings.database_url, holding.latest.id)
+    return template_of(deployment, holding.campaign, holding.latest)
+
+
+def template_of(deployment: Deployment, campaign: Campaign, latest: Revision) -> apple.Template:
+    """As `template`, for a campaign of which nobody holds a voucher yet."""
+    key = (deployment.settings.database_url, latest.id)
     with _guard:
         found = _templates.get(key)
         if found is not None:
             _templates.move_to_end(key)
             return found
-    made = apple.Template(_shared_presentation(deployment, holding))
+    made = apple.Template(_shared_presentation(deployment, campaign, latest))
     with _guard:
         _templates[key] = made
         while len(_templates) > KEPT_TEMPLATES:
@@ -212,8 +217,10 @@ def template(deployment: Deployment, holding: Holding) -> apple.Template:
     return made
 
 
-def _shared_presentation(deployment: Deployment, holding: Holding) -> content.Presentation:
-    presentation, campaign = holding.presentation, holding.campaign
+def _shared_presentation(
+    deployment: Deployment, campaign: Campaign, latest: Revision
+) -> content.Presentation:
+    presentation = campaigns.presentation_of(latest)
     default = presentation.default_language
     languages = (default, *(each for each in presentation.texts if each != default))
 
