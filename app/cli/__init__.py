@@ -11,11 +11,12 @@ import sys
 
 import click
 
-from app.cli import access, campaigns, demo, invite, keys, serve
+from app.cli import access, audit, campaigns, certs, demo, invite, keys, serve, worker
 from app.cli.terminal import fail
 from app.services.access import AccessFault
 from app.services.campaigns import CampaignFault
 from app.services.deployment import Deployment
+from app.services.hints import QueueFault
 from app.services.importing import ImportFault
 from app.services.inviting import InvitationFault
 from app.services.issuing import IssueFault
@@ -33,6 +34,7 @@ MENDABLE = (
     ImportFault,
     InvitationFault,
     IssueFault,
+    QueueFault,
     StoreFault,
     Unavailable,
 )
@@ -66,8 +68,11 @@ for command in (
     demo.demo,
     serve.serve,
     serve.migrate,
+    worker.worker,
+    certs.certs,
     keys.keys,
     access.access,
+    audit.audit,
     campaigns.campaign,
     campaigns.import_codes,
     campaigns.imports,

@@ -77,8 +77,12 @@ class Worker:
         for thread in self._threads:
             thread.join(max(0.1, until - time.monotonic()))
 
+    def end(self) -> None:
+        """Let `run` come to its end; safe in a signal handler."""
+        self._stop.set()
+
     def run(self) -> None:
-        """Work until `stop` is called from a signal handler or another thread."""
+        """Work until `end` is called, from a signal handler or another thread."""
         self.start()
         while not self._stop.wait(1.0):
             pass

@@ -31,6 +31,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -373,12 +374,48 @@ class Voucher(Base):
     version: Mapped[int] = mapped_column(default=1)
     #: Events so far; the next one's number is one more.
     events: Mapped[int] = mapped_column(default=0)
+    #: Uses that were reported although none was left; never part of `used`.
+    conflicts: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     #: Its link answers "withdrawn" from then on.
     link_withdrawn_at: Mapped[dt.datetime | None]
     #: When a view of its page was last counted.
     viewed_at: Mapped[dt.datetime | None]
     replaced_by_id: Mapped[int | None] = mapped_column(ForeignKey("voucher.id"))
     issued_at: Mapped[dt.datetime]
+
+
+class RecipientUse(Base):
+    """Uses of a campaign by one recipient: over all time, or on one day of the campaign's zone.
+
+    Only campaigns whose terms limit recipients have such rows.
+    """
+
+    __tablename__ = "recipient_use"
+    __table_args__ = (
+        UniqueConstraint("campaign_id", "recipient_id", "day"),
+        CheckConstraint("used >= 0 AND held >= 0", name="counters"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    campaign_id: Mapped[int] = mapped_column(ForeignKey("campaign.id"))
+    recipient_id: Mapped[int] = mapped_column(ForeignKey("recipient.id"), index=True)
+    #: An ISO date, or empty for all time.
+    day: Mapped[str] = mapped_column(String(10))
+    used: Mapped[int] = mapped_column(default=0)
+    held: Mapped[int] = mapped_column(default=0)
+
+
+class GuessCount(Base):
+    """Failed look-ups by one subject (a key, a terminal, an address, a prefix) in a window.
+
+    Subjects are keyed digests: the table tells nobody's address and no part of a code.
+    """
+
+    __tablename__ = "guess_count"
+
+    subject: Mapped[bytes] = mapped_column(primary_key=True)
+    since: Mapped[dt.datetime] = mapped_column(index=True)
+    failures: Mapped[int]
 
 
 class Hold(Base):
@@ -428,6 +465,15 @@ class Entry(Base):
             sqlite_where=text("receipt IS NOT NULL"),
             postgresql_where=text("receipt IS NOT NULL"),
         ),
+        # A use that another system reports is booked once, however often it is reported.
+        Index(
+            "ix_entry_reported",
+            "campaign_id",
+            "reported_id",
+            unique=True,
+            sqlite_where=text("reported_id IS NOT NULL"),
+            postgresql_where=text("reported_id IS NOT NULL"),
+        ),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
@@ -444,6 +490,14 @@ class Entry(Base):
     discount_minor: Mapped[int] = mapped_column(BigInteger, default=0)
     used_after: Mapped[int] = mapped_column(default=0)
     balance_after_minor: Mapped[int] = mapped_column(BigInteger, default=0)
+    #: Which counters beside the voucher's it changed, so that a reversal gives back just those:
+    #: the code's, the campaign's budget, the recipient's, and the recipient's of that day.
+    on_code: Mapped[bool] = mapped_column(default=False, server_default=false())
+    on_budget: Mapped[bool] = mapped_column(default=False, server_default=false())
+    on_recipient: Mapped[bool] = mapped_column(default=False, server_default=false())
+    on_day: Mapped[str | None] = mapped_column(String(10))
+    #: The reporting system's own id of a use that it decided.
+    reported_id: Mapped[str | None]
     refers_to_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("entry.id"))
     hold_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("hold.id"))
     store_id: Mapped[int | None] = mapped_column(ForeignKey("store.id"))

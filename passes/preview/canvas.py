@@ -106,7 +106,7 @@ def code_height(barcode: Barcode | None) -> int:
 
 
 def draw_code(card: Card, content: PassContent, top: int) -> None:
-    """Draw the barcode and the text below it on a white box, one a spent pass has crossed out."""
+    """Draw the barcode, and the text below it, on a white box."""
     barcode = content.barcode
     if barcode is None:
         return

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0002_door"
-down_revision = "0002_codes"
+down_revision = "0002_tills"
 branch_labels = None
 depends_on = None
 
