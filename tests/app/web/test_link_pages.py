@@ -36,9 +36,9 @@ def _page(client: FlaskClient, link: str, agent: str = DESKTOP.agent, **headers:
 
 
 def test_each_device_is_offered_its_own_wallet_and_a_desktop_both_and_the_way_to_the_phone(
-    client: FlaskClient, shop: Storefront
+    client: FlaskClient, storefront: Storefront
 ) -> None:
-    link = shop.voucher(shop.campaign()).link
+    link = storefront.voucher(storefront.campaign()).link
     words = WORDS["en"]
 
     def offered(agent: str) -> tuple[bool, ...]:
@@ -67,14 +67,14 @@ def test_each_device_is_offered_its_own_wallet_and_a_desktop_both_and_the_way_to
 )
 def test_the_page_speaks_the_recipients_language_or_else_the_browsers(
     client: FlaskClient,
-    shop: Storefront,
+    storefront: Storefront,
     own: str | None,
     accept: str,
     query: str,
     expected: str,
     shown: str,
 ) -> None:
-    link = shop.voucher(shop.campaign(), language=own).link
+    link = storefront.voucher(storefront.campaign(), language=own).link
     html = _page(client, link + query, Accept_Language=accept)
 
     assert f'<html lang="{expected}">' in html
@@ -108,16 +108,18 @@ def test_every_language_has_every_text_with_the_same_blanks() -> None:
     ],
 )
 def test_the_end_is_told_in_the_campaigns_zone_and_the_visitors_way(
-    client: FlaskClient, shop: Storefront, ends_at: dt.datetime, language: str, expected: str
+    client: FlaskClient, storefront: Storefront, ends_at: dt.datetime, language: str, expected: str
 ) -> None:
-    issued = shop.voucher(shop.campaign(), ends_at=ends_at)
+    issued = storefront.voucher(storefront.campaign(), ends_at=ends_at)
     assert expected in _page(client, issued.link, Accept_Language=language)
 
 
 def test_a_pass_names_the_last_day_of_its_validity_like_the_page(
-    client: FlaskClient, shop: Storefront
+    client: FlaskClient, storefront: Storefront
 ) -> None:
-    issued = shop.voucher(shop.campaign(), ends_at=dt.datetime(2026, 11, 30, 23, 0, tzinfo=dt.UTC))
+    issued = storefront.voucher(
+        storefront.campaign(), ends_at=dt.datetime(2026, 11, 30, 23, 0, tzinfo=dt.UTC)
+    )
     document = pass_json(client.get(f"/p/{issued.link}/apple").data)
     assert document["expirationDate"] == "2026-11-30T23:59:59+01:00"
 
@@ -135,7 +137,7 @@ def test_a_pass_names_the_last_day_of_its_validity_like_the_page(
 )
 def test_a_page_says_plainly_what_the_voucher_is_good_for(
     client: FlaskClient,
-    shop: Storefront,
+    storefront: Storefront,
     clock: Clock,
     kind: str,
     changes: dict[str, Any],
@@ -146,7 +148,7 @@ def test_a_page_says_plainly_what_the_voucher_is_good_for(
         name: clock.now + value if isinstance(value, dt.timedelta) else value
         for name, value in changes.items()
     }
-    issued = shop.voucher(shop.campaign(kind), **changes)
+    issued = storefront.voucher(storefront.campaign(kind), **changes)
     for tag, words in WORDS.items():
         html = _page(client, issued.link, Accept_Language=tag)
         notices = {
@@ -161,11 +163,11 @@ def test_a_page_says_plainly_what_the_voucher_is_good_for(
 
 
 def test_a_partners_code_is_shown_in_the_partners_name_and_colours_and_as_a_bare_code(
-    client: FlaskClient, shop: Storefront
+    client: FlaskClient, storefront: Storefront
 ) -> None:
     look = Look(background="#ffd75e", foreground="#2b2100", label="#4d3d00")
-    issued = shop.voucher(
-        shop.campaign(
+    issued = storefront.voucher(
+        storefront.campaign(
             authority="partner",
             presentation=Presentation(texts=TEXTS, organization="Café Soleil", look=look),
         ),
@@ -182,21 +184,21 @@ def test_a_partners_code_is_shown_in_the_partners_name_and_colours_and_as_a_bare
 
 
 def test_what_a_marketer_writes_is_shown_as_text_never_as_markup(
-    client: FlaskClient, shop: Storefront
+    client: FlaskClient, storefront: Storefront
 ) -> None:
     texts = {"en": Texts(title="<b>x</b>", offer="<script>1</script>", terms="<img src=x>")}
     field = ExtraField(key="k", label={"en": "<i>"}, value={"en": "<u>"}, front=True)
-    campaign = shop.campaign(presentation=Presentation(texts=texts, fields=(field,)))
-    html = _page(client, shop.voucher(campaign).link)
+    campaign = storefront.campaign(presentation=Presentation(texts=texts, fields=(field,)))
+    html = _page(client, storefront.voucher(campaign).link)
 
     for markup in ("<b>x", "<script>1", "<img src=x", "<i>", "<u>"):
         assert markup not in html
 
 
 def test_a_gift_cards_pin_is_on_the_page_only_behind_a_tap(
-    client: FlaskClient, shop: Storefront
+    client: FlaskClient, storefront: Storefront
 ) -> None:
-    card = shop.voucher(shop.campaign("gift_card"), code="6034-1", pin="9876")
+    card = storefront.voucher(storefront.campaign("gift_card"), code="6034-1", pin="9876")
     html = _page(client, card.link)
 
     assert re.search(r"<details[^>]*>\s*<summary>Show PIN</summary>\s*<code>9876</code>", html)
@@ -204,9 +206,9 @@ def test_a_gift_cards_pin_is_on_the_page_only_behind_a_tap(
 
 
 def test_pages_are_private_strict_and_not_for_search_engines(
-    client: FlaskClient, shop: Storefront
+    client: FlaskClient, storefront: Storefront
 ) -> None:
-    issued = shop.voucher(shop.campaign())
+    issued = storefront.voucher(storefront.campaign())
     for path, kind in (
         ("", "text/html; charset=utf-8"),
         ("/apple", "application/vnd.apple.pkpass"),
@@ -233,9 +235,9 @@ def test_pages_are_private_strict_and_not_for_search_engines(
 
 
 def test_the_policy_admits_the_campaigns_colours_and_no_other_inline_style_or_script(
-    client: FlaskClient, shop: Storefront
+    client: FlaskClient, storefront: Storefront
 ) -> None:
-    answer = client.get(f"/p/{shop.voucher(shop.campaign()).link}")
+    answer = client.get(f"/p/{storefront.voucher(storefront.campaign()).link}")
     policy = answer.headers["Content-Security-Policy"]
     style = re.search(r"<style>(.*?)</style>", answer.text)
     assert style is not None
@@ -262,10 +264,10 @@ def test_what_goes_wrong_is_a_page_for_people_and_a_problem_for_programs(
 
 
 def test_several_vouchers_of_one_mail_are_added_in_one_tap(
-    client: FlaskClient, shop: Storefront, certs: Path
+    client: FlaskClient, storefront: Storefront, certs: Path
 ) -> None:
-    issued = [shop.voucher(shop.campaign()) for _ in range(3)]
-    used = shop.voucher(shop.campaign(), used=1)
+    issued = [storefront.voucher(storefront.campaign()) for _ in range(3)]
+    used = storefront.voucher(storefront.campaign(), used=1)
     together = ".".join(each.link for each in (*issued, used))
     html = _page(client, together, IPHONE.agent)
     answer = client.get(f"/p/{together}/apple")
@@ -280,9 +282,9 @@ def test_several_vouchers_of_one_mail_are_added_in_one_tap(
 
 
 def test_a_browser_that_cannot_take_a_bundle_gets_each_voucher_for_itself(
-    client: FlaskClient, shop: Storefront
+    client: FlaskClient, storefront: Storefront
 ) -> None:
-    issued = [shop.voucher(shop.campaign()) for _ in range(2)]
+    issued = [storefront.voucher(storefront.campaign()) for _ in range(2)]
     html = _page(client, ".".join(each.link for each in issued), CHROME_ON_IPHONE)
 
     assert "/apple" not in html
@@ -290,12 +292,12 @@ def test_a_browser_that_cannot_take_a_bundle_gets_each_voucher_for_itself(
 
 
 def test_a_link_to_several_opens_only_what_is_genuine_and_leaves_out_what_was_withdrawn(
-    client: FlaskClient, shop: Storefront, deployment: Deployment
+    client: FlaskClient, storefront: Storefront, deployment: Deployment
 ) -> None:
-    campaign = shop.campaign()
-    good, other = shop.voucher(campaign), shop.voucher(campaign)
-    withdrawn = shop.voucher(campaign, link_withdrawn_at=deployment.now())
-    many = [shop.voucher(campaign).link for _ in range(11)]
+    campaign = storefront.campaign()
+    good, other = storefront.voucher(campaign), storefront.voucher(campaign)
+    withdrawn = storefront.voucher(campaign, link_withdrawn_at=deployment.now())
+    many = [storefront.voucher(campaign).link for _ in range(11)]
 
     assert good.code not in client.get(f"/p/{good.link}.{other.link[:-1]}a").text
     assert withdrawn.link not in _page(client, f"{good.link}.{withdrawn.link}")
@@ -305,10 +307,10 @@ def test_a_link_to_several_opens_only_what_is_genuine_and_leaves_out_what_was_wi
 
 
 def test_links_are_made_for_one_to_ten_vouchers(
-    client: FlaskClient, shop: Storefront, deployment: Deployment
+    client: FlaskClient, storefront: Storefront, deployment: Deployment
 ) -> None:
     newest = deployment.keyring.newest
-    issued = [shop.voucher(shop.campaign()) for _ in range(2)]
+    issued = [storefront.voucher(storefront.campaign()) for _ in range(2)]
     link = presenting.link(deployment, [(each.public_id, newest) for each in issued])
 
     assert link == f"{deployment.settings.base_url}/p/{issued[0].link}.{issued[1].link}"
@@ -318,10 +320,10 @@ def test_links_are_made_for_one_to_ten_vouchers(
 
 
 def test_one_google_link_saves_several_once_google_has_them_and_names_no_secret(
-    client: FlaskClient, shop: Storefront, deployment: Deployment
+    client: FlaskClient, storefront: Storefront, deployment: Deployment
 ) -> None:
-    issued = [shop.voucher(shop.campaign("gift_card"), pin="9876") for _ in range(9)]
-    issued.append(shop.voucher(shop.campaign()))
+    issued = [storefront.voucher(storefront.campaign("gift_card"), pin="9876") for _ in range(9)]
+    issued.append(storefront.voucher(storefront.campaign()))
     together = ".".join(each.link for each in issued)
     waiting = client.get(f"/p/{together}/google")
     assert waiting.status_code == 503
@@ -357,9 +359,9 @@ def _events(deployment: Deployment, voucher_id: int) -> list[tuple[str, int | No
 
 
 def test_a_look_by_a_person_is_an_event_once_an_hour_and_changes_nothing_else(
-    client: FlaskClient, shop: Storefront, deployment: Deployment, clock: Clock
+    client: FlaskClient, storefront: Storefront, deployment: Deployment, clock: Clock
 ) -> None:
-    issued = shop.voucher(shop.campaign())
+    issued = storefront.voucher(storefront.campaign())
     for _ in range(3):
         _page(client, issued.link, IPHONE.agent)
     clock.advance(minutes=61)
@@ -387,9 +389,9 @@ def test_a_look_by_a_person_is_an_event_once_an_hour_and_changes_nothing_else(
     ],
 )
 def test_programs_that_open_links_are_not_counted(
-    client: FlaskClient, shop: Storefront, deployment: Deployment, headers: dict[str, str]
+    client: FlaskClient, storefront: Storefront, deployment: Deployment, headers: dict[str, str]
 ) -> None:
-    issued = shop.voucher(shop.campaign())
+    issued = storefront.voucher(storefront.campaign())
     with client.get(f"/p/{issued.link}", headers=headers) as answer:
         assert answer.status_code == 200
     with client.head(f"/p/{issued.link}", headers={"User-Agent": IPHONE.agent}):
@@ -398,12 +400,12 @@ def test_programs_that_open_links_are_not_counted(
 
 
 def test_official_buttons_replace_ours_in_the_languages_that_have_one(
-    client: FlaskClient, app: Flask, shop: Storefront, tmp_path: Path
+    client: FlaskClient, app: Flask, storefront: Storefront, tmp_path: Path
 ) -> None:
     (tmp_path / "wallets").mkdir()
     (tmp_path / "wallets" / "apple-en.svg").write_text("<svg/>")
     app.static_folder = str(tmp_path)
-    link = shop.voucher(shop.campaign()).link
+    link = storefront.voucher(storefront.campaign()).link
 
     english = _page(client, link)
     assert 'src="/static/wallets/apple-en.svg"' in english
