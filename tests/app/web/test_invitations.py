@@ -23,10 +23,10 @@ from tests.storefront import Storefront, days
 PERSON = "lea.martin@example.com"
 
 
-def _campaign(shop: Storefront, *, code: bool = True, **changes: Any) -> str:
+def _campaign(storefront: Storefront, *, code: bool = True, **changes: Any) -> str:
     """A campaign with one shared code, or (for a list) none at all."""
-    id_ = shop.campaign(source="shared" if code else "list", **changes)
-    house = shop.deployment
+    id_ = storefront.campaign(source="shared" if code else "list", **changes)
+    house = storefront.deployment
     ring = house.keyring
     with house.database.write() as session:
         campaign = session.get_one(Campaign, id_)
@@ -60,9 +60,9 @@ def _vouchers(house: Deployment) -> int:
 
 
 def test_an_offer_is_shown_by_get_and_issued_by_post_once(
-    client: FlaskClient, shop: Storefront, deployment: Deployment
+    client: FlaskClient, storefront: Storefront, deployment: Deployment
 ) -> None:
-    path = _path(deployment, _campaign(shop), language="fr", attributes={"city": "Lyon"})
+    path = _path(deployment, _campaign(storefront), language="fr", attributes={"city": "Lyon"})
     shown = client.get(path, headers={"Accept-Language": "de"})
 
     assert shown.status_code == 200
@@ -91,9 +91,9 @@ def test_an_offer_is_shown_by_get_and_issued_by_post_once(
 
 
 def test_two_taps_at_once_issue_one_voucher(
-    client: FlaskClient, shop: Storefront, deployment: Deployment
+    client: FlaskClient, storefront: Storefront, deployment: Deployment
 ) -> None:
-    path = _path(deployment, _campaign(shop))
+    path = _path(deployment, _campaign(storefront))
     app = client.application
     targets: list[str] = []
 
@@ -112,9 +112,9 @@ def test_two_taps_at_once_issue_one_voucher(
 
 
 def test_another_occasion_is_another_voucher_and_another_link_the_same(
-    client: FlaskClient, shop: Storefront, deployment: Deployment
+    client: FlaskClient, storefront: Storefront, deployment: Deployment
 ) -> None:
-    key = _campaign(shop)
+    key = _campaign(storefront)
     one, same = _path(deployment, key), _path(deployment, key)
     other = _path(deployment, key, occasion="autumn")
     targets = [client.post(path).headers["Location"] for path in (one, same, other)]
@@ -124,9 +124,9 @@ def test_another_occasion_is_another_voucher_and_another_link_the_same(
 
 
 def test_a_link_shows_nothing_of_its_recipient_and_hardly_the_length_of_the_name(
-    deployment: Deployment, shop: Storefront
+    deployment: Deployment, storefront: Storefront
 ) -> None:
-    key = _campaign(shop)
+    key = _campaign(storefront)
     short, long = _path(deployment, key, external_id="a"), _path(deployment, key)
 
     assert re.fullmatch(r"/c/[a-z0-9-]+/[A-Za-z0-9_-]+", long)
@@ -137,9 +137,9 @@ def test_a_link_shows_nothing_of_its_recipient_and_hardly_the_length_of_the_name
 
 
 def test_an_invitation_altered_in_any_character_is_refused_like_an_unknown_one(
-    client: FlaskClient, shop: Storefront, deployment: Deployment
+    client: FlaskClient, storefront: Storefront, deployment: Deployment
 ) -> None:
-    key, other = _campaign(shop), _campaign(shop, code=False)
+    key, other = _campaign(storefront), _campaign(storefront, code=False)
     path = _path(deployment, key)
     base, _, text = path.rpartition("/")
     unknown = client.get(f"/c/{key}/nothing")
@@ -160,14 +160,14 @@ def test_an_invitation_altered_in_any_character_is_refused_like_an_unknown_one(
 
 @pytest.mark.parametrize("reason", ["late", "paused", "over"])
 def test_an_offer_that_ended_says_so_and_issues_nothing(
-    client: FlaskClient, shop: Storefront, deployment: Deployment, reason: str
+    client: FlaskClient, storefront: Storefront, deployment: Deployment, reason: str
 ) -> None:
     status = "paused" if reason == "paused" else "live"
-    key = _campaign(shop, status=status)
+    key = _campaign(storefront, status=status)
     expires_at = deployment.now() + (days(-1) if reason == "late" else days(1))
     path = _path(deployment, key, expires_at=expires_at)
     if reason == "over":
-        shop.deployment.clock.now += days(2)  # type: ignore[attr-defined]
+        storefront.deployment.clock.now += days(2)  # type: ignore[attr-defined]
 
     for answer in (client.get(path), client.post(path)):
         assert answer.status_code == 410
@@ -176,9 +176,11 @@ def test_an_offer_that_ended_says_so_and_issues_nothing(
 
 
 def test_who_has_the_voucher_keeps_it_after_the_offer_ended(
-    client: FlaskClient, shop: Storefront, deployment: Deployment
+    client: FlaskClient, storefront: Storefront, deployment: Deployment
 ) -> None:
-    path = _path(deployment, _campaign(shop), expires_at=deployment.now() + dt.timedelta(minutes=1))
+    path = _path(
+        deployment, _campaign(storefront), expires_at=deployment.now() + dt.timedelta(minutes=1)
+    )
     target = client.post(path).headers["Location"]
     deployment.clock.now += days(1)  # type: ignore[attr-defined]
 
@@ -187,9 +189,9 @@ def test_who_has_the_voucher_keeps_it_after_the_offer_ended(
 
 
 def test_an_offer_without_codes_says_that_all_are_gone(
-    client: FlaskClient, shop: Storefront, deployment: Deployment
+    client: FlaskClient, storefront: Storefront, deployment: Deployment
 ) -> None:
-    answer = client.post(_path(deployment, _campaign(shop, code=False)))
+    answer = client.post(_path(deployment, _campaign(storefront, code=False)))
     assert answer.status_code == 409
     assert WORDS["en"].sold_out in answer.text
     assert _vouchers(deployment) == 0
@@ -208,12 +210,12 @@ def test_an_offer_without_codes_says_that_all_are_gone(
 )
 def test_another_site_cannot_make_a_visitor_accept(
     client: FlaskClient,
-    shop: Storefront,
+    storefront: Storefront,
     deployment: Deployment,
     headers: dict[str, str],
     issues: bool,
 ) -> None:
-    path = _path(deployment, _campaign(shop))
+    path = _path(deployment, _campaign(storefront))
     answer = client.post(path, headers={"User-Agent": IPHONE.agent, **headers})
 
     assert answer.status_code == 303
@@ -222,18 +224,18 @@ def test_another_site_cannot_make_a_visitor_accept(
 
 
 def test_a_gift_cards_offer_names_its_amount(
-    client: FlaskClient, shop: Storefront, deployment: Deployment
+    client: FlaskClient, storefront: Storefront, deployment: Deployment
 ) -> None:
-    key = _campaign(shop, kind="gift_card")
+    key = _campaign(storefront, kind="gift_card")
     html = client.get(_path(deployment, key), headers={"Accept-Language": "de"}).text
     assert "15,00\xa0€" in html
     assert WORDS["de"].get_card in html
 
 
 def test_the_command_prints_a_link_for_each_recipient(
-    client: FlaskClient, shop: Storefront, deployment: Deployment
+    client: FlaskClient, storefront: Storefront, deployment: Deployment
 ) -> None:
-    key = _campaign(shop)
+    key = _campaign(storefront)
     done = CliRunner().invoke(invite, [key, "r-1", "r-2", "--days", "3"], obj=deployment)
     rows = done.output.split()
 
