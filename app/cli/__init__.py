@@ -79,6 +79,7 @@ for command in (
     campaigns.generate,
     campaigns.issue,
     invite.invite,
+    campaigns.birthdays,
     campaigns.stores_group,
 ):
     main.add_command(command)

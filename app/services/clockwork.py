@@ -13,11 +13,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 
+import structlog
 from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from app.services import changes
+from app.services import changes, google_wallet, importing, issuing
 from app.services.deployment import Deployment
 from app.store.models import Clockwork, Voucher
 
@@ -97,4 +98,32 @@ def _mark(session: Session, name: str, *, now: dt.datetime) -> Clockwork:
     return session.scalars(select(Clockwork).where(Clockwork.name == name).with_for_update()).one()
 
 
-JOBS: tuple[Job, ...] = (_show_moments,)
+def _forget_callbacks(deployment: Deployment) -> None:
+    """Drop what guards against repeated callbacks once Google's signature on them has lapsed."""
+    with deployment.database.write() as session:
+        google_wallet.forget_nonces(session, now=deployment.now())
+
+
+def _celebrate(deployment: Deployment) -> None:
+    """Issue the vouchers that birthdays are due, once a local day for each campaign."""
+    for done in issuing.celebrate(deployment, again=False):
+        if done.fault or done.missing:
+            structlog.get_logger().warning(
+                "birthdays_held_up", campaign=done.campaign, cause=done.fault or "out of codes"
+            )
+
+
+def _resume_imports(deployment: Deployment) -> None:
+    """Go on with imports that a crash interrupted on this machine."""
+    for done in importing.resume(deployment):
+        structlog.get_logger().info(
+            "import_resumed", campaign=done.campaign, status=done.status, accepted=done.accepted
+        )
+
+
+JOBS: tuple[Job, ...] = (
+    _show_moments,
+    _celebrate,
+    _resume_imports,
+    _forget_callbacks,
+)

@@ -15,17 +15,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session, aliased
 
 from app.domain import codes
 from app.domain.campaign import Authority, BarcodeProfile, Look, Presentation, Texts
 from app.domain.codes import Purpose
 from app.domain.kinds import KINDS
+from app.domain.nearby import MOST_PLACES, nearest
 from app.services import campaigns, keys
 from app.services.deployment import Deployment
-from app.store.models import Asset, Campaign, Code, GoogleObject, Recipient, Revision, Voucher
-from passes import apple, artwork, content, google
+from app.store.models import Asset, Campaign, Code, Recipient, Revision, Voucher
+from passes import apple, artwork, content
 from passes.content import Localized, Money, PassContent, Status, Symbology, Text
 
 #: Templates that a process keeps; one holds a campaign's pictures, some hundreds of kilobytes.
@@ -81,6 +82,23 @@ class Holding:
         return Status.ACTIVE
 
 
+def _holdings() -> Select[Voucher, Campaign, Revision, Revision, Code, Recipient]:
+    own, latest = aliased(Revision), aliased(Revision)
+    return (
+        select(Voucher, Campaign, own, latest, Code, Recipient)
+        .join(Campaign, Campaign.id == Voucher.campaign_id)
+        .join(own, own.id == Voucher.revision_id)
+        .join(latest, (latest.campaign_id == Campaign.id) & (latest.number == Campaign.revision))
+        .outerjoin(Code, Code.id == Voucher.code_id)
+        .outerjoin(Recipient, Recipient.id == Voucher.recipient_id)
+        .where(Voucher.public_id.in_(bindparam("public_ids", expanding=True)))
+    )
+
+
+#: Composed once: composing it takes longer than everything else that a pass needs together.
+_HOLDINGS = _holdings()
+
+
 def find(session: Session, public_id: int) -> Holding | None:
     """The voucher with that public id, with everything its pass is made of; one statement."""
     return next(iter(find_all(session, [public_id])), None)
@@ -90,16 +108,7 @@ def find_all(session: Session, public_ids: Sequence[int]) -> list[Holding]:
     """The vouchers with those public ids, in their order, without the ids that nobody has; one
     statement.
     """
-    own, latest = aliased(Revision), aliased(Revision)
-    rows = session.execute(
-        select(Voucher, Campaign, own, latest, Code, Recipient)
-        .join(Campaign, Campaign.id == Voucher.campaign_id)
-        .join(own, own.id == Voucher.revision_id)
-        .join(latest, (latest.campaign_id == Campaign.id) & (latest.number == Campaign.revision))
-        .outerjoin(Code, Code.id == Voucher.code_id)
-        .outerjoin(Recipient, Recipient.id == Voucher.recipient_id)
-        .where(Voucher.public_id.in_(public_ids))
-    )
+    rows = session.execute(_HOLDINGS, {"public_ids": list(public_ids)})
     found = {
         voucher.public_id: Holding(
             voucher=voucher,
@@ -171,7 +180,39 @@ def pass_content(deployment: Deployment, holding: Holding, *, now: dt.datetime) 
         terms=terms,
         card_number=text if balance is not None else None,
         pin=pin if balance is not None else None,
+        places=_own_places(holding),
     )
+
+
+def _own_places(holding: Holding) -> tuple[content.Place, ...] | None:
+    """Of more places than a pass can hold, those nearest to where the recipient lives.
+
+    None leaves the campaign's own. A recipient's `latitude` and `longitude` are attributes that
+    the marketer gives.
+    """
+    presentation, recipient = holding.presentation, holding.recipient
+    if recipient is None or len(presentation.places) <= MOST_PLACES:
+        return None
+    try:
+        home = float(recipient.attributes["latitude"]), float(recipient.attributes["longitude"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    default = presentation.default_language
+    languages = (default, *(each for each in presentation.texts if each != default))
+    return tuple(
+        content.Place(
+            latitude=each.latitude,
+            longitude=each.longitude,
+            text=_labelled(each.text, languages),
+        )
+        for each in nearest(presentation.places, home)
+    )
+
+
+def _labelled(texts: Mapping[str, str], languages: tuple[str, ...]) -> Text | None:
+    """A marketer's texts in every language of the pass; what is missing is the default's."""
+    known = texts.get(languages[0]) or next(iter(texts.values()), "")
+    return Localized({each: texts.get(each) or known for each in languages}) if known else None
 
 
 def apple_pass(deployment: Deployment, holding: Holding, *, now: dt.datetime) -> bytes:
@@ -229,9 +270,7 @@ def _shared_presentation(
         return Localized(texts) if all(texts.values()) else None
 
     def labelled(texts: Mapping[str, str]) -> Text | None:
-        """A marketer's texts in every language of the pass; what is missing is the default's."""
-        known = texts.get(default) or next(iter(texts.values()), "")
-        return Localized({each: texts.get(each) or known for each in languages}) if known else None
+        return _labelled(texts, languages)
 
     organization = presentation.organization or deployment.settings.organization
     look = presentation.look
@@ -275,7 +314,7 @@ def _shared_presentation(
             content.Place(
                 latitude=each.latitude, longitude=each.longitude, text=labelled(each.text)
             )
-            for each in presentation.places
+            for each in nearest(presentation.places, None)
         ),
         holders=(
             content.Holders.ONE_PERSON
@@ -341,66 +380,4 @@ def _own_words(holding: Holding) -> tuple[Text | None, Text | None]:
     return (
         Localized(offer) if all(offer.values()) else None,
         Localized(terms) if all(terms.values()) else None,
-    )
-
-
-def google_link(deployment: Deployment, holding: Holding, *, now: dt.datetime) -> str:
-    """The address at Google that saves the pass.
-
-    A coupon travels inside the link; a gift card's number must not, so its link names the object.
-
-    Raises:
-        CertificateFault: no service account can sign it.
-        passes.errors.PassError: the content cannot be an object; names field and remedy.
-    """
-    built = pass_content(deployment, holding, now=now)
-    account = deployment.certificates.account
-    object_id, class_id = google_ids(deployment, holding)
-    if built.balance is not None:
-        return google.save_link(
-            account,
-            kind=built.presentation.kind,
-            object_id=object_id,
-            class_id=class_id,
-            now=now,
-        )
-    resource = google.object_resource(built, object_id=object_id, class_id=class_id)
-    return google.carrying_link(account, resource=resource, now=now)
-
-
-def google_set_link(
-    deployment: Deployment, holdings: Sequence[Holding], *, now: dt.datetime
-) -> str | None:
-    """The address at Google that saves several passes in one go; None until Google has them all.
-
-    Raises:
-        CertificateFault: no service account can sign it.
-        passes.errors.PassError: it does not fit into a link.
-    """
-    with deployment.database.read() as session:
-        inserted = set(
-            session.scalars(
-                select(GoogleObject.voucher_id).where(
-                    GoogleObject.voucher_id.in_([each.voucher.id for each in holdings]),
-                    GoogleObject.status == "inserted",
-                )
-            )
-        )
-    if len(inserted) != len(holdings):
-        return None
-    return google.save_all_link(
-        deployment.certificates.account,
-        objects=[
-            (KINDS[each.campaign.kind].name, google_ids(deployment, each)[0]) for each in holdings
-        ],
-        now=now,
-    )
-
-
-def google_ids(deployment: Deployment, holding: Holding) -> tuple[str, str]:
-    """The ids of the voucher's object and of its class; unique over all kinds of an issuer."""
-    issuer = deployment.settings.google_issuer_id
-    return (
-        google.resource_id(issuer, f"{holding.campaign.kind[0]}-{holding.serial}"),
-        google.resource_id(issuer, f"campaign-{holding.campaign.key}"),
     )

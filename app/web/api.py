@@ -15,7 +15,19 @@ from flask_openapi3 import Info, OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.services.deployment import Deployment
-from app.web import access, apple, health, links, observing, policy, pos, problems, reports
+from app.web import (
+    access,
+    apple,
+    google,
+    health,
+    links,
+    marketing,
+    observing,
+    policy,
+    pos,
+    problems,
+    reports,
+)
 
 #: Every door registers itself with the application.
 DOORS: tuple[Callable[[OpenAPI], None], ...] = (
@@ -23,7 +35,9 @@ DOORS: tuple[Callable[[OpenAPI], None], ...] = (
     links.register,
     apple.register,
     pos.register,
+    google.register,
     reports.register,
+    marketing.register,
 )
 
 
