@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
-import datetime as dt
 import sys
+from zoneinfo import ZoneInfo
 
 import click
 
 from app.cli.terminal import pass_deployment
+from app.domain.validity import end_of_day
 from app.services import campaigns, inviting
 from app.services.deployment import Deployment
 from app.services.inviting import Invitation, InvitationFault
@@ -24,7 +25,7 @@ from app.services.inviting import Invitation, InvitationFault
     default=30,
     show_default=True,
     type=click.IntRange(1, 3660),
-    help="How long the offer can be accepted.",
+    help="Days after today through which the offer can be accepted.",
 )
 @pass_deployment
 def invite(
@@ -37,11 +38,13 @@ def invite(
 ) -> None:
     """Print a CSV of links to CAMPAIGN's offer, one for each of the RECIPIENTS' external ids."""
     with deployment.database.read() as session:
-        if campaigns.find(session, campaign) is None:
+        found = campaigns.find(session, campaign)
+        if found is None:
             raise InvitationFault(
                 f"There is no campaign {campaign}: `passerelle campaign list` shows all."
             )
-    expires_at = deployment.now() + dt.timedelta(days=days)
+        zone = ZoneInfo(found.timezone)
+    expires_at = end_of_day(deployment.now(), zone, days=days)
     out = csv.writer(sys.stdout)
     out.writerow(["external_id", "invitation_link"])
     for recipient in recipients:

@@ -174,7 +174,7 @@ def pass_content(deployment: Deployment, holding: Holding, *, now: dt.datetime) 
         barcode=_barcode(deployment, holding, presentation, text=text),
         status=holding.status(now),
         valid_from=voucher.starts_at and voucher.starts_at.astimezone(zone),
-        valid_until=voucher.ends_at and _last_moment(voucher.ends_at.astimezone(zone)),
+        valid_until=voucher.ends_at and last_moment(voucher.ends_at.astimezone(zone)),
         balance=balance,
         offer=offer,
         terms=terms,
@@ -355,7 +355,7 @@ def _barcode(
     return content.Barcode(payload=token, text=text)
 
 
-def _last_moment(end: dt.datetime) -> dt.datetime:
+def last_moment(end: dt.datetime) -> dt.datetime:
     """The last second of a validity that ends with a day, so that a reader sees that day's date.
 
     Ends are exclusive: what is good through 30 November ends at 0:00 on 1 December.

@@ -48,6 +48,7 @@ def show(campaign: str, invitation: str) -> BaseResponse:
     amount = None
     if KINDS[found.campaign.kind].holds_money and terms.amount_minor and found.campaign.currency:
         amount = Money(terms.amount_minor, found.campaign.currency)
+    expires_at = found.invitation.expires_at.astimezone(ZoneInfo(found.campaign.timezone))
     card = pages.offer_card(
         presentation,
         amount=amount,
@@ -59,9 +60,7 @@ def show(campaign: str, invitation: str) -> BaseResponse:
         ),
         pictures=f"/c/{campaign}/{invitation}",
         validity=words.offer_until.format(
-            date=numbers.last_day(
-                found.invitation.expires_at.astimezone(ZoneInfo(found.campaign.timezone)), locale
-            )
+            date=numbers.last_day(presenting.last_moment(expires_at), locale)
         ),
     )
     html = answers.page("offer.html", language=language, cards=(card,))

@@ -244,6 +244,8 @@ def test_the_command_prints_a_link_for_each_recipient(
         external_id, _, link = row.partition(",")
         assert external_id == recipient
         path = link.removeprefix(deployment.settings.base_url)
+        # Three days after 21 November, to the end of that day in the campaign's zone.
+        assert "November 24, 2026<" in client.get(path).text
         assert client.post(path).status_code == 303
     refused = CliRunner().invoke(invite, ["nothing", "r-1"], obj=deployment)
     assert isinstance(refused.exception, InvitationFault)
