@@ -18,12 +18,12 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session, aliased
 
-from app.domain import codes
+from app.domain import codes, overrides
 from app.domain.campaign import Authority, BarcodeProfile, Look, Presentation, Texts
 from app.domain.codes import Purpose
 from app.domain.kinds import KINDS
 from app.domain.nearby import MOST_PLACES, nearest
-from app.services import campaigns, keys
+from app.services import campaigns, keys, movements
 from app.services.deployment import Deployment
 from app.store.models import Asset, Campaign, Code, Recipient, Revision, Voucher
 from passes import apple, artwork, content
@@ -31,6 +31,9 @@ from passes.content import Localized, Money, PassContent, Status, Symbology, Tex
 
 #: Templates that a process keeps; one holds a campaign's pictures, some hundreds of kilobytes.
 KEPT_TEMPLATES = 64
+#: What a phone announces when the marketer's message changes: the message itself.
+MESSAGE_FIELD = "news"
+NEWS = "%@"
 #: The most vouchers of one link: what one bundle of Apple's holds.
 MOST_TOGETHER = 10
 #: Stands between the tokens of a link to several: never escaped in an address, in no token.
@@ -66,16 +69,23 @@ class Holding:
     def presentation(self) -> Presentation:
         return campaigns.presentation_of(self.latest)
 
+    @property
+    def ends_at(self) -> dt.datetime | None:
+        """When the voucher ends, the campaign's override included."""
+        return overrides.end_for(
+            self.voucher.ends_at, self.campaign.override, forced=self.campaign.override_forced
+        )
+
     def status(self, now: dt.datetime) -> Status:
         """What the voucher is good for at `now`."""
         voucher = self.voucher
-        if voucher.status in ("revoked", "deactivated"):
+        if voucher.status in ("revoked", "deactivated") or voucher.replaced_by_id is not None:
             return Status.WITHDRAWN
         if voucher.uses is not None and voucher.used >= voucher.uses:
             return Status.USED
         if KINDS[self.campaign.kind].holds_money and voucher.balance_minor == 0:
             return Status.USED
-        if voucher.status == "expired" or (voucher.ends_at is not None and voucher.ends_at <= now):
+        if voucher.status == "expired" or (self.ends_at is not None and self.ends_at <= now):
             return Status.EXPIRED
         if voucher.starts_at is not None and voucher.starts_at > now:
             return Status.NOT_YET_VALID
@@ -174,11 +184,13 @@ def pass_content(deployment: Deployment, holding: Holding, *, now: dt.datetime) 
         barcode=_barcode(deployment, holding, presentation, text=text),
         status=holding.status(now),
         valid_from=voucher.starts_at and voucher.starts_at.astimezone(zone),
-        valid_until=voucher.ends_at and last_moment(voucher.ends_at.astimezone(zone)),
+        valid_until=holding.ends_at and last_moment(holding.ends_at.astimezone(zone)),
         balance=balance,
         offer=offer,
         terms=terms,
-        card_number=text if balance is not None else None,
+        fields=_movements(deployment, holding),
+        # A card without a code of its own is known by its serial.
+        card_number=(text or holding.serial) if balance is not None else None,
         pin=pin if balance is not None else None,
         places=_own_places(holding),
     )
@@ -213,6 +225,22 @@ def _labelled(texts: Mapping[str, str], languages: tuple[str, ...]) -> Text | No
     """A marketer's texts in every language of the pass; what is missing is the default's."""
     known = texts.get(languages[0]) or next(iter(texts.values()), "")
     return Localized({each: texts.get(each) or known for each in languages}) if known else None
+
+
+def _movements(deployment: Deployment, holding: Holding) -> tuple[content.Field, ...]:
+    """What moved on a card lately; nothing for a coupon."""
+    campaign = holding.campaign
+    if not KINDS[campaign.kind].holds_money or campaign.currency is None:
+        return ()
+    with deployment.database.read() as session:
+        found = movements.recent(session, holding.voucher.id)
+    field = movements.field(
+        found,
+        languages=template(deployment, holding).presentation.languages,
+        currency=campaign.currency,
+        zone=ZoneInfo(campaign.timezone),
+    )
+    return () if field is None else (field,)
 
 
 def apple_pass(deployment: Deployment, holding: Holding, *, now: dt.datetime) -> bytes:
@@ -300,6 +328,7 @@ def _shared_presentation(
                 key=each.key,
                 label=labelled(each.label),
                 value=value,
+                change_message=NEWS if each.key == MESSAGE_FIELD else None,
                 slot=content.Slot.FRONT if each.front else content.Slot.DETAILS,
             )
             for each in presentation.fields

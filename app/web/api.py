@@ -18,6 +18,8 @@ from app.services.deployment import Deployment
 from app.web import (
     access,
     apple,
+    cards,
+    closing,
     google,
     health,
     links,
@@ -27,6 +29,8 @@ from app.web import (
     pos,
     problems,
     reports,
+    till,
+    updates,
 )
 
 #: Every door registers itself with the application.
@@ -36,8 +40,12 @@ DOORS: tuple[Callable[[OpenAPI], None], ...] = (
     apple.register,
     pos.register,
     google.register,
+    cards.register,
+    closing.register,
+    till.register,
     reports.register,
     marketing.register,
+    updates.register,
 )
 
 
