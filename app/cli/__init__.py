@@ -19,6 +19,7 @@ from app.cli import (
     certs,
     closing,
     demo,
+    invite,
     keys,
     serve,
     stores,
@@ -32,6 +33,7 @@ from app.services.campaigns import CampaignFault
 from app.services.deployment import Deployment
 from app.services.hints import QueueFault
 from app.services.importing import ImportFault
+from app.services.inviting import InvitationFault
 from app.services.issuing import IssueFault
 from app.services.keys import KeyFault
 from app.services.stores import StoreFault
@@ -47,6 +49,7 @@ MENDABLE = (
     AccessFault,
     CampaignFault,
     ImportFault,
+    InvitationFault,
     IssueFault,
     QueueFault,
     StoreFault,
@@ -93,6 +96,7 @@ for command in (
     campaigns.imports,
     campaigns.generate,
     campaigns.issue,
+    invite.invite,
     campaigns.birthdays,
     campaigns.stores_group,
     updates.vouchers,
