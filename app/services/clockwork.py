@@ -19,6 +19,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.services import changes
 from app.services.deployment import Deployment
+from app.services.redeeming import Tills
 from app.store.models import Clockwork, Voucher
 
 BATCH = 5_000
@@ -97,4 +98,11 @@ def _mark(session: Session, name: str, *, now: dt.datetime) -> Clockwork:
     return session.scalars(select(Clockwork).where(Clockwork.name == name).with_for_update()).one()
 
 
-JOBS: tuple[Job, ...] = (_show_moments,)
+def _forget(deployment: Deployment) -> None:
+    """Remove idempotency keys that no till may repeat any more, and guesses long past."""
+    tills = Tills(deployment)
+    tills.forget()
+    tills.guesses.forget(now=deployment.now())
+
+
+JOBS: tuple[Job, ...] = (_show_moments, _forget)
