@@ -11,9 +11,23 @@ import sys
 
 import click
 
-from app.cli import access, audit, campaigns, certs, demo, keys, serve, worker
+from app.cli import (
+    access,
+    audit,
+    backups,
+    campaigns,
+    certs,
+    closing,
+    demo,
+    keys,
+    serve,
+    stores,
+    updates,
+    worker,
+)
 from app.cli.terminal import fail
 from app.services.access import AccessFault
+from app.services.backup import BackupFault
 from app.services.campaigns import CampaignFault
 from app.services.deployment import Deployment
 from app.services.hints import QueueFault
@@ -21,11 +35,13 @@ from app.services.importing import ImportFault
 from app.services.issuing import IssueFault
 from app.services.keys import KeyFault
 from app.services.stores import StoreFault
+from app.services.updating import UpdateFault
 from app.settings import SettingsError, from_environment
 from app.store.session import Unavailable
 
 #: What a person can mend: shown as a sentence, not as a traceback.
 MENDABLE = (
+    BackupFault,
     SettingsError,
     KeyFault,
     AccessFault,
@@ -35,6 +51,7 @@ MENDABLE = (
     QueueFault,
     StoreFault,
     Unavailable,
+    UpdateFault,
 )
 
 
@@ -76,6 +93,13 @@ for command in (
     campaigns.imports,
     campaigns.generate,
     campaigns.issue,
+    campaigns.birthdays,
     campaigns.stores_group,
+    updates.vouchers,
+    updates.sync_health,
+    closing.report,
+    backups.backup,
+    backups.restore,
 ):
     main.add_command(command)
+campaigns.stores_group.add_command(stores.import_stores)

@@ -14,7 +14,23 @@ from flask_openapi3 import Info, OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.services.deployment import Deployment
-from app.web import access, apple, health, links, observing, policy, pos, problems, reports
+from app.web import (
+    access,
+    apple,
+    cards,
+    closing,
+    google,
+    health,
+    links,
+    marketing,
+    observing,
+    policy,
+    pos,
+    problems,
+    reports,
+    till,
+    updates,
+)
 
 #: Every door registers itself with the application.
 DOORS: tuple[Callable[[OpenAPI], None], ...] = (
@@ -22,7 +38,13 @@ DOORS: tuple[Callable[[OpenAPI], None], ...] = (
     links.register,
     apple.register,
     pos.register,
+    google.register,
+    cards.register,
+    closing.register,
+    till.register,
     reports.register,
+    marketing.register,
+    updates.register,
 )
 
 

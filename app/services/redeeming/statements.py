@@ -40,6 +40,7 @@ from app.store.models import (
     Entry,
     Event,
     IdempotencyRecord,
+    ImportJob,
     RecipientUse,
     Revision,
     Store,
@@ -58,6 +59,7 @@ from app.store.models import (
     STORE,
     TERMINAL,
     RECIPIENT_USE,
+    IMPORT,
 ) = (
     typing.cast(Table, model.__table__)
     for model in (
@@ -71,9 +73,17 @@ from app.store.models import (
         Store,
         Terminal,
         RecipientUse,
+        ImportJob,
     )
 )
 V, K, C, E, R, U = VOUCHER.c, CODE.c, CAMPAIGN.c, ENTRY.c, RECORD.c, RECIPIENT_USE.c
+
+# A code on its way in is nobody's until its import is complete; one that was taken is past that.
+_USABLE = or_(
+    K.import_job_id.is_(None),
+    ~K.free,
+    sql_exists().where(IMPORT.c.id == K.import_job_id, IMPORT.c.status == "complete"),
+)
 
 _COLUMNS: tuple[ColumnElement[Any], ...] = (
     V.id.label("voucher_id"),
@@ -94,6 +104,7 @@ _COLUMNS: tuple[ColumnElement[Any], ...] = (
     K.used.label("code_used"),
     K.held.label("code_held"),
     K.amount_minor.label("code_amount"),
+    K.pin.is_not(None).label("has_pin"),
     C.id.label("campaign_id"),
     C.key.label("campaign_key"),
     C.name.label("campaign_name"),
@@ -161,7 +172,7 @@ def _resolve(*, by_code: bool, postgresql: bool) -> Select[tuple[Any, ...]]:
     )
     if by_code:
         found = (
-            found.outerjoin(CODE, K.lookup == bindparam("lookup"))
+            found.outerjoin(CODE, and_(K.lookup == bindparam("lookup"), _USABLE))
             .outerjoin(CAMPAIGN, C.id == K.campaign_id)
             .outerjoin(
                 VOUCHER,
@@ -278,7 +289,11 @@ GIVE_USE = (
 )
 GIVE_MONEY = (
     update(VOUCHER)
-    .where(V.id == bindparam("voucher_id"))
+    .where(
+        V.id == bindparam("voucher_id"),
+        # Taking a load back gives less than nothing.
+        V.balance_minor + bindparam("amount") >= V.held_minor,
+    )
     .values(
         balance_minor=V.balance_minor + bindparam("amount"),
         version=V.version + 1,
@@ -471,7 +486,10 @@ READ_ENTRIES = (
         .join(CAMPAIGN, C.id == E.campaign_id)
         .outerjoin(STORE, STORE.c.id == E.store_id)
     )
-    .where(E.id.in_(bindparam("ids", expanding=True)), E.kind.in_([EntryKind.REDEMPTION]))
+    .where(
+        E.id.in_(bindparam("ids", expanding=True)),
+        E.kind.in_([EntryKind.REDEMPTION, EntryKind.LOAD]),
+    )
 )
 
 #: Whether an entry was taken back, and when.
