@@ -142,6 +142,13 @@ def _release(deployment: Deployment) -> None:
     redeeming.release_lapsed(deployment, deployment.now())
 
 
+def _forget_keys(deployment: Deployment) -> None:
+    """Remove idempotency keys that no till may repeat any more, and guesses long past."""
+    tills = redeeming.Tills(deployment)
+    tills.forget()
+    tills.guesses.forget(now=deployment.now())
+
+
 JOBS: tuple[Job, ...] = (
     updating.apply_due,
     _show_moments,
@@ -150,4 +157,5 @@ JOBS: tuple[Job, ...] = (
     _celebrate,
     _resume_imports,
     _forget_callbacks,
+    _forget_keys,
 )
