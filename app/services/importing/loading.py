@@ -114,7 +114,7 @@ class Loader:
         factor = min(1.5, max(0.5, TARGET / max(seconds, 0.000_1)))
         self._rows = max(LEAST_ROWS, min(MOST_ROWS, int(self._rows * factor)))
         # Whoever waits for the file's lock looks again after some milliseconds, not at once.
-        time.sleep(min(0.02, seconds / 4))
+        time.sleep(min(0.005, seconds / 4))
 
     def _insert(self, session: Session, rows: Sequence[Row]) -> int:
         """How many of the rows are new."""

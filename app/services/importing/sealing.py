@@ -109,14 +109,30 @@ class Sealer:
             return self._seal_plain(first, lines)
         return self._seal_records(batch)
 
+    @property
+    def _lacks_amount(self) -> bool:
+        """Whether a bare code is no gift card, because nobody says its amount."""
+        return self.expected.holds_money and self.expected.amount_minor is None
+
     def _seal_plain(self, first: int, lines: Sequence[str]) -> tuple[list[Row], list[Reject], int]:
+        stripped = [line.strip() for line in lines]
+        joined = "".join(stripped)
+        if (
+            joined.isalnum()
+            and joined.isascii()
+            and min(map(len, stripped)) >= SHORTEST_CODE
+            and max(map(len, stripped)) <= LONGEST_CODE
+            and not self._lacks_amount
+        ):
+            # Nothing in the batch can be wrong: no line needs to be looked at by itself.
+            upper = stripped if joined.isupper() else [text.upper() for text in stripped]
+            return self._rows(stripped, upper, range(first, first + len(lines))), [], len(lines)
         texts: list[str] = []
         normal: list[str] = []
         numbers: list[int] = []
         rejects: list[Reject] = []
         blank = 0
-        for number, line in enumerate(lines, start=first):
-            text = line.strip()
+        for number, text in enumerate(stripped, start=first):
             # Most codes are letters and digits: no pattern needs to be asked about those.
             if text.isalnum() and text.isascii() and SHORTEST_CODE <= len(text) <= LONGEST_CODE:
                 texts.append(text)
@@ -125,16 +141,16 @@ class Sealer:
             elif not text:
                 blank += 1
             else:
-                text = text.strip('"').strip()
-                key = normalise(text)
-                reason = _fault(text, key)
+                bare = text.strip('"').strip()
+                key = normalise(bare)
+                reason = _fault(bare, key)
                 if reason is None:
-                    texts.append(text)
+                    texts.append(bare)
                     normal.append(key)
                     numbers.append(number)
                 else:
                     rejects.append(Reject(number, reason))
-        if self.expected.holds_money and self.expected.amount_minor is None:
+        if self._lacks_amount:
             rejects.extend(Reject(number, Reason.MISSING_AMOUNT) for number in numbers)
             return [], rejects, len(lines) - blank
         rows = self._rows(texts, normal, numbers)

@@ -17,7 +17,7 @@ from pathlib import Path
 from app.services.importing.sealing import Reason, Reject, Row
 
 #: Rows kept in memory before they are written out.
-FLUSH = 32_768
+FLUSH = 65_536
 _LENGTH = struct.Struct(">I")
 
 
