@@ -11,28 +11,47 @@ import sys
 
 import click
 
-from app.cli import access, campaigns, keys, serve
+from app.cli import (
+    access,
+    audit,
+    backups,
+    campaigns,
+    certs,
+    closing,
+    demo,
+    keys,
+    serve,
+    stores,
+    updates,
+    worker,
+)
 from app.cli.terminal import fail
 from app.services.access import AccessFault
+from app.services.backup import BackupFault
 from app.services.campaigns import CampaignFault
 from app.services.deployment import Deployment
+from app.services.hints import QueueFault
 from app.services.importing import ImportFault
 from app.services.issuing import IssueFault
 from app.services.keys import KeyFault
 from app.services.stores import StoreFault
+from app.services.updating import UpdateFault
 from app.settings import SettingsError, from_environment
 from app.store.session import Unavailable
 
 #: What a person can mend: shown as a sentence, not as a traceback.
 MENDABLE = (
+    BackupFault,
     SettingsError,
     KeyFault,
     AccessFault,
     CampaignFault,
     ImportFault,
     IssueFault,
+    QueueFault,
     StoreFault,
     Unavailable,
+    UpdateFault,
 )
 
 
@@ -61,10 +80,14 @@ def main(ctx: click.Context) -> None:
 STANDALONE = frozenset({"demo", "certs"})
 
 for command in (
+    demo.demo,
     serve.serve,
     serve.migrate,
+    worker.worker,
+    certs.certs,
     keys.keys,
     access.access,
+    audit.audit,
     campaigns.campaign,
     campaigns.import_codes,
     campaigns.imports,
@@ -72,5 +95,11 @@ for command in (
     campaigns.issue,
     campaigns.birthdays,
     campaigns.stores_group,
+    updates.vouchers,
+    updates.sync_health,
+    closing.report,
+    backups.backup,
+    backups.restore,
 ):
     main.add_command(command)
+campaigns.stores_group.add_command(stores.import_stores)

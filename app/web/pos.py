@@ -9,16 +9,27 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, cast
+from uuid import UUID
 
 from flask import Response, current_app, request
 from flask_openapi3 import APIBlueprint, OpenAPI, Tag
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel, StringConstraints
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    RootModel,
+    StringConstraints,
+    model_validator,
+)
 
 from app.domain import baskets
 from app.domain.refusals import Reason
 from app.services import redeeming
 from app.services.access import Scope
+from app.services.guessing import Guessing
 from app.services.redeeming import Answer, CallFault, Tills
 from app.web import access, deployment
 from app.web.problems import Problem, ProblemBody
@@ -70,6 +81,10 @@ class ItemBody(_Body):
         False, description="Whether less than the amount may be taken when the card holds less"
     )
 
+    pin: Annotated[str, StringConstraints(min_length=1, max_length=32)] | None = Field(
+        None, description="What the customer typed; asked for with the reason pin_required"
+    )
+
 
 class OriginBody(_Body):
     """Where and by whom; store and terminal only when the API key is bound to none."""
@@ -99,7 +114,10 @@ class ScanBody(OriginBody, ItemBody):
 class RedemptionBody(OriginBody):
     """One to ten vouchers of a receipt, redeemed all or not at all, in order."""
 
-    mode: Literal["commit"] = "commit"
+    mode: Literal["commit", "hold"] = "commit"
+    ttl_seconds: Annotated[int, Field(ge=1, le=604_800, strict=True)] = Field(
+        900, description="How long a hold lasts; released by itself afterwards"
+    )
     items: Annotated[list[ItemBody], Field(min_length=1, max_length=10)]
     basket: BasketBody | None = None
     override: OverrideBody | None = None
@@ -171,6 +189,8 @@ class Redeemed(BaseModel):
     voucher: VoucherAnswer
     applied_minor: int | None
     discount: Discount | None
+    hold_id: str | None = Field(None, description="The hold that was captured")
+    released_minor: int | None = Field(None, description="What a capture gave back")
 
 
 class RedemptionAccepted(BaseModel):
@@ -181,14 +201,29 @@ class RedemptionAccepted(BaseModel):
     discount_minor: int
 
 
+class Held(BaseModel):
+    """What a hold sets aside, or set aside before it was released."""
+
+    hold_id: str
+    expires_at: dt.datetime
+    held_minor: int | None = Field(description="Money of a gift card")
+    voucher: VoucherAnswer
+    discount: Discount | None
+
+
+class HoldAccepted(BaseModel):
+    """Every item was set aside, or released."""
+
+    outcome: Literal["accepted"]
+    holds: list[Held]
+
+
 class ScanAnswer(RootModel[Annotated[Scanned | Refusal, Field(discriminator="outcome")]]):
     """What a scan found, or why it would be refused."""
 
 
-class RedemptionAnswer(
-    RootModel[Annotated[RedemptionAccepted | Refusal, Field(discriminator="outcome")]]
-):
-    """Redeemed, or refused with a reason."""
+class RedemptionAnswer(RootModel[RedemptionAccepted | HoldAccepted | Refusal]):
+    """Redeemed or set aside, or refused with a reason."""
 
 
 _IDEMPOTENCY: dict[str, Any] = {
@@ -202,6 +237,89 @@ _IDEMPOTENCY: dict[str, Any] = {
         }
     ]
 }
+
+
+class ReversalBody(OriginBody):
+    """Take back one redemption by its id, or all that a call under an idempotency key took."""
+
+    redemption_id: UUID | None = None
+    key: Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")] | None = Field(
+        None, description="The Idempotency-Key of the call to take back"
+    )
+    because: Note | None = None
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> ReversalBody:
+        if (self.redemption_id is None) == (self.key is None):
+            raise ValueError("name either redemption_id or key")
+        return self
+
+
+class ReversedPart(BaseModel):
+    """One redemption that was taken back."""
+
+    redemption_id: str
+    reversal_id: str
+    kind: Literal["undo", "refund"]
+    returned_minor: int | None = Field(description="Money given back to a gift card")
+    voucher: VoucherAnswer
+
+
+class ReversalAccepted(BaseModel):
+    """Everything was taken back; `before_original` when the call to take back never arrived."""
+
+    outcome: Literal["accepted"]
+    reversals: list[ReversedPart]
+    before_original: bool
+
+
+class ReversalAnswer(
+    RootModel[Annotated[ReversalAccepted | Refusal, Field(discriminator="outcome")]]
+):
+    """Taken back, or refused with a reason."""
+
+
+class CardAccepted(BaseModel):
+    """The card as it is now; `applied_minor` is what its balance changed by."""
+
+    outcome: Literal["accepted"]
+    action: redeeming.CardAction
+    entry_id: str
+    status: str
+    applied_minor: int | None
+    voucher: VoucherAnswer
+
+
+class RefundAccepted(BaseModel):
+    """Money went back to the card, or to the card that replaces it."""
+
+    outcome: Literal["accepted"]
+    refund_id: str
+    redemption_id: str
+    returned_minor: int
+    left_minor: int = Field(description="What of the redemption can still be refunded")
+    replaced_by: str | None = Field(description="Serial of the card that has the money now")
+    voucher: VoucherAnswer
+
+
+class KeptAnswer(
+    RootModel[
+        RedemptionAccepted
+        | HoldAccepted
+        | ReversalAccepted
+        | CardAccepted
+        | RefundAccepted
+        | Refusal
+    ]
+):
+    """The answer that a call got."""
+
+
+class KeyPath(BaseModel):
+    """An Idempotency-Key in the path."""
+
+    key: Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")]
+
 
 blueprint = APIBlueprint(
     "pos",
@@ -246,10 +364,53 @@ def redeem(body: RedemptionBody) -> Response:
         origin=_origin(body),
         basket=_basket(body.basket),
         override=override,
+        hold=dt.timedelta(seconds=body.ttl_seconds) if body.mode == "hold" else None,
     )
     return _answered(
         lambda: _tills().redeem(access.client(), key, redemption, fingerprint=_fingerprint())
     )
+
+
+@blueprint.post("/reversals", responses={200: ReversalAnswer}, openapi_extensions=_IDEMPOTENCY)
+@access.requires(Scope.POS)
+def reverse(body: ReversalBody) -> Response:
+    """Take a redemption back: an undo on the same day by the same till, else a refund.
+
+    A key that was never seen leaves a tombstone: the late original is refused.
+    """
+    key = _idempotency_key()
+    if body.key == key:
+        raise Problem(
+            422,
+            "idempotency_key_reused",
+            cause="The reversal carries the Idempotency-Key of the call it takes back.",
+            remedy="Use a fresh key for the reversal.",
+        )
+    reversal = redeeming.Reversal(
+        redemption_id=body.redemption_id, key=body.key, because=body.because, origin=_origin(body)
+    )
+    return _answered(
+        lambda: _tills().reverse(access.client(), key, reversal, fingerprint=_fingerprint())
+    )
+
+
+@blueprint.get("/redemptions/by-key/<key>", responses={200: KeptAnswer, 404: ProblemBody})
+@access.requires(Scope.POS)
+def by_key(path: KeyPath) -> Response:
+    """The answer that a call under this Idempotency-Key got, for a till that did not hear it."""
+
+    def call() -> Answer:
+        answer = _tills().by_key(access.client(), path.key)
+        if answer is None:
+            raise Problem(
+                404,
+                "key_unknown",
+                cause="No call under this Idempotency-Key was worked on.",
+                remedy="Send the call again with the same key, or reverse it by key.",
+            )
+        return answer
+
+    return _answered(call)
 
 
 def register(app: OpenAPI) -> None:
@@ -268,6 +429,7 @@ def _item(body: ItemBody) -> redeeming.Item:
         amount_minor=body.amount.minor if body.amount else None,
         currency=body.amount.currency if body.amount else None,
         allow_partial=body.allow_partial,
+        pin=body.pin,
     )
 
 
@@ -278,6 +440,7 @@ def _origin(body: OriginBody) -> redeeming.Origin:
         operator=body.operator,
         receipt=body.receipt,
         occurred_at=body.occurred_at,
+        address=request.remote_addr or "",
     )
 
 
@@ -313,7 +476,7 @@ def _fingerprint() -> bytes:
     return deployment().keyring.fingerprint(head + request.get_data())
 
 
-def _answered(call: Any) -> Response:
+def _answered(call: Callable[[], Answer]) -> Response:
     """Run a call of the tills and answer over HTTP."""
     try:
         answer: Answer = call()
@@ -330,9 +493,17 @@ def _answered(call: Any) -> Response:
         raise Problem(
             409,
             "still_running",
-            cause="A request with the same Idempotency-Key is still at work.",
+            cause="A request with the same Idempotency-Key or receipt is still at work.",
             remedy="Wait and send the same request again.",
             headers={"Retry-After": "1"},
+        ) from None
+    except Guessing as guessing:
+        raise Problem(
+            429,
+            "guessing",
+            cause="Too many codes that do not exist were tried from here.",
+            remedy="Wait for the seconds in Retry-After; genuine passes still scan.",
+            headers={"Retry-After": str(guessing.retry_after)},
         ) from None
     response = Response(answer.body, answer.status, mimetype="application/json")
     response.headers["Cache-Control"] = "no-store"

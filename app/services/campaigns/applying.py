@@ -158,6 +158,8 @@ def apply(
                 api_key_id=api_key_id,
             )
         )
+    if plan.shows and not plan.creates:
+        changes.campaign(session, campaign.id)
     if draft.source is Source.SHARED:
         _share(session, campaign, draft, keyring)
     session.flush()
