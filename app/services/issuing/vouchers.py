@@ -399,12 +399,12 @@ def _minted(
             .returning(Code.id, Code.lookup),
             [
                 {
-                    "lookup": row.lookup,
-                    "sealed": row.sealed,
+                    "lookup": row[0],
+                    "sealed": row[2],
                     "key_id": keyring.newest,
                     "campaign_id": campaign.id,
                     "free": False,
-                    "hint": row.hint,
+                    "hint": row[3],
                 }
                 for row in rows
             ],
@@ -412,9 +412,9 @@ def _minted(
         ids = {row.lookup: row.id for row in found}
         # In the order of the slots, since a code may name its recipient.
         for row in rows:
-            if row.lookup not in ids:
+            if row[0] not in ids:
                 break
-            minted.append((ids[row.lookup], None))
+            minted.append((ids[row[0]], None))
         if len(minted) == len(slots):
             return minted
     return minted
