@@ -121,6 +121,9 @@ def settings(database_url: str, certs: Path, tmp_path: Path) -> Settings:
         queue_url=f"sqlite:///{tmp_path}/queue.sqlite",
         master_keys=MASTER_KEYS,
         certs=certs,
+        # No worker runs beside most tests, so nothing is to be waited for.
+        google_wait_ms=0,
+        spool=tmp_path / "spool",
         log_level="error",
     )
 

@@ -11,9 +11,23 @@ import sys
 
 import click
 
-from app.cli import access, audit, campaigns, certs, demo, keys, serve, updates, worker
+from app.cli import (
+    access,
+    audit,
+    backups,
+    campaigns,
+    certs,
+    closing,
+    demo,
+    keys,
+    serve,
+    stores,
+    updates,
+    worker,
+)
 from app.cli.terminal import fail
 from app.services.access import AccessFault
+from app.services.backup import BackupFault
 from app.services.campaigns import CampaignFault
 from app.services.deployment import Deployment
 from app.services.hints import QueueFault
@@ -27,6 +41,7 @@ from app.store.session import Unavailable
 
 #: What a person can mend: shown as a sentence, not as a traceback.
 MENDABLE = (
+    BackupFault,
     SettingsError,
     KeyFault,
     AccessFault,
@@ -78,8 +93,13 @@ for command in (
     campaigns.imports,
     campaigns.generate,
     campaigns.issue,
+    campaigns.birthdays,
     campaigns.stores_group,
     updates.vouchers,
     updates.sync_health,
+    closing.report,
+    backups.backup,
+    backups.restore,
 ):
     main.add_command(command)
+campaigns.stores_group.add_command(stores.import_stores)

@@ -7,13 +7,17 @@ everything with. `certs.example/README.md` leads through Apple's and Google's ow
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from app.cli.terminal import fail, say
-from app.settings import Settings
+from app.delivery.google import check as google_check
+from app.services.deployment import Deployment
+from app.settings import Settings, from_environment
 from passes.errors import CertificateError
 from passes.signing import diagnose, make_request, throwaway
 from passes.signing import install as put_in_place
@@ -84,9 +88,20 @@ def install(folder: Path, file: Path) -> None:
 )
 @click.option("--pass-type-id", envvar="PASSERELLE_PASS_TYPE_ID", help="What the service uses.")
 @click.option("--team-id", envvar="PASSERELLE_TEAM_ID", help="What the service uses.")
-def check(folder: Path, pass_type_id: str | None, team_id: str | None) -> None:
+@click.option(
+    "--online", is_flag=True, help="Ask Google too, with the service's settings of the environment."
+)
+def check(folder: Path, pass_type_id: str | None, team_id: str | None, online: bool) -> None:
     """Say what is wrong with FOLDER, and what to do; ends with 1 if nothing can be signed."""
-    findings = diagnose(folder, now=datetime.now(UTC), pass_type_id=pass_type_id, team_id=team_id)
+    findings = list(
+        diagnose(folder, now=datetime.now(UTC), pass_type_id=pass_type_id, team_id=team_id)
+    )
+    if online:
+        deployment = Deployment(replace(from_environment(os.environ), certs=folder))
+        try:
+            findings += google_check.check(deployment)
+        finally:
+            deployment.close()
     for each in findings:
         say(f"{click.style(each.level, fg=_COLOURS[each.level]):>7}  {each.field}: {each.cause}")
         if each.remedy:

@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from app.delivery.apns import ApnsSender, Push
-from app.delivery.engine import Found, Rest
+from app.delivery.engine import BATCH, Found, Rest
 from app.delivery.outcomes import Done, Drop, Fault, Outcome, Retry
 from app.services.installations import FETCHED, LISTED, PUSHED, Pair, behind, record_event
 from app.store.models import AppleDevice, AppleRegistration, Campaign, Voucher
@@ -85,6 +85,7 @@ class ApplePushes:
     """`Installations` for Apple's wallets."""
 
     name = "apple"
+    batch = BATCH
 
     def __init__(self, sender: ApnsSender) -> None:
         self._sender = sender

@@ -135,6 +135,8 @@ class Terms:
     amount_minor: int | None = None
     #: Above this amount a gift card with a PIN asks for it; None never asks, 0 always.
     pin_above_minor: int | None = None
+    #: The most that one operator may load, refund and add by adjustment on one day.
+    operator_cap_minor: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +203,8 @@ class Presentation:
     barcode: BarcodeProfile = BarcodeProfile.TOKEN
     #: Symbology of the `code` profile; tokens are always QR.
     symbology: str = "qr"
+    #: Whether holders are reminded before a voucher ends, where a wallet can.
+    expiry_notice: bool = True
 
     def in_language(self, language: str) -> Texts:
         """The texts in `language` (or its base language), else in the default language."""

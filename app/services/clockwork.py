@@ -13,12 +13,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 
+import structlog
 from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.domain import overrides
-from app.services import changes, updating
+from app.services import changes, google_wallet, importing, issuing, redeeming, updating
 from app.services.deployment import Deployment
 from app.store.models import Campaign, Clockwork, Voucher
 
@@ -98,6 +99,29 @@ def _mark(session: Session, name: str, *, now: dt.datetime) -> Clockwork:
     return session.scalars(select(Clockwork).where(Clockwork.name == name).with_for_update()).one()
 
 
+def _forget_callbacks(deployment: Deployment) -> None:
+    """Drop what guards against repeated callbacks once Google's signature on them has lapsed."""
+    with deployment.database.write() as session:
+        google_wallet.forget_nonces(session, now=deployment.now())
+
+
+def _celebrate(deployment: Deployment) -> None:
+    """Issue the vouchers that birthdays are due, once a local day for each campaign."""
+    for done in issuing.celebrate(deployment, again=False):
+        if done.fault or done.missing:
+            structlog.get_logger().warning(
+                "birthdays_held_up", campaign=done.campaign, cause=done.fault or "out of codes"
+            )
+
+
+def _resume_imports(deployment: Deployment) -> None:
+    """Go on with imports that a crash interrupted on this machine."""
+    for done in importing.resume(deployment):
+        structlog.get_logger().info(
+            "import_resumed", campaign=done.campaign, status=done.status, accepted=done.accepted
+        )
+
+
 def _show_override_ends(deployment: Deployment) -> None:
     """Grow the version of campaigns whose override ended since the last look."""
     now = deployment.now()
@@ -113,4 +137,17 @@ def _show_override_ends(deployment: Deployment) -> None:
         mark.done_until = max(mark.done_until, now)
 
 
-JOBS: tuple[Job, ...] = (updating.apply_due, _show_moments, _show_override_ends)
+def _release(deployment: Deployment) -> None:
+    """Give lapsed holds back, and book what is on cards whose time is over."""
+    redeeming.release_lapsed(deployment, deployment.now())
+
+
+JOBS: tuple[Job, ...] = (
+    updating.apply_due,
+    _show_moments,
+    _show_override_ends,
+    _release,
+    _celebrate,
+    _resume_imports,
+    _forget_callbacks,
+)

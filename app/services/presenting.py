@@ -22,10 +22,11 @@ from app.domain import codes, overrides
 from app.domain.campaign import Authority, BarcodeProfile, Look, Presentation, Texts
 from app.domain.codes import Purpose
 from app.domain.kinds import KINDS
-from app.services import campaigns, keys
+from app.domain.nearby import MOST_PLACES, nearest
+from app.services import campaigns, keys, movements
 from app.services.deployment import Deployment
-from app.store.models import Asset, Campaign, Code, GoogleObject, Recipient, Revision, Voucher
-from passes import apple, artwork, content, google
+from app.store.models import Asset, Campaign, Code, Recipient, Revision, Voucher
+from passes import apple, artwork, content
 from passes.content import Localized, Money, PassContent, Status, Symbology, Text
 
 #: Templates that a process keeps; one holds a campaign's pictures, some hundreds of kilobytes.
@@ -78,7 +79,7 @@ class Holding:
     def status(self, now: dt.datetime) -> Status:
         """What the voucher is good for at `now`."""
         voucher = self.voucher
-        if voucher.status in ("revoked", "deactivated"):
+        if voucher.status in ("revoked", "deactivated") or voucher.replaced_by_id is not None:
             return Status.WITHDRAWN
         if voucher.uses is not None and voucher.used >= voucher.uses:
             return Status.USED
@@ -179,9 +180,59 @@ def pass_content(deployment: Deployment, holding: Holding, *, now: dt.datetime) 
         balance=balance,
         offer=offer,
         terms=terms,
-        card_number=text if balance is not None else None,
+        fields=_movements(deployment, holding),
+        # A card without a code of its own is known by its serial.
+        card_number=(text or holding.serial) if balance is not None else None,
         pin=pin if balance is not None else None,
+        places=_own_places(holding),
     )
+
+
+def _own_places(holding: Holding) -> tuple[content.Place, ...] | None:
+    """Of more places than a pass can hold, those nearest to where the recipient lives.
+
+    None leaves the campaign's own. A recipient's `latitude` and `longitude` are attributes that
+    the marketer gives.
+    """
+    presentation, recipient = holding.presentation, holding.recipient
+    if recipient is None or len(presentation.places) <= MOST_PLACES:
+        return None
+    try:
+        home = float(recipient.attributes["latitude"]), float(recipient.attributes["longitude"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    default = presentation.default_language
+    languages = (default, *(each for each in presentation.texts if each != default))
+    return tuple(
+        content.Place(
+            latitude=each.latitude,
+            longitude=each.longitude,
+            text=_labelled(each.text, languages),
+        )
+        for each in nearest(presentation.places, home)
+    )
+
+
+def _labelled(texts: Mapping[str, str], languages: tuple[str, ...]) -> Text | None:
+    """A marketer's texts in every language of the pass; what is missing is the default's."""
+    known = texts.get(languages[0]) or next(iter(texts.values()), "")
+    return Localized({each: texts.get(each) or known for each in languages}) if known else None
+
+
+def _movements(deployment: Deployment, holding: Holding) -> tuple[content.Field, ...]:
+    """What moved on a card lately; nothing for a coupon."""
+    campaign = holding.campaign
+    if not KINDS[campaign.kind].holds_money or campaign.currency is None:
+        return ()
+    with deployment.database.read() as session:
+        found = movements.recent(session, holding.voucher.id)
+    field = movements.field(
+        found,
+        languages=template(deployment, holding).presentation.languages,
+        currency=campaign.currency,
+        zone=ZoneInfo(campaign.timezone),
+    )
+    return () if field is None else (field,)
 
 
 def apple_pass(deployment: Deployment, holding: Holding, *, now: dt.datetime) -> bytes:
@@ -232,9 +283,7 @@ def _shared_presentation(deployment: Deployment, holding: Holding) -> content.Pr
         return Localized(texts) if all(texts.values()) else None
 
     def labelled(texts: Mapping[str, str]) -> Text | None:
-        """A marketer's texts in every language of the pass; what is missing is the default's."""
-        known = texts.get(default) or next(iter(texts.values()), "")
-        return Localized({each: texts.get(each) or known for each in languages}) if known else None
+        return _labelled(texts, languages)
 
     organization = presentation.organization or deployment.settings.organization
     look = presentation.look
@@ -279,7 +328,7 @@ def _shared_presentation(deployment: Deployment, holding: Holding) -> content.Pr
             content.Place(
                 latitude=each.latitude, longitude=each.longitude, text=labelled(each.text)
             )
-            for each in presentation.places
+            for each in nearest(presentation.places, None)
         ),
         holders=(
             content.Holders.ONE_PERSON
@@ -345,66 +394,4 @@ def _own_words(holding: Holding) -> tuple[Text | None, Text | None]:
     return (
         Localized(offer) if all(offer.values()) else None,
         Localized(terms) if all(terms.values()) else None,
-    )
-
-
-def google_link(deployment: Deployment, holding: Holding, *, now: dt.datetime) -> str:
-    """The address at Google that saves the pass.
-
-    A coupon travels inside the link; a gift card's number must not, so its link names the object.
-
-    Raises:
-        CertificateFault: no service account can sign it.
-        passes.errors.PassError: the content cannot be an object; names field and remedy.
-    """
-    built = pass_content(deployment, holding, now=now)
-    account = deployment.certificates.account
-    object_id, class_id = google_ids(deployment, holding)
-    if built.balance is not None:
-        return google.save_link(
-            account,
-            kind=built.presentation.kind,
-            object_id=object_id,
-            class_id=class_id,
-            now=now,
-        )
-    resource = google.object_resource(built, object_id=object_id, class_id=class_id)
-    return google.carrying_link(account, resource=resource, now=now)
-
-
-def google_set_link(
-    deployment: Deployment, holdings: Sequence[Holding], *, now: dt.datetime
-) -> str | None:
-    """The address at Google that saves several passes in one go; None until Google has them all.
-
-    Raises:
-        CertificateFault: no service account can sign it.
-        passes.errors.PassError: it does not fit into a link.
-    """
-    with deployment.database.read() as session:
-        inserted = set(
-            session.scalars(
-                select(GoogleObject.voucher_id).where(
-                    GoogleObject.voucher_id.in_([each.voucher.id for each in holdings]),
-                    GoogleObject.status == "inserted",
-                )
-            )
-        )
-    if len(inserted) != len(holdings):
-        return None
-    return google.save_all_link(
-        deployment.certificates.account,
-        objects=[
-            (KINDS[each.campaign.kind].name, google_ids(deployment, each)[0]) for each in holdings
-        ],
-        now=now,
-    )
-
-
-def google_ids(deployment: Deployment, holding: Holding) -> tuple[str, str]:
-    """The ids of the voucher's object and of its class; unique over all kinds of an issuer."""
-    issuer = deployment.settings.google_issuer_id
-    return (
-        google.resource_id(issuer, f"{holding.campaign.kind[0]}-{holding.serial}"),
-        google.resource_id(issuer, f"campaign-{holding.campaign.key}"),
     )

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Date,
     DateTime,
     Dialect,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -347,6 +348,13 @@ class Voucher(Base):
         CheckConstraint("used >= 0 AND held >= 0", name="counters"),
         CheckConstraint("uses IS NULL OR used + held <= uses", name="uses"),
         CheckConstraint("held_minor >= 0 AND held_minor <= balance_minor", name="money"),
+        # The clock asks for the cards whose time is over and that still hold money.
+        Index(
+            "ix_voucher_ending",
+            "ends_at",
+            sqlite_where=text("balance_minor > 0"),
+            postgresql_where=text("balance_minor > 0"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
@@ -376,6 +384,8 @@ class Voucher(Base):
     events: Mapped[int] = mapped_column(default=0)
     #: Uses that were reported although none was left; never part of `used`.
     conflicts: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    #: PINs tried since the last right one; at the limit no PIN is looked at any more.
+    pin_tries: Mapped[int] = mapped_column(SmallInteger, default=0, server_default=text("0"))
     #: Its link answers "withdrawn" from then on.
     link_withdrawn_at: Mapped[dt.datetime | None]
     #: When a view of its page was last counted.
@@ -418,6 +428,22 @@ class GuessCount(Base):
     failures: Mapped[int]
 
 
+class OperatorDay(Base):
+    """Money that one operator put on cards of a campaign on one day; only campaigns with a cap
+    have such rows.
+    """
+
+    __tablename__ = "operator_day"
+    __table_args__ = (UniqueConstraint("campaign_id", "operator", "day"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    campaign_id: Mapped[int] = mapped_column(ForeignKey("campaign.id"))
+    operator: Mapped[str]
+    #: An ISO date of the campaign's time zone.
+    day: Mapped[str] = mapped_column(String(10))
+    given_minor: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
 class Hold(Base):
     """Uses or money set aside for a till until captured, voided or lapsed."""
 
@@ -430,6 +456,14 @@ class Hold(Base):
             sqlite_where=text("status = 'open'"),
             postgresql_where=text("status = 'open'"),
         ),
+        # The clock asks for the holds that are due, whosever they are.
+        Index(
+            "ix_hold_due",
+            "expires_at",
+            sqlite_where=text("status = 'open'"),
+            postgresql_where=text("status = 'open'"),
+        ),
+        CheckConstraint("captured_minor >= 0 AND captured_minor <= amount_minor", name="money"),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
@@ -438,6 +472,17 @@ class Hold(Base):
     uses: Mapped[int] = mapped_column(default=0)
     amount_minor: Mapped[int] = mapped_column(BigInteger, default=0)
     captured_minor: Mapped[int] = mapped_column(BigInteger, default=0)
+    #: What the redemption will grant: the coupon's discount, and what it applies to.
+    discount_minor: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
+    currency: Mapped[str | None] = mapped_column(String(3))
+    #: Which counters beside the voucher's it holds, as on an entry.
+    on_code: Mapped[bool] = mapped_column(default=False, server_default=false())
+    on_budget: Mapped[bool] = mapped_column(default=False, server_default=false())
+    on_recipient: Mapped[bool] = mapped_column(default=False, server_default=false())
+    on_day: Mapped[str | None] = mapped_column(String(10))
+    api_key_id: Mapped[int | None] = mapped_column(ForeignKey("api_key.id"))
+    operator: Mapped[str | None]
+    receipt: Mapped[str | None]
     store_id: Mapped[int | None] = mapped_column(ForeignKey("store.id"))
     terminal_id: Mapped[int | None] = mapped_column(ForeignKey("terminal.id"))
     created_at: Mapped[dt.datetime]
@@ -633,6 +678,32 @@ class CampaignUpdate(Base):
     api_key_id: Mapped[int | None] = mapped_column(ForeignKey("api_key.id"))
 
 
+class GoogleClass(Base):
+    """The template at Google of a campaign and variant, and the state it was last given there."""
+
+    __tablename__ = "google_class"
+    __table_args__ = (UniqueConstraint("campaign_id", "variant"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    campaign_id: Mapped[int] = mapped_column(ForeignKey("campaign.id"))
+    #: Empty for a campaign without variants.
+    variant: Mapped[str] = mapped_column(default="")
+    class_id: Mapped[str] = mapped_column(unique=True)
+    #: wanted or inserted.
+    status: Mapped[str] = mapped_column(default="wanted")
+    sent_campaign: Mapped[int | None]
+    #: SHA-256 of the members last sent, so that a change which shows nowhere costs no call.
+    sent_digest: Mapped[bytes | None]
+    sent_at: Mapped[dt.datetime | None]
+    #: The campaign's version whose content Google refused.
+    refused_campaign: Mapped[int | None]
+    attempts: Mapped[int] = mapped_column(default=0)
+    due_at: Mapped[dt.datetime | None]
+    claimed_until: Mapped[dt.datetime | None]
+    failure: Mapped[str | None]
+    created_at: Mapped[dt.datetime]
+
+
 class GoogleObject(Base):
     """A voucher's object at Google, and the state it was last given there."""
 
@@ -646,12 +717,81 @@ class GoogleObject(Base):
     has_users: Mapped[bool | None]
     sent_voucher: Mapped[int | None]
     sent_campaign: Mapped[int | None]
+    #: SHA-256 of the members last sent, so that a change which shows nowhere costs no call.
+    sent_digest: Mapped[bytes | None]
     sent_at: Mapped[dt.datetime | None]
+    #: The balance last shown there, so that a change of it can be told.
+    sent_balance_minor: Mapped[int | None] = mapped_column(BigInteger)
+    #: The pair whose content Google refused: nothing is repeated before it changes.
+    refused_voucher: Mapped[int | None]
+    refused_campaign: Mapped[int | None]
+    #: When to ask Google whether anybody holds it: after a callback, or when none came for long.
+    ask_users_at: Mapped[dt.datetime | None]
     attempts: Mapped[int] = mapped_column(default=0)
-    due_at: Mapped[dt.datetime | None]
+    due_at: Mapped[dt.datetime | None] = mapped_column(index=True)
     claimed_until: Mapped[dt.datetime | None]
     failure: Mapped[str | None]
     created_at: Mapped[dt.datetime]
+
+
+class GoogleMessage(Base):
+    """A message for the holders of an object: wanted once, sent once."""
+
+    __tablename__ = "google_message"
+    __table_args__ = (
+        Index(
+            "ix_google_message_open",
+            "object_id",
+            "id",
+            sqlite_where=text("status IN ('wanted', 'unclear')"),
+            postgresql_where=text("status IN ('wanted', 'unclear')"),
+        ),
+        Index("ix_google_message_object_id_notified_at", "object_id", "notified_at"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    object_id: Mapped[int] = mapped_column(ForeignKey("google_object.id"))
+    #: The id that Google keeps with it, by which it is found after an unclear answer.
+    message_id: Mapped[str] = mapped_column(unique=True)
+    #: Header and body by language, the default language first.
+    texts: Mapped[list[Any]]
+    #: wanted, unclear (perhaps sent), sent or dropped.
+    status: Mapped[str] = mapped_column(default="wanted")
+    #: When a phone was made to ring; None when it was sent silently, or not yet.
+    notified_at: Mapped[dt.datetime | None]
+    #: Not sent any more from then on.
+    expires_at: Mapped[dt.datetime]
+    sent_at: Mapped[dt.datetime | None]
+    created_at: Mapped[dt.datetime]
+
+
+class GoogleNonce(Base):
+    """A callback that was taken; kept until Google's signature on it has lapsed."""
+
+    __tablename__ = "google_nonce"
+
+    nonce: Mapped[str] = mapped_column(primary_key=True)
+    expires_at: Mapped[dt.datetime] = mapped_column(index=True)
+
+
+class GoogleRootKeys(Base):
+    """Google's list of callback keys as it was last fetched; one row."""
+
+    __tablename__ = "google_root_keys"
+
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    document: Mapped[str] = mapped_column(Text)
+    fetched_at: Mapped[dt.datetime]
+
+
+class Pace(Base):
+    """When a limited service may be called next, for all workers on all machines."""
+
+    __tablename__ = "pace"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    #: Seconds since 1970, UTC.
+    next_at: Mapped[float] = mapped_column(Double)
 
 
 class Event(Base):

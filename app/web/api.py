@@ -18,13 +18,18 @@ from app.services.deployment import Deployment
 from app.web import (
     access,
     apple,
+    cards,
+    closing,
+    google,
     health,
     links,
+    marketing,
     observing,
     policy,
     pos,
     problems,
     reports,
+    till,
     updates,
 )
 
@@ -34,7 +39,12 @@ DOORS: tuple[Callable[[OpenAPI], None], ...] = (
     links.register,
     apple.register,
     pos.register,
+    google.register,
+    cards.register,
+    closing.register,
+    till.register,
     reports.register,
+    marketing.register,
     updates.register,
 )
 

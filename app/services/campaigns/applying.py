@@ -89,16 +89,16 @@ def plan(session: Session, draft: Draft) -> Plan:
         if faults:
             raise CampaignFault(faults)
         fresh = {**wanted, "terms": terms, "presentation": presentation}
-        changes = tuple(
+        found = tuple(
             change for change in _differences("", {}, fresh) if change.after not in (None, [], {})
         )
-        return Plan(draft=draft, creates=True, changes=changes, shows=True, revises=True)
+        return Plan(draft=draft, creates=True, changes=found, shows=True, revises=True)
     revision = latest_revision(session, campaign)
     stored = {name: getattr(campaign, name) for name in _COLUMNS}
     faults.extend(_refused(session, campaign, stored, wanted))
     if faults:
         raise CampaignFault(faults)
-    changes = tuple(
+    found = tuple(
         _differences(
             "",
             {**stored, "terms": revision.terms, "presentation": revision.presentation},
@@ -109,7 +109,7 @@ def plan(session: Session, draft: Draft) -> Plan:
     return Plan(
         draft=draft,
         creates=False,
-        changes=changes,
+        changes=found,
         shows=shows,
         revises=shows or revision.terms != terms,
     )
@@ -140,6 +140,7 @@ def apply(
         session.add(campaign)
     elif plan.shows:
         campaign.version += 1
+        changes.campaign(session, campaign.id)
     for name, value in columns.items():
         setattr(campaign, name, value)
     campaign.updated_at = now

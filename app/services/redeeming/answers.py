@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from app.domain import codes, wording
 from app.domain.baskets import Basket
+from app.domain.kinds import KINDS
 from app.domain.refusals import OVERRIDABLE, RETRYABLE, Reason
 from app.services.redeeming import statements
 from app.services.redeeming.calls import Where
@@ -22,6 +23,8 @@ _MONEY = {
     "available_minor": "available",
     "missing_minor": "missing",
     "minimum_minor": "minimum",
+    "left_minor": "left",
+    "cap_minor": "cap",
 }
 _TIMES = frozenset({"starts_at", "ended_at", "at", "until"})
 
@@ -67,6 +70,23 @@ def returned(row: Any, after: Any) -> dict[str, object]:
         "available_minor": after.balance_minor - after.held_minor if money else None,
         "currency": row.campaign_currency,
         "ends_at": row.ends_at.isoformat() if row.ends_at else None,
+        "benefit": None,
+    }
+
+
+def of_hold(hold: Any, after: Any) -> dict[str, object]:
+    """A voucher after its hold was settled; `hold` is of READ_HOLD."""
+    money = KINDS[hold.campaign_kind].holds_money
+    return {
+        "serial": codes.serial(hold.public_id),
+        "campaign": hold.campaign_key,
+        "name": hold.campaign_name,
+        "kind": hold.campaign_kind,
+        "uses_left": None if after.uses is None else after.uses - after.used - after.held,
+        "balance_minor": after.balance_minor if money else None,
+        "available_minor": after.balance_minor - after.held_minor if money else None,
+        "currency": hold.campaign_currency,
+        "ends_at": hold.ends_at.isoformat() if hold.ends_at else None,
         "benefit": None,
     }
 

@@ -32,9 +32,18 @@ def downgrade(database: Database, revision: str) -> None:
 
 def pending(database: Database) -> bool:
     """Whether the schema is older or newer than this release."""
+    return current(database) != head()
+
+
+def current(database: Database) -> str | None:
+    """The revision that the database has; None when it has no schema yet."""
     with database.engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
-    return current != ScriptDirectory.from_config(_config()).get_current_head()
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def head() -> str | None:
+    """The revision that this release works with."""
+    return ScriptDirectory.from_config(_config()).get_current_head()
 
 
 def _config() -> Config:

@@ -12,7 +12,8 @@ from flask import Blueprint, Response, redirect, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from app.domain.codes import Purpose
-from app.services import presenting, visits
+from app.services import google_wallet, presenting, visits
+from app.services.google_wallet import TryAgain
 from app.services.presenting import MOST_TOGETHER, TOGETHER, Holding
 from app.store.session import Unavailable
 from app.web import deployment
@@ -76,19 +77,16 @@ def google_save(tokens: str) -> BaseResponse:
     """On to Google's page that saves the pass, or several in one go."""
     house = deployment()
     found = _worth_adding(_opened(tokens))
-    if TOGETHER in tokens and len(found) > 1:
-        target = presenting.google_set_link(house, [each for _, each in found], now=house.now())
-    else:
-        target = presenting.google_link(house, found[0][1], now=house.now())
-    if target is None:
+    target = google_wallet.link(house, [each for _, each in found], now=house.now())
+    if isinstance(target, TryAgain):
         raise Problem(
             503,
             "wallet_waiting",
             cause="Google does not have every pass yet.",
             remedy="Try again in a few seconds.",
-            headers={"Retry-After": "5"},
+            headers={"Retry-After": str(max(1, round(target.after.total_seconds())))},
         )
-    answer = redirect(target)
+    answer = redirect(target.url)
     answer.headers["Cache-Control"] = "no-store"
     answer.headers["X-Robots-Tag"] = "noindex, nofollow"
     return answer

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import update
 
 from app.domain.campaign import Benefit, BenefitType, Terms, Texts
 from app.services import presenting
 from app.services.deployment import Deployment
+from app.store.models import GoogleObject
 from tests.storefront import Storefront, days
 from tests.verifying import is_genuine, pass_json, read_barcode
 
@@ -59,6 +61,14 @@ def test_the_google_link_of_a_gift_card_holds_neither_number_nor_pin(
     client: FlaskClient, storefront: Storefront
 ) -> None:
     card = storefront.voucher(storefront.campaign("gift_card"), code="CARD-4711-0815", pin="9876")
+    early = client.get(f"/p/{card.link}/google")
+    assert early.status_code == 503
+    assert early.headers["Retry-After"] == "2"
+    assert "Location" not in early.headers
+    with storefront.deployment.database.write() as session:
+        session.execute(
+            update(GoogleObject).values(status="inserted", sent_voucher=1, sent_campaign=1)
+        )
     target = client.get(f"/p/{card.link}/google").headers["Location"]
 
     assert target.startswith("https://pay.google.com/gp/v/save/")
