@@ -11,7 +11,7 @@ import sys
 
 import click
 
-from app.cli import access, audit, campaigns, certs, demo, keys, serve, worker
+from app.cli import access, audit, campaigns, certs, demo, google, keys, serve, worker
 from app.cli.terminal import fail
 from app.services.access import AccessFault
 from app.services.campaigns import CampaignFault
@@ -67,6 +67,7 @@ for command in (
     serve.serve,
     serve.migrate,
     worker.worker,
+    google.google,
     certs.certs,
     keys.keys,
     access.access,
