@@ -52,7 +52,7 @@ class World:
 
     settings: Settings
     house: Deployment
-    shop: Storefront
+    storefront: Storefront
     apns: ApnsStandIn
     fleet: Fleet
     line: Line

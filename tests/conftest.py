@@ -154,7 +154,7 @@ def log_lines() -> Iterator[list[MutableMapping[str, Any]]]:
 
 
 @pytest.fixture
-def shop(deployment: Deployment) -> Storefront:
+def storefront(deployment: Deployment) -> Storefront:
     return Storefront(deployment)
 
 

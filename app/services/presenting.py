@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -19,7 +19,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
 from app.domain import codes
-from app.domain.campaign import BarcodeProfile, Look, Presentation, Texts
+from app.domain.campaign import Authority, BarcodeProfile, Look, Presentation, Texts
 from app.domain.codes import Purpose
 from app.domain.kinds import KINDS
 from app.services import campaigns, keys
@@ -30,6 +30,10 @@ from passes.content import Localized, Money, PassContent, Status, Symbology, Tex
 
 #: Templates that a process keeps; one holds a campaign's pictures, some hundreds of kilobytes.
 KEPT_TEMPLATES = 64
+#: The most vouchers of one link: what one bundle of Apple's holds.
+MOST_TOGETHER = 10
+#: Stands between the tokens of a link to several: never escaped in an address, in no token.
+TOGETHER = "."
 
 _guard = threading.Lock()
 _templates: OrderedDict[tuple[str, int], apple.Template] = OrderedDict()
@@ -79,27 +83,56 @@ class Holding:
 
 def find(session: Session, public_id: int) -> Holding | None:
     """The voucher with that public id, with everything its pass is made of; one statement."""
+    return next(iter(find_all(session, [public_id])), None)
+
+
+def find_all(session: Session, public_ids: Sequence[int]) -> list[Holding]:
+    """The vouchers with those public ids, in their order, without the ids that nobody has; one
+    statement.
+    """
     own, latest = aliased(Revision), aliased(Revision)
-    row = session.execute(
+    rows = session.execute(
         select(Voucher, Campaign, own, latest, Code, Recipient)
         .join(Campaign, Campaign.id == Voucher.campaign_id)
         .join(own, own.id == Voucher.revision_id)
         .join(latest, (latest.campaign_id == Campaign.id) & (latest.number == Campaign.revision))
         .outerjoin(Code, Code.id == Voucher.code_id)
         .outerjoin(Recipient, Recipient.id == Voucher.recipient_id)
-        .where(Voucher.public_id == public_id)
-    ).one_or_none()
-    if row is None:
-        return None
-    voucher, campaign, own_revision, latest_revision, code, recipient = row
-    return Holding(
-        voucher=voucher,
-        campaign=campaign,
-        own=own_revision,
-        latest=latest_revision,
-        code=code,
-        recipient=recipient,
+        .where(Voucher.public_id.in_(public_ids))
     )
+    found = {
+        voucher.public_id: Holding(
+            voucher=voucher,
+            campaign=campaign,
+            own=own_revision,
+            latest=latest_revision,
+            code=code,
+            recipient=recipient,
+        )
+        for voucher, campaign, own_revision, latest_revision, code, recipient in rows
+    }
+    return [found[public_id] for public_id in public_ids if public_id in found]
+
+
+def link(deployment: Deployment, vouchers: Sequence[tuple[int, int]]) -> str:
+    """The address of one voucher's page, or of one page for up to ten vouchers of one message.
+
+    A page of several is named by the links' tokens joined by dots, so that each is checked like
+    a link of its own and no set has to be stored.
+
+    Args:
+        vouchers: (public id, key id) of each, as its row has them.
+
+    Raises:
+        ValueError: none, or more than the ten that a wallet takes in one go.
+    """
+    if not 1 <= len(vouchers) <= MOST_TOGETHER:
+        raise ValueError(f"A link opens 1 to {MOST_TOGETHER} vouchers, not {len(vouchers)}.")
+    tokens = [
+        deployment.keyring.token(Purpose.LINK, key_id=key_id, public_id=public_id)
+        for public_id, key_id in vouchers
+    ]
+    return f"{deployment.settings.base_url}/p/{TOGETHER.join(tokens)}"
 
 
 def code_text(deployment: Deployment, holding: Holding) -> str | None:
@@ -132,7 +165,7 @@ def pass_content(deployment: Deployment, holding: Holding, *, now: dt.datetime) 
         barcode=_barcode(deployment, holding, presentation, text=text),
         status=holding.status(now),
         valid_from=voucher.starts_at and voucher.starts_at.astimezone(zone),
-        valid_until=voucher.ends_at and voucher.ends_at.astimezone(zone),
+        valid_until=voucher.ends_at and _last_moment(voucher.ends_at.astimezone(zone)),
         balance=balance,
         offer=offer,
         terms=terms,
@@ -262,12 +295,27 @@ def _barcode(
     deployment: Deployment, holding: Holding, presentation: Presentation, *, text: str | None
 ) -> content.Barcode:
     voucher = holding.voucher
-    if presentation.barcode is BarcodeProfile.CODE and text is not None:
-        return content.Barcode(payload=text, text=text, symbology=Symbology(presentation.symbology))
+    # A partner's tills know the partner's codes; ours must not even read them as a token.
+    bare = (
+        presentation.barcode is BarcodeProfile.CODE
+        or holding.campaign.authority == Authority.PARTNER
+    )
+    if bare and text is not None:
+        symbology = Symbology(presentation.symbology.upper())
+        return content.Barcode(payload=text, text=text, symbology=symbology)
     token = deployment.keyring.token(
         Purpose.BARCODE, key_id=voucher.key_id, public_id=voucher.public_id
     )
     return content.Barcode(payload=token, text=text)
+
+
+def _last_moment(end: dt.datetime) -> dt.datetime:
+    """The last second of a validity that ends with a day, so that a reader sees that day's date.
+
+    Ends are exclusive: what is good through 30 November ends at 0:00 on 1 December.
+    """
+    midnight = (end.hour, end.minute, end.second) == (0, 0, 0)
+    return end - dt.timedelta(seconds=1) if midnight else end
 
 
 def _own_words(holding: Holding) -> tuple[Text | None, Text | None]:

@@ -379,6 +379,8 @@ class Voucher(Base):
     conflicts: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     #: Its link answers "withdrawn" from then on.
     link_withdrawn_at: Mapped[dt.datetime | None]
+    #: When a view of its page was last counted.
+    viewed_at: Mapped[dt.datetime | None]
     replaced_by_id: Mapped[int | None] = mapped_column(ForeignKey("voucher.id"))
     issued_at: Mapped[dt.datetime]
 

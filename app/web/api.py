@@ -15,7 +15,18 @@ from flask_openapi3 import Info, OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.services.deployment import Deployment
-from app.web import access, apple, google, health, links, observing, pos, problems, reports
+from app.web import (
+    access,
+    apple,
+    google,
+    health,
+    links,
+    observing,
+    policy,
+    pos,
+    problems,
+    reports,
+)
 
 #: Every door registers itself with the application.
 DOORS: tuple[Callable[[OpenAPI], None], ...] = (
@@ -25,11 +36,6 @@ DOORS: tuple[Callable[[OpenAPI], None], ...] = (
     pos.register,
     google.register,
     reports.register,
-)
-
-_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
 
@@ -77,7 +83,7 @@ def build(deployment: Deployment) -> Flask:
         headers.setdefault("X-Content-Type-Options", "nosniff")
         headers.setdefault("Referrer-Policy", "no-referrer")
         if response.mimetype == "text/html":
-            headers.setdefault("Content-Security-Policy", _POLICY)
+            headers.setdefault("Content-Security-Policy", policy.STRICT)
         if settings.production:
             headers.setdefault("Strict-Transport-Security", "max-age=31536000")
         return response

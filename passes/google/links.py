@@ -8,7 +8,6 @@ Both keep to 1,800 characters, where browsers begin to cut (Google, Issuing pass
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -35,28 +34,20 @@ def save_link(
     return link
 
 
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """An inserted object that a link saves."""
+def save_all_link(
+    account: ServiceAccount, *, objects: Sequence[tuple[Kind, str]], now: datetime
+) -> str:
+    """Return the link that saves several inserted objects, each given by kind and id, in one go.
 
-    kind: Kind
-    object_id: str
-    class_id: str
-
-
-def save_links(account: ServiceAccount, objects: Sequence[Saved], *, now: datetime) -> str:
-    """Return one link that saves several inserted objects.
-
-    Raises ResourceError when they do not fit into one link, which about ten do.
+    Raises ResourceError if it is too long; ten ids of usual length fit.
     """
     payload: dict[str, list[dict[str, str]]] = {}
-    for each in objects:
-        named = {"id": each.object_id, "classId": each.class_id}
-        payload.setdefault(_OBJECTS[each.kind], []).append(named)
+    for kind, object_id in objects:
+        payload.setdefault(_OBJECTS[kind], []).append({"id": object_id})
     link = _link(account, payload, now)
     if link is None:
         raise ResourceError(
-            "objects", "The save link is longer than 1,800 characters.", "Save fewer at once."
+            "objects", "The save link is longer than 1,800 characters.", "Save fewer in one go."
         )
     return link
 

@@ -77,7 +77,7 @@ def test_an_address_without_a_storage_is_named_with_its_remedy() -> None:
         _ = Hints("mysql://x").huey
 
 
-def test_only_what_was_committed_is_told(deployment: Deployment, shop: Storefront) -> None:
+def test_only_what_was_committed_is_told(deployment: Deployment, storefront: Storefront) -> None:
     told: list[object] = []
     deployment.database.committed = told.extend
     with pytest.raises(RuntimeError), deployment.database.write() as session:
@@ -104,7 +104,7 @@ def working(sqlite_url: str, tmp_path: Path) -> Iterator[World]:
 
 
 def test_a_running_worker_pushes_within_moments_of_the_commit(working: World) -> None:
-    card = working.shop.voucher(working.shop.campaign("gift_card"))
+    card = working.storefront.voucher(working.storefront.campaign("gift_card"))
     phone = working.holder(card)
     worker = Worker(working.house, kinds=[lambda _house: ApplePushes(working.sender())])
     pushed = threading.Event()

@@ -7,7 +7,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0003_google"
-down_revision = "0002_tills"
+down_revision = "0002_door"
 branch_labels = None
 depends_on = None
 

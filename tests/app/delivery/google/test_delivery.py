@@ -160,7 +160,7 @@ def test_without_a_worker_a_coupon_travels_inside_the_link_and_is_then_kept_true
 def test_several_vouchers_are_saved_by_one_link(house: House) -> None:
     coupon = house.shop.voucher(house.shop.campaign())
     card = house.shop.voucher(house.shop.campaign("gift_card"))
-    path = f"/p/{coupon.link}/google?and={card.link}"
+    path = f"/p/{coupon.link}.{card.link}/google"
     house.app.test_client().get(path)
     house.settle()
     with AndroidPhone(house.wire.url, user="anna") as phone:
