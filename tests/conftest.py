@@ -123,6 +123,7 @@ def settings(database_url: str, certs: Path, tmp_path: Path) -> Settings:
         certs=certs,
         # No worker runs beside most tests, so nothing is to be waited for.
         google_wait_ms=0,
+        spool=tmp_path / "spool",
         log_level="error",
     )
 

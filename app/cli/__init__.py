@@ -11,7 +11,18 @@ import sys
 
 import click
 
-from app.cli import access, audit, campaigns, certs, demo, google, keys, serve, worker
+from app.cli import (
+    access,
+    audit,
+    campaigns,
+    certs,
+    demo,
+    google,
+    keys,
+    serve,
+    updates,
+    worker,
+)
 from app.cli.terminal import fail
 from app.services.access import AccessFault
 from app.services.campaigns import CampaignFault
@@ -21,6 +32,7 @@ from app.services.importing import ImportFault
 from app.services.issuing import IssueFault
 from app.services.keys import KeyFault
 from app.services.stores import StoreFault
+from app.services.updating import UpdateFault
 from app.settings import SettingsError, from_environment
 from app.store.session import Unavailable
 
@@ -35,6 +47,7 @@ MENDABLE = (
     QueueFault,
     StoreFault,
     Unavailable,
+    UpdateFault,
 )
 
 
@@ -77,6 +90,9 @@ for command in (
     campaigns.imports,
     campaigns.generate,
     campaigns.issue,
+    campaigns.birthdays,
     campaigns.stores_group,
+    updates.vouchers,
+    updates.sync_health,
 ):
     main.add_command(command)

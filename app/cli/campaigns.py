@@ -183,6 +183,25 @@ def issue(
         )
 
 
+@click.command()
+@click.argument("campaign_key", metavar="[CAMPAIGN]", required=False)
+@pass_deployment
+def birthdays(deployment: Deployment, campaign_key: str | None) -> None:
+    """Issue the vouchers that birthdays are due today; run it daily, again at any time."""
+    done = issuing.celebrate(deployment, campaign_key)
+    for item in done:
+        say(f"{item.campaign}: {item.issued} issued.")
+        if item.fault:
+            say(f"  {item.fault}")
+    if not done:
+        say("No live campaign has a section [birthday].")
+    if missing := sum(item.missing for item in done):
+        raise click.ClickException(
+            f"Codes ran out: {missing} or more have none yet. Import or generate codes and run "
+            "this again."
+        )
+
+
 @click.group("stores")
 def stores_group() -> None:
     """Stores and their terminals."""

@@ -266,8 +266,8 @@ def _by_id(deployment: Deployment, holdings: Sequence[Holding], *, now: dt.datet
     account = deployment.certificates.account
     objects = [(KINDS[each.campaign.kind].name, ids(deployment, each)) for each in holdings]
     if len(objects) > 1:
-        named = [(kind, each.object_id) for kind, each in objects]
-        return google.save_all_link(account, objects=named, now=now)
+        saved = [google.Saved(kind, each.object_id) for kind, each in objects]
+        return google.save_links(account, saved, now=now)
     kind, only = objects[0]
     return google.save_link(
         account, kind=kind, object_id=only.object_id, class_id=only.class_id, now=now

@@ -18,10 +18,11 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
-from app.domain import codes
+from app.domain import codes, overrides
 from app.domain.campaign import Authority, BarcodeProfile, Look, Presentation, Texts
 from app.domain.codes import Purpose
 from app.domain.kinds import KINDS
+from app.domain.nearby import MOST_PLACES, nearest
 from app.services import campaigns, keys
 from app.services.deployment import Deployment
 from app.store.models import Asset, Campaign, Code, Recipient, Revision, Voucher
@@ -30,6 +31,9 @@ from passes.content import Localized, Money, PassContent, Status, Symbology, Tex
 
 #: Templates that a process keeps; one holds a campaign's pictures, some hundreds of kilobytes.
 KEPT_TEMPLATES = 64
+#: What a phone announces when the marketer's message changes: the message itself.
+MESSAGE_FIELD = "news"
+NEWS = "%@"
 #: The most vouchers of one link: what one bundle of Apple's holds.
 MOST_TOGETHER = 10
 #: Stands between the tokens of a link to several: never escaped in an address, in no token.
@@ -65,6 +69,13 @@ class Holding:
     def presentation(self) -> Presentation:
         return campaigns.presentation_of(self.latest)
 
+    @property
+    def ends_at(self) -> dt.datetime | None:
+        """When the voucher ends, the campaign's override included."""
+        return overrides.end_for(
+            self.voucher.ends_at, self.campaign.override, forced=self.campaign.override_forced
+        )
+
     def status(self, now: dt.datetime) -> Status:
         """What the voucher is good for at `now`."""
         voucher = self.voucher
@@ -74,7 +85,7 @@ class Holding:
             return Status.USED
         if KINDS[self.campaign.kind].holds_money and voucher.balance_minor == 0:
             return Status.USED
-        if voucher.status == "expired" or (voucher.ends_at is not None and voucher.ends_at <= now):
+        if voucher.status == "expired" or (self.ends_at is not None and self.ends_at <= now):
             return Status.EXPIRED
         if voucher.starts_at is not None and voucher.starts_at > now:
             return Status.NOT_YET_VALID
@@ -165,13 +176,45 @@ def pass_content(deployment: Deployment, holding: Holding, *, now: dt.datetime) 
         barcode=_barcode(deployment, holding, presentation, text=text),
         status=holding.status(now),
         valid_from=voucher.starts_at and voucher.starts_at.astimezone(zone),
-        valid_until=voucher.ends_at and _last_moment(voucher.ends_at.astimezone(zone)),
+        valid_until=holding.ends_at and _last_moment(holding.ends_at.astimezone(zone)),
         balance=balance,
         offer=offer,
         terms=terms,
         card_number=text if balance is not None else None,
         pin=pin if balance is not None else None,
+        places=_own_places(holding),
     )
+
+
+def _own_places(holding: Holding) -> tuple[content.Place, ...] | None:
+    """Of more places than a pass can hold, those nearest to where the recipient lives.
+
+    None leaves the campaign's own. A recipient's `latitude` and `longitude` are attributes that
+    the marketer gives.
+    """
+    presentation, recipient = holding.presentation, holding.recipient
+    if recipient is None or len(presentation.places) <= MOST_PLACES:
+        return None
+    try:
+        home = float(recipient.attributes["latitude"]), float(recipient.attributes["longitude"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    default = presentation.default_language
+    languages = (default, *(each for each in presentation.texts if each != default))
+    return tuple(
+        content.Place(
+            latitude=each.latitude,
+            longitude=each.longitude,
+            text=_labelled(each.text, languages),
+        )
+        for each in nearest(presentation.places, home)
+    )
+
+
+def _labelled(texts: Mapping[str, str], languages: tuple[str, ...]) -> Text | None:
+    """A marketer's texts in every language of the pass; what is missing is the default's."""
+    known = texts.get(languages[0]) or next(iter(texts.values()), "")
+    return Localized({each: texts.get(each) or known for each in languages}) if known else None
 
 
 def apple_pass(deployment: Deployment, holding: Holding, *, now: dt.datetime) -> bytes:
@@ -222,9 +265,7 @@ def _shared_presentation(deployment: Deployment, holding: Holding) -> content.Pr
         return Localized(texts) if all(texts.values()) else None
 
     def labelled(texts: Mapping[str, str]) -> Text | None:
-        """A marketer's texts in every language of the pass; what is missing is the default's."""
-        known = texts.get(default) or next(iter(texts.values()), "")
-        return Localized({each: texts.get(each) or known for each in languages}) if known else None
+        return _labelled(texts, languages)
 
     organization = presentation.organization or deployment.settings.organization
     look = presentation.look
@@ -254,6 +295,7 @@ def _shared_presentation(deployment: Deployment, holding: Holding) -> content.Pr
                 key=each.key,
                 label=labelled(each.label),
                 value=value,
+                change_message=NEWS if each.key == MESSAGE_FIELD else None,
                 slot=content.Slot.FRONT if each.front else content.Slot.DETAILS,
             )
             for each in presentation.fields
@@ -268,7 +310,7 @@ def _shared_presentation(deployment: Deployment, holding: Holding) -> content.Pr
             content.Place(
                 latitude=each.latitude, longitude=each.longitude, text=labelled(each.text)
             )
-            for each in presentation.places
+            for each in nearest(presentation.places, None)
         ),
         holders=(
             content.Holders.ONE_PERSON

@@ -21,11 +21,13 @@ from app.web import (
     google,
     health,
     links,
+    marketing,
     observing,
     policy,
     pos,
     problems,
     reports,
+    updates,
 )
 
 #: Every door registers itself with the application.
@@ -36,6 +38,8 @@ DOORS: tuple[Callable[[OpenAPI], None], ...] = (
     pos.register,
     google.register,
     reports.register,
+    marketing.register,
+    updates.register,
 )
 
 

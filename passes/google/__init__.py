@@ -2,7 +2,7 @@
 
 from passes.google.account import ServiceAccount
 from passes.google.callbacks import Callback, CallbackVerifier, RootKeys
-from passes.google.links import SAVE_URL, carrying_link, save_all_link, save_link
+from passes.google.links import SAVE_URL, Saved, carrying_link, save_link, save_links
 from passes.google.resources import (
     CLASS_TYPES,
     OBJECT_TYPES,
@@ -19,12 +19,13 @@ __all__ = [
     "Callback",
     "CallbackVerifier",
     "RootKeys",
+    "Saved",
     "ServiceAccount",
     "carrying_link",
     "class_resource",
     "message",
     "object_resource",
     "resource_id",
-    "save_all_link",
     "save_link",
+    "save_links",
 ]

@@ -8,6 +8,7 @@ Both keep to 1,800 characters, where browsers begin to cut (Google, Issuing pass
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -34,20 +35,27 @@ def save_link(
     return link
 
 
-def save_all_link(
-    account: ServiceAccount, *, objects: Sequence[tuple[Kind, str]], now: datetime
-) -> str:
-    """Return the link that saves several inserted objects, each given by kind and id, in one go.
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """An inserted object that a link saves."""
 
-    Raises ResourceError if it is too long; ten ids of usual length fit.
+    kind: Kind
+    object_id: str
+
+
+def save_links(account: ServiceAccount, objects: Sequence[Saved], *, now: datetime) -> str:
+    """Return one link that saves several inserted objects.
+
+    Raises ResourceError when they do not fit into one link, which about ten do.
     """
     payload: dict[str, list[dict[str, str]]] = {}
-    for kind, object_id in objects:
-        payload.setdefault(_OBJECTS[kind], []).append({"id": object_id})
+    for each in objects:
+        # The id is enough for Google, and ten with their classes would not fit.
+        payload.setdefault(_OBJECTS[each.kind], []).append({"id": each.object_id})
     link = _link(account, payload, now)
     if link is None:
         raise ResourceError(
-            "objects", "The save link is longer than 1,800 characters.", "Save fewer in one go."
+            "objects", "The save link is longer than 1,800 characters.", "Save fewer at once."
         )
     return link
 

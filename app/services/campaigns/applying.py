@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from app.domain.campaign import Source
 from app.domain.codes import normalise
+from app.services import changes
 from app.services.campaigns import pictures
 from app.services.campaigns.file import CampaignFault, Draft, Fault
 from app.services.campaigns.stored import (
@@ -89,16 +90,16 @@ def plan(session: Session, draft: Draft) -> Plan:
         if faults:
             raise CampaignFault(faults)
         fresh = {**wanted, "terms": terms, "presentation": presentation}
-        changes = tuple(
+        found = tuple(
             change for change in _differences("", {}, fresh) if change.after not in (None, [], {})
         )
-        return Plan(draft=draft, creates=True, changes=changes, shows=True, revises=True)
+        return Plan(draft=draft, creates=True, changes=found, shows=True, revises=True)
     revision = latest_revision(session, campaign)
     stored = {name: getattr(campaign, name) for name in _COLUMNS}
     faults.extend(_refused(session, campaign, stored, wanted))
     if faults:
         raise CampaignFault(faults)
-    changes = tuple(
+    found = tuple(
         _differences(
             "",
             {**stored, "terms": revision.terms, "presentation": revision.presentation},
@@ -109,7 +110,7 @@ def plan(session: Session, draft: Draft) -> Plan:
     return Plan(
         draft=draft,
         creates=False,
-        changes=changes,
+        changes=found,
         shows=shows,
         revises=shows or revision.terms != terms,
     )
@@ -140,6 +141,7 @@ def apply(
         session.add(campaign)
     elif plan.shows:
         campaign.version += 1
+        changes.campaign(session, campaign.id)
     for name, value in columns.items():
         setattr(campaign, name, value)
     campaign.updated_at = now
@@ -157,6 +159,8 @@ def apply(
                 api_key_id=api_key_id,
             )
         )
+    if plan.shows and not plan.creates:
+        changes.campaign(session, campaign.id)
     if draft.source is Source.SHARED:
         _share(session, campaign, draft, keyring)
     session.flush()

@@ -33,12 +33,14 @@ from app.domain.minting import PATTERNS, Recipe
 from app.services import campaigns
 from app.services.deployment import Deployment
 from app.services.importing import loading, reading
-from app.services.importing.sealing import REASONS, Expected, Reason, Reject, Sealer
+from app.services.importing.sealing import REASONS, Expected, Reason, Reject, Row, Sealer
 from app.services.importing.spool import Spool, SpoolBroken
 from app.store.models import Campaign, Code, ImportJob, ImportReject
 
 #: After this long without progress an import that was being read is given up.
 READING_LIMIT = dt.timedelta(minutes=15)
+#: What stands in the place of a file's name for codes that are made here.
+GENERATED = "(generated)"
 _NOTE_EVERY = 1.0
 _GENERATED = 16_384
 _MOST_ROUNDS = 20
@@ -173,7 +175,7 @@ def generate(
             'issued: use source = "on_demand".'
         )
     job_id = begin(
-        deployment, campaign_key, filename="generated", options={"count": count}, files=False
+        deployment, campaign_key, filename=GENERATED, options={"count": count}, files=False
     )
     spool = _spool(deployment, job_id)
     today = deployment.now().astimezone(zone).date()
@@ -199,9 +201,6 @@ def generate(
         if accepted == count:
             return _complete(deployment, job_id)
         wanted = count - accepted
-        # What was thrown away was no record of anybody: two random codes were the same.
-        with deployment.database.write() as session:
-            session.execute(delete(ImportReject).where(ImportReject.import_job_id == job_id))
     _discard(deployment, job_id, "failed", "The pattern has too few codes left: lengthen it.")
     raise ImportFault(
         f"The pattern of {campaign_key} has too few codes left for {count} more: lengthen it."
@@ -241,7 +240,7 @@ def resume(deployment: Deployment) -> list[Standing]:
                 )
         elif job.status == "cancelling":
             results.append(_discard(deployment, job.id, "cancelled", None))
-        elif _spool(deployment, job.id).complete and job.filename != "generated":
+        elif _spool(deployment, job.id).complete and job.filename != GENERATED:
             results.append(load(deployment, job.id))
     return results
 
@@ -450,7 +449,8 @@ def _load(deployment: Deployment, job_id: uuid.UUID, progress: Progress) -> None
             campaign_id=job.campaign_id,
             key_id=job.options["key_id"],
             clock=deployment.now,
-            accepted=0,
+            generated=job.filename == GENERATED,
+            accepted=job.accepted if job.filename == GENERATED else 0,
         )
         # Rejects found while reading are stored; those that loading finds are counted as it goes.
         found = session.execute(
@@ -463,14 +463,25 @@ def _load(deployment: Deployment, job_id: uuid.UUID, progress: Progress) -> None
         )
         for reason, line in found:
             loader.count([Reject(line, Reason(reason))])
-        if job.filename == "generated":
-            loader.accepted = job.accepted
     noted = time.monotonic()
-    for rows, repeats in _spool(deployment, job_id).sorted_rows():
+    for rows, repeats in _gathered(_spool(deployment, job_id)):
         loader.load(rows, repeats)
         if time.monotonic() - noted > _NOTE_EVERY:
             progress(standing(deployment, job_id))
             noted = time.monotonic()
+
+
+def _gathered(spool: Spool) -> Iterator[tuple[list[Row], list[Reject]]]:
+    """Sorted rows, in pieces that are worth a transaction though the import be small."""
+    rows: list[Row] = []
+    repeats: list[Reject] = []
+    for more, again in spool.sorted_rows():
+        rows += more
+        repeats += again
+        if len(rows) >= loading.COPY_ROWS:
+            yield rows, repeats
+            rows, repeats = [], []
+    yield rows, repeats
 
 
 def _complete(deployment: Deployment, job_id: uuid.UUID) -> Standing:

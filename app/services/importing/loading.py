@@ -46,6 +46,8 @@ class Loader:
     campaign_id: int
     key_id: int
     clock: Callable[[], dt.datetime]
+    #: Rows made here: one that exists already is made anew instead of being refused.
+    generated: bool = False
     accepted: int = 0
     rejected: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
@@ -63,7 +65,7 @@ class Loader:
         Raises:
             Stopped: the import is not loading any more; nothing of the present batch is stored.
         """
-        pending = list(repeats)
+        pending = [] if self.generated else list(repeats)
         at = 0
         while at < len(rows) or pending:
             size = self._rows if self.database.is_sqlite else COPY_ROWS
@@ -73,10 +75,13 @@ class Loader:
             with self.database.write() as session:
                 self._still_loading(session)
                 began = time.perf_counter()
-                found = self._insert(session, batch)
+                inserted = self._insert(session, batch)
+                found = []
+                if inserted < len(batch) and not self.generated:
+                    found = self._refused(session, batch)
                 store_rejects(session, self.job_id, [*refused, *found])
                 self.count([*refused, *found])
-                self.accepted += len(batch) - len(found)
+                self.accepted += inserted if self.generated else len(batch) - len(found)
                 session.execute(
                     update(ImportJob)
                     .where(ImportJob.id == self.job_id)
@@ -104,15 +109,13 @@ class Loader:
         # Whoever waits for the file's lock looks again after some milliseconds, not at once.
         time.sleep(min(0.02, seconds / 4))
 
-    def _insert(self, session: Session, rows: Sequence[Row]) -> list[Reject]:
+    def _insert(self, session: Session, rows: Sequence[Row]) -> int:
+        """How many of the rows are new."""
         if not rows:
-            return []
-        inserted = (
-            self._insert_sqlite(session, rows)
-            if self.database.is_sqlite
-            else self._copy(session, rows)
-        )
-        return [] if inserted == len(rows) else self._refused(session, rows)
+            return 0
+        if self.database.is_sqlite:
+            return self._insert_sqlite(session, rows)
+        return self._copy(session, rows)
 
     def _insert_sqlite(self, session: Session, rows: Sequence[Row]) -> int:
         # The driver itself: for each row SQLAlchemy would cost as much again. Only numbers and a

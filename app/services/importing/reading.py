@@ -28,7 +28,7 @@ SAMPLE_BYTES = 256 * 1024
 LONGEST_LINE = 64 * 1024
 #: What a gzip file may unpack to, and how many times its own size.
 MOST_UNPACKED = 16 * 1024**3
-MOST_RATIO = 1_000
+MOST_RATIO = 200
 _FREE_RATIO = 64 * 1024**2
 
 _NAMES = {
@@ -281,7 +281,7 @@ def _lines(stream: _Rewound, encoding: str) -> Iterator[str]:
 
 def _dialect(text: str) -> str | None:
     """The separator, `quoted` for one quoted column, or None for one code a line."""
-    lines = [line for line in text.splitlines()[:200] if line.strip()]
+    lines = [line[:4_096] for line in text.splitlines()[:200] if line.strip()]
     if len(text) >= SAMPLE_BYTES // 4 and len(lines) > 1 and len(lines) < 200:
         lines.pop()
     if not lines:
@@ -375,6 +375,8 @@ def _guess(separator: str, sample: str, *, skip: bool) -> int:
     """The column whose values look like codes and differ the most."""
     rows = list(csv.reader(sample.splitlines()[:200], delimiter=separator))[1 if skip else 0 :]
     width = max((len(row) for row in rows), default=0)
+    if width == 1:
+        return 0
     best, most = -1, 0.0
     for at in range(width):
         cells = [row[at].strip() for row in rows if at < len(row) and row[at].strip()]

@@ -1,5 +1,6 @@
 """Issuing vouchers: one each for recipient, campaign and occasion, by request, file or birthday."""
 
+from app.services.issuing.birthdays import Celebrated, celebrate
 from app.services.issuing.files import Outcome, issue_file, issue_many, person_from
 from app.services.issuing.vouchers import (
     CHUNK,
@@ -15,16 +16,20 @@ from app.services.issuing.vouchers import (
     pin_of,
     stock,
 )
+from app.services.issuing.withdrawing import campaign_of, revoke, withdraw_link
 
 __all__ = [
     "CHUNK",
     "Batch",
+    "Celebrated",
     "IssueFault",
     "Issued",
     "Outcome",
     "Person",
     "Stock",
     "Wanted",
+    "campaign_of",
+    "celebrate",
     "code_of",
     "issue",
     "issue_file",
@@ -32,5 +37,7 @@ __all__ = [
     "link",
     "person_from",
     "pin_of",
+    "revoke",
     "stock",
+    "withdraw_link",
 ]

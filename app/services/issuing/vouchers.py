@@ -477,7 +477,7 @@ def _insert(
             "voucher_id": row["id"],
             "campaign_id": campaign.id,
             "code_id": row["code_id"],
-            "kind": "issued",
+            "kind": "activate",
             "amount_minor": row["balance_minor"],
             "currency": campaign.currency,
             "balance_after_minor": row["balance_minor"],

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
-from app.domain import rules
+from app.domain import overrides, rules
 from app.domain.campaign import Source, Terms
 from app.domain.kinds import KINDS
 from app.domain.refusals import Reason, Refused
@@ -18,6 +19,11 @@ from app.services.redeeming import bearers, statements
 from app.services.redeeming.calls import CallFault, Origin, Where
 from app.services.redeeming.progress import Busy, Call, Found, Known, No
 from app.services.resolving import Reading
+
+#: How long a store and terminal are believed to be as they were read (seconds): a shop that closes
+#: is noticed after that.
+FRESH = 5.0
+MOST_PLACES = 10_000
 
 _TERMS: TypeAdapter[Terms] = TypeAdapter(Terms)
 
@@ -29,6 +35,7 @@ class Reader:
         self._postgresql = postgresql
         #: Terms by revision: a revision never changes.
         self._terms: dict[int, Terms] = {}
+        self._places: dict[tuple[object, ...], tuple[float, Where]] = {}
 
     def find(self, connection: Connection, call: Call, reading: Reading, *, index: int) -> Found:
         """The voucher, or the code without one, that a payload means.
@@ -84,52 +91,58 @@ class Reader:
         """
         if client.store_id is None and origin.store is None:
             return Where()
-        store = connection.execute(
-            statements.READ_STORE,
-            {"id": client.store_id, "key": None if client.store_id else origin.store},
+        asked = (client.store_id, client.terminal_id, origin.store, origin.terminal)
+        known = self._places.get(asked)
+        if known is not None and time.monotonic() - known[0] < FRESH:
+            return known[1]
+        where = self._where(connection, client, origin)
+        if len(self._places) >= MOST_PLACES:
+            self._places.clear()
+        self._places[asked] = (time.monotonic(), where)
+        return where
+
+    def _where(self, connection: Connection, client: Client, origin: Origin) -> Where:
+        row = connection.execute(
+            statements.READ_PLACE,
+            {
+                "store_id": client.store_id,
+                "store": None if client.store_id else origin.store,
+                "terminal_id": client.terminal_id,
+                "terminal": None if client.terminal_id else origin.terminal,
+            },
         ).first()
-        if store is None:
+        if row is None:
             raise CallFault(
                 "unknown_store",
                 "The store does not exist or is closed.",
                 remedy="Name a store that exists, by its key.",
             )
-        if origin.store is not None and origin.store != store.key:
+        if origin.store is not None and origin.store != row.key:
             raise CallFault(
                 "other_store",
                 "The API key is bound to another store.",
                 remedy="Leave the store out, or use that store's API key.",
             )
-        terminal = None
-        if client.terminal_id is not None or origin.terminal is not None:
-            terminal = connection.execute(
-                statements.READ_TERMINAL,
-                {
-                    "store_id": store.id,
-                    "id": client.terminal_id,
-                    "key": None if client.terminal_id else origin.terminal,
-                },
-            ).first()
-            if terminal is None:
-                raise CallFault(
-                    "unknown_terminal",
-                    "The terminal does not exist in that store, or is closed.",
-                    remedy="Name a terminal of the store, by its key.",
-                )
-            if origin.terminal is not None and origin.terminal != terminal.key:
-                raise CallFault(
-                    "other_terminal",
-                    "The API key is bound to another terminal.",
-                    remedy="Leave the terminal out, or use that terminal's API key.",
-                )
+        if row.terminal_id is None and (client.terminal_id or origin.terminal) is not None:
+            raise CallFault(
+                "unknown_terminal",
+                "The terminal does not exist in that store, or is closed.",
+                remedy="Name a terminal of the store, by its key.",
+            )
+        if origin.terminal is not None and origin.terminal != row.terminal_key:
+            raise CallFault(
+                "other_terminal",
+                "The API key is bound to another terminal.",
+                remedy="Leave the terminal out, or use that terminal's API key.",
+            )
         return Where(
-            store_id=store.id,
-            terminal_id=terminal.id if terminal else None,
-            store=store.key,
-            terminal=terminal.key if terminal else "",
-            channel=store.channel,
-            timezone=store.timezone,
-            language=store.language,
+            store_id=row.id,
+            terminal_id=row.terminal_id,
+            store=row.key,
+            terminal=row.terminal_key or "",
+            channel=row.channel,
+            timezone=row.timezone,
+            language=row.language,
         )
 
     def _resolve(self, connection: Connection, bind: dict[str, Any], *, by_code: bool) -> list[Any]:
@@ -158,6 +171,7 @@ class Reader:
             status, uses, balance = row.status, row.uses, row.balance_minor
             starts_at, ends_at = row.starts_at, row.ends_at
             used, held, held_minor = row.used, row.held, row.held_minor
+        ends_at = overrides.end_for(ends_at, row.override, forced=bool(row.override_forced))
         standing = Standing(
             status=status,
             starts_at=starts_at,

@@ -40,6 +40,7 @@ from app.store.models import (
     Entry,
     Event,
     IdempotencyRecord,
+    ImportJob,
     RecipientUse,
     Revision,
     Store,
@@ -58,6 +59,7 @@ from app.store.models import (
     STORE,
     TERMINAL,
     RECIPIENT_USE,
+    IMPORT,
 ) = (
     typing.cast(Table, model.__table__)
     for model in (
@@ -71,9 +73,17 @@ from app.store.models import (
         Store,
         Terminal,
         RecipientUse,
+        ImportJob,
     )
 )
 V, K, C, E, R, U = VOUCHER.c, CODE.c, CAMPAIGN.c, ENTRY.c, RECORD.c, RECIPIENT_USE.c
+
+# A code on its way in is nobody's until its import is complete; one that was taken is past that.
+_USABLE = or_(
+    K.import_job_id.is_(None),
+    ~K.free,
+    sql_exists().where(IMPORT.c.id == K.import_job_id, IMPORT.c.status == "complete"),
+)
 
 _COLUMNS: tuple[ColumnElement[Any], ...] = (
     V.id.label("voucher_id"),
@@ -161,7 +171,7 @@ def _resolve(*, by_code: bool, postgresql: bool) -> Select[tuple[Any, ...]]:
     )
     if by_code:
         found = (
-            found.outerjoin(CODE, K.lookup == bindparam("lookup"))
+            found.outerjoin(CODE, and_(K.lookup == bindparam("lookup"), _USABLE))
             .outerjoin(CAMPAIGN, C.id == K.campaign_id)
             .outerjoin(
                 VOUCHER,
@@ -383,28 +393,37 @@ READ_RECORD = select(R.status, R.fingerprint, R.body).where(
 
 READ_REVISION = select(REVISION.c.terms).where(REVISION.c.id == bindparam("revision_id"))
 
-READ_STORE = select(
-    STORE.c.id,
-    STORE.c.key,
-    STORE.c.name,
-    STORE.c.channel,
-    STORE.c.timezone,
-    STORE.c.language,
-).where(
-    or_(
-        STORE.c.id == bindparam("id", type_=BigInteger),
-        STORE.c.key == bindparam("key"),
-    ),
-    STORE.c.closed_at.is_(None),
-)
-
-READ_TERMINAL = select(TERMINAL.c.id, TERMINAL.c.key).where(
-    TERMINAL.c.store_id == bindparam("store_id"),
-    or_(
-        TERMINAL.c.id == bindparam("id", type_=BigInteger),
-        TERMINAL.c.key == bindparam("key"),
-    ),
-    TERMINAL.c.closed_at.is_(None),
+#: A store, by id or key, with one of its terminals.
+READ_PLACE = (
+    select(
+        STORE.c.id,
+        STORE.c.key,
+        STORE.c.channel,
+        STORE.c.timezone,
+        STORE.c.language,
+        TERMINAL.c.id.label("terminal_id"),
+        TERMINAL.c.key.label("terminal_key"),
+    )
+    .select_from(
+        STORE.outerjoin(
+            TERMINAL,
+            and_(
+                TERMINAL.c.store_id == STORE.c.id,
+                or_(
+                    TERMINAL.c.id == bindparam("terminal_id", type_=BigInteger),
+                    TERMINAL.c.key == bindparam("terminal", type_=String),
+                ),
+                TERMINAL.c.closed_at.is_(None),
+            ),
+        )
+    )
+    .where(
+        or_(
+            STORE.c.id == bindparam("store_id", type_=BigInteger),
+            STORE.c.key == bindparam("store", type_=String),
+        ),
+        STORE.c.closed_at.is_(None),
+    )
 )
 
 _RETURN = ENTRY.alias("return_entry")

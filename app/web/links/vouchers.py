@@ -84,7 +84,7 @@ def google_save(tokens: str) -> BaseResponse:
             "wallet_waiting",
             cause="Google does not have every pass yet.",
             remedy="Try again in a few seconds.",
-            headers={"Retry-After": str(int(target.after.total_seconds()))},
+            headers={"Retry-After": str(max(1, round(target.after.total_seconds())))},
         )
     answer = redirect(target.url)
     answer.headers["Cache-Control"] = "no-store"
