@@ -46,7 +46,7 @@ from passes.errors import CallbackError, ResourceError
 from passes.google import Callback, CallbackVerifier, RootKeys
 
 #: When a customer whose pass is not at Google yet should ask again.
-AGAIN = dt.timedelta(seconds=5)
+AGAIN = dt.timedelta(seconds=2)
 #: How long a message is worth sending.
 MESSAGE_LIFE = dt.timedelta(days=2)
 
