@@ -22,12 +22,6 @@ def status(deployment: Deployment, key: str | None) -> None:
     rate = deployment.settings.google_rate
     with deployment.database.read() as session:
         found = google_standing.standing(session, rate=rate, campaign_key=key)
-    say(f"{found.held} passes are at Google and not known to be deleted.")
-    calls = found.owed + found.classes_owed
-    if calls:
-        seconds = found.takes.total_seconds()
-        say(f"{calls} updates are owed: {seconds:.0f} s at {rate} calls a second.")
-    else:
-        say("Nothing is owed.")
+    say(f"{found}")
     for reason, count in found.failing:
         say(f"{count} failing: {reason}")

@@ -20,6 +20,7 @@ from app.store.models import Campaign, GoogleClass, GoogleObject, Voucher
 #: Members of a campaign that show on each object; all others show on its class alone.
 ON_OBJECTS = (
     "currency",
+    "override",
     "presentation.barcode",
     "presentation.default_language",
     "presentation.expiry_notice",
@@ -58,6 +59,11 @@ class Standing:
     takes: dt.timedelta
     oldest_failure: dt.datetime | None
     failing: tuple[tuple[str, int], ...]
+
+    def __str__(self) -> str:
+        calls = self.owed + self.classes_owed
+        rest = f"{calls} calls are owed, {self.takes.total_seconds():.0f} s in all"
+        return f"Google: {self.held} passes held; {rest if calls else 'nothing is owed'}."
 
 
 def forecast(
