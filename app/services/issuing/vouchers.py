@@ -22,6 +22,7 @@ from app.domain.birthdays import day_number
 from app.domain.campaign import Source, Terms
 from app.domain.codes import Purpose, new_public_id
 from app.domain.kinds import KINDS
+from app.domain.ledger import EntryKind
 from app.domain.validity import Window, window
 from app.services import campaigns
 from app.services.importing import recipe_of
@@ -477,7 +478,7 @@ def _insert(
             "voucher_id": row["id"],
             "campaign_id": campaign.id,
             "code_id": row["code_id"],
-            "kind": "activate",
+            "kind": EntryKind.ACTIVATE.value,
             "amount_minor": row["balance_minor"],
             "currency": campaign.currency,
             "balance_after_minor": row["balance_minor"],
