@@ -14,20 +14,25 @@ import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import orjson
 import structlog
 from sqlalchemy import (
+    ARRAY,
+    BigInteger,
     ColumnElement,
     and_,
+    any_,
     bindparam,
     delete,
     exists,
     func,
+    literal,
     not_,
     or_,
     select,
     update,
 )
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.delivery.apns import ApnsSender, Push
 from app.delivery.engine import BATCH, Found, Rest
@@ -164,7 +169,7 @@ class ApplePushes:
                     AppleDevice.pushed_at > now - GAP,
                 )
                 .where(
-                    AppleDevice.id.in_(targets),
+                    _among(session, AppleDevice.id, targets),
                     or_(AppleDevice.claimed_until.is_(None), AppleDevice.claimed_until <= now),
                 )
                 .order_by(AppleDevice.id)
@@ -196,7 +201,7 @@ class ApplePushes:
         if jobs:
             session.execute(
                 update(AppleDevice)
-                .where(AppleDevice.id.in_([job.device_id for job in jobs]))
+                .where(_among(session, AppleDevice.id, [job.device_id for job in jobs]))
                 .values(claimed_until=until, due_at=until)
                 .execution_options(synchronize_session=False)
             )
@@ -278,7 +283,7 @@ class ApplePushes:
             )
             .join(Voucher, Voucher.id == AppleRegistration.voucher_id)
             .join(Campaign, Campaign.id == Voucher.campaign_id)
-            .where(AppleRegistration.device_id.in_(devices))
+            .where(_among(session, AppleRegistration.device_id, devices))
         )
         told: dict[int, list[Told]] = {}
         silent: set[int] = set()
@@ -311,7 +316,7 @@ class ApplePushes:
         for reminder, devices in reminders.items():
             session.execute(
                 update(AppleDevice)
-                .where(AppleDevice.id.in_(devices))
+                .where(_among(session, AppleDevice.id, devices))
                 .values(
                     claimed_until=None,
                     due_at=now + REMINDERS[min(reminder, len(REMINDERS) - 1)],
@@ -328,7 +333,7 @@ class ApplePushes:
             session.execute(
                 update(AppleRegistration)
                 .where(
-                    AppleRegistration.id.in_(registrations),
+                    _among(session, AppleRegistration.id, registrations),
                     AppleRegistration.pushed_voucher.is_not_distinct_from(before[0]),
                     AppleRegistration.pushed_campaign.is_not_distinct_from(before[1]),
                 )
@@ -420,6 +425,16 @@ class ApplePushes:
             well = session.scalar(select(exists().where(AppleDevice.pushed_at > first)))
             if well:
                 self._drop(session, job, Drop(outcome.reason), now=now)
+
+
+def _among(
+    session: Session, column: InstrumentedAttribute[int], ids: Sequence[int]
+) -> ColumnElement[bool]:
+    """Whether a column is one of many ids, sent as one value: a thousand of them cost no more."""
+    if session.get_bind().dialect.name == "postgresql":
+        return column == any_(literal(list(ids), ARRAY(BigInteger)))
+    listed = func.json_each(orjson.dumps(ids).decode()).table_valued("value")
+    return column.in_(select(listed.c.value))
 
 
 def _owed() -> ColumnElement[bool]:
