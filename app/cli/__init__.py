@@ -19,6 +19,8 @@ from app.cli import (
     certs,
     closing,
     demo,
+    google,
+    invite,
     keys,
     serve,
     stores,
@@ -32,6 +34,7 @@ from app.services.campaigns import CampaignFault
 from app.services.deployment import Deployment
 from app.services.hints import QueueFault
 from app.services.importing import ImportFault
+from app.services.inviting import InvitationFault
 from app.services.issuing import IssueFault
 from app.services.keys import KeyFault
 from app.services.stores import StoreFault
@@ -47,6 +50,7 @@ MENDABLE = (
     AccessFault,
     CampaignFault,
     ImportFault,
+    InvitationFault,
     IssueFault,
     QueueFault,
     StoreFault,
@@ -84,6 +88,7 @@ for command in (
     serve.serve,
     serve.migrate,
     worker.worker,
+    google.google,
     certs.certs,
     keys.keys,
     access.access,
@@ -93,6 +98,7 @@ for command in (
     campaigns.imports,
     campaigns.generate,
     campaigns.issue,
+    invite.invite,
     campaigns.birthdays,
     campaigns.stores_group,
     updates.vouchers,

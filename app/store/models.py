@@ -551,7 +551,7 @@ class Entry(Base):
     operator: Mapped[str | None]
     receipt: Mapped[str | None]
     reason: Mapped[str | None]
-    details: Mapped[dict[str, Any] | None]
+    details: Mapped[dict[str, Any] | None] = mapped_column(NullableJson)
     #: When the till says it happened; the server's clock decides, this is only recorded.
     occurred_at: Mapped[dt.datetime | None]
     created_at: Mapped[dt.datetime]
@@ -816,4 +816,4 @@ class Event(Base):
     store_id: Mapped[int | None] = mapped_column(ForeignKey("store.id"))
     terminal_id: Mapped[int | None] = mapped_column(ForeignKey("terminal.id"))
     reason: Mapped[str | None]
-    data: Mapped[dict[str, Any] | None]
+    data: Mapped[dict[str, Any] | None] = mapped_column(NullableJson)

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from flask import Flask, Response, jsonify
 from flask.json.provider import DefaultJSONProvider
@@ -84,8 +83,7 @@ def build(deployment: Deployment) -> Flask:
 
     @app.get("/openapi.json", doc_ui=False)
     def openapi_json() -> Response:
-        description: dict[str, Any] = app.api_doc
-        return jsonify(description)
+        return jsonify(problems.described(app.api_doc))
 
     @app.after_request
     def _protect(response: Response) -> Response:

@@ -119,10 +119,11 @@ def refusal(connection: Connection, call: Call, no: No) -> dict[str, object]:
         if last is not None:
             details["at"] = last.created_at.isoformat()
             details["store"] = last.store_name
+            # Unknown where either call named no receipt.
             details["same_receipt"] = (
-                call.origin.receipt is not None
-                and last.receipt == call.origin.receipt
-                and last.store_id == call.where.store_id
+                None
+                if call.origin.receipt is None or last.receipt is None
+                else (last.receipt, last.store_id) == (call.origin.receipt, call.where.store_id)
             )
     cashier, customer = wording.refusal(
         refused.reason, call.where.language, _in_words(details, call.where)
@@ -151,8 +152,8 @@ def _in_words(details: dict[str, object], where: Where) -> dict[str, str]:
             words[_MONEY[name]] = _money(value, str(details.get("currency") or ""), language)
         elif value is not None and not isinstance(value, bool):
             words[name] = str(value)
-    if "same_receipt" in details:
-        words["receipt"] = wording.receipt(where.language, same=bool(details["same_receipt"]))
+    same = details.get("same_receipt")
+    words["receipt"] = "" if same is None else wording.receipt(where.language, same=bool(same))
     return words
 
 
