@@ -14,21 +14,27 @@ import click
 from app.cli import (
     access,
     audit,
+    backups,
     campaigns,
     certs,
+    closing,
     demo,
     google,
+    invite,
     keys,
     serve,
+    stores,
     updates,
     worker,
 )
 from app.cli.terminal import fail
 from app.services.access import AccessFault
+from app.services.backup import BackupFault
 from app.services.campaigns import CampaignFault
 from app.services.deployment import Deployment
 from app.services.hints import QueueFault
 from app.services.importing import ImportFault
+from app.services.inviting import InvitationFault
 from app.services.issuing import IssueFault
 from app.services.keys import KeyFault
 from app.services.stores import StoreFault
@@ -38,11 +44,13 @@ from app.store.session import Unavailable
 
 #: What a person can mend: shown as a sentence, not as a traceback.
 MENDABLE = (
+    BackupFault,
     SettingsError,
     KeyFault,
     AccessFault,
     CampaignFault,
     ImportFault,
+    InvitationFault,
     IssueFault,
     QueueFault,
     StoreFault,
@@ -90,9 +98,14 @@ for command in (
     campaigns.imports,
     campaigns.generate,
     campaigns.issue,
+    invite.invite,
     campaigns.birthdays,
     campaigns.stores_group,
     updates.vouchers,
     updates.sync_health,
+    closing.report,
+    backups.backup,
+    backups.restore,
 ):
     main.add_command(command)
+campaigns.stores_group.add_command(stores.import_stores)

@@ -19,7 +19,15 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.domain import overrides
-from app.services import changes, google_notices, google_wallet, importing, issuing, updating
+from app.services import (
+    changes,
+    google_notices,
+    google_wallet,
+    importing,
+    issuing,
+    redeeming,
+    updating,
+)
 from app.services.deployment import Deployment
 from app.store.models import Campaign, Clockwork, Voucher
 
@@ -143,12 +151,26 @@ def _show_override_ends(deployment: Deployment) -> None:
         mark.done_until = max(mark.done_until, now)
 
 
+def _release(deployment: Deployment) -> None:
+    """Give lapsed holds back, and book what is on cards whose time is over."""
+    redeeming.release_lapsed(deployment, deployment.now())
+
+
+def _forget_keys(deployment: Deployment) -> None:
+    """Remove idempotency keys that no till may repeat any more, and guesses long past."""
+    tills = redeeming.Tills(deployment)
+    tills.forget()
+    tills.guesses.forget(now=deployment.now())
+
+
 JOBS: tuple[Job, ...] = (
     updating.apply_due,
     _show_moments,
     _show_override_ends,
+    _release,
     _celebrate,
     _resume_imports,
     _forget_callbacks,
+    _forget_keys,
     _remind,
 )

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from flask import Flask, Response, jsonify
 from flask.json.provider import DefaultJSONProvider
@@ -18,6 +17,8 @@ from app.services.deployment import Deployment
 from app.web import (
     access,
     apple,
+    cards,
+    closing,
     google,
     health,
     links,
@@ -27,6 +28,7 @@ from app.web import (
     pos,
     problems,
     reports,
+    till,
     updates,
 )
 
@@ -37,6 +39,9 @@ DOORS: tuple[Callable[[OpenAPI], None], ...] = (
     apple.register,
     pos.register,
     google.register,
+    cards.register,
+    closing.register,
+    till.register,
     reports.register,
     marketing.register,
     updates.register,
@@ -78,8 +83,7 @@ def build(deployment: Deployment) -> Flask:
 
     @app.get("/openapi.json", doc_ui=False)
     def openapi_json() -> Response:
-        description: dict[str, Any] = app.api_doc
-        return jsonify(description)
+        return jsonify(problems.described(app.api_doc))
 
     @app.after_request
     def _protect(response: Response) -> Response:
