@@ -21,8 +21,8 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from app.domain import overrides
 from app.services import (
     changes,
+    google_callbacks,
     google_notices,
-    google_wallet,
     importing,
     issuing,
     redeeming,
@@ -110,7 +110,7 @@ def _mark(session: Session, name: str, *, now: dt.datetime) -> Clockwork:
 def _forget_callbacks(deployment: Deployment) -> None:
     """Drop what guards against repeated callbacks once Google's signature on them has lapsed."""
     with deployment.database.write() as session:
-        google_wallet.forget_nonces(session, now=deployment.now())
+        google_callbacks.forget_nonces(session, now=deployment.now())
 
 
 def _remind(deployment: Deployment) -> None:
