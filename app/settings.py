@@ -37,8 +37,9 @@ class Settings:
 
     env: str = "development"
     base_url: str = "http://127.0.0.1:8000"
-    database_url: str = "sqlite:///var/passerelle.sqlite"
-    queue_url: str = "sqlite:///var/queue.sqlite"
+    #: May hold a password, as the queue's may; `repr` shows neither.
+    database_url: str = field(default="sqlite:///var/passerelle.sqlite", repr=False)
+    queue_url: str = field(default="sqlite:///var/queue.sqlite", repr=False)
     #: Key id (1 to 255) to 32 bytes, newest first. `repr` never shows them.
     master_keys: Mapping[int, bytes] = field(
         default_factory=lambda: {DEVELOPMENT_KEY_ID: DEVELOPMENT_KEY}, repr=False
@@ -123,6 +124,13 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
     if settings.production:
         if not settings.base_url.startswith("https://"):
             reader.fault("BASE_URL", "is plain http", "production needs the public https address")
+        for name, address in (
+            ("APNS_URL", settings.apns_url),
+            ("GOOGLE_API_URL", settings.google_api_url),
+            ("GOOGLE_CALLBACK_KEYS_URL", settings.google_callback_keys_url),
+        ):
+            if not address.startswith("https://"):
+                reader.fault(name, "is plain http", "production speaks https only")
         if DEVELOPMENT_KEY in settings.master_keys.values():
             reader.fault(
                 "MASTER_KEYS",

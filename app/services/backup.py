@@ -173,7 +173,8 @@ def _backup_sqlite(database: Database, archive: zipfile.ZipFile) -> dict[str, An
             contextlib.closing(sqlite3.connect(str(database.engine.url.database))) as source,
             contextlib.closing(sqlite3.connect(copy)) as target,
         ):
-            source.backup(target, pages=1_000)
+            # In one step: a copy in several starts anew whenever somebody writes between them.
+            source.backup(target)
         with contextlib.closing(sqlite3.connect(copy)) as plain:
             # The copy is of one file, without a log beside it.
             plain.execute("PRAGMA journal_mode=DELETE")

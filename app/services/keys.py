@@ -65,7 +65,8 @@ def open_keyring(
         wrapped = session.get(WrappedKey, LOOKUP)
     _check(known, master_keys)
     newest = next(iter(master_keys))
-    if wrapped is None or newest not in known:
+    # A key may become the newest again, after the one that replaced it was given up.
+    if wrapped is None or newest not in known or wrapped.key_id != newest:
         wrapped = _note(database, master_keys, now=now)
     try:
         lookup = kr.unwrap(wrapped.wrapped, key_id=wrapped.key_id, master_keys=master_keys)
@@ -126,6 +127,9 @@ def retire(
 ) -> None:
     """Note that a key is no longer needed, so that it may leave PASSERELLE_MASTER_KEYS.
 
+    Invitations that were made with it and not accepted yet, and tills signed in with it, end when
+    it leaves.
+
     Raises:
         KeyFault: the key is unknown, is the newest, or rows still need it.
     """
@@ -144,6 +148,11 @@ def retire(
                 f"Key {key_id} is still needed by {use.codes} codes and {use.vouchers} vouchers. "
                 "`passerelle keys reseal` moves codes to the newest key; vouchers keep theirs, "
                 "since their barcodes and links are derived from it."
+            )
+        if session.get_one(WrappedKey, LOOKUP).key_id == key_id:
+            raise KeyFault(
+                f"Key {key_id} still wraps the lookup key: restart the service with the present "
+                "PASSERELLE_MASTER_KEYS first, which wraps it by the newest."
             )
         session.execute(update(MasterKey).where(MasterKey.id == key_id).values(retired_at=now))
 
@@ -189,6 +198,11 @@ def generate(known: Mapping[int, bytes]) -> tuple[int, bytes]:
 
 def _check(known: Mapping[int, MasterKey], master_keys: Mapping[int, bytes]) -> None:
     faults = []
+    newest = known.get(next(iter(master_keys)))
+    if newest is not None and newest.retired_at is not None:
+        faults.append(
+            f"Master key {newest.id} is retired and cannot be the newest: put another before it."
+        )
     for key_id, key in known.items():
         if key_id not in master_keys:
             if key.retired_at is None:
