@@ -11,8 +11,9 @@ import datetime as dt
 import threading
 from collections.abc import Callable
 
-from app.services import keys
+from app.services import changes, keys
 from app.services.certificates import Certificates
+from app.services.hints import Hints
 from app.settings import Settings
 from app.store.keyring import Keyring
 from app.store.session import Database
@@ -36,6 +37,8 @@ class Deployment:
     def __init__(self, settings: Settings, *, clock: Clock = utc_now) -> None:
         self.settings = settings
         self.database = Database(settings.database_url, pool_size=max(8, settings.threads))
+        self.hints = Hints(settings.queue_url)
+        self.database.committed = lambda session: self.hints.send(changes.of(session))
         self.clock = clock
         self.certificates = Certificates(settings, clock=clock)
         self._keyring: Keyring | None = None
@@ -60,4 +63,5 @@ class Deployment:
         return self._keyring
 
     def close(self) -> None:
+        self.hints.close()
         self.database.close()

@@ -208,6 +208,8 @@ class Campaign(Base):
     #: Terms that override every holder's own, as one row's change (design decision 9).
     override: Mapped[dict[str, Any] | None]
     override_forced: Mapped[bool] = mapped_column(default=False)
+    #: Its edits are not pushed at present; redemptions still are.
+    delivery_paused: Mapped[bool] = mapped_column(default=False)
     budget_uses: Mapped[int | None] = mapped_column(BigInteger)
     budget_minor: Mapped[int | None] = mapped_column(BigInteger)
     used: Mapped[int] = mapped_column(BigInteger, default=0)
@@ -331,8 +333,8 @@ class Voucher(Base):
     occasion: Mapped[str] = mapped_column(default="")
     #: pending, active, blocked, revoked, deactivated or expired.
     status: Mapped[str] = mapped_column(default="active")
-    starts_at: Mapped[dt.datetime | None]
-    ends_at: Mapped[dt.datetime | None]
+    starts_at: Mapped[dt.datetime | None] = mapped_column(index=True)
+    ends_at: Mapped[dt.datetime | None] = mapped_column(index=True)
     #: Number of uses; None is unlimited.
     uses: Mapped[int | None]
     used: Mapped[int] = mapped_column(default=0)
@@ -443,7 +445,7 @@ class IdempotencyRecord(Base):
 
 
 class AppleDevice(Base):
-    """A device library identifier and the token that reaches it."""
+    """A device library identifier, the token that reaches it, and when to push it by itself."""
 
     __tablename__ = "apple_device"
 
@@ -452,7 +454,21 @@ class AppleDevice(Base):
     push_token: Mapped[str] = mapped_column(index=True)
     #: The update tag last given to it (design decision 3).
     generation: Mapped[int] = mapped_column(BigInteger, default=0)
+    pushed_at: Mapped[dt.datetime | None]
+    listed_at: Mapped[dt.datetime | None]
+    #: Nobody else takes it before: the lease of a worker, or the pause after a failure.
+    claimed_until: Mapped[dt.datetime | None]
+    #: When a worker looks at it although nobody hinted: end of a lease or pause, or a reminder.
+    due_at: Mapped[dt.datetime | None] = mapped_column(index=True)
+    #: Failures in a row, and the last one's reason.
+    attempts: Mapped[int] = mapped_column(default=0)
+    failure: Mapped[str | None]
+    #: Pushes repeated because it did not ask, or did not fetch what it was told of.
+    reminders: Mapped[int] = mapped_column(default=0)
+    #: Since when Apple calls its token bad, which our own fault can cause as well.
+    doubtful_at: Mapped[dt.datetime | None]
     created_at: Mapped[dt.datetime]
+    #: When it last registered something or changed its token.
     updated_at: Mapped[dt.datetime]
 
 
@@ -475,11 +491,63 @@ class AppleRegistration(Base):
     fetched_voucher: Mapped[int | None]
     fetched_campaign: Mapped[int | None]
     pushed_at: Mapped[dt.datetime | None]
-    attempts: Mapped[int] = mapped_column(default=0)
-    due_at: Mapped[dt.datetime | None]
-    claimed_until: Mapped[dt.datetime | None]
-    failure: Mapped[str | None]
+    listed_at: Mapped[dt.datetime | None]
+    fetched_at: Mapped[dt.datetime | None]
     registered_at: Mapped[dt.datetime]
+
+
+class AppleLog(Base):
+    """A complaint that a device sent to /v1/log; the newest are kept."""
+
+    __tablename__ = "apple_log"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    at: Mapped[dt.datetime]
+    kind: Mapped[str]
+    serial: Mapped[str | None]
+    message: Mapped[str] = mapped_column(Text)
+
+
+class Pulse(Base):
+    """What a process last said of itself: a server its load, a worker the state of its senders."""
+
+    __tablename__ = "pulse"
+
+    process: Mapped[str] = mapped_column(primary_key=True)
+    role: Mapped[str]
+    at: Mapped[dt.datetime]
+    data: Mapped[dict[str, Any]]
+
+
+class Clockwork(Base):
+    """Until when a recurring job has done its work, so that no moment is skipped or done twice."""
+
+    __tablename__ = "clockwork"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    done_until: Mapped[dt.datetime]
+
+
+class CampaignUpdate(Base):
+    """A marketer's change of a campaign for all holders: one row, now or at a time."""
+
+    __tablename__ = "campaign_update"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
+    campaign_id: Mapped[int] = mapped_column(ForeignKey("campaign.id"), index=True)
+    #: scheduled, applied or cancelled.
+    status: Mapped[str]
+    #: What changes: `presentation`, `override` and `forced`, `message`.
+    change: Mapped[dict[str, Any]]
+    apply_at: Mapped[dt.datetime] = mapped_column(index=True)
+    applied_at: Mapped[dt.datetime | None]
+    #: The campaign's version that it made.
+    version: Mapped[int | None]
+    #: Phones that held a pass when it was applied.
+    installed: Mapped[int] = mapped_column(default=0)
+    failure: Mapped[str | None]
+    created_at: Mapped[dt.datetime]
+    api_key_id: Mapped[int | None] = mapped_column(ForeignKey("api_key.id"))
 
 
 class GoogleObject(Base):

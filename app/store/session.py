@@ -18,7 +18,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -41,10 +41,15 @@ class Unavailable(Exception):
 
 
 class Database:
-    """A deployment's database; one per process, safe to share between threads."""
+    """A deployment's database; one per process, safe to share between threads.
+
+    `committed` is called with each writing session right after its commit, when the writer's turn
+    is over; it must not raise.
+    """
 
     def __init__(self, url: str, *, pool_size: int = 16) -> None:
         parsed = make_url(url)
+        self.committed: Callable[[Session], None] = lambda _session: None
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         if self.is_sqlite:
             if parsed.database and parsed.database != ":memory:":
@@ -86,6 +91,7 @@ class Database:
         ):
             yield session
             session.commit()
+        self.committed(session)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:

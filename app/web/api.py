@@ -15,12 +15,13 @@ from flask_openapi3 import Info, OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.services.deployment import Deployment
-from app.web import access, health, links, observing, pos, problems
+from app.web import access, apple, health, links, observing, pos, problems
 
 #: Every door registers itself with the application.
 DOORS: tuple[Callable[[OpenAPI], None], ...] = (
     health.register,
     links.register,
+    apple.register,
     pos.register,
 )
 

@@ -16,8 +16,8 @@ from prometheus_client import Gauge, generate_latest
 
 from app.services import readiness
 from app.services.certificates import CertificateFault
+from app.services.metrics import REGISTRY
 from app.web import deployment
-from app.web.observing import REGISTRY
 
 blueprint = Blueprint("health", __name__)
 

@@ -17,11 +17,12 @@ from typing import Any
 import orjson
 import structlog
 from flask import Flask, Response, g, request
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import Counter, Histogram
+
+from app.services.metrics import REGISTRY
 
 _HARMLESS = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
-REGISTRY = CollectorRegistry()
 REQUESTS = Counter(
     "passerelle_requests_total",
     "Requests answered",

@@ -1,0 +1,412 @@
+"""Pushes to Apple: one HTTP/2 connection, kept open and multiplexed, every answer a value.
+
+Promises: whatever Apple's push service answers, and whatever the network does, each push ends as
+one `Outcome`; one connection serves all pushes, as many at once as the server's SETTINGS allow; it
+survives GOAWAY, is reopened with growing pauses (Apple counts rapid reconnects as abuse), and is
+replaced as soon as the certificate or key on disk changes. Nothing waits for ever.
+Refuses: to send anything while Apple refuses the certificate; to be used by two threads at once.
+
+Rules: developer.apple.com/documentation/usernotifications/sending-notification-requests-to-apns
+and handling-notification-responses-from-apns. A pass update is an empty push whose topic is the
+pass type identifier, sent with the Pass Type ID certificate, to the production service always.
+"""
+
+import random
+import selectors
+import time
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pycurl
+
+from app.delivery.outcomes import DONE, Drop, Fault, Outcome, Retry, Stop
+
+PRODUCTION = "https://api.push.apple.com"
+
+# Apple keeps one stored push per topic and device, so a long life costs nothing, and a phone that
+# was off for a weekend still hears of its change.
+EXPIRES_AFTER = timedelta(days=14)
+IN_FLIGHT = 1000
+CONNECT_TIMEOUT = 10
+ANSWER_TIMEOUT = 30
+LONGEST_PAUSE = 60.0
+# A certificate that Apple refused is tried again this often although nobody replaced it.
+RECHECK = timedelta(hours=1)
+
+_DOUBTFUL = frozenset({"BadDeviceToken", "DeviceTokenNotForTopic"})
+_REMEDIES = {
+    "BadTopic": "Set PASSERELLE_PASS_TYPE_ID to the identifier in the certificate's UID.",
+    "TopicDisallowed": "Set PASSERELLE_PASS_TYPE_ID to the identifier in the certificate's UID.",
+    "MissingTopic": "Set PASSERELLE_PASS_TYPE_ID to the identifier in the certificate's UID.",
+    "BadCertificateEnvironment": "Push with the Pass Type ID certificate to the production service"
+    " (PASSERELLE_APNS_URL), not to the sandbox.",
+}
+_CERTIFICATE_REMEDY = (
+    "Put a valid Pass Type ID certificate and its key into apple/pass.pem and apple/pass.key; "
+    "no restart is needed."
+)
+_OUR_FAULT = "This is a fault of Passerelle or of PASSERELLE_APNS_URL: report it with the reason."
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """One empty push: `token` is the device's push token in hexadecimal, `key` the caller's own."""
+
+    key: Hashable
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """The sender rests: for how long, why, and what a person can do (empty: nothing is needed)."""
+
+    until: timedelta
+    reason: str
+    remedy: str = ""
+
+
+class ApnsSender:
+    """Sends pushes for one pass type identifier.
+
+    `certificate` and `key` are PEM files, read again before each `send`, so that a renewed
+    certificate is used without a restart. `ca` names a PEM file of authorities to trust instead of
+    the built-in ones (for a stand-in). `clock` is monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        topic: str,
+        certificate: Path,
+        key: Path,
+        url: str = PRODUCTION,
+        ca: Path | None = None,
+        in_flight: int = IN_FLIGHT,
+        connect_timeout: float = CONNECT_TIMEOUT,
+        answer_timeout: float = ANSWER_TIMEOUT,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._topic = topic
+        self._certificate = certificate
+        self._key = key
+        self._ca = ca
+        self._prefix = f"{url.rstrip('/')}/3/device/"
+        self._in_flight = in_flight
+        self._connect_timeout = connect_timeout
+        self._answer_timeout = answer_timeout
+        self._clock = clock
+        self._identity: bytes | None = None
+        self._pem: tuple[bytes, bytes] = (b"", b"")
+        self._transfers: _Transfers | None = None
+        self._idle: list[pycurl.Curl] = []
+        self._bodies: dict[pycurl.Curl, BytesIO] = {}
+        self._headers: list[str] = []
+        self._stopped: tuple[Stop, float] | None = None
+        self._resume_at = 0.0
+        self._proved = False
+        self._failures = 0
+        self._last_failure = ""
+        self.connections = 0
+
+    def pause(self) -> Pause | None:
+        """Say whether the sender rests at the moment, so that nothing need be claimed for it."""
+        self._load_certificate()
+        now = self._clock()
+        if self._stopped is not None:
+            stop, until = self._stopped
+            if now < until:
+                return Pause(timedelta(seconds=until - now), stop.reason, stop.remedy)
+            self._stopped = None
+        if now < self._resume_at:
+            return Pause(timedelta(seconds=self._resume_at - now), self._last_failure)
+        return None
+
+    def send(self, pushes: Iterable[Push], *, now: datetime) -> Iterator[tuple[Push, Outcome]]:
+        """Send them and yield each with its outcome, in the order of the answers.
+
+        The pushes are taken from their iterable only as places in the connection become free, so
+        a generator may fetch them while others are under way. Every push taken is yielded once;
+        none is taken while the sender rests or after the connection broke: those left over remain
+        the caller's, who asks `pause` when to come again.
+        """
+        waiting = iter(pushes)
+        if self.pause() is not None:
+            return
+        self._set_headers(now)
+        transfers = self._open()
+        under_way: dict[pycurl.Curl, Push] = {}
+        # From the first failure of the connection itself on, nothing new is started on it; what is
+        # under way gets its answer or its own failure.
+        broken = False
+        more = True
+        try:
+            while under_way or more:
+                # The first push of a connection goes alone: its answer proves the certificate, and
+                # by then the server's SETTINGS have told how many streams it allows.
+                limit = self._in_flight if self._proved else 1
+                while more and not broken and len(under_way) < limit:
+                    push = next(waiting, None)
+                    if push is None:
+                        more = False
+                        break
+                    handle = self._idle.pop() if self._idle else self._new_handle()
+                    handle.setopt(pycurl.URL, self._prefix + push.token)
+                    under_way[handle] = push
+                    transfers.add(handle)
+                if not under_way:
+                    break
+                for handle, error in transfers.advance():
+                    push = under_way.pop(handle)
+                    outcome, ends = self._read(handle, error, now=now)
+                    broken = broken or ends
+                    self._proved = self._proved or not ends
+                    self._idle.append(handle)
+                    yield push, outcome
+        finally:
+            for handle in under_way:
+                transfers.remove(handle)
+                handle.close()
+                self._bodies.pop(handle, None)
+            if broken:
+                self._reopen_later()
+            elif self._proved:
+                self._failures = 0
+
+    def close(self) -> None:
+        """Close the connection; the next `send` opens a new one."""
+        for handle in self._idle:
+            handle.close()
+        self._idle.clear()
+        self._bodies.clear()
+        if self._transfers is not None:
+            self._transfers.close()
+            self._transfers = None
+        self._proved = False
+
+    def _load_certificate(self) -> None:
+        """Read certificate and key; a change closes the connection and ends a stop."""
+        try:
+            pem = (self._certificate.read_bytes(), self._key.read_bytes())
+        except OSError as fault:
+            self._stopped = (
+                Stop(f"CertificateUnreadable: {fault.strerror}", _CERTIFICATE_REMEDY),
+                self._clock() + RECHECK.total_seconds(),
+            )
+            self._identity = None
+            return
+        identity = sha256(pem[0] + b"\0" + pem[1]).digest()
+        if identity != self._identity:
+            self.close()
+            self._identity = identity
+            self._pem = pem
+            self._stopped = None
+            self._failures = 0
+            self._resume_at = 0.0
+
+    def _set_headers(self, now: datetime) -> None:
+        # Whole hours, so that the handles' header lists stay the same from send to send.
+        expiration = int((now + EXPIRES_AFTER).timestamp()) // 3600 * 3600
+        headers = [
+            f"apns-topic: {self._topic}",
+            "apns-push-type: background",
+            "apns-priority: 5",
+            f"apns-expiration: {expiration}",
+            "content-type: application/json",
+        ]
+        if headers != self._headers:
+            self._headers = headers
+            for handle in self._idle:
+                handle.setopt(pycurl.HTTPHEADER, headers)
+
+    def _open(self) -> "_Transfers":
+        if self._transfers is None:
+            self._transfers = _Transfers(streams=self._in_flight)
+        return self._transfers
+
+    def _new_handle(self) -> pycurl.Curl:
+        handle = pycurl.Curl()
+        body = BytesIO()
+        certificate, key = self._pem
+        handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS)
+        handle.setopt(pycurl.PIPEWAIT, 1)
+        handle.setopt(pycurl.POST, 1)
+        handle.setopt(pycurl.POSTFIELDS, "{}")
+        handle.setopt(pycurl.HTTPHEADER, self._headers)
+        handle.setopt(pycurl.WRITEFUNCTION, body.write)
+        handle.setopt(pycurl.NOSIGNAL, 1)
+        handle.setopt(pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2)
+        handle.setopt(pycurl.SSLCERT_BLOB, certificate)
+        handle.setopt(pycurl.SSLKEY_BLOB, key)
+        if self._ca is not None:
+            handle.setopt(pycurl.CAINFO, str(self._ca))
+        handle.setopt(pycurl.PROXY, "")
+        handle.setopt(pycurl.CONNECTTIMEOUT_MS, int(self._connect_timeout * 1000))
+        handle.setopt(pycurl.TIMEOUT_MS, int(self._answer_timeout * 1000))
+        handle.setopt(pycurl.TCP_KEEPALIVE, 1)
+        # An hour without pushes is no reason for a new connection (Apple asks to keep it).
+        handle.setopt(pycurl.MAXAGE_CONN, 3600)
+        self._bodies[handle] = body
+        return handle
+
+    def _read(
+        self, handle: pycurl.Curl, error: tuple[int, str] | None, *, now: datetime
+    ) -> tuple[Outcome, bool]:
+        """Return the outcome, and whether the connection must not be used any further."""
+        self.connections += handle.getinfo(pycurl.NUM_CONNECTS)
+        body = self._bodies[handle]
+        if error is not None:
+            body.seek(0)
+            body.truncate()
+            return self._failed(*error), True
+        status = handle.getinfo(pycurl.RESPONSE_CODE)
+        if status == 200:
+            return DONE, False
+        answer = _parsed(body.getvalue())
+        body.seek(0)
+        body.truncate()
+        retry_after = handle.getinfo(pycurl.RETRY_AFTER)
+        outcome = judge(status, answer, retry_after=retry_after, failures=self._failures)
+        if isinstance(outcome, Stop):
+            self._stopped = (outcome, self._clock() + RECHECK.total_seconds())
+            return outcome, True
+        if status >= 500:
+            self._last_failure = f"{status} {answer.get('reason', '')}".strip()
+            return outcome, True
+        return outcome, False
+
+    def _failed(self, code: int, text: str) -> Outcome:
+        self._last_failure = f"curl {code}: {text}"
+        refused = "alert" in text and "certificate" in text
+        if refused or code == pycurl.E_SSL_CERTPROBLEM:
+            stop = Stop(f"CertificateRefused: {text}", _CERTIFICATE_REMEDY)
+            self._stopped = (stop, self._clock() + RECHECK.total_seconds())
+            return stop
+        return Retry(_backoff(self._failures), self._last_failure)
+
+    def _reopen_later(self) -> None:
+        """Close a connection that failed; pause for long unless it had worked before."""
+        proved = self._proved
+        self.close()
+        self._failures = 0 if proved else self._failures + 1
+        pause = 0.2 if proved else min(LONGEST_PAUSE, 0.5 * 2**self._failures)
+        self._resume_at = self._clock() + pause * random.uniform(0.75, 1.25)  # noqa: S311
+
+
+class _Transfers:
+    """The transfers of one connection, driven by curl's socket interface and a selector.
+
+    Curl's own `select` fails on descriptors above 1023, which a busy server process reaches.
+    """
+
+    def __init__(self, *, streams: int) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._due: float | None = None
+        multi = pycurl.CurlMulti()
+        multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_MULTIPLEX)
+        multi.setopt(pycurl.M_MAX_HOST_CONNECTIONS, 1)
+        multi.setopt(pycurl.M_MAX_CONCURRENT_STREAMS, streams)
+        multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
+        multi.setopt(pycurl.M_TIMERFUNCTION, self._remind)
+        self._multi = multi
+
+    def add(self, handle: pycurl.Curl) -> None:
+        self._multi.add_handle(handle)
+
+    def remove(self, handle: pycurl.Curl) -> None:
+        self._multi.remove_handle(handle)
+
+    def advance(self) -> list[tuple[pycurl.Curl, tuple[int, str] | None]]:
+        """Move the transfers and return those that ended, with curl's error or None."""
+        wait = 0.25 if self._due is None else max(0.0, min(0.25, self._due - time.monotonic()))
+        for key, events in self._selector.select(wait):
+            mask = (pycurl.CSELECT_IN if events & selectors.EVENT_READ else 0) | (
+                pycurl.CSELECT_OUT if events & selectors.EVENT_WRITE else 0
+            )
+            self._multi.socket_action(key.fd, mask)
+        if self._due is not None and time.monotonic() >= self._due:
+            self._due = None
+            self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+        finished: list[tuple[pycurl.Curl, tuple[int, str] | None]] = []
+        left = 1
+        while left:
+            left, good, bad = self._multi.info_read()
+            finished.extend((handle, None) for handle in good)
+            finished.extend((handle, (code, text)) for handle, code, text in bad)
+        for handle, _ in finished:
+            self._multi.remove_handle(handle)
+        return finished
+
+    def close(self) -> None:
+        self._multi.close()
+        self._selector.close()
+
+    def _watch(self, what: int, descriptor: int, _multi: object, _data: object) -> None:
+        known = descriptor in self._selector.get_map()
+        if what == pycurl.POLL_REMOVE:
+            if known:
+                self._selector.unregister(descriptor)
+            return
+        events = (selectors.EVENT_READ if what & pycurl.POLL_IN else 0) | (
+            selectors.EVENT_WRITE if what & pycurl.POLL_OUT else 0
+        )
+        if known:
+            self._selector.modify(descriptor, events)
+        else:
+            self._selector.register(descriptor, events)
+
+    def _remind(self, milliseconds: int) -> None:
+        self._due = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
+
+
+def judge(
+    status: int, answer: dict[str, Any], *, retry_after: int = 0, failures: int = 0
+) -> Outcome:
+    """Turn an answer of the push service into an outcome.
+
+    `answer` is its JSON body: `reason`, and with 410 `timestamp` (milliseconds since 1970).
+    `retry_after` is in seconds, 0 where the header is absent.
+    """
+    reason = str(answer.get("reason", "")) or f"HTTP {status}"
+    if status == 200:
+        return DONE
+    if status == 400 and reason in _DOUBTFUL:
+        return Drop(reason, doubtful=True)
+    if status == 403:
+        return Stop(reason, _REMEDIES.get(reason, _CERTIFICATE_REMEDY))
+    if status == 410:
+        stamp = answer.get("timestamp")
+        since = (
+            datetime.fromtimestamp(stamp / 1000, UTC) if isinstance(stamp, int | float) else None
+        )
+        return Drop(reason, since=since)
+    if status == 429:
+        # Too many pushes to this one device: a quarter of an hour, growing with nobody's hurry.
+        pause = timedelta(seconds=retry_after) if retry_after else timedelta(minutes=15)
+        return Retry(_jittered(pause), reason)
+    if status >= 500:
+        pause = timedelta(seconds=retry_after) if retry_after else _backoff(failures + 1)
+        return Retry(_jittered(pause), reason)
+    return Fault(reason, _REMEDIES.get(reason, _OUR_FAULT))
+
+
+def _backoff(failures: int) -> timedelta:
+    return _jittered(timedelta(seconds=min(LONGEST_PAUSE, 2.0**failures)))
+
+
+def _jittered(pause: timedelta) -> timedelta:
+    # Many pushes that failed together should not come back together.
+    return pause * random.uniform(1.0, 1.25)  # noqa: S311
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
+    try:
+        answer = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    return answer if isinstance(answer, dict) else {}

@@ -1,0 +1,450 @@
+"""Passes in Apple's wallets as the engine sees them: devices to push, and what became of it.
+
+Promises: one push for a device, however many of its passes changed; recorded as pushed is the
+state that was read before the push, and only if no list told the device more meanwhile. A device
+that does not ask, or does not fetch what it was told of, is pushed again after 1 h, 6 h and 24 h,
+then weekly three times. A token that Apple calls bad is asked again first: many at once are our own
+fault, and then nothing is deleted.
+Refuses: to push a device twice within `GAP`: iOS unregisters a topic that is pushed too often.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    not_,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.orm import Session
+
+from app.delivery.apns import ApnsSender, Push
+from app.delivery.engine import Found, Rest
+from app.delivery.outcomes import Done, Drop, Fault, Outcome, Retry
+from app.services.installations import FETCHED, LISTED, PUSHED, behind, record_event
+from app.store.models import AppleDevice, AppleRegistration, Campaign, Voucher
+
+#: Two pushes to one device are at least so far apart; what changes meanwhile rides on the second.
+GAP = dt.timedelta(seconds=2)
+REMINDERS = (
+    dt.timedelta(hours=1),
+    dt.timedelta(hours=6),
+    dt.timedelta(hours=24),
+    dt.timedelta(days=7),
+    dt.timedelta(days=7),
+    dt.timedelta(days=7),
+)
+#: A token that Apple called bad is tried again after this, before its device is dropped.
+DOUBT = dt.timedelta(minutes=15)
+#: So many bad tokens are one by one; more, and more than this share, is our own fault.
+DOUBTFUL_FEW = 3
+DOUBTFUL_SHARE = 0.02
+#: A request of ours that was wrong is repeated once a day, in case somebody mended it.
+FAULT_AGAIN = dt.timedelta(hours=24)
+LONGEST = dt.timedelta(hours=6)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One registration that a push tells of: its id, what it was told before, and the state now."""
+
+    id: int
+    before: tuple[int | None, int | None]
+    pair: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class DevicePush:
+    """A leased device."""
+
+    device_id: int
+    token: str
+    until: dt.datetime
+    attempts: int
+    reminder: int
+    told: tuple[Told, ...]
+
+
+class ApplePushes:
+    """`Installations` for Apple's wallets."""
+
+    name = "apple"
+
+    def __init__(self, sender: ApnsSender) -> None:
+        self._sender = sender
+
+    def rest(self) -> Rest | None:
+        pause = self._sender.pause()
+        return None if pause is None else Rest(pause.until, pause.reason, pause.remedy)
+
+    def owed(self, session: Session, vouchers: Sequence[int], *, now: dt.datetime) -> list[int]:
+        query = (
+            select(AppleRegistration.device_id)
+            .join(Voucher, Voucher.id == AppleRegistration.voucher_id)
+            .join(Campaign, Campaign.id == Voucher.campaign_id)
+            .where(AppleRegistration.voucher_id.in_(vouchers), _owed())
+            .distinct()
+        )
+        return list(session.scalars(query))
+
+    def sweep(self, session: Session, *, campaign: int | None, after: int, limit: int) -> Found:
+        window = (
+            select(AppleRegistration.id)
+            .where(AppleRegistration.id > after)
+            .order_by(AppleRegistration.id)
+            .limit(limit)
+            .subquery()
+        )
+        last, count = session.execute(select(func.max(window.c.id), func.count())).one()
+        if not count:
+            return Found((), None)
+        query = (
+            select(AppleRegistration.device_id)
+            .join(Voucher, Voucher.id == AppleRegistration.voucher_id)
+            .join(Campaign, Campaign.id == Voucher.campaign_id)
+            .join(AppleDevice, AppleDevice.id == AppleRegistration.device_id)
+            .where(
+                AppleRegistration.id > after,
+                AppleRegistration.id <= last,
+                _owed(),
+                # Those that have a time of their own are found by it.
+                AppleDevice.due_at.is_(None) | AppleDevice.claimed_until.is_(None),
+            )
+        )
+        if campaign is not None:
+            query = query.where(Voucher.campaign_id == campaign)
+        found = dict.fromkeys(session.scalars(query))
+        return Found(tuple(found), None if count < limit else last)
+
+    def due(self, session: Session, *, now: dt.datetime, limit: int) -> list[int]:
+        query = (
+            select(AppleDevice.id)
+            .where(AppleDevice.due_at <= now)
+            .order_by(AppleDevice.due_at)
+            .limit(limit)
+        )
+        return list(session.scalars(query))
+
+    def lease(
+        self, session: Session, targets: Sequence[int], *, now: dt.datetime, until: dt.datetime
+    ) -> list[DevicePush]:
+        free = session.execute(
+            select(
+                AppleDevice.id,
+                AppleDevice.push_token,
+                AppleDevice.attempts,
+                AppleDevice.reminders,
+                AppleDevice.due_at,
+                AppleDevice.pushed_at,
+            )
+            .where(
+                AppleDevice.id.in_(targets),
+                or_(AppleDevice.claimed_until.is_(None), AppleDevice.claimed_until <= now),
+            )
+            .order_by(AppleDevice.id)
+            .with_for_update(skip_locked=True)
+        ).all()
+        told: dict[int, list[Told]] = {}
+        reminded: set[int] = set()
+        for row in self._states(session, [each.id for each in free]):
+            if row.owed:
+                told.setdefault(row.device_id, []).append(
+                    Told(
+                        row.id,
+                        (row.pushed_voucher, row.pushed_campaign),
+                        (row.version, row.campaign_version),
+                    )
+                )
+            elif row.silent:
+                reminded.add(row.device_id)
+        jobs: list[DevicePush] = []
+        idle: list[int] = []
+        early: list[dict[str, object]] = []
+        for each in free:
+            due = each.due_at is not None and each.due_at <= now
+            if each.id in told:
+                if each.pushed_at is not None and each.pushed_at + GAP > now:
+                    early.append(_holding(each.id, each.pushed_at + GAP))
+                    continue
+                # A new registration is given the time to list by itself.
+                fresh = all(one.before == (None, None) for one in told[each.id])
+                if fresh and each.due_at is not None and not due and each.attempts == 0:
+                    continue
+                reminder = 0
+            elif each.id in reminded and due and each.reminders < len(REMINDERS):
+                reminder = each.reminders + 1
+            else:
+                if due:
+                    idle.append(each.id)
+                continue
+            jobs.append(
+                DevicePush(
+                    each.id,
+                    each.push_token,
+                    until,
+                    each.attempts,
+                    reminder,
+                    tuple(told.get(each.id, ())),
+                )
+            )
+        if jobs:
+            session.execute(
+                update(AppleDevice)
+                .where(AppleDevice.id.in_([job.device_id for job in jobs]))
+                .values(claimed_until=until, due_at=until)
+                .execution_options(synchronize_session=False)
+            )
+        if idle:
+            session.execute(
+                update(AppleDevice)
+                .where(AppleDevice.id.in_(idle))
+                .values(due_at=None, claimed_until=None)
+                .execution_options(synchronize_session=False)
+            )
+        if early:
+            _update_devices(session, early)
+        return jobs
+
+    def deliver(
+        self, jobs: Iterable[DevicePush], *, now: dt.datetime
+    ) -> Iterator[tuple[DevicePush, Outcome]]:
+        for push, outcome in self._sender.send((Push(job, job.token) for job in jobs), now=now):
+            if isinstance(push.key, DevicePush):
+                yield push.key, outcome
+
+    def record(
+        self,
+        session: Session,
+        results: Sequence[tuple[DevicePush, Outcome]],
+        *,
+        now: dt.datetime,
+    ) -> None:
+        results = sorted(results, key=lambda each: each[0].device_id)
+        pushed = [job for job, outcome in results if isinstance(outcome, Done)]
+        if pushed:
+            self._record_pushed(session, pushed, now=now)
+        self._doubt(session, results, now=now)
+        others: list[dict[str, object]] = []
+        for job, outcome in results:
+            if isinstance(outcome, Done):
+                continue
+            if isinstance(outcome, Drop):
+                if not outcome.doubtful:
+                    self._drop(session, job, outcome, now=now)
+                continue
+            if isinstance(outcome, Retry):
+                growing = min(LONGEST, dt.timedelta(seconds=2 ** min(job.attempts, 14)))
+                again = now + max(outcome.after, growing if job.attempts > 3 else outcome.after)
+            elif isinstance(outcome, Fault):
+                again = now + FAULT_AGAIN
+            else:
+                # The sender itself rests; the device is free for when it works again.
+                again = now
+            others.append(
+                _holding(job.device_id, again)
+                | {"attempts": job.attempts + 1, "failure": outcome.reason}
+            )
+        if others:
+            _update_devices(session, others)
+
+    def release(self, session: Session, jobs: Sequence[DevicePush], *, now: dt.datetime) -> None:
+        _update_devices(session, [_holding(job.device_id, now) for job in jobs])
+
+    def close(self) -> None:
+        self._sender.close()
+
+    def _states(self, session: Session, devices: Sequence[int]) -> Sequence[_State]:
+        query = (
+            select(
+                AppleRegistration.id,
+                AppleRegistration.device_id,
+                AppleRegistration.pushed_voucher,
+                AppleRegistration.pushed_campaign,
+                Voucher.version,
+                Campaign.version.label("campaign_version"),
+                _owed().label("owed"),
+                and_(not_(behind(PUSHED)), or_(behind(LISTED), behind(FETCHED))).label("silent"),
+            )
+            .join(Voucher, Voucher.id == AppleRegistration.voucher_id)
+            .join(Campaign, Campaign.id == Voucher.campaign_id)
+            .where(AppleRegistration.device_id.in_(devices))
+        )
+        return [_State(*row) for row in session.execute(query)]
+
+    @staticmethod
+    def _record_pushed(session: Session, jobs: Sequence[DevicePush], *, now: dt.datetime) -> None:
+        _update_devices(
+            session,
+            [
+                {
+                    "row": job.device_id,
+                    "claimed_until": None,
+                    "due_at": now + REMINDERS[min(job.reminder, len(REMINDERS) - 1)],
+                    "reminders": job.reminder,
+                    "attempts": 0,
+                    "failure": None,
+                    "doubtful_at": None,
+                    "pushed_at": now,
+                }
+                for job in jobs
+            ],
+        )
+        told = sorted((one for job in jobs for one in job.told), key=lambda one: one.id)
+        if not told:
+            return
+        # A list may have told the device more while the push was under way: that stays.
+        registrations = AppleRegistration.metadata.tables[AppleRegistration.__tablename__]
+        connection = session.connection()
+        connection.execute(
+            registrations.update()
+            .where(
+                registrations.c.id == bindparam("row"),
+                registrations.c.pushed_voucher.is_not_distinct_from(bindparam("was_voucher")),
+                registrations.c.pushed_campaign.is_not_distinct_from(bindparam("was_campaign")),
+            )
+            .values(
+                pushed_voucher=bindparam("voucher"),
+                pushed_campaign=bindparam("campaign"),
+                pushed_at=now,
+            ),
+            [
+                {
+                    "row": one.id,
+                    "was_voucher": one.before[0],
+                    "was_campaign": one.before[1],
+                    "voucher": one.pair[0],
+                    "campaign": one.pair[1],
+                }
+                for one in told
+            ],
+        )
+
+    @staticmethod
+    def _drop(session: Session, job: DevicePush, outcome: Drop, *, now: dt.datetime) -> None:
+        """Forget a device that Apple says is gone, unless it registered since then."""
+        device = session.scalar(
+            select(AppleDevice).where(AppleDevice.id == job.device_id).with_for_update()
+        )
+        if device is None:
+            return
+        newer = outcome.since is not None and device.updated_at > outcome.since
+        if device.push_token != job.token or newer:
+            # It came back, with this token or another: it is pushed again, at once or later.
+            again = now + DOUBT * 2 ** min(job.attempts, 6) if newer else now
+            device.claimed_until = device.due_at = again
+            device.attempts = job.attempts + 1
+            device.failure = outcome.reason
+            return
+        gone = session.scalars(
+            delete(AppleRegistration)
+            .where(AppleRegistration.device_id == device.id)
+            .returning(AppleRegistration.voucher_id)
+        ).all()
+        for voucher_id in sorted(gone):
+            record_event(session, "removed", voucher_id, now=now)
+        session.delete(device)
+        session.flush()
+
+    def _doubt(
+        self,
+        session: Session,
+        results: Sequence[tuple[DevicePush, Outcome]],
+        *,
+        now: dt.datetime,
+    ) -> None:
+        """Ask twice about tokens that Apple calls bad, and drop none while many are bad at once."""
+        bad = [
+            (job, outcome)
+            for job, outcome in results
+            if isinstance(outcome, Drop) and outcome.doubtful
+        ]
+        if not bad:
+            return
+        rows = session.execute(
+            select(AppleDevice.id, AppleDevice.doubtful_at).where(
+                AppleDevice.id.in_([job.device_id for job, _ in bad])
+            )
+        )
+        since = {row.id: row.doubtful_at for row in rows}
+        _update_devices(
+            session,
+            [
+                _holding(job.device_id, now + DOUBT)
+                | {
+                    "doubtful_at": since.get(job.device_id) or now,
+                    "attempts": job.attempts + 1,
+                    "failure": outcome.reason,
+                }
+                for job, outcome in bad
+                if job.device_id in since
+            ],
+        )
+        doubtful = session.scalar(select(func.count()).where(AppleDevice.doubtful_at.is_not(None)))
+        devices = session.scalar(select(func.count(AppleDevice.id)))
+        if (doubtful or 0) > max(DOUBTFUL_FEW, DOUBTFUL_SHARE * (devices or 0)):
+            structlog.get_logger().error(
+                "delivery_alarm",
+                kind=self.name,
+                reason=f"Apple calls {doubtful} of {devices} tokens bad",
+                remedy="No device is dropped. Check that PASSERELLE_PASS_TYPE_ID, the certificate "
+                "and PASSERELLE_APNS_URL belong together.",
+            )
+            return
+        for job, outcome in bad:
+            first = since.get(job.device_id)
+            if first is None or first + DOUBT > now:
+                continue
+            # Others were reached since: the sender is well, so it is the token that is not.
+            well = session.scalar(select(exists().where(AppleDevice.pushed_at > first)))
+            if well:
+                self._drop(session, job, Drop(outcome.reason), now=now)
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    id: int
+    device_id: int
+    pushed_voucher: int | None
+    pushed_campaign: int | None
+    version: int
+    campaign_version: int
+    owed: bool
+    silent: bool
+
+
+def _owed() -> ColumnElement[bool]:
+    """Whether a registration is to be pushed; edits of a paused campaign are not."""
+    return or_(
+        PUSHED[0].is_distinct_from(Voucher.version),
+        and_(PUSHED[1].is_distinct_from(Campaign.version), ~Campaign.delivery_paused),
+    )
+
+
+def _holding(device_id: int, until: dt.datetime) -> dict[str, object]:
+    return {"row": device_id, "claimed_until": until, "due_at": until}
+
+
+def _update_devices(session: Session, rows: Sequence[dict[str, object]]) -> None:
+    """Set columns of devices, in the order of their ids; those that are gone meanwhile stay so."""
+    table = AppleDevice.metadata.tables[AppleDevice.__tablename__]
+    names = [name for name in rows[0] if name != "row"]
+    session.connection().execute(
+        table.update()
+        .where(table.c.id == bindparam("row"))
+        .values({name: bindparam(f"new_{name}") for name in names}),
+        [
+            {"row": row["row"]} | {f"new_{name}": row[name] for name in names}
+            for row in sorted(rows, key=lambda row: str(row["row"]).zfill(20))
+        ],
+    )

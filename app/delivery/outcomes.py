@@ -1,0 +1,57 @@
+"""What became of one delivery, as values: every wallet's client answers with one of these.
+
+Promises: a client never raises for anything the other side said or failed to say; the engine
+that called it decides by the type of the value alone. Refuses: no outcome carries a token, a
+serial or a code, so each may be logged and shown as it is.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The other side accepted it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Nothing was wrong with the request: ask again, no sooner than `after` from now."""
+
+    after: timedelta
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """The target is gone for good and nothing is owed to it any more.
+
+    `since` says from when on, if the other side told: what was registered later is kept.
+    `doubtful` marks an answer that our own fault can cause as well (a token of another topic):
+    the engine asks twice, and drops nothing while many targets are doubtful at once.
+    """
+
+    reason: str
+    since: datetime | None = None
+    doubtful: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Our request is wrong: repeating it cannot help, somebody has to look."""
+
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The whole sender is refused (its certificate or key): it sends nothing until that changes."""
+
+    reason: str
+    remedy: str
+
+
+Outcome = Done | Retry | Drop | Fault | Stop
+
+DONE = Done()

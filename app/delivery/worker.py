@@ -1,0 +1,150 @@
+"""A worker: hints in, deliveries out, the clock watched; a process or a thread of `serve`.
+
+Promises: any number may run, on any machines, and each may be killed at any moment: what it had
+leased is taken over when the leases end. It ends within seconds when asked to. Its clockwork and
+hints run through Huey, on whatever storage PASSERELLE_QUEUE_URL names; without that storage it
+still finds everything that is owed, only later.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import structlog
+from huey import crontab
+from huey.consumer import Consumer
+
+from app.delivery.apns import ApnsSender
+from app.delivery.apple import ApplePushes
+from app.delivery.engine import Installations, Runner
+from app.services import clockwork, pulses
+from app.services.changes import Change
+from app.services.deployment import Deployment
+from app.store.session import Unavailable
+
+#: Seconds between two things a worker says of itself.
+PULSE = 15.0
+
+Kind = Callable[[Deployment], Installations[Any]]
+
+
+def apple_pushes(deployment: Deployment) -> Installations[Any]:
+    """Apple's wallets, by the deployment's settings."""
+    settings = deployment.settings
+    return ApplePushes(
+        ApnsSender(
+            topic=settings.pass_type_id,
+            certificate=settings.certs / "apple" / "pass.pem",
+            key=settings.certs / "apple" / "pass.key",
+            url=settings.apns_url,
+            ca=settings.apns_ca,
+        )
+    )
+
+
+#: Every kind of installation that is delivered to.
+KINDS: tuple[Kind, ...] = (apple_pushes,)
+
+
+class Worker:
+    """The threads of one worker. `start` returns at once; `stop` waits for the present batch."""
+
+    def __init__(self, deployment: Deployment, *, kinds: Sequence[Kind] = KINDS) -> None:
+        self._deployment = deployment
+        self.runners = [Runner(deployment, kind(deployment)) for kind in kinds]
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=runner.run, name=f"deliver-{runner.kind.name}", daemon=True)
+            for runner in self.runners
+        ]
+        self._threads.append(threading.Thread(target=self._listen, name="hints", daemon=True))
+        self._threads.append(threading.Thread(target=self._speak, name="pulse", daemon=True))
+
+    def start(self) -> None:
+        """Start working."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, *, patience: float = 20.0) -> None:
+        """Stop after the batch that is under way."""
+        self._stop.set()
+        for runner in self.runners:
+            runner.stop()
+        until = time.monotonic() + patience
+        for thread in self._threads:
+            thread.join(max(0.1, until - time.monotonic()))
+
+    def run(self) -> None:
+        """Work until `stop` is called from a signal handler or another thread."""
+        self.start()
+        while not self._stop.wait(1.0):
+            pass
+        self.stop()
+
+    def _take(self, changes: frozenset[Change]) -> None:
+        for runner in self.runners:
+            runner.hint(changes)
+
+    def _listen(self) -> None:
+        """Consume hints and keep the clockwork going; a storage that fails is tried again."""
+        hints = self._deployment.hints
+        hints.listen(self._take)
+        while not self._stop.is_set():
+            consumer: Consumer | None = None
+            try:
+                huey = hints.huey
+                if not getattr(huey, "passerelle_clockwork", False):
+                    huey.periodic_task(crontab(minute="*"), name="clockwork")(self._tick)
+                    huey.passerelle_clockwork = True
+                consumer = _Consumer(
+                    huey,
+                    workers=1,
+                    initial_delay=0.05,
+                    max_delay=0.1,
+                    backoff=1.0,
+                    scheduler_interval=5,
+                    check_worker_health=True,
+                )
+                consumer.start()
+                self._stop.wait()
+            except Exception as error:  # Whatever a storage raises: the sweeps go on meanwhile.
+                structlog.get_logger().warning("hints_unavailable", reason=type(error).__name__)
+                self._stop.wait(5.0)
+            finally:
+                if consumer is not None:
+                    consumer.stop(graceful=False)
+
+    def _tick(self) -> None:
+        try:
+            clockwork.run(self._deployment)
+        except Unavailable as fault:
+            structlog.get_logger().warning("clockwork_waits", reason=str(fault))
+
+    def _speak(self) -> None:
+        """Say how the senders are, for the health page; and watch the clock where Huey cannot."""
+        while not self._stop.is_set():
+            state: dict[str, Any] = {}
+            for runner in self.runners:
+                rest = runner.rests
+                state[runner.kind.name] = {
+                    "rests": rest is not None,
+                    "reason": rest.reason if rest else "",
+                    "remedy": rest.remedy if rest else "",
+                    "rate": round(runner.flow.rate, 1),
+                }
+            try:
+                with self._deployment.database.write() as session:
+                    pulses.say(session, pulses.WORKER, state, now=self._deployment.now())
+            except Unavailable as fault:
+                structlog.get_logger().warning("pulse_waits", reason=str(fault))
+            self._stop.wait(PULSE)
+
+
+class _Consumer(Consumer):  # type: ignore[misc]
+    """Huey's consumer inside a thread of ours: signals are the process's business."""
+
+    def _set_signal_handlers(self) -> None:
+        return

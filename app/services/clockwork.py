@@ -1,0 +1,100 @@
+"""What happens because time passes, without an outside cron: passes start, passes end.
+
+Promises: each moment is handled once, however many workers run and however long none did; the row
+that says until when the work is done moves in the same transaction as the work. Work is done in
+batches, and the phones hear of it in the paced lane, since a campaign's vouchers end together.
+Refuses: to change what a voucher is worth; it only sees to it that passes show what is true now.
+
+Another recurring job is a function in `JOBS`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from app.services import changes
+from app.services.deployment import Deployment
+from app.store.models import Clockwork, Voucher
+
+BATCH = 5_000
+
+Job = Callable[[Deployment], None]
+
+
+def run(deployment: Deployment) -> None:
+    """Do all that has become due; any number of workers may call it at any time."""
+    for job in JOBS:
+        job(deployment)
+
+
+def _show_moments(deployment: Deployment) -> None:
+    """Grow the version of vouchers that have started or ended since the last look."""
+    for name, column in (("starts", Voucher.starts_at), ("ends", Voucher.ends_at)):
+        while _show_some(deployment, name, column):
+            pass
+
+
+def _show_some(
+    deployment: Deployment, name: str, column: InstrumentedAttribute[dt.datetime | None]
+) -> bool:
+    """Handle one batch of moments; returns whether there may be more."""
+    now = deployment.now()
+    with deployment.database.write() as session:
+        mark = _mark(session, f"voucher_{name}", now=now)
+        if mark.done_until >= now:
+            return False
+        rows = session.execute(
+            select(Voucher.id, Voucher.campaign_id, column.label("moment"))
+            .where(column > mark.done_until, column <= now)
+            .order_by(column)
+            .limit(BATCH + 1)
+        ).all()
+        more = len(rows) > BATCH
+        if more:
+            # A batch ends between two moments, never within one.
+            last = rows[BATCH].moment
+            until = max((row.moment for row in rows if row.moment < last), default=None)
+            if until is None:
+                rows = list(
+                    session.execute(
+                        select(Voucher.id, Voucher.campaign_id, column.label("moment")).where(
+                            column == last
+                        )
+                    ).all()
+                )
+                until = last
+            else:
+                rows = [row for row in rows if row.moment <= until]
+        else:
+            until = now
+        ids = sorted(row.id for row in rows)
+        for at in range(0, len(ids), 500):
+            session.execute(
+                update(Voucher)
+                .where(Voucher.id.in_(ids[at : at + 500]))
+                .values(version=Voucher.version + 1)
+                .execution_options(synchronize_session=False)
+            )
+        mark.done_until = until
+        for campaign_id in sorted({row.campaign_id for row in rows}):
+            changes.campaign(session, campaign_id)
+    return more
+
+
+def _mark(session: Session, name: str, *, now: dt.datetime) -> Clockwork:
+    """The row that says until when the job is done, locked; the first one says: until now."""
+    insert = (
+        postgresql.insert(Clockwork)
+        if session.get_bind().dialect.name == "postgresql"
+        else sqlite.insert(Clockwork)
+    )
+    session.execute(insert.values(name=name, done_until=now).on_conflict_do_nothing())
+    return session.scalars(select(Clockwork).where(Clockwork.name == name).with_for_update()).one()
+
+
+JOBS: tuple[Job, ...] = (_show_moments,)

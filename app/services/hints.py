@@ -1,0 +1,123 @@
+"""The queue of hints: "look at this voucher", "look at this campaign", from servers to workers.
+
+Promises: sending never fails and never blocks a request for long; a queue that is down or lost
+costs moments, not updates. One hint reaches one worker. Messages are JSON, so that whoever can
+write to the queue can make workers look, and nothing else.
+Refuses: to carry anything but ids.
+
+PASSERELLE_QUEUE_URL names the storage: sqlite:///path, redis://… (or rediss://, unix://) or
+postgresql://….
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import structlog
+from huey import Huey, PostgresHuey, RedisHuey, SqliteHuey
+from huey.registry import Message
+from huey.serializer import Serializer
+
+from app.services.changes import Change, Subject
+
+NAME = "passerelle"
+#: Seconds to wait for a storage that does not answer.
+PATIENCE = 2
+
+Listener = Callable[[frozenset[Change]], None]
+
+
+class QueueFault(Exception):
+    """PASSERELLE_QUEUE_URL names no storage that hints can be kept in."""
+
+
+class Hints:
+    """One process's end of the queue.
+
+    `huey` is there for the worker, which consumes it. Nothing is opened before the first hint.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._huey: Huey | None = None
+        self._task: Any = None
+        self._listener: Listener | None = None
+
+    @property
+    def huey(self) -> Huey:
+        if self._huey is None:
+            huey = _open(self._url)
+
+            def hint(changes: list[list[Any]]) -> None:
+                if self._listener is not None:
+                    self._listener(
+                        frozenset(Change(Subject(subject), int(row)) for subject, row in changes)
+                    )
+
+            self._task = huey.task(name="hint")(hint)
+            self._huey = huey
+        return self._huey
+
+    def listen(self, listener: Listener) -> None:
+        """Hand the hints that this process consumes to the listener."""
+        self._listener = listener
+
+    def send(self, changes: Iterable[Change]) -> None:
+        """Tell the workers; a storage that fails is logged, since the hint is only a hint."""
+        told = [[change.subject.value, change.id] for change in changes]
+        if not told:
+            return
+        try:
+            _ = self.huey
+            self._task(told)
+        except Exception as error:  # Whatever a storage raises, the request has succeeded.
+            structlog.get_logger().warning("hint_lost", reason=type(error).__name__)
+
+    def close(self) -> None:
+        """Close the storage of this thread."""
+        if self._huey is not None:
+            close = getattr(self._huey.storage, "close", None)
+            if close is not None:
+                close()
+
+
+class _JsonSerializer(Serializer):  # type: ignore[misc]
+    """Messages as JSON: unpickling what a queue holds would let its writers run code here."""
+
+    def _serialize(self, data: Any) -> bytes:
+        return orjson.dumps(data)
+
+    def _deserialize(self, data: bytes) -> Any:
+        found = orjson.loads(data)
+        return Message(*found) if isinstance(found, list) else found
+
+
+def _open(url: str) -> Huey:
+    scheme, _, rest = url.partition("://")
+    options: dict[str, Any] = {"results": False, "serializer": _JsonSerializer()}
+    if scheme == "sqlite":
+        path = rest.removeprefix("/") if not rest.startswith("//") else rest[1:]
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        return SqliteHuey(NAME, filename=path, timeout=PATIENCE, **options)
+    if scheme in ("redis", "rediss", "unix"):
+        from redis import ConnectionPool
+
+        pool = ConnectionPool.from_url(
+            url, socket_timeout=PATIENCE + 1, socket_connect_timeout=PATIENCE
+        )
+        return RedisHuey(NAME, connection_pool=pool, **options)
+    if scheme.partition("+")[0] in ("postgresql", "postgres"):
+        return PostgresHuey(
+            NAME,
+            dsn=f"postgresql://{rest}",
+            table_prefix="queue",
+            connect_timeout=PATIENCE,
+            **options,
+        )
+    raise QueueFault(
+        f"PASSERELLE_QUEUE_URL starts with {scheme!r}: "
+        "use sqlite:///path, redis://host or postgresql://user:password@host/name."
+    )

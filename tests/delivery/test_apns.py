@@ -1,0 +1,321 @@
+"""The sender against the stand-in of Apple's push service: each documented answer, each break."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from app.delivery.apns import ApnsSender, Push, judge
+from app.delivery.outcomes import DONE, Done, Drop, Fault, Outcome, Retry, Stop
+from app.sandbox.apns import SILENCE, Answer, ApnsStandIn
+from app.sandbox.certificates import Authority
+
+TOPIC = "pass.example.loyalty"
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+class Clock:
+    """Monotonic seconds that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Wire:
+    """A stand-in, a sender that talks to it, and the files both read."""
+
+    apns: ApnsStandIn
+    sender: ApnsSender
+    authority: Authority
+    folder: Path
+    clock: Clock
+
+    def send(self, *tokens: str) -> dict[str, Outcome]:
+        pushes = [Push(token, token) for token in tokens]
+        return {push.token: outcome for push, outcome in self.sender.send(pushes, now=NOW)}
+
+    def install(self, uid: str = TOPIC) -> None:
+        self.authority.client(uid).write(self.folder / "pass.pem", self.folder / "pass.key")
+
+
+@pytest.fixture(scope="module")
+def authority() -> Authority:
+    return Authority()
+
+
+@pytest.fixture
+def wire(authority: Authority, tmp_path: Path) -> Iterator[Wire]:
+    (tmp_path / "ca.pem").write_bytes(authority.certificate)
+    clock = Clock()
+    with ApnsStandIn(
+        identity=authority.server(), trusted=authority.certificate, streams=20
+    ) as apns:
+        sender = ApnsSender(
+            topic=TOPIC,
+            certificate=tmp_path / "pass.pem",
+            key=tmp_path / "pass.key",
+            url=apns.url,
+            ca=tmp_path / "ca.pem",
+            answer_timeout=1.0,
+            clock=clock,
+        )
+        wire = Wire(apns, sender, authority, tmp_path, clock)
+        wire.install()
+        yield wire
+        sender.close()
+
+
+def tokens(count: int) -> list[str]:
+    return [f"{number:064x}" for number in range(1, count + 1)]
+
+
+def test_a_push_is_what_apple_asks_for(wire: Wire) -> None:
+    assert wire.send("ab" * 32) == {"ab" * 32: DONE}
+    push = wire.apns.received[0]
+    assert push.payload == b"{}"
+    assert push.headers[":path"] == "/3/device/" + "ab" * 32
+    assert push.headers["apns-topic"] == TOPIC
+    assert push.headers["apns-push-type"] == "background"
+    assert push.headers["apns-priority"] == "5"
+    life = datetime.fromtimestamp(int(push.headers["apns-expiration"]), UTC) - NOW
+    assert timedelta(days=7) < life < timedelta(days=30)
+
+
+def test_many_pushes_share_one_connection_up_to_its_stream_limit_and_it_stays_open(
+    wire: Wire,
+) -> None:
+    wire.apns.answer(Answer(delay=0.01), times=400)
+    for _ in range(2):
+        assert set(wire.send(*tokens(200)).values()) == {DONE}
+    assert wire.apns.connections == wire.sender.connections == 1
+    assert len(wire.apns.received) == 400
+    assert 2 <= wire.apns.most_streams <= 20
+
+
+def test_pushes_are_taken_only_as_places_become_free(wire: Wire) -> None:
+    taken: list[str] = []
+
+    def offered() -> Iterator[Push]:
+        for token in tokens(3000):
+            taken.append(token)
+            yield Push(token, token)
+
+    next(sending := wire.sender.send(offered(), now=NOW))
+    assert len(taken) <= 1001
+    sending.close()
+    assert set(wire.send(*tokens(5)).values()) == {DONE}
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (Answer(400, "BadDeviceToken"), Drop("BadDeviceToken", doubtful=True)),
+        (Answer(400, "DeviceTokenNotForTopic"), Drop("DeviceTokenNotForTopic", doubtful=True)),
+        (Answer(410, "Unregistered", timestamp=NOW), Drop("Unregistered", since=NOW)),
+        (Answer(410, "ExpiredToken", timestamp=NOW), Drop("ExpiredToken", since=NOW)),
+    ],
+)
+def test_an_answer_about_the_token_is_a_drop(wire: Wire, answer: Answer, expected: Drop) -> None:
+    wire.apns.answer(answer, token="aa")
+    assert wire.send("aa", "bb") == {"aa": expected, "bb": DONE}
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (400, "BadTopic"),
+        (400, "TopicDisallowed"),
+        (400, "PayloadEmpty"),
+        (404, "BadPath"),
+        (405, "MethodNotAllowed"),
+        (413, "PayloadTooLarge"),
+    ],
+)
+def test_an_answer_about_our_request_is_a_fault_with_a_remedy(
+    wire: Wire, status: int, reason: str
+) -> None:
+    wire.apns.answer(Answer(status, reason))
+    outcome = wire.send("aa")["aa"]
+    assert isinstance(outcome, Fault)
+    assert outcome.reason == reason
+    assert outcome.remedy
+    assert wire.send("aa") == {"aa": DONE}
+
+
+def test_a_certificate_of_another_topic_is_a_fault(wire: Wire) -> None:
+    wire.install("pass.example.other")
+    outcome = wire.send("aa")["aa"]
+    assert isinstance(outcome, Fault)
+    assert outcome.reason == "TopicDisallowed"
+    assert "PASSERELLE_PASS_TYPE_ID" in outcome.remedy
+
+
+@pytest.mark.parametrize("reason", ["BadCertificate", "BadCertificateEnvironment"])
+def test_a_refused_certificate_stops_the_sender_until_it_is_replaced(
+    wire: Wire, reason: str
+) -> None:
+    wire.apns.answer(Answer(403, reason))
+    outcome = wire.send("aa")["aa"]
+    assert isinstance(outcome, Stop)
+    assert outcome.reason == reason
+    assert wire.send("aa", "bb") == {}
+    pause = wire.sender.pause()
+    assert pause is not None
+    assert pause.reason == reason
+    assert pause.remedy
+    assert len(wire.apns.received) == 1
+    wire.install()
+    assert wire.sender.pause() is None
+    assert wire.send("aa") == {"aa": DONE}
+
+
+def test_a_stopped_sender_asks_again_after_an_hour(wire: Wire) -> None:
+    wire.apns.answer(Answer(403, "BadCertificate"))
+    wire.send("aa")
+    wire.clock.now += 3601
+    assert wire.send("aa") == {"aa": DONE}
+
+
+def test_a_replaced_certificate_is_used_without_a_restart(wire: Wire) -> None:
+    wire.send("aa")
+    wire.install()
+    wire.send("bb")
+    assert [push.connection for push in wire.apns.received] == [1, 2]
+
+
+def test_a_missing_certificate_is_a_pause_and_not_a_crash(wire: Wire) -> None:
+    (wire.folder / "pass.pem").unlink()
+    pause = wire.sender.pause()
+    assert pause is not None
+    assert "pass.pem" in pause.remedy
+    assert wire.send("aa") == {}
+
+
+def test_a_certificate_refused_in_the_handshake_stops_the_sender(wire: Wire) -> None:
+    Authority("Somebody else").client(TOPIC).write(
+        wire.folder / "pass.pem", wire.folder / "pass.key"
+    )
+    assert isinstance(wire.send("aa")["aa"], Stop | Retry)
+    assert wire.sender.pause() is not None
+    assert wire.apns.received == []
+
+
+def test_too_many_requests_delays_that_token_alone(wire: Wire) -> None:
+    wire.apns.answer(Answer(429, "TooManyRequests", retry_after=60), token="aa")
+    outcomes = wire.send("aa", "bb")
+    assert outcomes["bb"] == DONE
+    held = outcomes["aa"]
+    assert isinstance(held, Retry)
+    assert timedelta(seconds=60) <= held.after <= timedelta(seconds=75)
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_trouble_at_apple_is_retried_on_a_new_connection(wire: Wire, status: int) -> None:
+    wire.apns.answer(Answer(status, "ServiceUnavailable"))
+    assert isinstance(wire.send("aa")["aa"], Retry)
+    assert wire.sender.pause() is not None
+    wire.clock.now += 60
+    assert wire.send("aa") == {"aa": DONE}
+    assert wire.apns.connections == 2
+
+
+def test_repeated_trouble_makes_the_pauses_grow_and_a_success_ends_them(wire: Wire) -> None:
+    wire.apns.answer(Answer(503, "Shutdown"), times=8)
+    pauses = []
+    for _ in range(8):
+        assert isinstance(wire.send("aa")["aa"], Retry)
+        pause = wire.sender.pause()
+        assert pause is not None
+        pauses.append(pause.until.total_seconds())
+        wire.clock.now += 100
+    assert pauses[-1] > 10 * pauses[0]
+    assert max(pauses) <= 75
+    assert wire.send("aa") == {"aa": DONE}
+    assert wire.sender.pause() is None
+
+
+def test_goaway_is_survived_by_a_new_connection(wire: Wire) -> None:
+    wire.send(*tokens(5))
+    wire.apns.goaway()
+    outcomes = wire.send(*tokens(50))
+    wire.clock.now += 5
+    outcomes |= wire.send(*[token for token in tokens(50) if outcomes.get(token) != DONE])
+    assert set(outcomes.values()) == {DONE}
+    # Pushes caught by the closing line may be one more failure, never a storm of connections.
+    assert 2 <= wire.apns.connections <= 3
+
+
+def test_goaway_in_the_middle_of_a_batch_loses_no_push(wire: Wire) -> None:
+    waiting = set(tokens(400))
+    for _ in range(10):
+        pushes = [Push(token, token) for token in sorted(waiting)]
+        for number, (push, outcome) in enumerate(wire.sender.send(pushes, now=NOW)):
+            if isinstance(outcome, Done):
+                waiting.discard(push.token)
+            else:
+                assert isinstance(outcome, Retry)
+            if number == 50 and wire.apns.connections == 1:
+                wire.apns.goaway()
+        wire.clock.now += 5
+        if not waiting:
+            break
+    assert not waiting
+    assert set(wire.apns.tokens()) == set(tokens(400))
+
+
+def test_a_cut_connection_is_reopened_and_its_pushes_get_an_outcome(wire: Wire) -> None:
+    wire.send("aa")
+    wire.apns.answer(SILENCE, token="bb")
+    sending = wire.sender.send([Push("bb", "bb"), Push("cc", "cc")], now=NOW)
+    assert next(sending)[0].token == "cc"
+    wire.apns.cut()
+    ((push, outcome),) = sending
+    assert push.token == "bb"
+    assert isinstance(outcome, Done | Retry)
+    wire.clock.now += 5
+    assert wire.send("bb") == {"bb": DONE}
+    assert wire.apns.connections == 2
+
+
+def test_silence_ends_with_the_timeout(wire: Wire) -> None:
+    wire.apns.answer(SILENCE, token="aa")
+    outcome = wire.send("aa")["aa"]
+    assert isinstance(outcome, Retry)
+    assert "curl 28" in outcome.reason
+
+
+def test_an_unreachable_service_is_a_growing_pause_not_an_error(wire: Wire) -> None:
+    wire.apns.refusing = True
+    outcome = wire.send(*tokens(3))
+    assert {type(each) for each in outcome.values()} == {Retry}
+    assert wire.sender.pause() is not None
+    assert wire.send("aa") == {}
+    wire.apns.refusing = False
+    wire.clock.now += 100
+    assert wire.send("aa") == {"aa": DONE}
+
+
+def test_the_remaining_pushes_stay_with_the_caller_when_the_connection_breaks(wire: Wire) -> None:
+    taken: list[str] = []
+
+    def offered() -> Iterator[Push]:
+        for token in tokens(5000):
+            taken.append(token)
+            yield Push(token, token)
+
+    wire.apns.answer(Answer(503, "Shutdown"))
+    answered = [push.token for push, _ in wire.sender.send(offered(), now=NOW)]
+    assert sorted(answered) == sorted(taken)
+    assert len(taken) < 5000
+
+
+def test_an_answer_without_a_body_or_with_nonsense_still_has_an_outcome() -> None:
+    assert judge(410, {}) == Drop("HTTP 410")
+    assert isinstance(judge(418, {"reason": 5}), Fault)
+    assert isinstance(judge(502, {}), Retry)
