@@ -11,16 +11,17 @@ import sys
 
 import click
 
-from app.cli import access, keys, serve
+from app.cli import access, keys, serve, webhooks
 from app.cli.terminal import fail
 from app.services.access import AccessFault
 from app.services.deployment import Deployment
 from app.services.keys import KeyFault
+from app.services.webhooks import WebhookFault
 from app.settings import SettingsError, from_environment
 from app.store.session import Unavailable
 
 #: What a person can mend: shown as a sentence, not as a traceback.
-MENDABLE = (SettingsError, KeyFault, AccessFault, Unavailable)
+MENDABLE = (SettingsError, KeyFault, AccessFault, WebhookFault, Unavailable)
 
 
 class Passerelle(click.Group):
@@ -47,5 +48,5 @@ def main(ctx: click.Context) -> None:
 #: Commands that need no deployment, or make their own.
 STANDALONE = frozenset({"demo", "certs"})
 
-for command in (serve.serve, serve.migrate, keys.keys, access.access):
+for command in (serve.serve, serve.migrate, keys.keys, access.access, webhooks.webhooks):
     main.add_command(command)

@@ -20,6 +20,7 @@ from huey.consumer import Consumer
 from app.delivery.apns import ApnsSender
 from app.delivery.apple import ApplePushes
 from app.delivery.engine import Installations, Runner
+from app.delivery.webhooks import Webhooks
 from app.services import clockwork, pulses
 from app.services.changes import Change
 from app.services.deployment import Deployment
@@ -46,7 +47,7 @@ def apple_pushes(deployment: Deployment) -> Installations[Any]:
 
 
 #: Every kind of installation that is delivered to.
-KINDS: tuple[Kind, ...] = (apple_pushes,)
+KINDS: tuple[Kind, ...] = (apple_pushes, Webhooks)
 
 
 class Worker:

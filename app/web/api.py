@@ -15,7 +15,7 @@ from flask_openapi3 import Info, OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.services.deployment import Deployment
-from app.web import access, apple, health, links, observing, pos, problems
+from app.web import access, apple, health, links, observing, pos, problems, webhooks
 
 #: Every door registers itself with the application.
 DOORS: tuple[Callable[[OpenAPI], None], ...] = (
@@ -23,6 +23,7 @@ DOORS: tuple[Callable[[OpenAPI], None], ...] = (
     links.register,
     apple.register,
     pos.register,
+    webhooks.register,
 )
 
 _POLICY = (
