@@ -18,7 +18,18 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import orjson
-from sqlalchemy import BigInteger, Select, Table, bindparam, func, literal_column, select, text
+from sqlalchemy import (
+    BigInteger,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    func,
+    literal_column,
+    or_,
+    select,
+    text,
+)
 from sqlalchemy.orm import Session
 
 from app.store.models import Event
@@ -121,3 +132,15 @@ def _snapshot(session: Session) -> str:
 
 def _on_sqlite(session: Session) -> bool:
     return session.get_bind().dialect.name == "sqlite"
+
+
+def read_by(session: Session, statement: Select[Any], position: Position) -> Select[Any]:
+    """`statement` over events, bounded to those that a reader at `position` has read."""
+    if _on_sqlite(session):
+        return statement.where(_E.id <= position.after)
+    visible = "pg_visible_in_snapshot(event.transaction::text::xid8, CAST(:{0} AS pg_snapshot))"
+    seen = text(visible.format("seen")).bindparams(seen=position.seen or "1:1:")
+    if not position.until:
+        return statement.where(seen)
+    within = text(visible.format("until")).bindparams(until=position.until)
+    return statement.where(or_(seen, and_(within, _E.id <= position.after)))
