@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types layers tests bench clean
+.PHONY: help demo test lint types layers tests soak bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -30,6 +30,10 @@ layers: .venv/.dev ## the import contracts of the architecture
 
 tests: .venv/.dev ## the tests alone, with branch coverage (ARGS="-k name" to choose)
 	$(BIN)/pytest -n $(WORKERS) --cov --cov-report=term --cov-report= $(ARGS)
+
+soak: .venv/.dev ## phones by the thousand, every misfortune, and every pass compared (PHONES=n, SEED=n)
+	PASSERELLE_SOAK_PHONES=$(or $(PHONES),10000) PASSERELLE_SOAK_SEED=$(or $(SEED),7) \
+		$(BIN)/pytest -s tests/delivery/test_soak.py $(ARGS)
 
 bench: .venv/.dev ## the benchmarks, one line each (ONLY=name for one)
 	$(BIN)/python -m tests.benchmarks $(ONLY)

@@ -47,11 +47,18 @@ class Settings:
     certs: Path = Path("var/certs")
     pass_type_id: str = "pass.example.passerelle"  # noqa: S105 - an identifier
     team_id: str = "EXAMPLE123"
+    #: Where imports keep sealed codes until they are loaded.
+    spool: Path = Path("var/spool")
     google_issuer_id: str = "3388000000000000000"
     apns_url: str = "https://api.push.apple.com"
     apns_ca: Path | None = None
     google_api_url: str = "https://walletobjects.googleapis.com"
     google_callback_keys_url: str = "https://pay.google.com/gp/m/issuer/keys"
+    google_save_url: str = "https://pay.google.com/gp/v/save"
+    #: Calls a second to Google, over all workers; Google's own limit is 20.
+    google_rate: int = 20
+    #: Milliseconds that a customer's link waits for the worker to bring the pass to Google.
+    google_wait_ms: int = 2000
     organization: str = "Passerelle"
     log_level: str = "info"
     #: Threads that serve requests in one process.
@@ -87,6 +94,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         queue_url=reader.text("QUEUE_URL", defaults.queue_url, secret=True),
         master_keys=keys or defaults.master_keys,
         certs=Path(reader.text("CERTS", str(defaults.certs))),
+        spool=Path(reader.text("SPOOL", str(defaults.spool))),
         pass_type_id=reader.matching(
             "PASS_TYPE_ID", defaults.pass_type_id, _PASS_TYPE_ID, "such as pass.com.example.coupons"
         ),
@@ -105,6 +113,9 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         google_callback_keys_url=reader.url(
             "GOOGLE_CALLBACK_KEYS_URL", defaults.google_callback_keys_url
         ),
+        google_save_url=reader.url("GOOGLE_SAVE_URL", defaults.google_save_url),
+        google_wait_ms=reader.integer("GOOGLE_WAIT_MS", defaults.google_wait_ms, 0, 10_000),
+        google_rate=reader.integer("GOOGLE_RATE", defaults.google_rate, 1, 1000),
         organization=reader.text("ORGANIZATION", defaults.organization),
         log_level=reader.choice(
             "LOG_LEVEL", defaults.log_level, ("debug", "info", "warning", "error")

@@ -304,11 +304,18 @@ def _cover(picture: Image.Image, width: int, height: int) -> Image.Image:
         )
     scale = max(width / picture.width, height / picture.height)
     part_width, part_height = width / scale, height / scale
-    left, top = (picture.width - part_width) / 2, (picture.height - part_height) / 2
+    # Rounding may leave a hair's breadth outside of the picture, which Pillow refuses.
+    left = max(0.0, (picture.width - part_width) / 2)
+    top = max(0.0, (picture.height - part_height) / 2)
     return picture.resize(
         (width, height),
         Image.Resampling.LANCZOS,
-        box=(left, top, left + part_width, top + part_height),
+        box=(
+            left,
+            top,
+            min(left + part_width, picture.width),
+            min(top + part_height, picture.height),
+        ),
     )
 
 

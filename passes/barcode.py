@@ -139,7 +139,8 @@ def _modules(payload: str, symbology: Symbology) -> list[bytes]:
         Symbology.EAN13: zxingcpp.BarcodeFormat.EAN13,
         Symbology.CODE39: zxingcpp.BarcodeFormat.Code39,
         Symbology.CODABAR: zxingcpp.BarcodeFormat.Codabar,
-        Symbology.ITF14: zxingcpp.BarcodeFormat.ITF14,
+        # Not ITF14, which is drawn with a frame that is for printing on cardboard.
+        Symbology.ITF14: zxingcpp.BarcodeFormat.ITF,
     }
     barcode = zxingcpp.create_barcode(payload, formats[symbology], **_OPTIONS.get(symbology, {}))
     # The image is a buffer, which its type stub does not say.

@@ -15,6 +15,9 @@ from passes.errors import ContentError
 class Symbology(Enum):
     """A kind of barcode."""
 
+    # Members are single objects; Enum would hash their names in Python, for every pass built.
+    __hash__ = object.__hash__
+
     QR = "QR"
     PDF417 = "PDF417"
     AZTEC = "AZTEC"

@@ -30,7 +30,7 @@ from app.sandbox.iphone import Fleet, Line, Phone
 from app.services.deployment import Deployment
 from app.settings import Settings
 from passes.signing import throwaway
-from tests.shop import Issued, Shop
+from tests.storefront import Issued, Storefront
 
 
 class MovingClock:
@@ -52,7 +52,7 @@ class World:
 
     settings: Settings
     house: Deployment
-    shop: Shop
+    storefront: Storefront
     apns: ApnsStandIn
     fleet: Fleet
     line: Line
@@ -142,7 +142,7 @@ def world(
         thread.start()
         roots = [x509.load_pem_x509_certificate((certs / "apple" / "root.pem").read_bytes())]
         try:
-            yield World(settings, house, Shop(house), apns, fleet, line, clock, roots, chance)
+            yield World(settings, house, Storefront(house), apns, fleet, line, clock, roots, chance)
         finally:
             fleet.close()
             line.close()

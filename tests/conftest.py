@@ -10,13 +10,16 @@ import datetime as dt
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+import structlog
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import create_engine, make_url, text
+from structlog.testing import capture_logs
 
 from app import create_app
 from app.services.deployment import Deployment
@@ -118,6 +121,9 @@ def settings(database_url: str, certs: Path, tmp_path: Path) -> Settings:
         queue_url=f"sqlite:///{tmp_path}/queue.sqlite",
         master_keys=MASTER_KEYS,
         certs=certs,
+        # No worker runs beside most tests, so nothing is to be waited for.
+        google_wait_ms=0,
+        spool=tmp_path / "spool",
         log_level="error",
     )
 
@@ -141,7 +147,15 @@ def client(app: Flask) -> FlaskClient:
 
 
 @pytest.fixture
-def shop(deployment: Deployment) -> Storefront:
+def log_lines() -> Iterator[list[MutableMapping[str, Any]]]:
+    """What the code under test logs, whatever an application configured before."""
+    structlog.reset_defaults()
+    with capture_logs() as lines:
+        yield lines
+
+
+@pytest.fixture
+def storefront(deployment: Deployment) -> Storefront:
     return Storefront(deployment)
 
 

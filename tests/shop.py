@@ -12,6 +12,7 @@ from typing import Any
 
 from flask.testing import FlaskClient
 from pydantic import TypeAdapter
+from sqlalchemy import insert
 from werkzeug.test import TestResponse
 
 from app.domain import codes
@@ -21,7 +22,8 @@ from app.domain.kinds import KINDS
 from app.services import access
 from app.services.access import Scope
 from app.services.deployment import Deployment
-from app.store.models import Campaign, Code, Recipient, Revision, Store, Terminal, Voucher
+from app.services.redeeming import bearers
+from app.store.models import Campaign, Code, Entry, Recipient, Revision, Store, Terminal, Voucher
 
 _TERMS = TypeAdapter(Terms)
 _PRESENTATION = TypeAdapter(Presentation)
@@ -177,6 +179,16 @@ class Shop:
             )
             session.add(made)
             session.flush()
+            opening = bearers.opening_entry(
+                voucher_id=made.id,
+                campaign_id=row.id,
+                code_id=code_id,
+                balance_minor=made.balance_minor,
+                currency=row.currency,
+                now=self.deployment.now(),
+            )
+            if opening is not None:
+                session.execute(insert(Entry).values(opening))
             return Issued(
                 id=made.id,
                 serial=codes.serial(public_id),
@@ -220,6 +232,18 @@ class Till:
         answer = self.post("/redemptions", {"items": items, **body}, key=key)
         assert answer.status_code == 200, answer.get_data(as_text=True)
         return answer.get_json()
+
+    def reverse(self, *, attempt: str | None = None, **body: Any) -> Any:
+        """The answer to taking something back; `attempt` is the reversal's own key."""
+        answer = self.post("/reversals", body, key=attempt)
+        assert answer.status_code == 200, answer.get_data(as_text=True)
+        return answer.get_json()
+
+    def by_key(self, key: str) -> TestResponse:
+        """What a call under `key` was answered."""
+        return self.client.get(
+            f"/pos/v1/redemptions/by-key/{key}", headers={"Authorization": f"Bearer {self.key}"}
+        )
 
     def scan(self, barcode: str, **body: Any) -> Any:
         """The answer to scanning `barcode`."""

@@ -11,17 +11,35 @@ import sys
 
 import click
 
-from app.cli import access, keys, serve, webhooks
+from app.cli import access, audit, campaigns, certs, demo, keys, serve, updates, webhooks, worker
 from app.cli.terminal import fail
 from app.services.access import AccessFault
+from app.services.campaigns import CampaignFault
 from app.services.deployment import Deployment
+from app.services.hints import QueueFault
+from app.services.importing import ImportFault
+from app.services.issuing import IssueFault
 from app.services.keys import KeyFault
+from app.services.stores import StoreFault
+from app.services.updating import UpdateFault
 from app.services.webhooks import WebhookFault
 from app.settings import SettingsError, from_environment
 from app.store.session import Unavailable
 
 #: What a person can mend: shown as a sentence, not as a traceback.
-MENDABLE = (SettingsError, KeyFault, AccessFault, WebhookFault, Unavailable)
+MENDABLE = (
+    SettingsError,
+    KeyFault,
+    AccessFault,
+    CampaignFault,
+    ImportFault,
+    IssueFault,
+    QueueFault,
+    StoreFault,
+    Unavailable,
+    UpdateFault,
+    WebhookFault,
+)
 
 
 class Passerelle(click.Group):
@@ -48,5 +66,24 @@ def main(ctx: click.Context) -> None:
 #: Commands that need no deployment, or make their own.
 STANDALONE = frozenset({"demo", "certs"})
 
-for command in (serve.serve, serve.migrate, keys.keys, access.access, webhooks.webhooks):
+for command in (
+    demo.demo,
+    serve.serve,
+    serve.migrate,
+    worker.worker,
+    certs.certs,
+    keys.keys,
+    access.access,
+    audit.audit,
+    campaigns.campaign,
+    campaigns.import_codes,
+    campaigns.imports,
+    campaigns.generate,
+    campaigns.issue,
+    campaigns.birthdays,
+    campaigns.stores_group,
+    updates.vouchers,
+    updates.sync_health,
+    webhooks.webhooks,
+):
     main.add_command(command)

@@ -21,8 +21,14 @@ from app.store import migrations
     show_default=True,
     help="Server processes; more than one needs PostgreSQL.",
 )
+@click.option(
+    "--worker/--no-worker",
+    default=True,
+    show_default=True,
+    help="Deliver in the server's own process too; without, run `passerelle worker` somewhere.",
+)
 @pass_deployment
-def serve(deployment: Deployment, host: str, port: int, processes: int) -> None:
+def serve(deployment: Deployment, host: str, port: int, processes: int, worker: bool) -> None:
     """Serve requests until stopped; the database must be migrated."""
     if deployment.database.is_sqlite and processes != 1:
         raise click.UsageError(
@@ -33,13 +39,21 @@ def serve(deployment: Deployment, host: str, port: int, processes: int) -> None:
             "The database's schema is not this release's: run `passerelle migrate` first."
         )
     _ = deployment.keyring  # A key that is missing is found now, not at the first scan.
-    run(host=host, port=port, processes=processes, threads=deployment.settings.threads)
+    _ = deployment.hints.huey  # So is a queue address that is wrong.
+    run(
+        host=host,
+        port=port,
+        processes=processes,
+        threads=deployment.settings.threads,
+        worker=worker,
+    )
 
 
-def run(*, host: str, port: int, processes: int, threads: int) -> None:
+def run(*, host: str, port: int, processes: int, threads: int, worker: bool = True) -> None:
     """Run the server; it returns when it is stopped by a signal."""
     Granian(
-        "wsgi:application",
+        "app.cli.worker:application" if worker else "wsgi:application",
+        factory=worker,
         address=host,
         port=port,
         interface=Interfaces.WSGI,

@@ -34,7 +34,7 @@ PRODUCTION = "https://api.push.apple.com"
 EXPIRES_AFTER = timedelta(days=14)
 IN_FLIGHT = 1000
 CONNECT_TIMEOUT = 10
-ANSWER_TIMEOUT = 30
+ANSWER_TIMEOUT = 10
 LONGEST_PAUSE = 60.0
 # A certificate that Apple refused is tried again this often although nobody replaced it.
 RECHECK = timedelta(hours=1)

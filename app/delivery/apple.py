@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from app.delivery.apns import ApnsSender, Push
-from app.delivery.engine import Found, Rest
+from app.delivery.engine import BATCH, Found, Rest
 from app.delivery.outcomes import Done, Drop, Fault, Outcome, Retry
 from app.services.installations import FETCHED, LISTED, PUSHED, behind, record_event
 from app.store.models import AppleDevice, AppleRegistration, Campaign, Voucher
@@ -47,6 +47,8 @@ REMINDERS = (
 )
 #: A token that Apple called bad is tried again after this, before its device is dropped.
 DOUBT = dt.timedelta(minutes=15)
+#: So long a registration is believed against an older 410 of Apple's.
+BELIEVED = dt.timedelta(days=1)
 #: So many bad tokens are one by one; more, and more than this share, is our own fault.
 DOUBTFUL_FEW = 3
 DOUBTFUL_SHARE = 0.02
@@ -80,6 +82,7 @@ class ApplePushes:
     """`Installations` for Apple's wallets."""
 
     name = "apple"
+    batch = BATCH
 
     def __init__(self, sender: ApnsSender) -> None:
         self._sender = sender
@@ -338,7 +341,12 @@ class ApplePushes:
         )
         if device is None:
             return
-        newer = outcome.since is not None and device.updated_at > outcome.since
+        # A registration newer than Apple's knowledge is good, unless Apple does not learn of it.
+        newer = (
+            outcome.since is not None
+            and device.updated_at > outcome.since
+            and now - device.updated_at < BELIEVED
+        )
         if device.push_token != job.token or newer:
             # It came back, with this token or another: it is pushed again, at once or later.
             again = now + DOUBT * 2 ** min(job.attempts, 6) if newer else now
@@ -352,7 +360,7 @@ class ApplePushes:
             .returning(AppleRegistration.voucher_id)
         ).all()
         for voucher_id in sorted(gone):
-            record_event(session, "removed", voucher_id, now=now)
+            record_event(session, "removed", voucher_id, now=now, wallet="apple")
         session.delete(device)
         session.flush()
 

@@ -75,6 +75,8 @@ class Installations(Protocol[J]):
     """
 
     name: str
+    #: Targets taken at once.
+    batch: int
 
     def rest(self) -> Rest | None:
         """Say whether the sender rests; nothing is leased for it then."""
@@ -131,14 +133,14 @@ class Runner(Generic[J]):
         kind: Installations[J],
         *,
         flow: Flow | None = None,
-        batch: int = BATCH,
+        batch: int | None = None,
     ) -> None:
         self.kind = kind
         self.flow = flow or Flow(deployment)
         #: How the sender was when it was last looked at; other threads may read it.
         self.rests: Rest | None = None
         self._deployment = deployment
-        self._batch = batch
+        self._batch = batch or kind.batch
         self._lock = threading.Lock()
         self._vouchers: set[int] = set()
         self._campaigns: set[int] = set()

@@ -92,6 +92,8 @@ class Webhooks:
     """
 
     name = "webhooks"
+    #: Webhooks of one lease; each takes `BATCH` events.
+    batch = 16
 
     def __init__(self, deployment: Deployment, *, ca: str | None = None) -> None:
         self._deployment = deployment

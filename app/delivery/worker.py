@@ -20,6 +20,10 @@ from huey.consumer import Consumer
 from app.delivery.apns import ApnsSender
 from app.delivery.apple import ApplePushes
 from app.delivery.engine import Installations, Runner
+from app.delivery.google import chores as google_chores
+from app.delivery.google.calls import Calls
+from app.delivery.google.classes import GoogleClasses
+from app.delivery.google.objects import GoogleObjects
 from app.delivery.webhooks import Webhooks
 from app.services import clockwork, pulses, reporting
 from app.services.changes import Change
@@ -48,15 +52,39 @@ def apple_pushes(deployment: Deployment) -> Installations[Any]:
     )
 
 
+def google_classes(deployment: Deployment) -> Installations[Any]:
+    """Google's classes."""
+    return GoogleClasses(Calls(deployment))
+
+
+def google_objects(deployment: Deployment) -> Installations[Any]:
+    """Google's objects."""
+    return GoogleObjects(Calls(deployment))
+
+
+def webhooks(deployment: Deployment) -> Installations[Any]:
+    """The deployment's webhooks."""
+    return Webhooks(deployment)
+
+
 #: Every kind of installation that is delivered to.
-KINDS: tuple[Kind, ...] = (apple_pushes, Webhooks)
+KINDS: tuple[Kind, ...] = (apple_pushes, google_classes, google_objects, webhooks)
+#: What is fetched or wished for from time to time; each decides itself whether it is due.
+CHORES: tuple[Callable[[Deployment], None], ...] = (google_chores.run,)
 
 
 class Worker:
     """The threads of one worker. `start` returns at once; `stop` waits for the present batch."""
 
-    def __init__(self, deployment: Deployment, *, kinds: Sequence[Kind] = KINDS) -> None:
+    def __init__(
+        self,
+        deployment: Deployment,
+        *,
+        kinds: Sequence[Kind] = KINDS,
+        chores: Sequence[Callable[[Deployment], None]] = CHORES,
+    ) -> None:
         self._deployment = deployment
+        self._chores = chores
         self.runners = [Runner(deployment, kind(deployment)) for kind in kinds]
         self._stop = threading.Event()
         self._threads = [
@@ -81,8 +109,12 @@ class Worker:
         for thread in self._threads:
             thread.join(max(0.1, until - time.monotonic()))
 
+    def end(self) -> None:
+        """Let `run` come to its end; safe in a signal handler."""
+        self._stop.set()
+
     def run(self) -> None:
-        """Work until `stop` is called from a signal handler or another thread."""
+        """Work until `end` is called, from a signal handler or another thread."""
         self.start()
         while not self._stop.wait(1.0):
             pass
@@ -157,8 +189,13 @@ class Worker:
             try:
                 with self._deployment.database.write() as session:
                     pulses.say(session, pulses.WORKER, state, now=self._deployment.now())
+                for chore in self._chores:
+                    chore(self._deployment)
             except Unavailable as fault:
                 structlog.get_logger().warning("pulse_waits", reason=str(fault))
+            except Exception:
+                # A chore that fails must not end what the health page lives on.
+                structlog.get_logger().exception("chore_failed")
             self._stop.wait(PULSE)
 
 

@@ -201,6 +201,8 @@ class Presentation:
     barcode: BarcodeProfile = BarcodeProfile.TOKEN
     #: Symbology of the `code` profile; tokens are always QR.
     symbology: str = "qr"
+    #: Whether holders are reminded before a voucher ends, where a wallet can.
+    expiry_notice: bool = True
 
     def in_language(self, language: str) -> Texts:
         """The texts in `language` (or its base language), else in the default language."""

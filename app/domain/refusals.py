@@ -41,7 +41,6 @@ class Reason(StrEnum):
     INSUFFICIENT_BALANCE = "insufficient_balance"
     AMOUNT_REQUIRED = "amount_required"
     CURRENCY_MISMATCH = "currency_mismatch"
-    STAFF_ONLY = "staff_only"
     UNKNOWN_REDEMPTION = "unknown_redemption"
     ALREADY_REVERSED = "already_reversed"
     REVERSAL_WINDOW_CLOSED = "reversal_window_closed"

@@ -95,6 +95,11 @@ def money_objections(standing: Standing, amount: int | None, currency: str | Non
     return []
 
 
+def combinable(terms: Terms, others: Sequence[Terms]) -> bool:
+    """Whether a coupon may join the other coupons of a receipt."""
+    return not others or (terms.combinable and all(other.combinable for other in others))
+
+
 def available(standing: Standing) -> int:
     """Minor units that can be spent now: the balance without what holds set aside."""
     return standing.balance_minor - standing.held_minor

@@ -10,9 +10,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
-_KEY = "passerelle_changes"
+from app.store.session import NOTES
 
 
 class Subject(StrEnum):
@@ -29,16 +30,11 @@ class Change(NamedTuple):
     id: int
 
 
-def voucher(session: Session, voucher_id: int) -> None:
+def voucher(transaction: Session | Connection, voucher_id: int) -> None:
     """Say that what the voucher's pass shows changed."""
-    session.info.setdefault(_KEY, set()).add(Change(Subject.VOUCHER, voucher_id))
+    transaction.info.setdefault(NOTES, set()).add(Change(Subject.VOUCHER, voucher_id))
 
 
-def campaign(session: Session, campaign_id: int) -> None:
+def campaign(transaction: Session | Connection, campaign_id: int) -> None:
     """Say that what all passes of the campaign show changed."""
-    session.info.setdefault(_KEY, set()).add(Change(Subject.CAMPAIGN, campaign_id))
-
-
-def of(session: Session) -> frozenset[Change]:
-    """What was said in this session."""
-    return frozenset(session.info.get(_KEY, ()))
+    transaction.info.setdefault(NOTES, set()).add(Change(Subject.CAMPAIGN, campaign_id))

@@ -13,13 +13,15 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 
+import structlog
 from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from app.services import changes
+from app.domain import overrides
+from app.services import changes, expiring, google_wallet, importing, issuing, updating
 from app.services.deployment import Deployment
-from app.store.models import Clockwork, Voucher
+from app.store.models import Campaign, Clockwork, Voucher
 
 BATCH = 5_000
 
@@ -97,4 +99,50 @@ def _mark(session: Session, name: str, *, now: dt.datetime) -> Clockwork:
     return session.scalars(select(Clockwork).where(Clockwork.name == name).with_for_update()).one()
 
 
-JOBS: tuple[Job, ...] = (_show_moments,)
+def _forget_callbacks(deployment: Deployment) -> None:
+    """Drop what guards against repeated callbacks once Google's signature on them has lapsed."""
+    with deployment.database.write() as session:
+        google_wallet.forget_nonces(session, now=deployment.now())
+
+
+def _celebrate(deployment: Deployment) -> None:
+    """Issue the vouchers that birthdays are due, once a local day for each campaign."""
+    for done in issuing.celebrate(deployment, again=False):
+        if done.fault or done.missing:
+            structlog.get_logger().warning(
+                "birthdays_held_up", campaign=done.campaign, cause=done.fault or "out of codes"
+            )
+
+
+def _resume_imports(deployment: Deployment) -> None:
+    """Go on with imports that a crash interrupted on this machine."""
+    for done in importing.resume(deployment):
+        structlog.get_logger().info(
+            "import_resumed", campaign=done.campaign, status=done.status, accepted=done.accepted
+        )
+
+
+def _show_override_ends(deployment: Deployment) -> None:
+    """Grow the version of campaigns whose override ended since the last look."""
+    now = deployment.now()
+    with deployment.database.write() as session:
+        mark = _mark(session, "override_ends", now=now)
+        for campaign in session.scalars(
+            select(Campaign).where(Campaign.override.is_not(None)).with_for_update()
+        ):
+            end = overrides.end_of(campaign.override)
+            if end is not None and mark.done_until < end <= now:
+                campaign.version += 1
+                changes.campaign(session, campaign.id)
+        mark.done_until = max(mark.done_until, now)
+
+
+JOBS: tuple[Job, ...] = (
+    updating.apply_due,
+    _show_moments,
+    expiring.note_expired,
+    _show_override_ends,
+    _celebrate,
+    _resume_imports,
+    _forget_callbacks,
+)

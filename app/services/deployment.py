@@ -11,7 +11,7 @@ import datetime as dt
 import threading
 from collections.abc import Callable
 
-from app.services import changes, keys
+from app.services import keys
 from app.services.certificates import Certificates
 from app.services.hints import Hints
 from app.settings import Settings
@@ -38,7 +38,7 @@ class Deployment:
         self.settings = settings
         self.database = Database(settings.database_url, pool_size=max(8, settings.threads))
         self.hints = Hints(settings.queue_url)
-        self.database.committed = lambda session: self.hints.send(changes.of(session))
+        self.database.committed = self.hints.send
         self.clock = clock
         self.certificates = Certificates(settings, clock=clock)
         self._keyring: Keyring | None = None

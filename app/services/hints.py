@@ -11,8 +11,10 @@ postgresql://….
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Collection
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import orjson
@@ -37,58 +39,94 @@ class QueueFault(Exception):
 class Hints:
     """One process's end of the queue.
 
-    `huey` is there for the worker, which consumes it. Nothing is opened before the first hint.
+    `huey` is there for the worker, which consumes it. Nothing is opened before the first hint, and
+    what is sent is written by a thread, so that no request waits for the storage.
     """
 
     def __init__(self, url: str) -> None:
         self._url = url
+        self._lock = threading.Lock()
         self._huey: Huey | None = None
         self._task: Any = None
         self._listener: Listener | None = None
+        self._outbox: SimpleQueue[frozenset[Change] | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
 
     @property
     def huey(self) -> Huey:
-        if self._huey is None:
-            huey = _open(self._url)
-
-            def hint(changes: list[list[Any]]) -> None:
-                if self._listener is not None:
-                    self._listener(
-                        frozenset(Change(Subject(subject), int(row)) for subject, row in changes)
-                    )
-
-            self._task = huey.task(name="hint")(hint)
-            self._huey = huey
-        return self._huey
+        with self._lock:
+            if self._huey is None:
+                huey = _open(self._url)
+                self._task = huey.task(name="hint")(self._arrived)
+                self._huey = huey
+            return self._huey
 
     def listen(self, listener: Listener) -> None:
         """Hand the hints that this process consumes to the listener."""
         self._listener = listener
 
-    def send(self, changes: Iterable[Change]) -> None:
-        """Tell the workers; a storage that fails is logged, since the hint is only a hint."""
-        told = [[change.subject.value, change.id] for change in changes]
-        if not told:
+    def send(self, changes: Collection[Change]) -> None:
+        """Tell the workers, soon."""
+        if not changes:
             return
-        try:
-            _ = self.huey
-            self._task(told)
-        except Exception as error:  # Whatever a storage raises, the request has succeeded.
-            structlog.get_logger().warning("hint_lost", reason=type(error).__name__)
+        self._outbox.put(frozenset(changes))
+        if self._thread is None:
+            with self._lock:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._post, name="hints", daemon=True)
+                    self._thread.start()
 
     def close(self) -> None:
-        """Close the storage of this thread."""
-        if self._huey is not None:
-            close = getattr(self._huey.storage, "close", None)
-            if close is not None:
-                close()
+        """Write what is left, for as long as a storage may take, and close."""
+        if self._thread is not None:
+            self._outbox.put(None)
+            self._thread.join(PATIENCE + 1)
+            self._thread = None
+        self._close_storage()
+
+    def _post(self) -> None:
+        going = True
+        while going:
+            told: set[Change] = set()
+            try:
+                first = self._outbox.get()
+                while True:
+                    if first is None:
+                        going = False
+                        break
+                    told |= first
+                    first = self._outbox.get_nowait()
+            except Empty:
+                pass
+            if told:
+                self._write(told)
+        self._close_storage()
+
+    def _close_storage(self) -> None:
+        """Close what the calling thread has open; Huey keeps a connection for each thread."""
+        close = getattr(self._huey.storage, "close", None) if self._huey is not None else None
+        if close is not None:
+            close()
+
+    def _write(self, told: set[Change]) -> None:
+        try:
+            _ = self.huey
+            self._task([[change.subject.value, change.id] for change in told])
+        except Exception as error:  # Whatever a storage raises: the request has succeeded.
+            structlog.get_logger().warning("hint_lost", reason=type(error).__name__)
+
+    def _arrived(self, changes: list[list[Any]]) -> None:
+        if self._listener is not None:
+            self._listener(
+                frozenset(Change(Subject(subject), int(row)) for subject, row in changes)
+            )
 
 
 class _JsonSerializer(Serializer):  # type: ignore[misc]
     """Messages as JSON: unpickling what a queue holds would let its writers run code here."""
 
     def _serialize(self, data: Any) -> bytes:
-        return orjson.dumps(data)
+        return orjson.dumps(list(data) if isinstance(data, Message) else data)
 
     def _deserialize(self, data: bytes) -> Any:
         found = orjson.loads(data)
@@ -101,7 +139,7 @@ def _open(url: str) -> Huey:
     if scheme == "sqlite":
         path = rest.removeprefix("/") if not rest.startswith("//") else rest[1:]
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        return SqliteHuey(NAME, filename=path, timeout=PATIENCE, **options)
+        return SqliteHuey(NAME, filename=path, timeout=PATIENCE, fsync=False, **options)
     if scheme in ("redis", "rediss", "unix"):
         from redis import ConnectionPool
 

@@ -11,25 +11,33 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
-from app.domain import codes
-from app.domain.campaign import BarcodeProfile, Look, Presentation, Texts
+from app.domain import codes, overrides
+from app.domain.campaign import Authority, BarcodeProfile, Look, Presentation, Texts
 from app.domain.codes import Purpose
 from app.domain.kinds import KINDS
+from app.domain.nearby import MOST_PLACES, nearest
 from app.services import campaigns, keys
 from app.services.deployment import Deployment
 from app.store.models import Asset, Campaign, Code, Recipient, Revision, Voucher
-from passes import apple, artwork, content, google
+from passes import apple, artwork, content
 from passes.content import Localized, Money, PassContent, Status, Symbology, Text
 
 #: Templates that a process keeps; one holds a campaign's pictures, some hundreds of kilobytes.
 KEPT_TEMPLATES = 64
+#: What a phone announces when the marketer's message changes: the message itself.
+MESSAGE_FIELD = "news"
+NEWS = "%@"
+#: The most vouchers of one link: what one bundle of Apple's holds.
+MOST_TOGETHER = 10
+#: Stands between the tokens of a link to several: never escaped in an address, in no token.
+TOGETHER = "."
 
 _guard = threading.Lock()
 _templates: OrderedDict[tuple[str, int], apple.Template] = OrderedDict()
@@ -61,6 +69,13 @@ class Holding:
     def presentation(self) -> Presentation:
         return campaigns.presentation_of(self.latest)
 
+    @property
+    def ends_at(self) -> dt.datetime | None:
+        """When the voucher ends, the campaign's override included."""
+        return overrides.end_for(
+            self.voucher.ends_at, self.campaign.override, forced=self.campaign.override_forced
+        )
+
     def status(self, now: dt.datetime) -> Status:
         """What the voucher is good for at `now`."""
         voucher = self.voucher
@@ -70,7 +85,7 @@ class Holding:
             return Status.USED
         if KINDS[self.campaign.kind].holds_money and voucher.balance_minor == 0:
             return Status.USED
-        if voucher.status == "expired" or (voucher.ends_at is not None and voucher.ends_at <= now):
+        if voucher.status == "expired" or (self.ends_at is not None and self.ends_at <= now):
             return Status.EXPIRED
         if voucher.starts_at is not None and voucher.starts_at > now:
             return Status.NOT_YET_VALID
@@ -79,27 +94,56 @@ class Holding:
 
 def find(session: Session, public_id: int) -> Holding | None:
     """The voucher with that public id, with everything its pass is made of; one statement."""
+    return next(iter(find_all(session, [public_id])), None)
+
+
+def find_all(session: Session, public_ids: Sequence[int]) -> list[Holding]:
+    """The vouchers with those public ids, in their order, without the ids that nobody has; one
+    statement.
+    """
     own, latest = aliased(Revision), aliased(Revision)
-    row = session.execute(
+    rows = session.execute(
         select(Voucher, Campaign, own, latest, Code, Recipient)
         .join(Campaign, Campaign.id == Voucher.campaign_id)
         .join(own, own.id == Voucher.revision_id)
         .join(latest, (latest.campaign_id == Campaign.id) & (latest.number == Campaign.revision))
         .outerjoin(Code, Code.id == Voucher.code_id)
         .outerjoin(Recipient, Recipient.id == Voucher.recipient_id)
-        .where(Voucher.public_id == public_id)
-    ).one_or_none()
-    if row is None:
-        return None
-    voucher, campaign, own_revision, latest_revision, code, recipient = row
-    return Holding(
-        voucher=voucher,
-        campaign=campaign,
-        own=own_revision,
-        latest=latest_revision,
-        code=code,
-        recipient=recipient,
+        .where(Voucher.public_id.in_(public_ids))
     )
+    found = {
+        voucher.public_id: Holding(
+            voucher=voucher,
+            campaign=campaign,
+            own=own_revision,
+            latest=latest_revision,
+            code=code,
+            recipient=recipient,
+        )
+        for voucher, campaign, own_revision, latest_revision, code, recipient in rows
+    }
+    return [found[public_id] for public_id in public_ids if public_id in found]
+
+
+def link(deployment: Deployment, vouchers: Sequence[tuple[int, int]]) -> str:
+    """The address of one voucher's page, or of one page for up to ten vouchers of one message.
+
+    A page of several is named by the links' tokens joined by dots, so that each is checked like
+    a link of its own and no set has to be stored.
+
+    Args:
+        vouchers: (public id, key id) of each, as its row has them.
+
+    Raises:
+        ValueError: none, or more than the ten that a wallet takes in one go.
+    """
+    if not 1 <= len(vouchers) <= MOST_TOGETHER:
+        raise ValueError(f"A link opens 1 to {MOST_TOGETHER} vouchers, not {len(vouchers)}.")
+    tokens = [
+        deployment.keyring.token(Purpose.LINK, key_id=key_id, public_id=public_id)
+        for public_id, key_id in vouchers
+    ]
+    return f"{deployment.settings.base_url}/p/{TOGETHER.join(tokens)}"
 
 
 def code_text(deployment: Deployment, holding: Holding) -> str | None:
@@ -132,13 +176,45 @@ def pass_content(deployment: Deployment, holding: Holding, *, now: dt.datetime) 
         barcode=_barcode(deployment, holding, presentation, text=text),
         status=holding.status(now),
         valid_from=voucher.starts_at and voucher.starts_at.astimezone(zone),
-        valid_until=voucher.ends_at and voucher.ends_at.astimezone(zone),
+        valid_until=holding.ends_at and _last_moment(holding.ends_at.astimezone(zone)),
         balance=balance,
         offer=offer,
         terms=terms,
         card_number=text if balance is not None else None,
         pin=pin if balance is not None else None,
+        places=_own_places(holding),
     )
+
+
+def _own_places(holding: Holding) -> tuple[content.Place, ...] | None:
+    """Of more places than a pass can hold, those nearest to where the recipient lives.
+
+    None leaves the campaign's own. A recipient's `latitude` and `longitude` are attributes that
+    the marketer gives.
+    """
+    presentation, recipient = holding.presentation, holding.recipient
+    if recipient is None or len(presentation.places) <= MOST_PLACES:
+        return None
+    try:
+        home = float(recipient.attributes["latitude"]), float(recipient.attributes["longitude"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    default = presentation.default_language
+    languages = (default, *(each for each in presentation.texts if each != default))
+    return tuple(
+        content.Place(
+            latitude=each.latitude,
+            longitude=each.longitude,
+            text=_labelled(each.text, languages),
+        )
+        for each in nearest(presentation.places, home)
+    )
+
+
+def _labelled(texts: Mapping[str, str], languages: tuple[str, ...]) -> Text | None:
+    """A marketer's texts in every language of the pass; what is missing is the default's."""
+    known = texts.get(languages[0]) or next(iter(texts.values()), "")
+    return Localized({each: texts.get(each) or known for each in languages}) if known else None
 
 
 def apple_pass(deployment: Deployment, holding: Holding, *, now: dt.datetime) -> bytes:
@@ -189,9 +265,7 @@ def _shared_presentation(deployment: Deployment, holding: Holding) -> content.Pr
         return Localized(texts) if all(texts.values()) else None
 
     def labelled(texts: Mapping[str, str]) -> Text | None:
-        """A marketer's texts in every language of the pass; what is missing is the default's."""
-        known = texts.get(default) or next(iter(texts.values()), "")
-        return Localized({each: texts.get(each) or known for each in languages}) if known else None
+        return _labelled(texts, languages)
 
     organization = presentation.organization or deployment.settings.organization
     look = presentation.look
@@ -221,6 +295,7 @@ def _shared_presentation(deployment: Deployment, holding: Holding) -> content.Pr
                 key=each.key,
                 label=labelled(each.label),
                 value=value,
+                change_message=NEWS if each.key == MESSAGE_FIELD else None,
                 slot=content.Slot.FRONT if each.front else content.Slot.DETAILS,
             )
             for each in presentation.fields
@@ -235,7 +310,7 @@ def _shared_presentation(deployment: Deployment, holding: Holding) -> content.Pr
             content.Place(
                 latitude=each.latitude, longitude=each.longitude, text=labelled(each.text)
             )
-            for each in presentation.places
+            for each in nearest(presentation.places, None)
         ),
         holders=(
             content.Holders.ONE_PERSON
@@ -262,12 +337,27 @@ def _barcode(
     deployment: Deployment, holding: Holding, presentation: Presentation, *, text: str | None
 ) -> content.Barcode:
     voucher = holding.voucher
-    if presentation.barcode is BarcodeProfile.CODE and text is not None:
-        return content.Barcode(payload=text, text=text, symbology=Symbology(presentation.symbology))
+    # A partner's tills know the partner's codes; ours must not even read them as a token.
+    bare = (
+        presentation.barcode is BarcodeProfile.CODE
+        or holding.campaign.authority == Authority.PARTNER
+    )
+    if bare and text is not None:
+        symbology = Symbology(presentation.symbology.upper())
+        return content.Barcode(payload=text, text=text, symbology=symbology)
     token = deployment.keyring.token(
         Purpose.BARCODE, key_id=voucher.key_id, public_id=voucher.public_id
     )
     return content.Barcode(payload=token, text=text)
+
+
+def _last_moment(end: dt.datetime) -> dt.datetime:
+    """The last second of a validity that ends with a day, so that a reader sees that day's date.
+
+    Ends are exclusive: what is good through 30 November ends at 0:00 on 1 December.
+    """
+    midnight = (end.hour, end.minute, end.second) == (0, 0, 0)
+    return end - dt.timedelta(seconds=1) if midnight else end
 
 
 def _own_words(holding: Holding) -> tuple[Text | None, Text | None]:
@@ -286,37 +376,4 @@ def _own_words(holding: Holding) -> tuple[Text | None, Text | None]:
     return (
         Localized(offer) if all(offer.values()) else None,
         Localized(terms) if all(terms.values()) else None,
-    )
-
-
-def google_link(deployment: Deployment, holding: Holding, *, now: dt.datetime) -> str:
-    """The address at Google that saves the pass.
-
-    A coupon travels inside the link; a gift card's number must not, so its link names the object.
-
-    Raises:
-        CertificateFault: no service account can sign it.
-        passes.errors.PassError: the content cannot be an object; names field and remedy.
-    """
-    built = pass_content(deployment, holding, now=now)
-    account = deployment.certificates.account
-    object_id, class_id = google_ids(deployment, holding)
-    if built.balance is not None:
-        return google.save_link(
-            account,
-            kind=built.presentation.kind,
-            object_id=object_id,
-            class_id=class_id,
-            now=now,
-        )
-    resource = google.object_resource(built, object_id=object_id, class_id=class_id)
-    return google.carrying_link(account, resource=resource, now=now)
-
-
-def google_ids(deployment: Deployment, holding: Holding) -> tuple[str, str]:
-    """The ids of the voucher's object and of its class; unique over all kinds of an issuer."""
-    issuer = deployment.settings.google_issuer_id
-    return (
-        google.resource_id(issuer, f"{holding.campaign.kind[0]}-{holding.serial}"),
-        google.resource_id(issuer, f"campaign-{holding.campaign.key}"),
     )

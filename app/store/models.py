@@ -21,6 +21,7 @@ from sqlalchemy import (
     Date,
     DateTime,
     Dialect,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -31,10 +32,13 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from app.domain.birthdays import day_number
 
 
 class Instant(TypeDecorator[dt.datetime]):
@@ -95,6 +99,11 @@ class Base(DeclarativeBase):
         bytes: LargeBinary,
         str: String,
     }
+
+
+def _birth_day(context: Any) -> int | None:
+    born = context.get_current_parameters().get("birth_date")
+    return None if born is None else day_number(born)
 
 
 class MasterKey(Base):
@@ -212,6 +221,10 @@ class Campaign(Base):
     override_forced: Mapped[bool] = mapped_column(default=False)
     #: Its edits are not pushed at present; redemptions still are.
     delivery_paused: Mapped[bool] = mapped_column(default=False)
+    #: How early, and by which rule, birthdays get a voucher; None when they get none.
+    birthday: Mapped[dict[str, Any] | None] = mapped_column(NullableJson)
+    #: The last birthday whose turn has come.
+    birthdays_through: Mapped[dt.date | None] = mapped_column(Date)
     budget_uses: Mapped[int | None] = mapped_column(BigInteger)
     budget_minor: Mapped[int | None] = mapped_column(BigInteger)
     used: Mapped[int] = mapped_column(BigInteger, default=0)
@@ -260,6 +273,8 @@ class Recipient(Base):
     external_id: Mapped[str | None] = mapped_column(unique=True)
     language: Mapped[str | None]
     birth_date: Mapped[dt.date | None] = mapped_column(Date)
+    #: Month and day of `birth_date` as one number, by which birthdays are found.
+    birth_day: Mapped[int | None] = mapped_column(SmallInteger, index=True, default=_birth_day)
     segment: Mapped[str | None]
     #: The segment before the present one.
     previous_segment: Mapped[str | None]
@@ -292,6 +307,18 @@ class ImportJob(Base):
     finished_at: Mapped[dt.datetime | None]
 
 
+class ImportReject(Base):
+    """A record that an import refused: its line and why; never the record, which is a secret."""
+
+    __tablename__ = "import_reject"
+
+    import_job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("import_job.id"), primary_key=True)
+    line: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    reason: Mapped[str]
+    #: The line that it repeats, say.
+    detail: Mapped[str | None]
+
+
 class Code(Base):
     """What a person types; found by keyed hash, readable only with a master key."""
 
@@ -299,10 +326,10 @@ class Code(Base):
     __table_args__ = (
         CheckConstraint('"limit" IS NULL OR used + held <= "limit"', name="limit"),
         CheckConstraint("used >= 0 AND held >= 0", name="counters"),
-        # Issuing takes free codes of a campaign in order; the index holds only those.
+        # Issuing takes free codes of an import that is complete; the index holds only those.
         Index(
             "ix_code_free",
-            "campaign_id",
+            "import_job_id",
             "id",
             sqlite_where=text("free"),
             postgresql_where=text("free"),
@@ -362,10 +389,48 @@ class Voucher(Base):
     version: Mapped[int] = mapped_column(default=1)
     #: Events so far; the next one's number is one more.
     events: Mapped[int] = mapped_column(default=0)
+    #: Uses that were reported although none was left; never part of `used`.
+    conflicts: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     #: Its link answers "withdrawn" from then on.
     link_withdrawn_at: Mapped[dt.datetime | None]
+    #: When a view of its page was last counted.
+    viewed_at: Mapped[dt.datetime | None]
     replaced_by_id: Mapped[int | None] = mapped_column(ForeignKey("voucher.id"))
     issued_at: Mapped[dt.datetime]
+
+
+class RecipientUse(Base):
+    """Uses of a campaign by one recipient: over all time, or on one day of the campaign's zone.
+
+    Only campaigns whose terms limit recipients have such rows.
+    """
+
+    __tablename__ = "recipient_use"
+    __table_args__ = (
+        UniqueConstraint("campaign_id", "recipient_id", "day"),
+        CheckConstraint("used >= 0 AND held >= 0", name="counters"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    campaign_id: Mapped[int] = mapped_column(ForeignKey("campaign.id"))
+    recipient_id: Mapped[int] = mapped_column(ForeignKey("recipient.id"), index=True)
+    #: An ISO date, or empty for all time.
+    day: Mapped[str] = mapped_column(String(10))
+    used: Mapped[int] = mapped_column(default=0)
+    held: Mapped[int] = mapped_column(default=0)
+
+
+class GuessCount(Base):
+    """Failed look-ups by one subject (a key, a terminal, an address, a prefix) in a window.
+
+    Subjects are keyed digests: the table tells nobody's address and no part of a code.
+    """
+
+    __tablename__ = "guess_count"
+
+    subject: Mapped[bytes] = mapped_column(primary_key=True)
+    since: Mapped[dt.datetime] = mapped_column(index=True)
+    failures: Mapped[int]
 
 
 class Hold(Base):
@@ -415,6 +480,15 @@ class Entry(Base):
             sqlite_where=text("receipt IS NOT NULL"),
             postgresql_where=text("receipt IS NOT NULL"),
         ),
+        # A use that another system reports is booked once, however often it is reported.
+        Index(
+            "ix_entry_reported",
+            "campaign_id",
+            "reported_id",
+            unique=True,
+            sqlite_where=text("reported_id IS NOT NULL"),
+            postgresql_where=text("reported_id IS NOT NULL"),
+        ),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
@@ -431,6 +505,14 @@ class Entry(Base):
     discount_minor: Mapped[int] = mapped_column(BigInteger, default=0)
     used_after: Mapped[int] = mapped_column(default=0)
     balance_after_minor: Mapped[int] = mapped_column(BigInteger, default=0)
+    #: Which counters beside the voucher's it changed, so that a reversal gives back just those:
+    #: the code's, the campaign's budget, the recipient's, and the recipient's of that day.
+    on_code: Mapped[bool] = mapped_column(default=False, server_default=false())
+    on_budget: Mapped[bool] = mapped_column(default=False, server_default=false())
+    on_recipient: Mapped[bool] = mapped_column(default=False, server_default=false())
+    on_day: Mapped[str | None] = mapped_column(String(10))
+    #: The reporting system's own id of a use that it decided.
+    reported_id: Mapped[str | None]
     refers_to_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("entry.id"))
     hold_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("hold.id"))
     store_id: Mapped[int | None] = mapped_column(ForeignKey("store.id"))
@@ -566,6 +648,32 @@ class CampaignUpdate(Base):
     api_key_id: Mapped[int | None] = mapped_column(ForeignKey("api_key.id"))
 
 
+class GoogleClass(Base):
+    """The template at Google of a campaign and variant, and the state it was last given there."""
+
+    __tablename__ = "google_class"
+    __table_args__ = (UniqueConstraint("campaign_id", "variant"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    campaign_id: Mapped[int] = mapped_column(ForeignKey("campaign.id"))
+    #: Empty for a campaign without variants.
+    variant: Mapped[str] = mapped_column(default="")
+    class_id: Mapped[str] = mapped_column(unique=True)
+    #: wanted or inserted.
+    status: Mapped[str] = mapped_column(default="wanted")
+    sent_campaign: Mapped[int | None]
+    #: SHA-256 of the members last sent, so that a change which shows nowhere costs no call.
+    sent_digest: Mapped[bytes | None]
+    sent_at: Mapped[dt.datetime | None]
+    #: The campaign's version whose content Google refused.
+    refused_campaign: Mapped[int | None]
+    attempts: Mapped[int] = mapped_column(default=0)
+    due_at: Mapped[dt.datetime | None]
+    claimed_until: Mapped[dt.datetime | None]
+    failure: Mapped[str | None]
+    created_at: Mapped[dt.datetime]
+
+
 class GoogleObject(Base):
     """A voucher's object at Google, and the state it was last given there."""
 
@@ -579,12 +687,81 @@ class GoogleObject(Base):
     has_users: Mapped[bool | None]
     sent_voucher: Mapped[int | None]
     sent_campaign: Mapped[int | None]
+    #: SHA-256 of the members last sent, so that a change which shows nowhere costs no call.
+    sent_digest: Mapped[bytes | None]
     sent_at: Mapped[dt.datetime | None]
+    #: The balance last shown there, so that a change of it can be told.
+    sent_balance_minor: Mapped[int | None] = mapped_column(BigInteger)
+    #: The pair whose content Google refused: nothing is repeated before it changes.
+    refused_voucher: Mapped[int | None]
+    refused_campaign: Mapped[int | None]
+    #: When to ask Google whether anybody holds it: after a callback, or when none came for long.
+    ask_users_at: Mapped[dt.datetime | None]
     attempts: Mapped[int] = mapped_column(default=0)
-    due_at: Mapped[dt.datetime | None]
+    due_at: Mapped[dt.datetime | None] = mapped_column(index=True)
     claimed_until: Mapped[dt.datetime | None]
     failure: Mapped[str | None]
     created_at: Mapped[dt.datetime]
+
+
+class GoogleMessage(Base):
+    """A message for the holders of an object: wanted once, sent once."""
+
+    __tablename__ = "google_message"
+    __table_args__ = (
+        Index(
+            "ix_google_message_open",
+            "object_id",
+            "id",
+            sqlite_where=text("status IN ('wanted', 'unclear')"),
+            postgresql_where=text("status IN ('wanted', 'unclear')"),
+        ),
+        Index("ix_google_message_object_id_notified_at", "object_id", "notified_at"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    object_id: Mapped[int] = mapped_column(ForeignKey("google_object.id"))
+    #: The id that Google keeps with it, by which it is found after an unclear answer.
+    message_id: Mapped[str] = mapped_column(unique=True)
+    #: Header and body by language, the default language first.
+    texts: Mapped[list[Any]]
+    #: wanted, unclear (perhaps sent), sent or dropped.
+    status: Mapped[str] = mapped_column(default="wanted")
+    #: When a phone was made to ring; None when it was sent silently, or not yet.
+    notified_at: Mapped[dt.datetime | None]
+    #: Not sent any more from then on.
+    expires_at: Mapped[dt.datetime]
+    sent_at: Mapped[dt.datetime | None]
+    created_at: Mapped[dt.datetime]
+
+
+class GoogleNonce(Base):
+    """A callback that was taken; kept until Google's signature on it has lapsed."""
+
+    __tablename__ = "google_nonce"
+
+    nonce: Mapped[str] = mapped_column(primary_key=True)
+    expires_at: Mapped[dt.datetime] = mapped_column(index=True)
+
+
+class GoogleRootKeys(Base):
+    """Google's list of callback keys as it was last fetched; one row."""
+
+    __tablename__ = "google_root_keys"
+
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    document: Mapped[str] = mapped_column(Text)
+    fetched_at: Mapped[dt.datetime]
+
+
+class Pace(Base):
+    """When a limited service may be called next, for all workers on all machines."""
+
+    __tablename__ = "pace"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    #: Seconds since 1970, UTC.
+    next_at: Mapped[float] = mapped_column(Double)
 
 
 class Event(Base):
@@ -779,3 +956,15 @@ class ArmCount(Base):
     acted: Mapped[int] = mapped_column(BigInteger)
     spent_minor: Mapped[int] = mapped_column(BigInteger)
     spent_squared: Mapped[float]
+
+
+class Disclosure(Base):
+    """Somebody read codes in clear, or what is held about a person: who, what, when."""
+
+    __tablename__ = "disclosure"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    at: Mapped[dt.datetime]
+    api_key_id: Mapped[int | None] = mapped_column(ForeignKey("api_key.id"))
+    campaign_id: Mapped[int | None] = mapped_column(ForeignKey("campaign.id"))
+    what: Mapped[str]

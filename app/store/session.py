@@ -18,7 +18,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
+#: Where a transaction leaves word of what it did, in the `info` of its session or connection.
+NOTES = "passerelle_notes"
 #: How long a statement waits for another transaction's row lock (milliseconds).
 LOCK_TIMEOUT_MS = 2_000
 _CONTENDED = frozenset({"40001", "40P01", "55P03"})  # serialization, deadlock, lock timeout
@@ -43,13 +45,13 @@ class Unavailable(Exception):
 class Database:
     """A deployment's database; one per process, safe to share between threads.
 
-    `committed` is called with each writing session right after its commit, when the writer's turn
-    is over; it must not raise.
+    What a transaction left in its `info[NOTES]` (a session's or a connection's) is handed to
+    `committed` right after the commit, when the writer's turn is over; it must not raise.
     """
 
     def __init__(self, url: str, *, pool_size: int = 16) -> None:
         parsed = make_url(url)
-        self.committed: Callable[[Session], None] = lambda _session: None
+        self.committed: Callable[[Collection[Any]], None] = lambda _notes: None
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         if self.is_sqlite:
             if parsed.database and parsed.database != ":memory:":
@@ -91,7 +93,8 @@ class Database:
         ):
             yield session
             session.commit()
-        self.committed(session)
+        if notes := session.info.get(NOTES):
+            self.committed(notes)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -99,7 +102,12 @@ class Database:
         all.
         """
         with _faults_as_unavailable(), self._turn, self._writer.begin() as connection:
+            # The pool keeps a connection's info: notes of a transaction that failed are void.
+            connection.info.pop(NOTES, None)
             yield connection
+            notes = connection.info.pop(NOTES, None)
+        if notes:
+            self.committed(notes)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -119,18 +127,25 @@ class _Turnstile:
         self._guard = threading.Lock()
         self._waiting: deque[threading.Lock] = deque()
         self._taken = False
+        self._owner: int | None = None
 
     def __enter__(self) -> None:
+        me = threading.get_ident()
+        if self._owner == me:
+            raise RuntimeError("A transaction that writes is open in this thread already.")
+        gate = None
         with self._guard:
-            if not self._taken:
-                self._taken = True
-                return
-            gate = threading.Lock()
+            if self._taken:
+                gate = threading.Lock()
+                gate.acquire()
+                self._waiting.append(gate)
+            self._taken = True
+        if gate is not None:
             gate.acquire()
-            self._waiting.append(gate)
-        gate.acquire()
+        self._owner = me
 
     def __exit__(self, *_: object) -> None:
+        self._owner = None
         with self._guard:
             if self._waiting:
                 self._waiting.popleft().release()

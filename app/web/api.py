@@ -15,7 +15,22 @@ from flask_openapi3 import Info, OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.services.deployment import Deployment
-from app.web import access, apple, health, links, observing, pos, problems, webhooks
+from app.web import (
+    access,
+    apple,
+    google,
+    health,
+    links,
+    marketing,
+    observing,
+    policy,
+    pos,
+    problems,
+    reports,
+    results,
+    updates,
+    webhooks,
+)
 
 #: Every door registers itself with the application.
 DOORS: tuple[Callable[[OpenAPI], None], ...] = (
@@ -23,12 +38,12 @@ DOORS: tuple[Callable[[OpenAPI], None], ...] = (
     links.register,
     apple.register,
     pos.register,
+    google.register,
+    reports.register,
+    results.register,
+    marketing.register,
+    updates.register,
     webhooks.register,
-)
-
-_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
 
@@ -76,7 +91,7 @@ def build(deployment: Deployment) -> Flask:
         headers.setdefault("X-Content-Type-Options", "nosniff")
         headers.setdefault("Referrer-Policy", "no-referrer")
         if response.mimetype == "text/html":
-            headers.setdefault("Content-Security-Policy", _POLICY)
+            headers.setdefault("Content-Security-Policy", policy.STRICT)
         if settings.production:
             headers.setdefault("Strict-Transport-Security", "max-age=31536000")
         return response

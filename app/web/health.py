@@ -14,9 +14,10 @@ import flask_openapi3_swagger
 from flask import Blueprint, Flask, Response, jsonify, render_template, send_from_directory
 from prometheus_client import Gauge, generate_latest
 
-from app.services import readiness
+from app.services import readiness, sync
 from app.services.certificates import CertificateFault
 from app.services.metrics import REGISTRY
+from app.store.session import Unavailable
 from app.web import deployment
 
 blueprint = Blueprint("health", __name__)
@@ -56,6 +57,8 @@ def metrics() -> Response:
     house = deployment()
     with suppress(CertificateFault):
         CERTIFICATE_DAYS.set(house.certificates.signer.days_left(house.now()))
+    with suppress(Unavailable):
+        sync.measure(house)
     return Response(generate_latest(REGISTRY), mimetype="text/plain; version=0.0.4")
 
 

@@ -9,16 +9,27 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, cast
+from uuid import UUID
 
 from flask import Response, current_app, request
 from flask_openapi3 import APIBlueprint, OpenAPI, Tag
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel, StringConstraints
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    RootModel,
+    StringConstraints,
+    model_validator,
+)
 
 from app.domain import baskets
 from app.domain.refusals import Reason
 from app.services import redeeming
 from app.services.access import Scope
+from app.services.guessing import Guessing
 from app.services.redeeming import Answer, CallFault, Tills
 from app.web import access, deployment
 from app.web.problems import Problem, ProblemBody
@@ -203,6 +214,57 @@ _IDEMPOTENCY: dict[str, Any] = {
     ]
 }
 
+
+class ReversalBody(OriginBody):
+    """Take back one redemption by its id, or all that a call under an idempotency key took."""
+
+    redemption_id: UUID | None = None
+    key: Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")] | None = Field(
+        None, description="The Idempotency-Key of the call to take back"
+    )
+    because: Note | None = None
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> ReversalBody:
+        if (self.redemption_id is None) == (self.key is None):
+            raise ValueError("name either redemption_id or key")
+        return self
+
+
+class ReversedPart(BaseModel):
+    """One redemption that was taken back."""
+
+    redemption_id: str
+    reversal_id: str
+    kind: Literal["undo", "refund"]
+    returned_minor: int | None = Field(description="Money given back to a gift card")
+    voucher: VoucherAnswer
+
+
+class ReversalAccepted(BaseModel):
+    """Everything was taken back; `before_original` when the call to take back never arrived."""
+
+    outcome: Literal["accepted"]
+    reversals: list[ReversedPart]
+    before_original: bool
+
+
+class ReversalAnswer(
+    RootModel[Annotated[ReversalAccepted | Refusal, Field(discriminator="outcome")]]
+):
+    """Taken back, or refused with a reason."""
+
+
+class KeptAnswer(RootModel[RedemptionAccepted | ReversalAccepted | Refusal]):
+    """The answer that a call got."""
+
+
+class KeyPath(BaseModel):
+    """An Idempotency-Key in the path."""
+
+    key: Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")]
+
+
 blueprint = APIBlueprint(
     "pos",
     __name__,
@@ -252,6 +314,48 @@ def redeem(body: RedemptionBody) -> Response:
     )
 
 
+@blueprint.post("/reversals", responses={200: ReversalAnswer}, openapi_extensions=_IDEMPOTENCY)
+@access.requires(Scope.POS)
+def reverse(body: ReversalBody) -> Response:
+    """Take a redemption back: an undo on the same day by the same till, else a refund.
+
+    A key that was never seen leaves a tombstone: the late original is refused.
+    """
+    key = _idempotency_key()
+    if body.key == key:
+        raise Problem(
+            422,
+            "idempotency_key_reused",
+            cause="The reversal carries the Idempotency-Key of the call it takes back.",
+            remedy="Use a fresh key for the reversal.",
+        )
+    reversal = redeeming.Reversal(
+        redemption_id=body.redemption_id, key=body.key, because=body.because, origin=_origin(body)
+    )
+    return _answered(
+        lambda: _tills().reverse(access.client(), key, reversal, fingerprint=_fingerprint())
+    )
+
+
+@blueprint.get("/redemptions/by-key/<key>", responses={200: KeptAnswer, 404: ProblemBody})
+@access.requires(Scope.POS)
+def by_key(path: KeyPath) -> Response:
+    """The answer that a call under this Idempotency-Key got, for a till that did not hear it."""
+
+    def call() -> Answer:
+        answer = _tills().by_key(access.client(), path.key)
+        if answer is None:
+            raise Problem(
+                404,
+                "key_unknown",
+                cause="No call under this Idempotency-Key was worked on.",
+                remedy="Send the call again with the same key, or reverse it by key.",
+            )
+        return answer
+
+    return _answered(call)
+
+
 def register(app: OpenAPI) -> None:
     """Put the doors of this module into `app`."""
     app.extensions["passerelle.tills"] = Tills(app.extensions["passerelle"])
@@ -278,6 +382,7 @@ def _origin(body: OriginBody) -> redeeming.Origin:
         operator=body.operator,
         receipt=body.receipt,
         occurred_at=body.occurred_at,
+        address=request.remote_addr or "",
     )
 
 
@@ -313,7 +418,7 @@ def _fingerprint() -> bytes:
     return deployment().keyring.fingerprint(head + request.get_data())
 
 
-def _answered(call: Any) -> Response:
+def _answered(call: Callable[[], Answer]) -> Response:
     """Run a call of the tills and answer over HTTP."""
     try:
         answer: Answer = call()
@@ -330,9 +435,17 @@ def _answered(call: Any) -> Response:
         raise Problem(
             409,
             "still_running",
-            cause="A request with the same Idempotency-Key is still at work.",
+            cause="A request with the same Idempotency-Key or receipt is still at work.",
             remedy="Wait and send the same request again.",
             headers={"Retry-After": "1"},
+        ) from None
+    except Guessing as guessing:
+        raise Problem(
+            429,
+            "guessing",
+            cause="Too many codes that do not exist were tried from here.",
+            remedy="Wait for the seconds in Retry-After; genuine passes still scan.",
+            headers={"Retry-After": str(guessing.retry_after)},
         ) from None
     response = Response(answer.body, answer.status, mimetype="application/json")
     response.headers["Cache-Control"] = "no-store"

@@ -6,6 +6,7 @@ A business refusal at a till is not a problem; it is an answer.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -113,12 +114,28 @@ def invalid_request(error: ValidationError) -> Response:
     ).response()
 
 
+#: Shows a problem to people: a page, or None when the request is not for it.
+Page = Callable[[Problem], Response | None]
+
+
+def shown_as_page(app: Flask, page: Page) -> None:
+    """Let `page` answer problems of the paths where people, not programs, are."""
+    app.extensions.setdefault("passerelle_problem_pages", []).append(page)
+
+
 def register(app: Flask) -> None:
     """Let every exception of a request end as a problem."""
 
+    def answer(problem: Problem) -> Response:
+        for page in app.extensions.get("passerelle_problem_pages", ()):
+            shown: Response | None = page(problem)
+            if shown is not None:
+                return shown
+        return problem.response()
+
     @app.errorhandler(Problem)
     def _problem(error: Problem) -> Response:
-        return error.response()
+        return answer(error)
 
     @app.errorhandler(HTTPException)
     def _http(error: HTTPException) -> Response:
@@ -133,39 +150,47 @@ def register(app: Flask) -> None:
             for name, value in error.get_headers()
             if name.lower() in ("allow", "retry-after", "www-authenticate")
         }
-        return Problem(
-            status, code, cause=error.description or error.name, remedy=remedy, headers=headers
-        ).response()
+        return answer(
+            Problem(
+                status, code, cause=error.description or error.name, remedy=remedy, headers=headers
+            )
+        )
 
     @app.errorhandler(Unavailable)
     def _unavailable(error: Unavailable) -> Response:
         structlog.get_logger().warning("database_unavailable", cause=str(error))
-        return Problem(
-            503,
-            "unavailable",
-            cause="The database cannot answer now.",
-            remedy="Send the same request again, with the same Idempotency-Key.",
-            headers={"Retry-After": str(error.retry_after)},
-        ).response()
+        return answer(
+            Problem(
+                503,
+                "unavailable",
+                cause="The database cannot answer now.",
+                remedy="Send the same request again, with the same Idempotency-Key.",
+                headers={"Retry-After": str(error.retry_after)},
+            )
+        )
 
     @app.errorhandler(KeyFault)
     @app.errorhandler(MissingKey)
     def _keys(error: Exception) -> Response:
         structlog.get_logger().error("master_key_fault", cause=str(error))
-        return Problem(
-            503,
-            "misconfigured",
-            cause="The service's keys do not fit its database.",
-            remedy="Tell the operator: /readyz and the log name the key.",
-            headers={"Retry-After": "30"},
-        ).response()
+        return answer(
+            Problem(
+                503,
+                "misconfigured",
+                cause="The service's keys do not fit its database.",
+                remedy="Tell the operator: /readyz and the log name the key.",
+                headers={"Retry-After": "30"},
+            )
+        )
 
     @app.errorhandler(Exception)
     def _fault(error: Exception) -> Response:
         structlog.get_logger().error("fault", exc_info=error)
-        return Problem(
-            500,
-            "fault",
-            cause="The service failed; this is its fault, not the request's.",
-            remedy="Try again; if it stays, tell the operator the request_id.",
-        ).response()
+        return answer(
+            Problem(
+                500,
+                "fault",
+                cause="The service failed; this is its fault, not the request's.",
+                remedy="Try again; if it stays, tell the operator the request_id.",
+            )
+        )

@@ -9,7 +9,8 @@ from passes.apple.files import check_files, read_strings
 from passes.apple.package import MIME_BUNDLE, MIME_PASS, bundle
 from passes.apple.reading import ReadPass, build_pkpass, read_package
 from passes.apple.rules import check_pass
-from passes.apple.template import Template, WebService
+from passes.apple.service import WebService
+from passes.apple.template import Template
 
 __all__ = [
     "MIME_BUNDLE",

@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from passes.apple.dates import check_date
 from passes.apple.fields import check_style
-from passes.apple.template import FORMATS, STYLES, check_web_service
+from passes.apple.members import FORMATS, STYLES
+from passes.apple.service import check_web_service
 from passes.errors import PackageError
 from passes.signing.signer import Signer
 

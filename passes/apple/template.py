@@ -6,82 +6,39 @@ The pass type and team are the certificate's own, so that they cannot disagree w
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime
-from html import escape
 from typing import Any
 
 import orjson
 
+from passes.apple.members import (
+    FORMATS,
+    OLD_FORMATS,
+    STYLES,
+    Shown,
+    date_field,
+    field_fragment,
+    field_member,
+    link_fragment,
+    money_members,
+    place_member,
+    plain_field,
+    relevant_member,
+    write_colour,
+    write_time,
+)
 from passes.apple.package import Layout
+from passes.apple.service import WebService
 from passes.apple.strings import Strings
-from passes.colour import rgb
-from passes.content import Field, Link, PassContent, Place, Presentation, RelevantDate, Slot, Status
-from passes.errors import ArtworkError, ContentError, PackageError
-from passes.money import Money
+from passes.content import Barcode, PassContent, Presentation, Slot, Status
+from passes.errors import ArtworkError, ContentError
 from passes.signing.signer import Signer
-from passes.symbology import Symbology
-from passes.text import Text, word
+from passes.text import word
 
-STYLES = {"coupon": "coupon", "gift_card": "storeCard"}
-"""Apple's style of each kind. A `posterGeneric` would stand beside it, never instead of it."""
-FORMATS = {
-    Symbology.QR: "PKBarcodeFormatQR",
-    Symbology.PDF417: "PKBarcodeFormatPDF417",
-    Symbology.AZTEC: "PKBarcodeFormatAztec",
-    Symbology.CODE128: "PKBarcodeFormatCode128",
-    Symbology.EAN13: "PKBarcodeFormatEAN13",
-    Symbology.CODE39: "PKBarcodeFormatCode39",
-    Symbology.CODABAR: "PKBarcodeFormatCodabar",
-    Symbology.ITF14: "PKBarcodeFormatI2of5",
-}
-# The older `barcode` member knows three formats; Android readers still look there first.
-_OLD_FORMATS = {Symbology.QR, Symbology.PDF417, Symbology.AZTEC}
-Key = Callable[[Text], str]
-Shown = orjson.Fragment | dict[str, Any]
-_WEB_SERVICE = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?").fullmatch
-_TOKEN = re.compile(r"[!-~]{16,}").fullmatch
-
-
-@dataclass(frozen=True, slots=True)
-class WebService:
-    """Where a phone fetches the pass again, and the token it shows there.
-
-    `url` is the base to which Wallet appends `/v1/…`: https (http only with `development`), no
-    `/v1`, no slash at its end. `token` has 16 printable ASCII characters at least, belongs to one
-    serial and never changes. Raises PackageError.
-    """
-
-    url: str
-    token: str = field(repr=False)
-    development: bool = False
-
-    def __post_init__(self) -> None:
-        check_web_service(self.url, self.token, development=self.development)
-
-
-def check_web_service(url: object, token: object, *, development: bool = False) -> None:
-    """Raise PackageError unless a phone can use this address and this token."""
-    if not isinstance(url, str) or not _WEB_SERVICE(url):
-        raise PackageError("webServiceURL", "It is not an address.", "Give https://host/path.")
-    if url.startswith("http:") and not development:
-        raise PackageError(
-            "webServiceURL", "Phones refuse plain http.", "Serve it over https and write https://."
-        )
-    if url.endswith("/") or "/v1/" in f"{url}/":
-        raise PackageError(
-            "webServiceURL",
-            "Wallet appends /v1/… itself, and some readers double a slash.",
-            "End it before /v1 and without a slash.",
-        )
-    if not isinstance(token, str) or not _TOKEN(token):
-        raise PackageError(
-            "authenticationToken",
-            "It is shorter than 16 characters, or not printable ASCII.",
-            "Derive one of 16 characters or more for each serial.",
-        )
+_WORDS = (
+    *("valid_until", "valid_from", "balance_changed", "status", "status_changed", "terms", "offer"),
+    *("issuer", "card_number", "pin"),
+)
 
 
 class Template:
@@ -102,10 +59,12 @@ class Template:
         self._offer = key(presentation.offer) if presentation.offer is not None else None
         self._terms = key(presentation.terms) if presentation.terms is not None else None
         self._fields = {
-            slot: [_fragment(each, key) for each in presentation.fields if each.slot is slot]
+            slot: [field_fragment(each, key) for each in presentation.fields if each.slot is slot]
             for slot in Slot
         }
-        self._links = [_link(number, each, key) for number, each in enumerate(presentation.links)]
+        self._links = [
+            link_fragment(number, each, key) for number, each in enumerate(presentation.links)
+        ]
         self._issuer = orjson.Fragment(
             orjson.dumps(
                 {
@@ -115,8 +74,8 @@ class Template:
                 }
             )
         )
-        self._places = [_place(each, key) for each in presentation.places]
-        self._dates = [_relevant(each) for each in presentation.relevant_dates]
+        self._places = [place_member(each, key) for each in presentation.places]
+        self._dates = [relevant_member(each) for each in presentation.relevant_dates]
         self._constant = orjson.dumps(self._constants())[:-1]
         images = self._images()
         self._images_layout = Layout(images)
@@ -163,22 +122,22 @@ class Template:
             changing["webServiceURL"] = web_service.url
             changing["authenticationToken"] = web_service.token
         if content.valid_until is not None:
-            changing["expirationDate"] = _iso(content.valid_until)
+            changing["expirationDate"] = write_time(content.valid_until)
         if content.status.spent:
             changing["voided"] = True
         if content.barcode is not None:
-            self._add_barcode(changing, content)
+            changing |= _barcodes(content.barcode)
         places = (
             self._places
             if content.places is None
-            else [_place(each, own.key) for each in content.places]
+            else [place_member(each, own.key) for each in content.places]
         )
         if places:
             changing["locations"] = places
         if self._dates or content.relevant_dates:
             changing["relevantDates"] = [
                 *self._dates,
-                *(_relevant(each) for each in content.relevant_dates),
+                *(relevant_member(each) for each in content.relevant_dates),
             ]
         style = orjson.dumps(self._style_fields(content, own))
         document = b'%b,"%b":%b,%b' % (
@@ -206,7 +165,7 @@ class Template:
             primary = {
                 "key": "balance",
                 "label": self._title,
-                **_money(content.balance),
+                **money_members(content.balance),
                 "changeMessage": words["balance_changed"],
             }
             if offer is not None:
@@ -216,16 +175,16 @@ class Template:
         waiting = content.status is Status.NOT_YET_VALID and content.valid_from is not None
         if content.valid_from is not None:
             (front if waiting else details).append(
-                _date("valid_from", words["valid_from"], content.valid_from)
+                date_field("valid_from", words["valid_from"], content.valid_from)
             )
         if content.valid_until is not None:
             (details if waiting else front).append(
-                _date("valid_until", words["valid_until"], content.valid_until)
+                date_field("valid_until", words["valid_until"], content.valid_until)
             )
         front += fields[Slot.FRONT]
         for each in content.fields:
             {Slot.TOP: top, Slot.FRONT: front, Slot.DETAILS: details}[each.slot].append(
-                _field(each, own.key)
+                field_member(each, own.key)
             )
         details.append(
             {
@@ -236,9 +195,9 @@ class Template:
             }
         )
         if content.card_number is not None:
-            details.append(_plain("card_number", words["card_number"], content.card_number))
+            details.append(plain_field("card_number", words["card_number"], content.card_number))
         if content.pin is not None:
-            details.append(_plain("pin", words["pin"], content.pin))
+            details.append(plain_field("pin", words["pin"], content.pin))
         details += self._links
         terms = self._terms if content.terms is None else own.key(content.terms)
         if terms is not None:
@@ -251,21 +210,6 @@ class Template:
             "auxiliaryFields": front[2:],
             "backFields": details,
         }
-
-    def _add_barcode(self, changing: dict[str, Any], content: PassContent) -> None:
-        barcode = content.barcode
-        assert barcode is not None  # noqa: S101 - the caller looked
-        symbologies = [barcode.symbology]
-        if barcode.fallback is not None and barcode.fallback is not barcode.symbology:
-            symbologies.append(barcode.fallback)
-        shown: dict[str, str] = {"message": barcode.payload, "messageEncoding": "iso-8859-1"}
-        if barcode.text is not None:
-            shown["altText"] = barcode.text
-        changing["barcodes"] = [{"format": FORMATS[each], **shown} for each in symbologies]
-        for each in symbologies:
-            if each in _OLD_FORMATS:
-                changing["barcode"] = {"format": FORMATS[each], **shown}
-                break
 
     def _header(self, signer: Signer) -> bytes:
         known, head = self._head
@@ -285,9 +229,9 @@ class Template:
             "formatVersion": 1,
             "organizationName": presentation.organization,
             "description": self._strings.key(presentation.description),
-            "backgroundColor": _rgb(design.background),
-            "foregroundColor": _rgb(design.foreground),
-            "labelColor": _rgb(design.label_colour),
+            "backgroundColor": write_colour(design.background),
+            "foregroundColor": write_colour(design.foreground),
+            "labelColor": write_colour(design.label_colour),
         }
 
     def _images(self) -> dict[str, bytes]:
@@ -322,94 +266,15 @@ class Template:
         return images
 
 
-_WORDS = (
-    *("valid_until", "valid_from", "balance_changed", "status", "status_changed", "terms", "offer"),
-    *("issuer", "card_number", "pin"),
-)
-
-
-def _rgb(colour: str) -> str:
-    return "rgb({}, {}, {})".format(*rgb(colour))
-
-
-def _iso(moment: datetime) -> str:
-    # The offset has a colon and no fraction of a second: iOS refuses `+0000`.
-    return moment.isoformat(timespec="seconds")
-
-
-def _money(money: Money) -> dict[str, Any]:
-    digits = money.digits
-    return {
-        "value": money.minor / 10**digits if digits else money.minor,
-        "currencyCode": money.currency,
-    }
-
-
-def _date(key: str, label: str, moment: datetime, *, time: bool = False) -> dict[str, Any]:
-    # Shown in the zone it carries, which is the shop's, wherever the phone is.
-    return {
-        "key": key,
-        "label": label,
-        "value": _iso(moment),
-        "dateStyle": "PKDateStyleMedium",
-        "timeStyle": "PKDateStyleShort" if time else "PKDateStyleNone",
-        "ignoresTimeZone": True,
-    }
-
-
-def _plain(key: str, label: str, value: str) -> dict[str, Any]:
-    # No data detectors: a card number is not a telephone number.
-    return {"key": key, "label": label, "value": value, "dataDetectorTypes": []}
-
-
-def _field(each: Field, key: Key) -> dict[str, Any]:
-    value = each.value
-    label = None if each.label is None else key(each.label)
-    shown: dict[str, Any]
-    if isinstance(value, datetime):
-        shown = _date(each.key, "", value, time=each.show_time)
-        del shown["label"]
-    elif isinstance(value, Money):
-        shown = {"key": each.key, **_money(value)}
-    elif isinstance(value, int):
-        shown = {"key": each.key, "value": value}
-    else:
-        shown = {"key": each.key, "value": key(value)}
-    if label is not None:
-        shown["label"] = label
-    if each.change_message is not None:
-        shown["changeMessage"] = key(each.change_message)
-    return shown
-
-
-def _fragment(each: Field, key: Key) -> orjson.Fragment:
-    return orjson.Fragment(orjson.dumps(_field(each, key)))
-
-
-def _link(number: int, link: Link, key: Key) -> orjson.Fragment:
-    def anchor(label: str) -> str:
-        return f'<a href="{escape(link.url)}">{escape(label)}</a>'
-
-    text: Text = link.label
-    if not isinstance(text, str):
-        text = type(text)({language: anchor(text[language]) for language in text.languages})
-    else:
-        text = anchor(text)
-    return orjson.Fragment(
-        orjson.dumps({"key": f"link-{number}", "value": link.url, "attributedValue": key(text)})
-    )
-
-
-def _place(place: Place, key: Key) -> dict[str, Any]:
-    shown: dict[str, Any] = {"latitude": place.latitude, "longitude": place.longitude}
-    if place.text is not None:
-        shown["relevantText"] = key(place.text)
-    return shown
-
-
-def _relevant(moment: RelevantDate) -> dict[str, str]:
-    start = _iso(moment.start)
-    if moment.end is not None:
-        return {"startDate": start, "endDate": _iso(moment.end)}
-    # The member was called relevantDate in iOS 18 and is called date since iOS 26.
-    return {"date": start, "relevantDate": start}
+def _barcodes(barcode: Barcode) -> dict[str, Any]:
+    symbologies = [barcode.symbology]
+    if barcode.fallback is not None and barcode.fallback is not barcode.symbology:
+        symbologies.append(barcode.fallback)
+    said = {"message": barcode.payload, "messageEncoding": "iso-8859-1"}
+    if barcode.text is not None:
+        said["altText"] = barcode.text
+    shown = [{"format": FORMATS[each], **said} for each in symbologies]
+    for each, one in zip(symbologies, shown, strict=True):
+        if each in OLD_FORMATS:
+            return {"barcodes": shown, "barcode": one}
+    return {"barcodes": shown}

@@ -33,6 +33,9 @@ RESERVED_KEYS = frozenset(
 class Status(Enum):
     """What a pass is good for at the moment."""
 
+    # Members are single objects; Enum would hash their names in Python, for every pass built.
+    __hash__ = object.__hash__
+
     ACTIVE = "active"
     NOT_YET_VALID = "not_yet_valid"
     USED = "used"
@@ -50,6 +53,9 @@ _SPENT = frozenset({Status.USED, Status.EXPIRED, Status.WITHDRAWN})
 
 class Slot(Enum):
     """Where a field stands: beside the logo, on the front, or among the details."""
+
+    # Members are single objects; Enum would hash their names in Python, for every pass built.
+    __hash__ = object.__hash__
 
     TOP = "top"
     FRONT = "front"
@@ -251,7 +257,7 @@ class Design:
     foreground: str = DEFAULT_INK
     label: str | None = None
     artwork: Artwork | None = None
-    localized_artwork: Mapping[str, Artwork] = field(default_factory=dict)
+    localized_artwork: Mapping[str, Artwork] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         check_colour("design.background", self.background)

@@ -2,7 +2,7 @@
 
 from passes.google.account import ServiceAccount
 from passes.google.callbacks import Callback, CallbackVerifier, RootKeys
-from passes.google.links import carrying_link, save_link
+from passes.google.links import SAVE_URL, Saved, carrying_link, save_link, save_links
 from passes.google.resources import (
     CLASS_TYPES,
     OBJECT_TYPES,
@@ -15,9 +15,11 @@ from passes.google.resources import (
 __all__ = [
     "CLASS_TYPES",
     "OBJECT_TYPES",
+    "SAVE_URL",
     "Callback",
     "CallbackVerifier",
     "RootKeys",
+    "Saved",
     "ServiceAccount",
     "carrying_link",
     "class_resource",
@@ -25,4 +27,5 @@ __all__ = [
     "object_resource",
     "resource_id",
     "save_link",
+    "save_links",
 ]

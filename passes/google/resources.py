@@ -97,7 +97,7 @@ def class_resource(
     """
     _check_id("class_id", class_id)
     language, languages = presentation.language, presentation.languages
-    logo = _image("logo_url", logo_url, presentation.organization)
+    logo = _image("logo_url", logo_url, presentation)
     resource: dict[str, Any] = {
         "id": class_id,
         "issuerName": presentation.organization,
@@ -107,7 +107,7 @@ def class_resource(
         "multipleDevicesAndHoldersAllowedStatus": _HOLDERS[presentation.holders],
     }
     if banner_url is not None:
-        resource["heroImage"] = _image("banner_url", banner_url, presentation.organization)
+        resource["heroImage"] = _image("banner_url", banner_url, presentation)
     if callback_url is not None:
         _check_https("callback_url", callback_url)
         resource["callbackOptions"] = {"url": callback_url}
@@ -249,12 +249,11 @@ def _localized_string(text: Text, language: str) -> dict[str, Any]:
     return found
 
 
-def _image(field: str, url: str, description: str) -> dict[str, Any]:
+def _image(field: str, url: str, presentation: Presentation) -> dict[str, Any]:
     _check_https(field, url)
     return {
         "sourceUri": {"uri": url},
-        # The organisation's name is the same in every language.
-        "contentDescription": {"defaultValue": {"language": "en", "value": description}},
+        "contentDescription": _localized_string(presentation.organization, presentation.language),
     }
 
 

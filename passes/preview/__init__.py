@@ -27,8 +27,8 @@ def render(
 ) -> bytes:
     """Return a PNG of the pass, `width` pixels wide (at least 375) with transparent corners.
 
-    `language` is a BCP 47 tag, by default the presentation's. Below 750 pixels the picture is
-    scaled down; the front's barcode can be scanned down to 375.
+    `language` is a BCP 47 tag; one that the presentation lacks, or none, means its default. Below
+    750 pixels the picture is scaled down; the front's barcode can be scanned down to 375.
     """
     from passes.preview import apple, google
 
@@ -40,7 +40,7 @@ def render(
         ("google", "front"): google.front,
         ("google", "details"): google.details,
     }[wallet, side]
-    picture = draw(content, language or content.presentation.language)
+    picture = draw(content, _language(content, language))
     if width != picture.width:
         from PIL import Image
 
@@ -49,3 +49,12 @@ def render(
     out = BytesIO()
     picture.save(out, "PNG", compress_level=6)
     return out.getvalue()
+
+
+def _language(content: PassContent, wanted: str | None) -> str:
+    """Return what a phone set to `wanted` shows: one language for all, not a mixture."""
+    languages = content.presentation.languages
+    for choice in (wanted or "", (wanted or "").partition("-")[0]):
+        if choice in languages:
+            return choice
+    return languages[0]

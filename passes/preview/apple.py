@@ -46,8 +46,8 @@ def front(content: PassContent, language: str) -> Image:
     if content.status is not Status.ACTIVE:
         top.insert(0, Row("", said.status.value))
     right = float(WIDTH - MARGIN)
-    for each in reversed(top):
-        room = (WIDTH - 2 * MARGIN - 340) / len(top)
+    for left, each in zip(range(len(top), 0, -1), reversed(top), strict=True):
+        room = (right - MARGIN - 340) / left  # what one field does not need, the next ones have
         wide = card.text((right, 46), each.label, label, 22, width=room, anchor="rm")
         wide = max(wide, card.text((right, 82), each.value, ink, 34, width=room, anchor="rm"))
         right -= wide + 24

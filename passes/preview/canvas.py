@@ -46,7 +46,8 @@ class Card:
     ) -> float:
         """Draw one line, smaller or cut off where it must be, and return its width."""
         face = typeface(size, weight)
-        while face.getlength(text) > width and face.size > size * 0.6:
+        least = size * (0.6 if size > 60 else 0.8)  # small text stays readable and is cut off
+        while face.getlength(text) > width and face.size > least:
             face = typeface(int(face.size) - 2, weight)
         text = shorten(text, face, width)
         self.draw.text(at, text, colour, face, anchor=anchor)
@@ -84,7 +85,7 @@ class Card:
         if grey:
             picture = ImageEnhance.Color(picture).enhance(0.15)
             picture = Image.blend(picture, Image.new("RGB", picture.size, (200, 200, 204)), 0.4)
-        scale = 4
+        scale = 2
         mask = Image.new("L", (picture.width * scale, picture.height * scale), 0)
         draw = ImageDraw.Draw(mask)
         draw.rounded_rectangle((0, 0, mask.width - 1, mask.height - 1), radius * scale, fill=255)
@@ -106,7 +107,7 @@ def code_height(barcode: Barcode | None) -> int:
 
 
 def draw_code(card: Card, content: PassContent, top: int) -> None:
-    """Draw the barcode and the text below it on a white box, one a spent pass has crossed out."""
+    """Draw the barcode, and the text below it, on a white box."""
     barcode = content.barcode
     if barcode is None:
         return

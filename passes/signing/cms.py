@@ -1,8 +1,8 @@
 """A detached CMS signature whose constant bytes are encoded once.
 
 What `cryptography`'s PKCS7SignatureBuilder makes with `DetachedSignature`, `Binary` and
-`NoCapabilities` (RFC 5652, section 5; SHA-256 with RSA), byte for byte, at a tenth of what the
-builder adds to the bare signature: three places change from one signature to the next (the
+`NoCapabilities` (RFC 5652, section 5; SHA-256 with RSA), byte for byte, at about a third of what
+the builder adds to the bare signature: three places change from one signature to the next (the
 message's digest, the signing time, the signature), and all three have a fixed length.
 """
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
@@ -18,7 +19,9 @@ from cryptography.x509.oid import NameOID
 from passes.errors import CertificateError
 from passes.signing.signer import (
     CERTIFICATE_FILES,
-    PASS_EXTENSION,
+    is_for_passes,
+    is_p12,
+    open_p12,
     read_certificate,
     read_key,
     subject,
@@ -43,7 +46,7 @@ def make_request(folder: Path, *, email: str, name: str) -> Request:
     Raises CertificateError rather than overwrite the key of a request that waits for its answer.
     """
     apple = folder / "apple"
-    target = apple / NEXT if any((apple / each).exists() for each in CERTIFICATE_FILES) else apple
+    target = _free(apple)
     key_path, request_path = target / "pass.key", target / REQUEST
     if key_path.exists():
         raise CertificateError(
@@ -76,18 +79,22 @@ def make_request(folder: Path, *, email: str, name: str) -> Request:
     return Request(key_path, request_path)
 
 
-def install(folder: Path, returned: bytes) -> Path:
+def install(folder: Path, returned: bytes, *, password: bytes | None = None) -> Path:
     """Put a certificate that Apple returned, or the WWDR intermediate, in its place.
 
-    `returned` is PEM or DER. Returns where it went. Raises CertificateError for a certificate that
-    belongs to none of the folder's keys.
+    `returned` is PEM or DER; or a `.p12` with the key in it, which `password` opens and which is
+    taken apart, so that the service needs no password. Returns where it went. Raises
+    CertificateError for a certificate that belongs to none of the folder's keys.
     """
-    certificate = read_certificate(returned, "certificate")
     apple = folder / "apple"
-    if any(each.oid == PASS_EXTENSION for each in certificate.extensions):
+    if is_p12(returned):
+        return _take_apart(_free(apple), returned, password)
+    certificate = read_certificate(returned, "certificate")
+    if is_for_passes(certificate):
         target = _place_of(certificate, folder) / "pass.pem"
     elif "Worldwide Developer Relations" in subject(certificate, NameOID.COMMON_NAME):
-        target = apple / "wwdr.pem"
+        # Beside the certificate it is for: the one in use may need the one it has.
+        target = (apple / NEXT if (apple / NEXT).exists() else apple) / "wwdr.pem"
     else:
         raise CertificateError(
             "certificate",
@@ -97,6 +104,26 @@ def install(folder: Path, returned: bytes) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(certificate.public_bytes(Encoding.PEM))
     return target
+
+
+def _free(apple: Path) -> Path:
+    """Return the folder in which nothing is in use."""
+    used = any((apple / each).exists() for each in CERTIFICATE_FILES)
+    return apple / NEXT if used else apple
+
+
+def _take_apart(target: Path, data: bytes, password: bytes | None) -> Path:
+    key, certificate = open_p12(data, password)
+    if not isinstance(key, RSAPrivateKey) or not is_for_passes(certificate):
+        raise CertificateError(
+            "certificate",
+            "It holds no Pass Type ID certificate with an RSA key.",
+            "Export the Pass Type ID certificate together with its key.",
+        )
+    target.mkdir(parents=True, exist_ok=True)
+    write_secret(target / "pass.key", key_pem(key))
+    (target / "pass.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+    return target / "pass.pem"
 
 
 def _place_of(certificate: x509.Certificate, folder: Path) -> Path:

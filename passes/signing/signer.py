@@ -69,7 +69,7 @@ class Signer:
             )
         pass_type_id = subject(leaf, NameOID.USER_ID)
         team_id = subject(leaf, NameOID.ORGANIZATIONAL_UNIT_NAME)
-        if not pass_type_id.startswith("pass.") or not team_id or not _has(leaf, PASS_EXTENSION):
+        if not pass_type_id.startswith("pass.") or not team_id or not is_for_passes(leaf):
             raise CertificateError(
                 "apple/pass.pem",
                 "It is not a Pass Type ID certificate.",
@@ -136,8 +136,8 @@ class Signer:
         CertificateError.
         """
         private: object
-        if _is_p12(certificate):
-            private, leaf = _open_p12(certificate, password)
+        if is_p12(certificate):
+            private, leaf = open_p12(certificate, password)
         else:
             leaf = read_certificate(certificate, "apple/pass.pem")
             if key is None:
@@ -258,6 +258,11 @@ def is_throwaway(certificate: x509.Certificate) -> bool:
     return _attribute(certificate.issuer, NameOID.ORGANIZATION_NAME) == THROWAWAY
 
 
+def is_for_passes(certificate: x509.Certificate) -> bool:
+    """Tell whether Apple marked the certificate as one for passes."""
+    return _has(certificate, PASS_EXTENSION)
+
+
 def fingerprint(certificate: x509.Certificate) -> str:
     """Return the SHA-256 of the certificate in hex."""
     return certificate.fingerprint(SHA256()).hex()
@@ -276,12 +281,14 @@ def _first(folder: Path, names: tuple[str, ...]) -> Path | None:
     return next((folder / name for name in names if (folder / name).exists()), None)
 
 
-def _is_p12(data: bytes) -> bool:
+def is_p12(data: bytes) -> bool:
+    """Tell whether these are the bytes of a `.p12`."""
     # A PFX is a sequence that begins with the integer 3; a certificate one with another sequence.
     return data[:1] == b"\x30" and b"\x02\x01\x03" in data[2:9]
 
 
-def _open_p12(data: bytes, password: bytes | None) -> tuple[object, x509.Certificate]:
+def open_p12(data: bytes, password: bytes | None) -> tuple[object, x509.Certificate]:
+    """Return key and certificate of a `.p12` (RFC 7292). Raises CertificateError."""
     try:
         key, certificate, _ = pkcs12.load_key_and_certificates(data, password)
     except ValueError as error:

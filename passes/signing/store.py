@@ -63,7 +63,10 @@ class Signers:
         signers = [Signer.from_files(self._folder, password=self._password)]
         following = self._folder / NEXT
         if any((following / name).exists() for name in CERTIFICATE_FILES):
-            signers.append(Signer.from_files(following, password=self._password, wwdr=self._folder))
+            renewed = Signer.from_files(following, password=self._password, wwdr=self._folder)
+            if signers[0].throwaway and not renewed.throwaway:
+                return (renewed,)  # the first real one does not renew the throw-away one
+            signers.append(renewed)
         first = signers[0]
         for each in signers[1:]:
             if (each.pass_type_id, each.team_id) != (first.pass_type_id, first.team_id):

@@ -14,10 +14,11 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
+from PIL import Image
 
 from passes import Barcode, PassContent
 from passes.apple import Template, WebService
-from passes.artwork import Artwork
+from passes.artwork import Artwork, prepare
 from passes.barcode import png
 from passes.google import ServiceAccount, save_link
 from passes.signing import Signer, throwaway
@@ -30,12 +31,18 @@ _LANGUAGES = ("en", "fr")
 
 def _template() -> Template:
     """Return a coupon in two languages with 150 KB of pictures."""
-    art = samples.artwork()
+    banner = Image.linear_gradient("L").resize((1125, 432)).point(lambda value: value // 3)
+    art = prepare(
+        samples.png(samples.logo()),
+        samples.png(banner),
+        background=samples.BACKGROUND,
+        foreground=samples.FOREGROUND,
+    )
     files = dict(art.files)
-    # The largest picture is filled up or cut to the size that performance figures are stated for:
-    # bytes behind a PNG's end are no part of the picture, and every one of them is hashed and sent.
-    rest = sum(map(len, art.apple.values())) - len(files["strip@3x.png"])
-    files["strip@3x.png"] = files["strip@3x.png"].ljust(_IMAGE_BYTES)[: _IMAGE_BYTES - rest]
+    # Filled up to the size that performance figures are stated for: bytes behind a PNG's end are
+    # no part of the picture, and every one of them is hashed and sent.
+    missing = _IMAGE_BYTES - sum(map(len, art.apple.values()))
+    files["strip@3x.png"] += bytes(missing)
     shared = samples.presentation(Artwork(files))
     return Template(replace(shared, languages=_LANGUAGES))
 

@@ -15,7 +15,7 @@ from app.services.changes import Change, Subject
 from app.store.models import AppleDevice, AppleRegistration, Campaign, Event, Voucher
 from app.store.session import Database
 from tests.apple_world import World
-from tests.shop import MONEY, TEXTS, Issued
+from tests.storefront import MONEY, TEXTS, Issued
 
 
 def balance(phone: Phone, issued: Issued) -> object:
@@ -43,7 +43,7 @@ def edit(apple: World, campaign: int) -> None:
     texts = {
         language: replace(each, title=f"{each.title} {number}") for language, each in TEXTS.items()
     }
-    apple.shop.revise(campaign, terms=MONEY, texts=texts)
+    apple.storefront.revise(campaign, terms=MONEY, texts=texts)
 
 
 def registrations(database: Database) -> list[AppleRegistration]:
@@ -57,7 +57,7 @@ def devices(database: Database) -> list[AppleDevice]:
 
 
 def test_a_redemption_reaches_the_phone_with_one_push(apple: World) -> None:
-    card = apple.shop.voucher(apple.shop.campaign("gift_card"))
+    card = apple.storefront.voucher(apple.storefront.campaign("gift_card"))
     phone = apple.holder(card)
     assert balance(phone, card) == 15
     spend(apple, card)
@@ -80,7 +80,7 @@ def test_a_redemption_reaches_the_phone_with_one_push(apple: World) -> None:
 
 
 def test_a_lost_hint_costs_moments_and_no_update(apple: World) -> None:
-    card = apple.shop.voucher(apple.shop.campaign("gift_card"))
+    card = apple.storefront.voucher(apple.storefront.campaign("gift_card"))
     phone = apple.holder(card)
     spend(apple, card)
     with apple.runner() as runner:
@@ -89,7 +89,7 @@ def test_a_lost_hint_costs_moments_and_no_update(apple: World) -> None:
 
 
 def test_twenty_changes_before_a_delivery_cost_one_push(apple: World) -> None:
-    card = apple.shop.voucher(apple.shop.campaign("gift_card"))
+    card = apple.storefront.voucher(apple.storefront.campaign("gift_card"))
     phone = apple.holder(card)
     for _ in range(14):
         spend(apple, card)
@@ -100,7 +100,7 @@ def test_twenty_changes_before_a_delivery_cost_one_push(apple: World) -> None:
 
 
 def test_two_changes_within_a_second_are_both_fetched(apple: World) -> None:
-    card = apple.shop.voucher(apple.shop.campaign("gift_card"))
+    card = apple.storefront.voucher(apple.storefront.campaign("gift_card"))
     phone = apple.holder(card)
     with apple.runner() as runner:
         for _ in range(2):
@@ -115,8 +115,8 @@ def test_an_edit_that_commits_after_a_later_redemption_was_delivered_is_delivere
     apple: World,
 ) -> None:
     """Versions are compared for difference: a campaign's edit may commit late with a low number."""
-    campaign = apple.shop.campaign("gift_card")
-    card = apple.shop.voucher(campaign)
+    campaign = apple.storefront.campaign("gift_card")
+    card = apple.storefront.voucher(campaign)
     phone = apple.holder(card)
     with apple.runner() as runner:
         for _ in range(3):
@@ -132,7 +132,7 @@ def test_an_edit_that_commits_after_a_later_redemption_was_delivered_is_delivere
 
 
 def test_a_change_while_its_predecessor_is_being_pushed_is_pushed_too(apple: World) -> None:
-    card = apple.shop.voucher(apple.shop.campaign("gift_card"))
+    card = apple.storefront.voucher(apple.storefront.campaign("gift_card"))
     phone = apple.holder(card)
     phone.go_offline()
     pushes = 0
@@ -158,8 +158,8 @@ def test_a_change_while_its_predecessor_is_being_pushed_is_pushed_too(apple: Wor
 def test_a_campaign_edited_while_its_last_edit_is_delivered_reaches_every_phone(
     apple: World,
 ) -> None:
-    campaign = apple.shop.campaign("gift_card")
-    cards = [apple.shop.voucher(campaign) for _ in range(6)]
+    campaign = apple.storefront.campaign("gift_card")
+    cards = [apple.storefront.voucher(campaign) for _ in range(6)]
     phones = [apple.holder(card) for card in cards]
     edit(apple, campaign)
     with apple.runner() as runner:
@@ -178,8 +178,8 @@ def test_a_campaign_edited_while_its_last_edit_is_delivered_reaches_every_phone(
 
 
 def test_one_device_with_two_passes_gets_one_push_and_fetches_what_changed(apple: World) -> None:
-    campaign = apple.shop.campaign("gift_card")
-    first, second = (apple.shop.voucher(campaign) for _ in range(2))
+    campaign = apple.storefront.campaign("gift_card")
+    first, second = (apple.storefront.voucher(campaign) for _ in range(2))
     phone = apple.holder(first)
     phone.install(apple.link(second))
     before = phone.fetches
@@ -196,7 +196,7 @@ def test_one_device_with_two_passes_gets_one_push_and_fetches_what_changed(apple
 
 
 def test_phone_and_watch_are_told_each(apple: World) -> None:
-    card = apple.shop.voucher(apple.shop.campaign("gift_card"))
+    card = apple.storefront.voucher(apple.storefront.campaign("gift_card"))
     phone = apple.holder(card)
     watch = apple.fleet.join(phone.pair_watch())
     spend(apple, card)
@@ -208,7 +208,7 @@ def test_phone_and_watch_are_told_each(apple: World) -> None:
 
 
 def test_an_offline_phone_hears_of_the_change_when_it_is_back(apple: World) -> None:
-    card = apple.shop.voucher(apple.shop.campaign("gift_card"))
+    card = apple.storefront.voucher(apple.storefront.campaign("gift_card"))
     phone = apple.holder(card)
     phone.go_offline()
     with apple.runner() as runner:
@@ -223,7 +223,7 @@ def test_an_offline_phone_hears_of_the_change_when_it_is_back(apple: World) -> N
 def test_a_phone_that_does_not_ask_is_reminded_a_few_times_and_then_left_alone(
     apple: World,
 ) -> None:
-    card = apple.shop.voucher(apple.shop.campaign("gift_card"))
+    card = apple.storefront.voucher(apple.storefront.campaign("gift_card"))
     phone = apple.holder(card)
     apple.apns.on_push = None
     spend(apple, card)
@@ -238,7 +238,7 @@ def test_a_phone_that_does_not_ask_is_reminded_a_few_times_and_then_left_alone(
 
 
 def test_a_restored_phone_gets_everything_with_its_old_tag_or_without(apple: World) -> None:
-    cards = [apple.shop.voucher(apple.shop.campaign("gift_card")) for _ in range(2)]
+    cards = [apple.storefront.voucher(apple.storefront.campaign("gift_card")) for _ in range(2)]
     phone = apple.holder(cards[0])
     phone.install(apple.link(cards[1]))
     with apple.runner() as runner:
@@ -258,7 +258,7 @@ def test_a_restored_phone_gets_everything_with_its_old_tag_or_without(apple: Wor
 
 
 def test_a_removed_pass_is_owed_nothing_and_a_readded_one_is_told_again(apple: World) -> None:
-    card = apple.shop.voucher(apple.shop.campaign("gift_card"))
+    card = apple.storefront.voucher(apple.storefront.campaign("gift_card"))
     phone = apple.holder(card)
     phone.delete(card.serial)
     assert registrations(apple.house.database) == []
@@ -277,7 +277,7 @@ def test_a_removed_pass_is_owed_nothing_and_a_readded_one_is_told_again(apple: W
 
 
 def test_a_changed_push_token_is_used_and_the_old_one_is_not(apple: World) -> None:
-    card = apple.shop.voucher(apple.shop.campaign("gift_card"))
+    card = apple.storefront.voucher(apple.storefront.campaign("gift_card"))
     phone = apple.holder(card)
     old = phone.push_token
     phone.change_token()
@@ -292,7 +292,7 @@ def test_a_changed_push_token_is_used_and_the_old_one_is_not(apple: World) -> No
 
 
 def test_an_unregistered_device_is_dropped_with_all_its_passes(apple: World) -> None:
-    cards = [apple.shop.voucher(apple.shop.campaign("gift_card")) for _ in range(2)]
+    cards = [apple.storefront.voucher(apple.storefront.campaign("gift_card")) for _ in range(2)]
     phone = apple.holder(cards[0])
     phone.install(apple.link(cards[1]))
     apple.apns.unregister(phone.push_token, apple.clock() + dt.timedelta(seconds=1))
@@ -304,7 +304,7 @@ def test_an_unregistered_device_is_dropped_with_all_its_passes(apple: World) -> 
 
 
 def test_a_device_that_registered_after_it_was_unregistered_is_kept(apple: World) -> None:
-    card = apple.shop.voucher(apple.shop.campaign("gift_card"))
+    card = apple.storefront.voucher(apple.storefront.campaign("gift_card"))
     phone = apple.holder(card)
     apple.apns.unregister(phone.push_token, apple.clock() - dt.timedelta(days=1))
     spend(apple, card)
@@ -318,8 +318,8 @@ def test_a_device_that_registered_after_it_was_unregistered_is_kept(apple: World
 
 
 def test_a_bad_token_is_asked_twice_and_dropped_while_others_are_reached(apple: World) -> None:
-    campaign = apple.shop.campaign("gift_card")
-    cards = [apple.shop.voucher(campaign) for _ in range(2)]
+    campaign = apple.storefront.campaign("gift_card")
+    cards = [apple.storefront.voucher(campaign) for _ in range(2)]
     bad, good = (apple.holder(card) for card in cards)
     apple.apns.always(bad.push_token, Answer(400, "BadDeviceToken"))
     with apple.runner() as runner:
@@ -336,8 +336,8 @@ def test_a_bad_token_is_asked_twice_and_dropped_while_others_are_reached(apple: 
 
 
 def test_many_bad_tokens_at_once_delete_nothing(apple: World) -> None:
-    campaign = apple.shop.campaign("gift_card")
-    phones = [apple.holder(apple.shop.voucher(campaign)) for _ in range(8)]
+    campaign = apple.storefront.campaign("gift_card")
+    phones = [apple.holder(apple.storefront.voucher(campaign)) for _ in range(8)]
     for phone in phones[1:]:
         apple.apns.always(phone.push_token, Answer(400, "BadDeviceToken"))
     edit(apple, campaign)
@@ -362,7 +362,7 @@ def test_many_bad_tokens_at_once_delete_nothing(apple: World) -> None:
     ],
 )
 def test_a_passing_failure_is_retried_until_it_passes(apple: World, answer: Answer) -> None:
-    card = apple.shop.voucher(apple.shop.campaign("gift_card"))
+    card = apple.storefront.voucher(apple.storefront.campaign("gift_card"))
     phone = apple.holder(card)
     apple.apns.answer(answer, times=2)
     spend(apple, card)
@@ -378,7 +378,7 @@ def test_a_passing_failure_is_retried_until_it_passes(apple: World, answer: Answ
 
 
 def test_a_worker_killed_between_lease_and_record_loses_nothing(apple: World) -> None:
-    card = apple.shop.voucher(apple.shop.campaign("gift_card"))
+    card = apple.storefront.voucher(apple.storefront.campaign("gift_card"))
     phone = apple.holder(card)
     spend(apple, card)
     with apple.runner() as killed, apple.house.database.write() as session:
@@ -397,7 +397,7 @@ def test_a_worker_killed_between_lease_and_record_loses_nothing(apple: World) ->
 
 
 def test_two_workers_never_push_the_same_device_at_once(apple: World) -> None:
-    card = apple.shop.voucher(apple.shop.campaign("gift_card"))
+    card = apple.storefront.voucher(apple.storefront.campaign("gift_card"))
     apple.holder(card)
     spend(apple, card)
     now = apple.clock()
@@ -412,8 +412,8 @@ def test_two_workers_never_push_the_same_device_at_once(apple: World) -> None:
 
 
 def test_edits_of_a_paused_campaign_wait_while_redemptions_go_out(apple: World) -> None:
-    campaign = apple.shop.campaign("gift_card", delivery_paused=True)
-    cards = [apple.shop.voucher(campaign) for _ in range(2)]
+    campaign = apple.storefront.campaign("gift_card", delivery_paused=True)
+    cards = [apple.storefront.voucher(campaign) for _ in range(2)]
     phones = [apple.holder(card) for card in cards]
     edit(apple, campaign)
     with apple.runner() as runner:

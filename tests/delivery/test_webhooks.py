@@ -85,9 +85,9 @@ def numbers(messages: list[Message]) -> dict[str, list[int]]:
 
 
 def test_event_arrives_signed_as_a_cloud_event(
-    deployment: Deployment, shop: Storefront, clock: Clock
+    deployment: Deployment, storefront: Storefront, clock: Clock
 ) -> None:
-    voucher = shop.voucher(shop.campaign())
+    voucher = storefront.voucher(storefront.campaign())
     with Receiver() as receiver, worker(deployment) as runner:
         _, secret = made(deployment, receiver.url)
         happen(deployment, voucher)
@@ -110,9 +110,12 @@ def test_event_arrives_signed_as_a_cloud_event(
 
 
 def test_webhook_hears_only_the_kinds_and_campaigns_it_wants(
-    deployment: Deployment, shop: Storefront
+    deployment: Deployment, storefront: Storefront
 ) -> None:
-    one, other = shop.voucher(shop.campaign()), shop.voucher(shop.campaign())
+    one, other = (
+        storefront.voucher(storefront.campaign()),
+        storefront.voucher(storefront.campaign()),
+    )
     with Receiver() as receiver, worker(deployment) as runner:
         made(deployment, receiver.url, kinds=["redeemed"], campaigns=["coupon-1"])
         happen(deployment, one, other, kind="scanned")
@@ -123,10 +126,10 @@ def test_webhook_hears_only_the_kinds_and_campaigns_it_wants(
 
 
 def test_receiver_that_fails_in_every_way_gets_everything_in_order(
-    deployment: Deployment, shop: Storefront, clock: Clock
+    deployment: Deployment, storefront: Storefront, clock: Clock
 ) -> None:
-    campaign = shop.campaign()
-    vouchers = [shop.voucher(campaign) for _ in range(6)]
+    campaign = storefront.campaign()
+    vouchers = [storefront.voucher(campaign) for _ in range(6)]
     dice = random.Random(3)
     replies = [Reply(500), Reply(404), Reply(0), Reply(302, {"Location": "/other"}), Reply(429)]
 
@@ -151,9 +154,9 @@ def test_receiver_that_fails_in_every_way_gets_everything_in_order(
 
 
 def test_event_is_tried_on_the_schedule_then_kept_and_replayed(
-    deployment: Deployment, shop: Storefront, clock: Clock
+    deployment: Deployment, storefront: Storefront, clock: Clock
 ) -> None:
-    voucher = shop.voucher(shop.campaign())
+    voucher = storefront.voucher(storefront.campaign())
     with Receiver(lambda _: Reply(503)) as receiver, worker(deployment) as runner:
         webhook_id, _ = made(deployment, receiver.url)
         happen(deployment, voucher)
@@ -188,9 +191,9 @@ def test_event_is_tried_on_the_schedule_then_kept_and_replayed(
 
 
 def test_receiver_may_ask_for_a_longer_pause(
-    deployment: Deployment, shop: Storefront, clock: Clock
+    deployment: Deployment, storefront: Storefront, clock: Clock
 ) -> None:
-    voucher = shop.voucher(shop.campaign())
+    voucher = storefront.voucher(storefront.campaign())
     with (
         Receiver(lambda _: Reply(429, {"Retry-After": "600"})) as receiver,
         worker(deployment) as runner,
@@ -207,9 +210,9 @@ def test_receiver_may_ask_for_a_longer_pause(
 
 
 def test_receiver_that_is_gone_is_left_alone_and_hears_the_rest_once_it_is_back(
-    deployment: Deployment, shop: Storefront, clock: Clock
+    deployment: Deployment, storefront: Storefront, clock: Clock
 ) -> None:
-    vouchers = [shop.voucher(shop.campaign()) for _ in range(3)]
+    vouchers = [storefront.voucher(storefront.campaign()) for _ in range(3)]
     with Receiver(lambda _: Reply(410)) as receiver, worker(deployment) as runner:
         webhook_id, _ = made(deployment, receiver.url)
         happen(deployment, *vouchers)
@@ -232,9 +235,9 @@ def test_receiver_that_is_gone_is_left_alone_and_hears_the_rest_once_it_is_back(
 
 
 def test_both_secrets_sign_until_the_old_one_ends(
-    deployment: Deployment, shop: Storefront, clock: Clock
+    deployment: Deployment, storefront: Storefront, clock: Clock
 ) -> None:
-    voucher = shop.voucher(shop.campaign())
+    voucher = storefront.voucher(storefront.campaign())
     with Receiver() as receiver, worker(deployment) as runner:
         webhook_id, old = made(deployment, receiver.url)
         with deployment.database.write() as session:
@@ -255,9 +258,9 @@ def test_both_secrets_sign_until_the_old_one_ends(
 
 
 def test_worker_killed_after_posting_repeats_the_same_ids(
-    deployment: Deployment, shop: Storefront, clock: Clock
+    deployment: Deployment, storefront: Storefront, clock: Clock
 ) -> None:
-    vouchers = [shop.voucher(shop.campaign()) for _ in range(3)]
+    vouchers = [storefront.voucher(storefront.campaign()) for _ in range(3)]
     with Receiver() as receiver, worker(deployment) as runner:
         made(deployment, receiver.url)
         happen(deployment, *vouchers)
@@ -344,9 +347,9 @@ def test_name_is_resolved_once_and_its_certificate_is_checked_by_name(
 
 
 def test_refused_address_keeps_the_events_until_the_address_is_mended(
-    deployment: Deployment, shop: Storefront, clock: Clock
+    deployment: Deployment, storefront: Storefront, clock: Clock
 ) -> None:
-    voucher = shop.voucher(shop.campaign())
+    voucher = storefront.voucher(storefront.campaign())
     with Receiver() as receiver, worker(deployment) as runner:
         webhook_id, _ = made(deployment, "https://10.0.0.1/")
         happen(deployment, voucher)

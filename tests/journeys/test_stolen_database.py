@@ -69,14 +69,14 @@ def test_a_dump_holds_nothing_that_can_be_spent(
     client: FlaskClient,
     deployment: Deployment,
     settings: Settings,
-    shop: Storefront,
+    storefront: Storefront,
     till_key: str,
 ) -> None:
-    coupons, cards = shop.campaign(), shop.campaign("gift_card")
-    issued = [shop.voucher(coupons, code=f"COUPON-{n}-XKCD42QZ") for n in range(5)]
+    coupons, cards = storefront.campaign(), storefront.campaign("gift_card")
+    issued = [storefront.voucher(coupons, code=f"COUPON-{n}-XKCD42QZ") for n in range(5)]
     pins = [f"73{n}5519" for n in range(5)]
     issued += [
-        shop.voucher(cards, code=f"CARD-{n}-8841PQRS", pin=pin) for n, pin in enumerate(pins)
+        storefront.voucher(cards, code=f"CARD-{n}-8841PQRS", pin=pin) for n, pin in enumerate(pins)
     ]
     tokens = {
         deployment.keyring.token(purpose, key_id=2, public_id=each.public_id)

@@ -289,6 +289,10 @@ def test_a_time_is_said_when_asked_for() -> None:
     assert spoken(moment, "de", "en", show_time=True) == "31.12.2026, 18:05"
 
 
+def test_contents_can_be_kept_in_sets_and_caches(presentation: Presentation) -> None:
+    assert len({samples.coupon(presentation), samples.coupon(replace(presentation))}) == 1
+
+
 def test_spent_states_are_spent() -> None:
     spent = {status for status in Status if status.spent}
     assert spent == {Status.USED, Status.EXPIRED, Status.WITHDRAWN}

@@ -9,9 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from app.domain.refusals import Reason
-from app.domain.wording import en
+from app.domain.wording import de, en, es, fr
 
-LANGUAGES: dict[str, Mapping[Reason, tuple[str, str]]] = {"en": en.REFUSALS}
+LANGUAGES: dict[str, Mapping[Reason, tuple[str, str]]] = {
+    "en": en.REFUSALS,
+    "fr": fr.REFUSALS,
+    "de": de.REFUSALS,
+    "es": es.REFUSALS,
+}
+RECEIPTS = {"en": en.RECEIPTS, "fr": fr.RECEIPTS, "de": de.RECEIPTS, "es": es.RECEIPTS}
 DEFAULT = "en"
 
 
@@ -25,6 +31,11 @@ def refusal(reason: Reason, tag: str, details: Mapping[str, str]) -> tuple[str, 
     """The cashier's and the customer's text; `details` are already in words."""
     cashier, customer = LANGUAGES[language(tag)][reason]
     return cashier.format_map(_Blank(details)), customer.format_map(_Blank(details))
+
+
+def receipt(tag: str, *, same: bool) -> str:
+    """Whether the first use was on the same receipt, as a sentence for the cashier."""
+    return RECEIPTS[language(tag)][0 if same else 1]
 
 
 class _Blank(dict[str, str]):

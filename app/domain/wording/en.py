@@ -113,10 +113,6 @@ REFUSALS: dict[Reason, tuple[str, str]] = {
         "Only valid for {currency}.",
         "This voucher is valid for {currency} only.",
     ),
-    Reason.STAFF_ONLY: (
-        "A supervisor has to do this.",
-        "A member of staff will help you.",
-    ),
     Reason.UNKNOWN_REDEMPTION: (
         "There is no such redemption.",
         "This redemption was not found.",
@@ -130,3 +126,5 @@ REFUSALS: dict[Reason, tuple[str, str]] = {
         "This can no longer be taken back.",
     ),
 }
+
+RECEIPTS = ("On this receipt.", "On another receipt.")

@@ -1,5 +1,42 @@
-"""Campaigns: their revisions as values."""
+"""Campaigns: read from a file, compared, applied, and read back.
 
-from app.services.campaigns.stored import presentation_of, terms_of
+`file` turns what a marketer writes into a draft with every fault named; `applying` shows the
+difference and writes it; `stored` reads terms and presentation back on the hot paths.
+"""
 
-__all__ = ["presentation_of", "terms_of"]
+from app.services.campaigns.applying import Change, Plan, apply, plan
+from app.services.campaigns.file import (
+    CampaignFault,
+    Draft,
+    Fault,
+    read_document,
+    read_file,
+)
+from app.services.campaigns.stored import (
+    find,
+    latest_revision,
+    presentation_of,
+    store_presentation,
+    store_terms,
+    terms_from,
+    terms_of,
+)
+
+__all__ = [
+    "CampaignFault",
+    "Change",
+    "Draft",
+    "Fault",
+    "Plan",
+    "apply",
+    "find",
+    "latest_revision",
+    "plan",
+    "presentation_of",
+    "read_document",
+    "read_file",
+    "store_presentation",
+    "store_terms",
+    "terms_from",
+    "terms_of",
+]

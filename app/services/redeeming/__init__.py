@@ -17,6 +17,7 @@ from app.services.redeeming.calls import (
     Override,
     Redemption,
     Reused,
+    Reversal,
     Running,
 )
 from app.services.redeeming.tills import Tills
@@ -29,6 +30,7 @@ __all__ = [
     "Override",
     "Redemption",
     "Reused",
+    "Reversal",
     "Running",
     "Tills",
 ]

@@ -18,7 +18,10 @@ from sqlalchemy import Connection, insert, select, update
 from app.domain import codes, rules
 from app.domain.campaign import Terms
 from app.domain.kinds import KINDS
-from app.services.redeeming.statements import CAMPAIGN, CODE, REVISION, VOUCHER
+from app.domain.ledger import EntryKind
+from app.services.redeeming import statements
+from app.services.redeeming.statements import CAMPAIGN, CODE, ENTRY, REVISION, VOUCHER
+from app.store.models import new_id
 
 TermsOf = Callable[[Connection, int], Terms]
 
@@ -34,8 +37,45 @@ def current_terms(
     return terms_of(connection, found)
 
 
+def opening_entry(
+    *,
+    voucher_id: int,
+    campaign_id: int,
+    code_id: int | None,
+    balance_minor: int,
+    currency: str | None,
+    now: dt.datetime,
+) -> dict[str, object] | None:
+    """The ledger's first entry for a card that is issued with money on it; None for the others.
+
+    A balance is the sum of its entries, so that whoever issues a card books what is on it.
+    """
+    if balance_minor == 0:
+        return None
+    return {
+        "id": new_id(),
+        "voucher_id": voucher_id,
+        "campaign_id": campaign_id,
+        "code_id": code_id,
+        "kind": EntryKind.ACTIVATE,
+        "uses": 0,
+        "amount_minor": balance_minor,
+        "currency": currency,
+        "discount_minor": 0,
+        "used_after": 0,
+        "balance_after_minor": balance_minor,
+        "created_at": now,
+    }
+
+
 def ensure(
-    connection: Connection, code_id: int, *, terms_of: TermsOf, key_id: int, now: dt.datetime
+    connection: Connection,
+    code_id: int,
+    *,
+    terms_of: TermsOf,
+    key_id: int,
+    now: dt.datetime,
+    postgresql: bool,
 ) -> None:
     """Give the code its bearer's voucher unless it has one; callers of one code take turns."""
     code = connection.execute(select(CODE).where(CODE.c.id == code_id).with_for_update()).one()
@@ -60,8 +100,10 @@ def ensure(
         at=None if shared else now,
         zone=ZoneInfo(campaign.timezone),
     )
-    connection.execute(
-        insert(VOUCHER).values(
+    balance = kind.opening_balance(terms, code_amount=code.amount_minor)
+    voucher_id = connection.execute(
+        insert(VOUCHER)
+        .values(
             public_id=codes.new_public_id(),
             key_id=key_id,
             campaign_id=campaign.id,
@@ -75,12 +117,34 @@ def ensure(
             uses=None if shared else kind.uses(terms),
             used=0,
             held=0,
-            balance_minor=kind.opening_balance(terms, code_amount=code.amount_minor),
+            balance_minor=balance,
             held_minor=0,
             version=1,
-            events=0,
+            events=1,
             issued_at=now,
         )
+        .returning(VOUCHER.c.id)
+    ).scalar_one()
+    opening = opening_entry(
+        voucher_id=voucher_id,
+        campaign_id=campaign.id,
+        code_id=code_id,
+        balance_minor=balance,
+        currency=campaign.currency,
+        now=now,
+    )
+    if opening is not None:
+        connection.execute(insert(ENTRY).values(opening))
+    connection.execute(
+        statements.INSERT_EVENT[postgresql],
+        {
+            **{f"event_{name}": None for name in statements.EVENT_NAMES},
+            "event_kind": "issued",
+            "event_at": now,
+            "event_campaign_id": campaign.id,
+            "event_voucher_id": voucher_id,
+            "event_number": 1,
+        },
     )
     if not shared:
         connection.execute(update(CODE).where(CODE.c.id == code_id).values(free=False))

@@ -7,8 +7,8 @@ repeated call gets the same answer byte for byte. It holds no code and no PIN.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from uuid import UUID
 
 from app.domain.baskets import Basket
 from app.domain.refusals import Reason
@@ -28,7 +28,7 @@ class Reused(Exception):
 
 
 class Running(Exception):
-    """A call with the same idempotency key is still at work."""
+    """A call with the same idempotency key, or for the same receipt, is still at work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,14 +53,16 @@ class Origin:
     operator: str | None = None
     receipt: str | None = None
     occurred_at: dt.datetime | None = None
+    #: The network address that asks; guesses are counted by it, nothing keeps it.
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Override:
     """A supervisor's word that named refusals do not count this time, and why."""
 
-    reasons: frozenset[Reason] = frozenset()
-    because: str = ""
+    reasons: frozenset[Reason]
+    because: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,16 @@ class Redemption:
     origin: Origin = Origin()
     basket: Basket | None = None
     override: Override | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reversal:
+    """Take back one redemption, or everything that a call under `key` took."""
+
+    redemption_id: UUID | None = None
+    key: str | None = None
+    because: str | None = None
+    origin: Origin = Origin()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,4 +105,3 @@ class Where:
     channel: str = "store"
     timezone: str = "UTC"
     language: str = "en"
-    details: Mapping[str, object] = field(default_factory=dict)

@@ -12,9 +12,11 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     ColumnElement,
     FromClause,
     Select,
+    String,
     Table,
     and_,
     bindparam,
@@ -31,19 +33,34 @@ from sqlalchemy import exists as sql_exists
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from app.domain.ledger import EntryKind
 from app.store.models import (
     Campaign,
     Code,
     Entry,
     Event,
     IdempotencyRecord,
+    ImportJob,
+    RecipientUse,
     Revision,
     Store,
     Terminal,
     Voucher,
 )
 
-VOUCHER, CODE, CAMPAIGN, ENTRY, EVENT, RECORD, REVISION, STORE, TERMINAL = (
+(
+    VOUCHER,
+    CODE,
+    CAMPAIGN,
+    ENTRY,
+    EVENT,
+    RECORD,
+    REVISION,
+    STORE,
+    TERMINAL,
+    RECIPIENT_USE,
+    IMPORT,
+) = (
     typing.cast(Table, model.__table__)
     for model in (
         Voucher,
@@ -55,9 +72,18 @@ VOUCHER, CODE, CAMPAIGN, ENTRY, EVENT, RECORD, REVISION, STORE, TERMINAL = (
         Revision,
         Store,
         Terminal,
+        RecipientUse,
+        ImportJob,
     )
 )
-V, K, C, E, R = VOUCHER.c, CODE.c, CAMPAIGN.c, ENTRY.c, RECORD.c
+V, K, C, E, R, U = VOUCHER.c, CODE.c, CAMPAIGN.c, ENTRY.c, RECORD.c, RECIPIENT_USE.c
+
+# A code on its way in is nobody's until its import is complete; one that was taken is past that.
+_USABLE = or_(
+    K.import_job_id.is_(None),
+    ~K.free,
+    sql_exists().where(IMPORT.c.id == K.import_job_id, IMPORT.c.status == "complete"),
+)
 
 _COLUMNS: tuple[ColumnElement[Any], ...] = (
     V.id.label("voucher_id"),
@@ -100,38 +126,52 @@ _RECORD: tuple[ColumnElement[Any], ...] = (
     R.body.label("record_body"),
 )
 
-_RECEIPT_SEEN = sql_exists(
-    select(1)
-    .where(
-        E.receipt == bindparam("receipt"),
-        E.store_id == bindparam("store_id"),
-        E.kind == "redemption",
-    )
-    .correlate(None)
-).label("receipt_seen")
+
+def _receipt_seen() -> ColumnElement[Any]:
+    """Whether the receipt has coupons already; a receipt's number counts within its store."""
+    return sql_exists(
+        select(1)
+        .select_from(ENTRY)
+        .where(
+            E.receipt == bindparam("receipt", type_=String),
+            E.store_id == bindparam("store_id", type_=BigInteger),
+            E.kind == EntryKind.REDEMPTION,
+            E.uses > 0,
+        )
+        .correlate(None)
+    ).label("receipt_seen")
 
 
 def _one(*columns: ColumnElement[Any]) -> FromClause:
     return select(literal(1).label("one"), *columns).subquery("one")
 
 
+def _mine(*names: str, postgresql: bool) -> ColumnElement[Any]:
+    """Whether this transaction could lock every name whose hash is given."""
+    if not postgresql:
+        return true().label("mine")
+    hashes = [cast(bindparam(name), BigInteger) for name in names]
+    return and_(
+        *(
+            func.coalesce(func.pg_try_advisory_xact_lock(hash_, type_=Boolean), true())
+            for hash_ in hashes
+        )
+    ).label("mine")
+
+
 def _resolve(*, by_code: bool, postgresql: bool) -> Select[tuple[Any, ...]]:
     """Everything a redemption reads, in one row, whether or not the voucher exists.
 
-    On PostgreSQL it also tries to become the only one at work on this idempotency key.
+    On PostgreSQL it also tries to become the only one at work on this idempotency key and on
+    this receipt; SQLite has one writer at a time anyway.
     """
-    mine = (
-        func.pg_try_advisory_xact_lock(cast(bindparam("key_hash"), BigInteger))
-        if postgresql
-        else true()
-    )
-    one = _one(mine.label("mine"))
+    one = _one(_mine("key_hash", "receipt_hash", postgresql=postgresql))
     found = one.outerjoin(
         RECORD, and_(R.api_key_id == bindparam("client_id"), R.key == bindparam("key"))
     )
     if by_code:
         found = (
-            found.outerjoin(CODE, K.lookup == bindparam("lookup"))
+            found.outerjoin(CODE, and_(K.lookup == bindparam("lookup"), _USABLE))
             .outerjoin(CAMPAIGN, C.id == K.campaign_id)
             .outerjoin(
                 VOUCHER,
@@ -150,7 +190,7 @@ def _resolve(*, by_code: bool, postgresql: bool) -> Select[tuple[Any, ...]]:
             .outerjoin(CODE, K.id == V.code_id)
         )
     return (
-        select(one.c.mine, *_RECORD, *_COLUMNS, _RECEIPT_SEEN)
+        select(one.c.mine, *_RECORD, *_COLUMNS, _receipt_seen())
         .select_from(found)
         # Two rows say that a code means several vouchers; more are not needed to say so.
         .limit(2)
@@ -163,6 +203,8 @@ RESOLVE = {
     for postgresql in (False, True)
 }
 
+_AFTER = (V.used, V.uses, V.held, V.balance_minor, V.held_minor, V.events)
+
 #: Take one use; no row when the voucher cannot give it (any more).
 TAKE_USE = (
     update(VOUCHER)
@@ -172,7 +214,7 @@ TAKE_USE = (
         or_(V.uses.is_(None), V.used + V.held < V.uses),
     )
     .values(used=V.used + 1, version=V.version + 1, events=V.events + 1)
-    .returning(V.used, V.uses, V.held, V.balance_minor, V.held_minor, V.events)
+    .returning(*_AFTER, _receipt_seen())
 )
 
 #: Take money; no row when what is available does not suffice.
@@ -188,7 +230,7 @@ TAKE_MONEY = (
         version=V.version + 1,
         events=V.events + 1,
     )
-    .returning(V.used, V.uses, V.held, V.balance_minor, V.held_minor, V.events)
+    .returning(*_AFTER)
 )
 
 TAKE_CODE = (
@@ -201,13 +243,82 @@ TAKE_BUDGET = (
     update(CAMPAIGN)
     .where(
         C.id == bindparam("campaign_id"),
-        or_(C.budget_uses.is_(None), C.used + C.held + 1 <= C.budget_uses),
+        or_(C.budget_uses.is_(None), C.used + C.held + bindparam("taken") <= C.budget_uses),
         or_(
             C.budget_minor.is_(None),
             C.used_minor + C.held_minor + bindparam("amount") <= C.budget_minor,
         ),
     )
-    .values(used=C.used + 1, used_minor=C.used_minor + bindparam("amount"))
+    .values(
+        used=C.used + bindparam("taken"),
+        used_minor=C.used_minor + bindparam("amount"),
+    )
+)
+
+
+def _take_recipient(postgresql: bool) -> Any:
+    """Count a use of a recipient, up to `limit`; no row when it is reached."""
+    build = postgresql_insert if postgresql else sqlite_insert
+    return (
+        build(RECIPIENT_USE)
+        .values(
+            campaign_id=bindparam("campaign_id"),
+            recipient_id=bindparam("recipient_id"),
+            day=bindparam("day"),
+            used=1,
+            held=0,
+        )
+        .on_conflict_do_update(
+            index_elements=[U.campaign_id, U.recipient_id, U.day],
+            set_={"used": U.used + 1},
+            where=U.used + U.held < bindparam("limit"),
+        )
+        .returning(U.id)
+    )
+
+
+TAKE_RECIPIENT = {postgresql: _take_recipient(postgresql) for postgresql in (False, True)}
+
+#: Give back: the counterparts of TAKE_…, for reversals.
+GIVE_USE = (
+    update(VOUCHER)
+    .where(V.id == bindparam("voucher_id"), V.used >= 1)
+    .values(used=V.used - 1, version=V.version + 1, events=V.events + 1)
+    .returning(*_AFTER)
+)
+GIVE_MONEY = (
+    update(VOUCHER)
+    .where(V.id == bindparam("voucher_id"))
+    .values(
+        balance_minor=V.balance_minor + bindparam("amount"),
+        version=V.version + 1,
+        events=V.events + 1,
+    )
+    .returning(*_AFTER)
+)
+GIVE_CODE = update(CODE).where(K.id == bindparam("code_id"), K.used >= 1).values(used=K.used - 1)
+GIVE_BUDGET = (
+    update(CAMPAIGN)
+    .where(C.id == bindparam("campaign_id"))
+    .values(used=C.used - bindparam("taken"), used_minor=C.used_minor - bindparam("amount"))
+)
+GIVE_RECIPIENT = (
+    update(RECIPIENT_USE)
+    .where(
+        U.campaign_id == bindparam("in_campaign"),
+        U.recipient_id == bindparam("by_recipient"),
+        U.day == bindparam("on_day"),
+        U.used >= 1,
+    )
+    .values(used=U.used - 1)
+)
+
+#: Count a use that was reported although none was left.
+COUNT_CONFLICT = (
+    update(VOUCHER)
+    .where(V.id == bindparam("voucher_id"))
+    .values(conflicts=V.conflicts + 1, events=V.events + 1)
+    .returning(*_AFTER)
 )
 
 #: Number the next event of a voucher, under its row lock.
@@ -218,20 +329,20 @@ NUMBER_EVENT = (
     .returning(V.events)
 )
 
-_ENTRY_NAMES = tuple(column.name for column in ENTRY.columns)
-_EVENT_NAMES = tuple(
+ENTRY_NAMES = tuple(column.name for column in ENTRY.columns)
+EVENT_NAMES = tuple(
     column.name for column in EVENT.columns if column.name not in ("id", "transaction")
 )
 _RECORD_NAMES = tuple(column.name for column in RECORD.columns)
 
-INSERT_ENTRY = insert(ENTRY).values({name: bindparam(f"entry_{name}") for name in _ENTRY_NAMES})
+INSERT_ENTRY = insert(ENTRY).values({name: bindparam(f"entry_{name}") for name in ENTRY_NAMES})
 
 _TRANSACTION = cast(cast(func.pg_current_xact_id(), E.kind.type), BigInteger)
 
 
 def _event_values(*, postgresql: bool) -> dict[str, ColumnElement[Any]]:
     values: dict[str, ColumnElement[Any]] = {
-        name: bindparam(f"event_{name}") for name in _EVENT_NAMES
+        name: bindparam(f"event_{name}") for name in EVENT_NAMES
     }
     if postgresql:
         values["transaction"] = _TRANSACTION
@@ -263,12 +374,18 @@ BOOK = (
     .on_conflict_do_nothing()
     .add_cte(
         postgresql_insert(ENTRY)
-        .values({name: bindparam(f"entry_{name}") for name in _ENTRY_NAMES})
+        .values({name: bindparam(f"entry_{name}") for name in ENTRY_NAMES})
         .cte("booked"),
         postgresql_insert(EVENT).values(_event_values(postgresql=True)).cte("noted"),
     )
     .returning(R.key)
 )
+
+#: Try to become the only one at work on two keys: a reversal's own, and the one it reverses.
+CLAIM = {
+    postgresql: select(_mine("key_hash", "other_hash", postgresql=postgresql))
+    for postgresql in (False, True)
+}
 
 READ_RECORD = select(R.status, R.fingerprint, R.body).where(
     R.api_key_id == bindparam("client_id"), R.key == bindparam("key")
@@ -276,40 +393,103 @@ READ_RECORD = select(R.status, R.fingerprint, R.body).where(
 
 READ_REVISION = select(REVISION.c.terms).where(REVISION.c.id == bindparam("revision_id"))
 
-READ_STORE = select(
-    STORE.c.id,
-    STORE.c.key,
-    STORE.c.name,
-    STORE.c.channel,
-    STORE.c.timezone,
-    STORE.c.language,
-).where(
-    or_(
-        STORE.c.id == bindparam("id", type_=BigInteger),
-        STORE.c.key == bindparam("key"),
-    ),
-    STORE.c.closed_at.is_(None),
+#: A store, by id or key, with one of its terminals.
+READ_PLACE = (
+    select(
+        STORE.c.id,
+        STORE.c.key,
+        STORE.c.channel,
+        STORE.c.timezone,
+        STORE.c.language,
+        TERMINAL.c.id.label("terminal_id"),
+        TERMINAL.c.key.label("terminal_key"),
+    )
+    .select_from(
+        STORE.outerjoin(
+            TERMINAL,
+            and_(
+                TERMINAL.c.store_id == STORE.c.id,
+                or_(
+                    TERMINAL.c.id == bindparam("terminal_id", type_=BigInteger),
+                    TERMINAL.c.key == bindparam("terminal", type_=String),
+                ),
+                TERMINAL.c.closed_at.is_(None),
+            ),
+        )
+    )
+    .where(
+        or_(
+            STORE.c.id == bindparam("store_id", type_=BigInteger),
+            STORE.c.key == bindparam("store", type_=String),
+        ),
+        STORE.c.closed_at.is_(None),
+    )
 )
 
-READ_TERMINAL = select(TERMINAL.c.id, TERMINAL.c.key).where(
-    TERMINAL.c.store_id == bindparam("store_id"),
-    or_(
-        TERMINAL.c.id == bindparam("id", type_=BigInteger),
-        TERMINAL.c.key == bindparam("key"),
-    ),
-    TERMINAL.c.closed_at.is_(None),
-)
+_RETURN = ENTRY.alias("return_entry")
 
-#: The latest redemption of a voucher that was not taken back: when, where, on which receipt.
-_REVERSAL = ENTRY.alias("reversal")
+
+def _not_returned() -> ColumnElement[bool]:
+    return ~sql_exists(
+        select(1).select_from(_RETURN).where(_RETURN.c.refers_to_id == E.id).correlate(ENTRY)
+    )
+
+
+#: The latest use of a voucher that was not taken back: when, where, on which receipt.
 READ_LAST_USE = (
-    select(E.created_at, E.receipt, E.store_id, E.terminal_id, STORE.c.name)
+    select(E.created_at, E.receipt, E.store_id, STORE.c.name.label("store_name"))
     .select_from(ENTRY.outerjoin(STORE, STORE.c.id == E.store_id))
     .where(
         E.voucher_id == bindparam("voucher_id"),
-        E.kind == "redemption",
-        ~sql_exists(select(1).where(_REVERSAL.c.refers_to_id == E.id)),
+        E.kind.in_([EntryKind.REDEMPTION, EntryKind.REPORT]),
+        _not_returned(),
     )
     .order_by(E.created_at.desc())
+    .limit(1)
+)
+
+#: The coupons of a receipt that were not taken back, by the revision whose terms they keep.
+READ_RECEIPT = (
+    select(V.revision_id)
+    .select_from(ENTRY.join(VOUCHER, V.id == E.voucher_id))
+    .where(
+        E.receipt == bindparam("receipt"),
+        E.store_id == bindparam("store_id"),
+        E.kind == EntryKind.REDEMPTION,
+        E.uses > 0,
+        _not_returned(),
+    )
+)
+
+#: Entries to be taken back, with what that needs to know.
+READ_ENTRIES = (
+    select(
+        ENTRY,
+        V.public_id,
+        V.revision_id,
+        V.recipient_id,
+        V.status,
+        V.ends_at,
+        C.key.label("campaign_key"),
+        C.name.label("campaign_name"),
+        C.kind.label("campaign_kind"),
+        C.currency.label("campaign_currency"),
+        STORE.c.timezone.label("store_timezone"),
+    )
+    .select_from(
+        ENTRY.join(VOUCHER, V.id == E.voucher_id)
+        .join(CAMPAIGN, C.id == E.campaign_id)
+        .outerjoin(STORE, STORE.c.id == E.store_id)
+    )
+    .where(E.id.in_(bindparam("ids", expanding=True)), E.kind.in_([EntryKind.REDEMPTION]))
+)
+
+#: Whether an entry was taken back, and when.
+READ_RETURN = (
+    select(E.created_at)
+    .where(
+        E.refers_to_id == bindparam("entry_id"),
+        E.kind.in_([EntryKind.REVERSAL, EntryKind.REFUND]),
+    )
     .limit(1)
 )

@@ -29,6 +29,8 @@ from app.store.models import (
 from app.store.session import Database
 
 PAGE = 1_000
+#: Entries that take something from a voucher, or give it back.
+_TAKING = ("redemption", "report", "capture", "reversal", "refund")
 LISTS = ("all", "redeemers", "non_redeemers", "holdout")
 
 
@@ -95,7 +97,7 @@ def _taken(voucher_id: Any) -> Any:
         )
         .where(
             Entry.voucher_id == voucher_id,
-            Entry.kind.in_(("redemption", "capture", "reversal", "refund")),
+            Entry.kind.in_(_TAKING),
         )
         .correlate(Voucher)
         .scalar_subquery()
@@ -119,7 +121,7 @@ def _uses(session: Session, vouchers: list[int]) -> dict[int, dict[str, Any]]:
             .outerjoin(Store, Store.id == Entry.store_id)
             .where(
                 Entry.voucher_id.in_(vouchers[at : at + 500]),
-                Entry.kind.in_(("redemption", "capture", "reversal", "refund")),
+                Entry.kind.in_(_TAKING),
             )
             .order_by(Entry.created_at, Entry.id)
         )

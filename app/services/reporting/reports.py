@@ -43,8 +43,12 @@ class Row:
     """
 
     part: dict[str, str]
-    vouchers: dict[str, int] = field(default_factory=lambda: dict.fromkeys(Stage, 0))
-    times: dict[str, int] = field(default_factory=lambda: dict.fromkeys(Stage, 0))
+    vouchers: dict[str, int] = field(
+        default_factory=lambda: dict.fromkeys((each.value for each in Stage), 0)
+    )
+    times: dict[str, int] = field(
+        default_factory=lambda: dict.fromkeys((each.value for each in Stage), 0)
+    )
     refused: dict[str, int] = field(default_factory=dict)
     discount_minor: int = 0
     spent_minor: int = 0

@@ -149,8 +149,9 @@ def described_vouchers() -> Any:
     return (
         select(
             Voucher.id,
-            Voucher.campaign_id,
-            func.coalesce(func.nullif(Decision.variant, ""), Voucher.variant, "").label("variant"),
+            # A rule may issue from another campaign; its own is the one that is reported on.
+            func.coalesce(Decision.campaign_id, Voucher.campaign_id).label("campaign_id"),
+            func.coalesce(Decision.variant, Voucher.variant, "").label("variant"),
             func.coalesce(Decision.tier, "").label("tier"),
             func.coalesce(Decision.segment, Recipient.segment, "").label("segment"),
         )

@@ -4,16 +4,18 @@ import dataclasses
 import datetime as dt
 import json
 import shutil
+from collections.abc import MutableMapping
 from pathlib import Path
+from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from app.services import certificates
 from app.services.certificates import CertificateFault, Certificates
 from app.settings import Settings
 from passes.signing import throwaway
 
+Lines = list[MutableMapping[str, Any]]
 NOW = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
 
 
@@ -83,18 +85,16 @@ def test_production_makes_no_certificates(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
-def test_development_without_certificates_makes_them_and_says_so(tmp_path: Path) -> None:
-    with capture_logs() as lines:
-        signer = _watch(tmp_path / "none").signer
+def test_development_without_certificates_makes_them_and_says_so(
+    tmp_path: Path, log_lines: Lines
+) -> None:
+    assert _watch(tmp_path / "none").signer.throwaway
+    assert log_lines[0]["event"] == "throwaway_certificates"
 
-    assert signer.throwaway
-    assert lines[0]["event"] == "throwaway_certificates"
 
-
-def test_the_end_of_a_certificate_is_announced_once_a_day(folder: Path) -> None:
+def test_the_end_of_a_certificate_is_announced_once_a_day(folder: Path, log_lines: Lines) -> None:
     watched = _watch(folder, now=NOW + dt.timedelta(days=320))
-    with capture_logs() as lines:
-        watched.check()
-        watched.check()
+    watched.check()
+    watched.check()
 
-    assert [line["days_left"] for line in lines] == [45]
+    assert [line["days_left"] for line in log_lines] == [45]

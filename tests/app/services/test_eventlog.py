@@ -40,9 +40,9 @@ def drain(database: Database, position: Position, *, limit: int = 2) -> tuple[li
 
 
 def test_events_are_read_once_in_pages_and_readers_may_begin_at_the_present(
-    deployment: Deployment, shop: Storefront
+    deployment: Deployment, storefront: Storefront
 ) -> None:
-    voucher = shop.voucher(shop.campaign())
+    voucher = storefront.voucher(storefront.campaign())
     database = deployment.database
     for _ in range(5):
         with database.write() as session:
@@ -68,9 +68,9 @@ def test_late_commit_is_neither_skipped_nor_reordered(postgres_url: str, certs: 
     from tests.conftest import MASTER_KEYS
 
     deployment = Deployment(Settings(database_url=postgres_url, master_keys=MASTER_KEYS))
-    shop = Storefront(deployment)
-    campaign = shop.campaign()
-    shared, own = shop.voucher(campaign), shop.voucher(campaign)
+    storefront = Storefront(deployment)
+    campaign = storefront.campaign()
+    shared, own = storefront.voucher(campaign), storefront.voucher(campaign)
     database = deployment.database
     _, position = drain(database, BEGINNING)
     seen: list[tuple[int, int]] = []
@@ -88,7 +88,9 @@ def test_late_commit_is_neither_skipped_nor_reordered(postgres_url: str, certs: 
     with Session(database.engine) as early, Session(database.engine) as between:
         write(early, own.id, deployment)  # The earliest transaction has its number now,
         between.execute(update(Voucher).where(Voucher.id == -1).values(events=0))
-        write(between, shop.voucher(campaign).id, deployment)  # and so has one that stays open.
+        write(
+            between, storefront.voucher(campaign).id, deployment
+        )  # and so has one that stays open.
         with database.write() as later:
             write(later, shared.id, deployment)
         look()

@@ -18,7 +18,7 @@ from app.services.deployment import Deployment
 from app.settings import Settings
 from app.store.models import AppleDevice, AppleRegistration, Voucher
 from tests.conftest import Clock
-from tests.shop import Issued, Shop
+from tests.storefront import Issued, Storefront
 
 TYPE = Settings().pass_type_id
 DEVICE = "0d6b2a90c1fe4f6d9a3c5b7e8f901234"
@@ -71,12 +71,12 @@ def device(client: FlaskClient, deployment: Deployment) -> Device:
 
 
 @pytest.fixture
-def issued(shop: Shop) -> Iterator[Issued]:
-    return shop.voucher(shop.campaign("gift_card"))
+def issued(storefront: Storefront) -> Iterator[Issued]:
+    return storefront.voucher(storefront.campaign("gift_card"))
 
 
-def change(shop: Shop, issued: Issued) -> None:
-    with shop.deployment.database.write() as session:
+def change(storefront: Storefront, issued: Issued) -> None:
+    with storefront.deployment.database.write() as session:
         session.get_one(Voucher, issued.id).version += 1
 
 
@@ -95,9 +95,9 @@ def test_the_first_registration_is_created_and_the_second_replaces_the_token(
         assert len(session.scalars(select(AppleRegistration)).all()) == 1
 
 
-def test_a_device_goes_with_its_last_registration(device: Device, shop: Shop) -> None:
-    campaign = shop.campaign()
-    first, second = shop.voucher(campaign), shop.voucher(campaign)
+def test_a_device_goes_with_its_last_registration(device: Device, storefront: Storefront) -> None:
+    campaign = storefront.campaign()
+    first, second = storefront.voucher(campaign), storefront.voucher(campaign)
     for each in (first, second):
         device.register(each)
     assert device.unregister(first).status_code == 200
@@ -108,9 +108,9 @@ def test_a_device_goes_with_its_last_registration(device: Device, shop: Shop) ->
 
 
 def test_a_wrong_token_an_unknown_pass_and_no_token_are_answered_alike(
-    device: Device, shop: Shop, issued: Issued
+    device: Device, storefront: Storefront, issued: Issued
 ) -> None:
-    other = shop.voucher(shop.campaign())
+    other = storefront.voucher(storefront.campaign())
     ring = device.house.keyring
     absent = ring.token(Purpose.APPLE, key_id=ring.newest, public_id=1)
     link = ring.token(Purpose.LINK, key_id=ring.newest, public_id=issued.public_id)
@@ -169,10 +169,10 @@ def test_a_registration_without_a_push_token_is_refused(
 
 
 def test_a_list_names_what_changed_since_its_tag_and_nothing_else(
-    device: Device, shop: Shop
+    device: Device, storefront: Storefront
 ) -> None:
-    campaign = shop.campaign("gift_card")
-    first, second = shop.voucher(campaign), shop.voucher(campaign)
+    campaign = storefront.campaign("gift_card")
+    first, second = storefront.voucher(campaign), storefront.voucher(campaign)
     for each in (first, second):
         device.register(each)
     listed = device.list()
@@ -183,7 +183,7 @@ def test_a_list_names_what_changed_since_its_tag_and_nothing_else(
     assert isinstance(tag, str)
     assert tag.isdigit()
     assert device.list(tag).status_code == 204
-    change(shop, second)
+    change(storefront, second)
     again = device.list(tag)
     assert again.json is not None
     assert again.json["serialNumbers"] == [second.serial]
@@ -192,17 +192,17 @@ def test_a_list_names_what_changed_since_its_tag_and_nothing_else(
 
 
 def test_an_answer_that_got_lost_is_repeated_and_carries_what_changed_since(
-    device: Device, shop: Shop
+    device: Device, storefront: Storefront
 ) -> None:
-    campaign = shop.campaign("gift_card")
-    first, second = shop.voucher(campaign), shop.voucher(campaign)
+    campaign = storefront.campaign("gift_card")
+    first, second = storefront.voucher(campaign), storefront.voucher(campaign)
     for each in (first, second):
         device.register(each)
     tag = device.list().json["lastUpdated"]  # type: ignore[index]
-    change(shop, first)
+    change(storefront, first)
     lost = device.list(tag).json
     assert lost is not None
-    change(shop, second)
+    change(storefront, second)
     repeated = device.list(tag).json
     assert repeated is not None
     assert repeated["serialNumbers"] == [first.serial, second.serial]
@@ -219,7 +219,7 @@ def test_a_strange_tag_is_answered_with_everything(device: Device, issued: Issue
 
 
 def test_a_tag_from_before_the_last_pass_was_removed_hides_nothing(
-    device: Device, shop: Shop, issued: Issued
+    device: Device, storefront: Storefront, issued: Issued
 ) -> None:
     device.register(issued)
     tag = device.list().json["lastUpdated"]  # type: ignore[index]
@@ -247,14 +247,14 @@ def test_an_unknown_device_has_no_news(device: Device) -> None:
 
 
 def test_last_modified_moves_with_each_change_and_never_with_the_clock(
-    device: Device, shop: Shop, issued: Issued, clock: Clock
+    device: Device, storefront: Storefront, issued: Issued, clock: Clock
 ) -> None:
     first = device.fetch(issued).headers["Last-Modified"]
     clock.advance(days=1)
     assert device.fetch(issued).headers["Last-Modified"] == first
-    change(shop, issued)
+    change(storefront, issued)
     second = device.fetch(issued).headers["Last-Modified"]
-    change(shop, issued)
+    change(storefront, issued)
     third = device.fetch(issued).headers["Last-Modified"]
     assert len({first, second, third}) == 3
     stamp = parse_date(third)
@@ -262,14 +262,14 @@ def test_last_modified_moves_with_each_change_and_never_with_the_clock(
     assert stamp < dt.datetime(2002, 1, 1, tzinfo=dt.UTC)
 
 
-def test_304_is_for_equality_only(device: Device, shop: Shop, issued: Issued) -> None:
+def test_304_is_for_equality_only(device: Device, storefront: Storefront, issued: Issued) -> None:
     held = device.fetch(issued).headers["Last-Modified"]
     same = device.fetch(issued, held)
     assert same.status_code == 304
     assert same.data == b""
     for other in ("Sat, 01 Jan 2000 00:00:00 GMT", "Fri, 01 Jan 2100 00:00:00 GMT", "nonsense"):
         assert device.fetch(issued, other).status_code == 200
-    change(shop, issued)
+    change(storefront, issued)
     assert device.fetch(issued, held).status_code == 200
 
 

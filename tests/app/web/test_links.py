@@ -7,18 +7,20 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import update
 
 from app.domain.campaign import Benefit, BenefitType, Terms, Texts
 from app.services import presenting
 from app.services.deployment import Deployment
+from app.store.models import GoogleObject
 from tests.storefront import Storefront, days
 from tests.verifying import is_genuine, pass_json, read_barcode
 
 
 def test_the_pass_behind_a_link_is_signed_and_its_barcode_is_the_vouchers(
-    client: FlaskClient, shop: Storefront, certs: Path
+    client: FlaskClient, storefront: Storefront, certs: Path
 ) -> None:
-    issued = shop.voucher(shop.campaign())
+    issued = storefront.voucher(storefront.campaign())
     answer = client.get(f"/p/{issued.link}/apple")
 
     assert answer.mimetype == "application/vnd.apple.pkpass"
@@ -32,14 +34,14 @@ def test_the_pass_behind_a_link_is_signed_and_its_barcode_is_the_vouchers(
 
 
 def test_a_used_coupon_and_a_spent_card_say_so_on_the_pass_fetched_again(
-    client: FlaskClient, shop: Storefront
+    client: FlaskClient, storefront: Storefront
 ) -> None:
-    coupon = shop.voucher(shop.campaign())
-    card = shop.voucher(shop.campaign("gift_card"))
+    coupon = storefront.voucher(storefront.campaign())
+    card = storefront.voucher(storefront.campaign("gift_card"))
     assert not pass_json(client.get(f"/p/{coupon.link}/apple").data).get("voided")
 
-    shop.set(coupon.id, used=1)
-    shop.set(card.id, balance_minor=250)
+    storefront.set(coupon.id, used=1)
+    storefront.set(card.id, balance_minor=250)
 
     assert pass_json(client.get(f"/p/{coupon.link}/apple").data)["voided"] is True
     document = json.dumps(pass_json(client.get(f"/p/{card.link}/apple").data))
@@ -47,16 +49,26 @@ def test_a_used_coupon_and_a_spent_card_say_so_on_the_pass_fetched_again(
     assert "2.5" in document
 
 
-def test_the_barcode_picture_reads_as_the_payload(client: FlaskClient, shop: Storefront) -> None:
-    issued = shop.voucher(shop.campaign())
+def test_the_barcode_picture_reads_as_the_payload(
+    client: FlaskClient, storefront: Storefront
+) -> None:
+    issued = storefront.voucher(storefront.campaign())
 
     assert read_barcode(client.get(f"/p/{issued.link}/code.png").data) == issued.barcode
 
 
 def test_the_google_link_of_a_gift_card_holds_neither_number_nor_pin(
-    client: FlaskClient, shop: Storefront
+    client: FlaskClient, storefront: Storefront
 ) -> None:
-    card = shop.voucher(shop.campaign("gift_card"), code="CARD-4711-0815", pin="9876")
+    card = storefront.voucher(storefront.campaign("gift_card"), code="CARD-4711-0815", pin="9876")
+    early = client.get(f"/p/{card.link}/google")
+    assert early.status_code == 503
+    assert early.headers["Retry-After"] == "2"
+    assert "Location" not in early.headers
+    with storefront.deployment.database.write() as session:
+        session.execute(
+            update(GoogleObject).values(status="inserted", sent_voucher=1, sent_campaign=1)
+        )
     target = client.get(f"/p/{card.link}/google").headers["Location"]
 
     assert target.startswith("https://pay.google.com/gp/v/save/")
@@ -70,30 +82,68 @@ def _b64(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
-@pytest.mark.parametrize("path", ["", "/apple", "/google", "/code.png"])
-def test_links_that_are_altered_or_withdrawn_get_one_answer(
-    client: FlaskClient, shop: Storefront, deployment: Deployment, path: str
-) -> None:
-    issued = shop.voucher(shop.campaign())
-    withdrawn = shop.voucher(shop.campaign(), link_withdrawn_at=deployment.now())
-    altered = ("a" if issued.link[-1] != "a" else "b").join((issued.link[:-1], ""))
+DOORS = ["", "/apple", "/google", "/code.png", "/pass.png", "/logo.png"]
 
+
+@pytest.mark.parametrize("path", DOORS)
+def test_links_that_are_no_links_get_one_answer(
+    client: FlaskClient, storefront: Storefront, path: str
+) -> None:
+    issued = storefront.voucher(storefront.campaign())
     answers = {
-        (answer.status_code, answer.get_json()["detail"])
-        for link in (altered, withdrawn.link, issued.link.upper(), "x", issued.serial)
+        (answer.status_code, answer.data)
+        for link in (
+            _altered(issued.link, 31),
+            issued.link.upper(),
+            "x",
+            issued.serial,
+            f"{issued.link}.",
+            f"{issued.link}.{_altered(issued.link, 9)}",
+            issued.barcode.lower(),
+        )
         if (answer := client.get(f"/p/{link}{path}"))
     }
 
-    assert len(answers) == 1
-    assert next(iter(answers))[0] == 404
+    assert [status for status, _ in answers] == [404]
     assert client.get(f"/p/{issued.link}{path}").status_code in (200, 302)
 
 
-def test_a_get_changes_nothing(
-    client: FlaskClient, shop: Storefront, deployment: Deployment
+def _altered(link: str, place: int, by: int = 1) -> str:
+    letters = "abcdefghijklmnopqrstuvwxyz234567"
+    other = letters[(letters.index(link[place]) + by) % 32]
+    return link[:place] + other + link[place + 1 :]
+
+
+def test_a_link_altered_in_any_character_is_refused_like_an_unknown_one(
+    client: FlaskClient, storefront: Storefront
 ) -> None:
-    issued = shop.voucher(shop.campaign())
-    for path in ("", "/apple", "/google", "/code.png"):
+    link = storefront.voucher(storefront.campaign()).link
+    unknown = client.get("/p/nothing")
+
+    for place in range(len(link)):
+        for by in (1, 2, 4, 8, 16):  # each single bit, and others
+            answer = client.get(f"/p/{_altered(link, place, by)}")
+            assert (answer.status_code, answer.data) == (404, unknown.data)
+
+
+@pytest.mark.parametrize("path", DOORS)
+def test_a_genuine_link_that_was_withdrawn_says_so_and_shows_nothing_else(
+    client: FlaskClient, storefront: Storefront, deployment: Deployment, path: str
+) -> None:
+    withdrawn = storefront.voucher(storefront.campaign(), link_withdrawn_at=deployment.now())
+    answer = client.get(f"/p/{withdrawn.link}{path}", headers={"Accept-Language": "fr"})
+
+    assert answer.status_code == 410
+    assert "Ce lien a été retiré" in answer.text
+    assert withdrawn.code not in answer.text
+    assert "−20" not in answer.text
+
+
+def test_a_get_changes_nothing(
+    client: FlaskClient, storefront: Storefront, deployment: Deployment
+) -> None:
+    issued = storefront.voucher(storefront.campaign())
+    for path in DOORS:
         client.get(f"/p/{issued.link}{path}")
     with deployment.database.read() as session:
         holding = presenting.find(session, issued.public_id)
@@ -102,16 +152,16 @@ def test_a_get_changes_nothing(
 
 
 def test_a_holder_keeps_reading_the_offer_that_the_till_honours(
-    client: FlaskClient, shop: Storefront
+    client: FlaskClient, storefront: Storefront
 ) -> None:
-    campaign = shop.campaign()
-    before = shop.voucher(campaign)
-    shop.revise(
+    campaign = storefront.campaign()
+    before = storefront.voucher(campaign)
+    storefront.revise(
         campaign,
         terms=Terms(benefit=Benefit(type=BenefitType.PERCENT, percent=Decimal(30))),
         texts={"en": Texts(title="Now more", offer="−30 %")},
     )
-    after = shop.voucher(campaign)
+    after = storefront.voucher(campaign)
 
     assert "−20 %" in str(pass_json(client.get(f"/p/{before.link}/apple").data))
     assert "−30 %" in str(pass_json(client.get(f"/p/{after.link}/apple").data))
@@ -129,13 +179,13 @@ def test_a_holder_keeps_reading_the_offer_that_the_till_honours(
     ],
 )
 def test_a_voucher_has_the_status_of_its_moment(
-    shop: Storefront, deployment: Deployment, changes: dict[str, object], status: str
+    storefront: Storefront, deployment: Deployment, changes: dict[str, object], status: str
 ) -> None:
     changes = {
         name: deployment.now() + days(value) if isinstance(value, int) and name != "used" else value
         for name, value in changes.items()
     }
-    issued = shop.voucher(shop.campaign(), **changes)
+    issued = storefront.voucher(storefront.campaign(), **changes)
     with deployment.database.read() as session:
         holding = presenting.find(session, issued.public_id)
 

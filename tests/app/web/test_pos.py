@@ -15,18 +15,6 @@ from app.store.models import Entry, Event, IdempotencyRecord
 from tests.shop import Shop, Till
 
 
-@pytest.fixture
-def shop(deployment: Deployment) -> Shop:
-    shop = Shop(deployment)
-    shop.store("paris", terminals=("1", "2"))
-    return shop
-
-
-@pytest.fixture
-def till(shop: Shop, client: FlaskClient) -> Till:
-    return Till(client, shop.key(store="paris", terminal="1"))
-
-
 def test_coupon_is_redeemed_once_and_everything_is_recorded_together(
     shop: Shop, till: Till, deployment: Deployment
 ) -> None:

@@ -14,8 +14,8 @@ from tests.storefront import Storefront
 
 
 @pytest.fixture
-def campaign(shop: Storefront) -> str:
-    shop.campaign()
+def campaign(storefront: Storefront) -> str:
+    storefront.campaign()
     return "coupon-1"
 
 

@@ -7,7 +7,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0006_values"
-down_revision = "0002_delivery"
+down_revision = "0003_google"
 branch_labels = None
 depends_on = None
 
@@ -81,6 +81,21 @@ def upgrade() -> None:
             ["campaign_id"], ["campaign.id"], name=op.f("fk_arm_count_campaign_id")
         ),
         sa.PrimaryKeyConstraint("campaign_id", "held_out", "variant", name=op.f("pk_arm_count")),
+    )
+    op.create_table(
+        "disclosure",
+        sa.Column("id", _ID, nullable=False),
+        sa.Column("at", _INSTANT, nullable=False),
+        sa.Column("api_key_id", _ID, nullable=True),
+        sa.Column("campaign_id", _ID, nullable=True),
+        sa.Column("what", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["api_key_id"], ["api_key.id"], name=op.f("fk_disclosure_api_key_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["campaign_id"], ["campaign.id"], name=op.f("fk_disclosure_campaign_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_disclosure")),
     )
     op.create_table(
         "slice",
@@ -252,6 +267,7 @@ def downgrade() -> None:
 
     op.drop_table("decision")
     op.drop_table("funnel_count")
+    op.drop_table("disclosure")
     op.drop_table("slice")
     op.drop_table("arm_count")
     with op.batch_alter_table("activity", schema=None) as batch_op:

@@ -1,0 +1,254 @@
+"""`passerelle campaign`, `import`, `issue` and `stores`: the marketer's commands."""
+
+from __future__ import annotations
+
+import csv
+import uuid
+from pathlib import Path
+
+import click
+from sqlalchemy import select
+
+from app.cli.terminal import pass_deployment, say
+from app.services import campaigns, importing, issuing, stores
+from app.services.deployment import Deployment
+from app.services.importing import Standing
+from app.store.models import Campaign
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.group()
+def campaign() -> None:
+    """Campaigns: apply a file, list them."""
+
+
+@campaign.command()
+@click.argument("file", type=FILE)
+@click.option("--yes", is_flag=True, help="Apply without asking.")
+@click.option("--dry-run", is_flag=True, help="Show the difference only.")
+@pass_deployment
+def apply(deployment: Deployment, file: Path, yes: bool, dry_run: bool) -> None:
+    """Create or revise the campaign that FILE describes; shows the difference first."""
+    draft = campaigns.read_file(file)
+    with deployment.database.read() as session:
+        plan = campaigns.plan(session, draft)
+    if not plan.changes:
+        say(f"Campaign {draft.key} is as the file says already.")
+        return
+    say(f"Campaign {draft.key} {'is new' if plan.creates else 'changes'}:")
+    for change in plan.changes:
+        say(f"  {change}")
+    if plan.shows and not plan.creates:
+        say("Passes in wallets will be updated.")
+    if dry_run:
+        return
+    if not (yes or plan.creates):
+        click.confirm("Apply?", abort=True)
+    keyring = deployment.keyring
+    with deployment.database.write() as session:
+        fresh = campaigns.plan(session, draft)
+        stored = campaigns.apply(session, fresh, keyring, now=deployment.now())
+        say(f"Campaign {stored.key} is at revision {stored.revision}, version {stored.version}.")
+
+
+@campaign.command("list")
+@pass_deployment
+def show(deployment: Deployment) -> None:
+    """List the campaigns."""
+    with deployment.database.read() as session:
+        for row in session.scalars(select(Campaign).order_by(Campaign.id)):
+            stock = issuing.stock(session, row)
+            left = "" if stock is None else f"  {stock.left} codes left"
+            say(f"{row.key:30}  {row.kind:9}  {row.status:7}  {row.source:9}{left}")
+
+
+@click.command("import")
+@click.argument("campaign_key", metavar="CAMPAIGN")
+@click.argument("file", type=FILE)
+@click.option("--column", help="Name or number of the column that holds the codes.")
+@click.option("--rejects", type=FILE, help="Where to write refused rows [FILE.rejects.csv].")
+@pass_deployment
+def import_codes(
+    deployment: Deployment, campaign_key: str, file: Path, column: str | None, rejects: Path | None
+) -> None:
+    """Import the codes of FILE into CAMPAIGN: one a line, CSV, or coupon XML, plain or gzipped."""
+    with click.progressbar(length=0, label="Importing", show_pos=True) as bar:
+        standing = importing.import_file(
+            deployment,
+            campaign_key,
+            file,
+            column=column,
+            progress=lambda now: bar.update(max(0, now.read + now.accepted - bar.pos)),
+        )
+    _tell(standing)
+    if standing.rejected:
+        target = rejects or file.with_name(file.name + ".rejects.csv")
+        with target.open("w", encoding="utf-8", newline="") as out:
+            writer = csv.writer(out)
+            writer.writerow(["line", "reason", "text"])
+            writer.writerows(importing.rejects(deployment, standing.id))
+        say(f"The refused rows are in {target}.")
+
+
+@click.group()
+def imports() -> None:
+    """Imports: see, resume and cancel them."""
+
+
+@imports.command("list")
+@pass_deployment
+def show_imports(deployment: Deployment) -> None:
+    """List imports, newest first."""
+    for item in importing.listed(deployment):
+        say(
+            f"{item.id}  {item.status:10}  {item.campaign:20}  read {item.read}  "
+            f"accepted {item.accepted}  refused {item.rejected}  {item.filename}"
+        )
+
+
+@imports.command()
+@pass_deployment
+def resume(deployment: Deployment) -> None:
+    """Go on with imports that a crash interrupted on this machine."""
+    for item in importing.resume(deployment):
+        _tell(item)
+
+
+@imports.command()
+@click.argument("import_id", type=click.UUID)
+@pass_deployment
+def cancel(deployment: Deployment, import_id: uuid.UUID) -> None:
+    """Stop an import that is not complete and take its codes away again."""
+    _tell(importing.cancel(deployment, import_id))
+
+
+@click.command()
+@click.argument("campaign_key", metavar="CAMPAIGN")
+@click.argument("count", type=click.IntRange(1, 100_000_000))
+@pass_deployment
+def generate(deployment: Deployment, campaign_key: str, count: int) -> None:
+    """Generate COUNT codes for CAMPAIGN, by its pattern."""
+    with click.progressbar(length=count, label="Generating", show_pos=True) as bar:
+        standing = importing.generate(
+            deployment,
+            campaign_key,
+            count,
+            progress=lambda now: bar.update(max(0, now.accepted - bar.pos)),
+        )
+    _tell(standing)
+
+
+@click.command()
+@click.argument("campaign_key", metavar="CAMPAIGN")
+@click.argument("recipients", type=FILE)
+@click.option("--out", type=FILE, required=True, help="Where to write the links.")
+@click.option("--occasion", default="", help="Why, for rows that state no occasion.")
+@click.option("--with-codes", is_flag=True, help="Write the codes in clear too.")
+@pass_deployment
+def issue(
+    deployment: Deployment,
+    campaign_key: str,
+    recipients: Path,
+    out: Path,
+    occasion: str,
+    with_codes: bool,
+) -> None:
+    """Issue vouchers of CAMPAIGN to the RECIPIENTS of a CSV file and write their links."""
+    with click.progressbar(length=0, label="Issuing", show_pos=True) as bar:
+        outcome = issuing.issue_file(
+            deployment,
+            campaign_key,
+            recipients,
+            out,
+            occasion=occasion,
+            clear_codes=with_codes,
+            progress=lambda so_far: bar.update(so_far.issued - bar.pos),
+        )
+    say(f"{outcome.issued} recipients have a voucher, {outcome.known} of them from before: {out}")
+    for line, reason in outcome.rejected[:20]:
+        say(f"  line {line} is left out: {reason}.")
+    if len(outcome.rejected) > 20:
+        say(f"  … and {len(outcome.rejected) - 20} more lines.")
+    if outcome.stock is not None and outcome.stock.low:
+        say(f"Only {outcome.stock.left} codes are left: import or generate more.")
+    if outcome.missing:
+        raise click.ClickException(
+            f"Codes ran out: {outcome.missing} recipients have none. Import or generate as many, "
+            "and issue the same file again."
+        )
+
+
+@click.command()
+@click.argument("campaign_key", metavar="[CAMPAIGN]", required=False)
+@pass_deployment
+def birthdays(deployment: Deployment, campaign_key: str | None) -> None:
+    """Issue the vouchers that birthdays are due today; run it daily, again at any time."""
+    done = issuing.celebrate(deployment, campaign_key)
+    for item in done:
+        say(f"{item.campaign}: {item.issued} issued.")
+        if item.fault:
+            say(f"  {item.fault}")
+    if not done:
+        say("No live campaign has a section [birthday].")
+    if missing := sum(item.missing for item in done):
+        raise click.ClickException(
+            f"Codes ran out: {missing} or more have none yet. Import or generate codes and run "
+            "this again."
+        )
+
+
+@click.group("stores")
+def stores_group() -> None:
+    """Stores and their terminals."""
+
+
+@stores_group.command()
+@click.argument("key")
+@click.option("--name", help="What people call it.")
+@click.option("--terminal", "terminals", multiple=True, help="Key of a till in it.")
+@click.option("--timezone", default="UTC", show_default=True)
+@click.option("--language", default="en", show_default=True)
+@click.option("--online", is_flag=True, help="It is the web shop.")
+@click.option("--latitude", type=click.FloatRange(-90, 90))
+@click.option("--longitude", type=click.FloatRange(-180, 180))
+@pass_deployment
+def add(
+    deployment: Deployment,
+    key: str,
+    name: str | None,
+    terminals: tuple[str, ...],
+    timezone: str,
+    language: str,
+    online: bool,
+    latitude: float | None,
+    longitude: float | None,
+) -> None:
+    """Add the store KEY, or terminals to it."""
+    with deployment.database.write() as session:
+        stores.add(
+            session,
+            key,
+            name=name,
+            terminals=terminals,
+            timezone=timezone,
+            language=language,
+            online=online,
+            position=None if latitude is None or longitude is None else (latitude, longitude),
+            now=deployment.now(),
+        )
+    say(f"Store {key} has the terminals {', '.join(terminals) or 'it had'}.")
+
+
+def _tell(standing: Standing) -> None:
+    if standing.known:
+        say(f"This file was imported before: nothing is added. ({standing.id})")
+        return
+    say(
+        f"Import {standing.id} is {standing.status}: {standing.accepted} codes of "
+        f"{standing.read} records, {standing.rejected} refused."
+    )
+    for reason, count in sorted(standing.reasons.items()):
+        say(f"  {count} × {reason}")
+    if standing.error:
+        say(f"  {standing.error}")

@@ -1,0 +1,187 @@
+"""`passerelle campaign update` and what belongs to it, and `passerelle sync`."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+import click
+
+from app.cli.campaigns import campaign
+from app.cli.terminal import pass_deployment, say
+from app.services import installations, sync, updating
+from app.services.deployment import Deployment
+from app.services.updating import Action, Progress, Wanted
+
+
+class Moment(click.ParamType[dt.datetime]):
+    """An ISO 8601 moment with a zone."""
+
+    name = "moment"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> dt.datetime:
+        try:
+            moment = dt.datetime.fromisoformat(value)
+        except ValueError:
+            self.fail("Write it as 2026-12-24T18:00:00+01:00.", param, ctx)
+        if moment.tzinfo is None:
+            self.fail("It needs a zone, such as +01:00 or Z.", param, ctx)
+        return moment
+
+
+@campaign.command()
+@click.argument("key")
+@click.option(
+    "--presentation",
+    type=click.Path(dir_okay=False, path_type=Path, exists=True),
+    help="JSON file with members to lay over the presentation.",
+)
+@click.option("--message", "messages", multiple=True, metavar="LANGUAGE=TEXT", help="Tell holders.")
+@click.option("--ends-at", type=Moment(), help="Prolong all vouchers to this moment.")
+@click.option("--forced", is_flag=True, help="Let --ends-at shorten too.")
+@click.option("--at", type=Moment(), help="When to publish; now when absent.")
+@click.option("--yes", is_flag=True, help="Publish without asking.")
+@pass_deployment
+def update(
+    deployment: Deployment,
+    key: str,
+    presentation: Path | None,
+    messages: tuple[str, ...],
+    ends_at: dt.datetime | None,
+    forced: bool,
+    at: dt.datetime | None,
+    yes: bool,
+) -> None:
+    """Change what all holders of campaign KEY see or get; says first how many it touches."""
+    wanted = Wanted(
+        presentation=_json(presentation) if presentation else None,
+        message=dict(_message(each) for each in messages) or None,
+        ends_at=ends_at,
+        forced=forced,
+        at=at,
+    )
+    with deployment.database.read() as session:
+        touches = updating.reach(session, key)
+    when = f"at {at.isoformat()}" if at else "now"
+    say(
+        f"This touches {touches.passes} passes: {touches.devices} devices of Apple's, "
+        f"{touches.objects} objects at Google; {when}."
+    )
+    if not yes:
+        click.confirm("Publish?", abort=True)
+    with deployment.database.write() as session:
+        ordered = updating.order(session, key, wanted, now=deployment.now())
+    say(f"Update {ordered}: see `passerelle campaign updates {key}`.")
+
+
+@campaign.command()
+@click.argument("key")
+@pass_deployment
+def updates(deployment: Deployment, key: str) -> None:
+    """List the updates of campaign KEY and how far each has come."""
+    with deployment.database.read() as session:
+        for each in updating.history(session, key):
+            say(_line(each))
+
+
+@campaign.command()
+@click.argument("key")
+@pass_deployment
+def pause(deployment: Deployment, key: str) -> None:
+    """Hold deliveries of KEY's edits back; redemptions still reach their phones."""
+    with deployment.database.write() as session:
+        updating.pause(session, key, paused=True)
+    say(f"Deliveries of {key} are paused.")
+
+
+@campaign.command()
+@click.argument("key")
+@pass_deployment
+def resume(deployment: Deployment, key: str) -> None:
+    """Let deliveries of KEY's edits go on."""
+    with deployment.database.write() as session:
+        updating.pause(session, key, paused=False)
+    say(f"Deliveries of {key} go on.")
+
+
+@campaign.command("cancel-update")
+@click.argument("update_id", type=click.UUID)
+@pass_deployment
+def cancel_update(deployment: Deployment, update_id: uuid.UUID) -> None:
+    """Take back an update that is not published yet."""
+    with deployment.database.write() as session:
+        updating.cancel(session, update_id)
+    say("The update is cancelled.")
+
+
+@click.command("vouchers")
+@click.argument("action", type=click.Choice([each.value for each in Action]))
+@click.argument("serials", nargs=-1, required=True)
+@click.option("--ends-at", type=Moment(), help="The new end, to prolong.")
+@pass_deployment
+def vouchers(
+    deployment: Deployment, action: str, serials: tuple[str, ...], ends_at: dt.datetime | None
+) -> None:
+    """Update, prolong or withdraw single vouchers by their serial numbers."""
+    with deployment.database.write() as session:
+        unknown = updating.change_vouchers(
+            session, serials, Action(action), now=deployment.now(), ends_at=ends_at
+        )
+    say(f"{len(serials) - len(unknown)} vouchers are changed.")
+    for serial in unknown:
+        say(f"  {serial} is unknown.")
+
+
+@click.command("sync")
+@click.option("--complaints", is_flag=True, help="Show what devices complained about, too.")
+@pass_deployment
+def sync_health(deployment: Deployment, complaints: bool) -> None:
+    """Show what phones are owed, were told and hold, and what is in the way."""
+    found = sync.health(deployment)
+    for each in found.campaigns:
+        say(
+            f"{each.campaign:30}  installed {each.installed}  owed {each.owed}  "
+            f"pushed {each.pushed}  listed {each.listed}  fetched {each.fetched}"
+        )
+    for failure in found.failures:
+        say(f"  {failure.devices} devices failed: {failure.reason}")
+    if complaints:
+        with deployment.database.read() as session:
+            for log in installations.complaints(session):
+                say(f"  {log.at:%Y-%m-%d %H:%M:%S}  {log.kind}  {log.message}")
+    say(f"{found.workers} workers are at work.")
+    for alarm in found.alarms:
+        say(f"! {alarm.cause} {alarm.remedy}")
+
+
+def _line(each: Progress) -> str:
+    when = each.applied_at or each.apply_at
+    counts = (
+        f"  {each.installed} installed, {each.pushed} pushed, {each.fetched} fetched"
+        if each.applied_at
+        else ""
+    )
+    failure = f"  {each.failure}" if each.failure else ""
+    return f"{each.id}  {each.status:10}  {when:%Y-%m-%d %H:%M}{counts}{failure}"
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise click.ClickException(f"{path} is not JSON: {error}.") from None
+    if not isinstance(found, dict):
+        raise click.ClickException(f"{path} holds no JSON object.")
+    return found
+
+
+def _message(text: str) -> tuple[str, str]:
+    language, equals, message = text.partition("=")
+    if not (equals and language and message):
+        raise click.ClickException("Write --message as LANGUAGE=TEXT, such as fr='Encore 2 jours'.")
+    return language, message

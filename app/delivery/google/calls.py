@@ -1,0 +1,151 @@
+"""The way to Google that every thread of a worker shares: its pace, its token, its refusals.
+
+Promises: calls go out at the rate agreed between all workers; when Google says that it is called
+too often, all of them pause; when it refuses the account, nothing is sent until a pause is over or
+the key file was replaced. Refuses: to wait longer than moments for a turn; `Busy` then says to
+come back.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+import threading
+import time
+from collections.abc import Callable
+
+from app.delivery.engine import Rest
+from app.delivery.google.oauth import AccessTokens
+from app.delivery.google.rest import Answer, Verdict, WalletApi, outcome
+from app.delivery.outcomes import Outcome, Retry, Stop
+from app.delivery.pace import SharedPace
+from app.services.certificates import CertificateFault
+from app.services.deployment import Deployment
+from app.settings import Settings
+
+#: Where Google is, unless a stand-in takes its place.
+GOOGLE = Settings().google_api_url
+#: How long a refused account is left alone before it is tried again.
+STOPPED_FOR = dt.timedelta(minutes=5)
+#: How far ahead a turn may lie.
+AHEAD = dt.timedelta(seconds=2)
+#: When something that found no turn comes back.
+LATER = dt.timedelta(milliseconds=300)
+
+
+class Busy(Exception):
+    """Google's rate is taken up for the next moments."""
+
+
+class Calls:
+    """One worker's way to Google; ``sleep`` and ``jitter`` are there for tests to replace."""
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        *,
+        rate: float | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.deployment = deployment
+        self.pace = SharedPace(
+            deployment.database, name="google", rate=rate or deployment.settings.google_rate
+        )
+        self._tokens = AccessTokens(lambda: deployment.certificates.account)
+        self._sleep = sleep
+        self._jitter = jitter
+        self._guard = threading.Lock()
+        self._stopped: tuple[dt.datetime, Stop, object] | None = None
+        self._threads = threading.local()
+        self._apis: list[WalletApi] = []
+
+    @property
+    def api(self) -> WalletApi:
+        """The present thread's client."""
+        api: WalletApi | None = getattr(self._threads, "api", None)
+        if api is None:
+            api = WalletApi(
+                self.deployment.settings.google_api_url,
+                tokens=self._tokens,
+                clock=self.deployment.now,
+            )
+            self._threads.api = api
+            with self._guard:
+                self._apis.append(api)
+        return api
+
+    def rest(self) -> Rest | None:
+        """Say why nothing is sent at the moment, and what to do about it."""
+        try:
+            account = self.deployment.certificates.account
+        except CertificateFault as fault:
+            return Rest(STOPPED_FOR, str(fault))
+        if account.throwaway and self.deployment.settings.google_api_url == GOOGLE:
+            return Rest(
+                STOPPED_FOR,
+                "Google does not know the throw-away service account.",
+                "Put the real one into PASSERELLE_CERTS; `passerelle certs` leads to it.",
+            )
+        with self._guard:
+            if self._stopped is None:
+                return None
+            until, stop, refused = self._stopped
+            left = until - self.deployment.now()
+            if left <= dt.timedelta(0) or refused is not account:
+                self._stopped = None
+                return None
+            return Rest(left, stop.reason, stop.remedy)
+
+    def paced(self, call: Callable[[], Answer]) -> Answer:
+        """Make a call when its turn comes.
+
+        Raises:
+            Busy: its turn is too far off.
+        """
+        self.wait_for(1)
+        answer = call()
+        self.heed(answer)
+        return answer
+
+    def wait_for(self, count: int) -> None:
+        """Wait until ``count`` calls may be made at once.
+
+        Raises:
+            Busy: that is too far off.
+        """
+        slots = self.pace.reserve(count, now=self.deployment.now(), within=AHEAD)
+        if slots is None:
+            raise Busy
+        wait = (slots.at(count - 1) - self.deployment.now()).total_seconds()
+        if wait > 0:
+            self._sleep(wait)
+
+    def heed(self, answer: Answer) -> None:
+        """Let every worker pause when Google says that it is called too often."""
+        if answer.verdict is Verdict.BUSY:
+            pause = answer.retry_after or dt.timedelta(seconds=1)
+            self.pace.hold_back(self.deployment.now() + pause)
+
+    def outcome(self, answer: Answer, attempts: int) -> Outcome:
+        """Say what to do after an answer; a refused account stops this worker's calls."""
+        if answer.verdict is Verdict.BUSY:
+            # All pause as Google asked: this one's turn comes with the others'.
+            return Retry(LATER, answer.reason)
+        found = outcome(answer, attempts=attempts, jitter=self._jitter)
+        if isinstance(found, Stop):
+            with self._guard:
+                self._stopped = (
+                    self.deployment.now() + STOPPED_FOR,
+                    found,
+                    self.deployment.certificates.account,
+                )
+        return found
+
+    def close(self) -> None:
+        """Close every thread's connections."""
+        with self._guard:
+            for api in self._apis:
+                api.close()
+            self._apis.clear()
+        self._threads = threading.local()

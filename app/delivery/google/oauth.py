@@ -1,0 +1,82 @@
+"""Access to Google as a service account: the JWT bearer grant (RFC 7523), cached.
+
+Promises: one token for all threads of a process, renewed a minute before it lapses, thrown away
+when Google refuses it and when the key file was replaced. Refuses: to raise anything but
+`TokenRefused`, whose reason names the cause and nothing secret.
+https://developers.google.com/identity/protocols/oauth2/service-account
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import requests
+
+from passes.google import ServiceAccount
+
+__all__ = ["AccessTokens", "TokenRefused"]
+
+_MARGIN = timedelta(minutes=1)
+_TIMEOUT = (3.05, 10)
+
+
+class TokenRefused(Exception):
+    """Google gave no token. ``status`` is its HTTP status, 0 when nobody answered."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+class AccessTokens:
+    """The token of the service account, for every thread of the process.
+
+    ``account`` returns the account to use now, so that a replaced key file is taken up at once.
+    """
+
+    def __init__(self, account: Callable[[], ServiceAccount]) -> None:
+        self._account = account
+        self._lock = threading.Lock()
+        self._token = ""
+        self._until: datetime | None = None
+        self._owner: ServiceAccount | None = None
+
+    def get(self, http: requests.Session, now: datetime) -> str:
+        """Return a token that is good for a minute at least; asks Google only when none is.
+
+        Raises:
+            TokenRefused: Google did not answer, or said no.
+        """
+        account = self._account()
+        with self._lock:
+            lapsed = self._until is None or now >= self._until - _MARGIN
+            if lapsed or account is not self._owner:
+                self._token, lifetime = _ask(account, http, now)
+                self._owner, self._until = account, now + lifetime
+            return self._token
+
+    def discard(self, token: str) -> None:
+        """Forget a token that Google refused, unless another thread has replaced it already."""
+        with self._lock:
+            if token == self._token:
+                self._until = None
+
+
+def _ask(account: ServiceAccount, http: requests.Session, now: datetime) -> tuple[str, timedelta]:
+    try:
+        answer = http.post(account.token_uri, data=account.token_request(now), timeout=_TIMEOUT)
+        members: dict[str, Any] = answer.json()
+        if answer.status_code == 200:
+            return str(members["access_token"]), timedelta(seconds=int(members["expires_in"]))
+    except requests.JSONDecodeError as error:
+        raise TokenRefused(answer.status_code, "Google's token address sent no JSON.") from error
+    except requests.RequestException as error:
+        raise TokenRefused(0, "Google's token address did not answer.") from error
+    except (KeyError, ValueError) as error:
+        raise TokenRefused(0, "Google's token address sent no token.") from error
+    # The answer names the cause (clock, key revoked, account deleted) and no secret.
+    raise TokenRefused(answer.status_code, f"Google gave no token: {answer.text[:200]}")

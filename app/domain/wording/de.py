@@ -1,0 +1,130 @@
+"""Refusals in German."""
+
+from __future__ import annotations
+
+from app.domain.refusals import Reason
+
+REFUSALS: dict[Reason, tuple[str, str]] = {
+    Reason.UNKNOWN_CODE: (
+        "Unbekannter Code. Erneut scannen oder den Code unter dem Barcode eintippen.",
+        "Diesen Code kennen wir nicht.",
+    ),
+    Reason.BAD_SIGNATURE: (
+        "Dieser Barcode ist nicht echt. Bitte nicht annehmen.",
+        "Dieser Barcode kann nicht angenommen werden.",
+    ),
+    Reason.AMBIGUOUS: (
+        "Mehrere Gutscheine haben diesen Code. Bitte den Pass der Kundschaft scannen.",
+        "Bitte zeigen Sie den Pass auf Ihrem Telefon.",
+    ),
+    Reason.STALE_BARCODE: (
+        "Dieser Barcode wurde ersetzt. Bitte den aktuellen Pass öffnen lassen.",
+        "Dieser Barcode ist veraltet. Bitte öffnen Sie Ihren aktuellen Pass.",
+    ),
+    Reason.PARTNER_ONLY: (
+        "Dieser Code gehört einem Partner und gilt hier nicht.",
+        "Dieser Code gilt nur bei unserem Partner.",
+    ),
+    Reason.NOT_STARTED: (
+        "Nicht gültig vor {starts_at}.",
+        "Dieses Angebot beginnt am {starts_at}.",
+    ),
+    Reason.EXPIRED: (
+        "Abgelaufen am {ended_at}.",
+        "Dieses Angebot endete am {ended_at}.",
+    ),
+    Reason.NOT_NOW: (
+        "An diesem Tag oder zu dieser Stunde nicht gültig.",
+        "Dieses Angebot gilt zurzeit nicht.",
+    ),
+    Reason.ALREADY_REDEEMED: (
+        "Bereits eingelöst am {at}, {store}. {receipt}",
+        "Dieser Gutschein wurde bereits am {at} eingelöst.",
+    ),
+    Reason.LIMIT_REACHED: (
+        "Alle {uses} Einlösungen sind verbraucht, die letzte am {at}, {store}. {receipt}",
+        "Dieser Gutschein wurde so oft eingelöst, wie er erlaubt.",
+    ),
+    Reason.CUSTOMER_LIMIT_REACHED: (
+        "Diese Person hat das Angebot so oft genutzt, wie es erlaubt.",
+        "Sie haben dieses Angebot vorerst so oft genutzt, wie es erlaubt.",
+    ),
+    Reason.BUDGET_EXHAUSTED: (
+        "Das Angebot ist aufgebraucht.",
+        "Dieses Angebot ist aufgebraucht.",
+    ),
+    Reason.CAMPAIGN_PAUSED: (
+        "Die Kampagne läuft zurzeit nicht.",
+        "Dieses Angebot ist zurzeit nicht verfügbar.",
+    ),
+    Reason.REVOKED: (
+        "Dieser Gutschein wurde zurückgezogen.",
+        "Dieser Gutschein ist nicht mehr gültig.",
+    ),
+    Reason.BLOCKED: (
+        "Dieser Gutschein ist gesperrt. Der Kundendienst hilft weiter.",
+        "Dieser Gutschein ist gesperrt. Bitte wenden Sie sich an den Kundendienst.",
+    ),
+    Reason.NOT_ACTIVATED: (
+        "Dieser Gutschein ist noch nicht aktiviert.",
+        "Dieser Gutschein ist noch nicht aktiv.",
+    ),
+    Reason.HOLDER_REQUIRED: (
+        "Bitte den Pass der Kundschaft scannen; der Code allein genügt nicht.",
+        "Bitte zeigen Sie den Pass auf Ihrem Telefon.",
+    ),
+    Reason.WRONG_STORE: (
+        "In dieser Filiale, an dieser Kasse oder auf diesem Weg nicht gültig.",
+        "Dieses Angebot gilt hier nicht.",
+    ),
+    Reason.MIN_BASKET: (
+        "Zum Mindestwarenkorb von {minimum} fehlen {missing}.",
+        "Noch {missing}, dann gilt dieses Angebot.",
+    ),
+    Reason.BASKET_REQUIRED: (
+        "Zuerst die Artikel scannen: Das Angebot hängt vom Warenkorb ab.",
+        "Ihre Artikel müssen zuerst gescannt werden.",
+    ),
+    Reason.PRODUCTS_NOT_ELIGIBLE: (
+        "Kein Artikel im Warenkorb nimmt an diesem Angebot teil.",
+        "Keiner Ihrer Artikel nimmt an diesem Angebot teil.",
+    ),
+    Reason.NOT_COMBINABLE: (
+        "Nicht mit einem anderen Gutschein auf diesem Bon kombinierbar.",
+        "Dieses Angebot ist nicht mit einem anderen kombinierbar.",
+    ),
+    Reason.ALREADY_IN_BASKET: (
+        "Dieser Gutschein wurde in diesem Vorgang zweimal gescannt.",
+        "Dieser Gutschein ist bereits berücksichtigt.",
+    ),
+    Reason.HELD_ELSEWHERE: (
+        "Zurzeit von einer anderen Kasse oder dem Webshop reserviert.",
+        "Dieser Gutschein wird gerade anderswo verwendet.",
+    ),
+    Reason.INSUFFICIENT_BALANCE: (
+        "Guthaben reicht nicht: {available} verfügbar.",
+        "Auf dieser Karte sind {available}.",
+    ),
+    Reason.AMOUNT_REQUIRED: (
+        "Bitte den Betrag eingeben: {available} verfügbar.",
+        "Auf dieser Karte sind {available}.",
+    ),
+    Reason.CURRENCY_MISMATCH: (
+        "Nur für {currency} gültig.",
+        "Dieser Gutschein gilt nur für {currency}.",
+    ),
+    Reason.UNKNOWN_REDEMPTION: (
+        "Diese Einlösung gibt es nicht.",
+        "Diese Einlösung wurde nicht gefunden.",
+    ),
+    Reason.ALREADY_REVERSED: (
+        "Bereits am {at} zurückgenommen.",
+        "Das wurde bereits zurückgenommen.",
+    ),
+    Reason.REVERSAL_WINDOW_CLOSED: (
+        "Zu spät für eine Rücknahme: Die Frist ist vorbei.",
+        "Das kann nicht mehr zurückgenommen werden.",
+    ),
+}
+
+RECEIPTS = ("Auf diesem Bon.", "Auf einem anderen Bon.")

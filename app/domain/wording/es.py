@@ -1,0 +1,130 @@
+"""Refusals in Spanish."""
+
+from __future__ import annotations
+
+from app.domain.refusals import Reason
+
+REFUSALS: dict[Reason, tuple[str, str]] = {
+    Reason.UNKNOWN_CODE: (
+        "Código desconocido. Escanee de nuevo o teclee el código bajo el código de barras.",
+        "No conocemos este código.",
+    ),
+    Reason.BAD_SIGNATURE: (
+        "Este código de barras no es auténtico. No lo acepte.",
+        "Este código de barras no se puede aceptar.",
+    ),
+    Reason.AMBIGUOUS: (
+        "Varios vales tienen este código. Escanee el pase del cliente.",
+        "Muestre el pase en su teléfono, por favor.",
+    ),
+    Reason.STALE_BARCODE: (
+        "Este código de barras fue sustituido. Pida al cliente que abra el pase actual.",
+        "Este código de barras no está al día. Abra su pase actual, por favor.",
+    ),
+    Reason.PARTNER_ONLY: (
+        "Este código pertenece a un socio y no se canjea aquí.",
+        "Este código solo se usa con nuestro socio.",
+    ),
+    Reason.NOT_STARTED: (
+        "No válido antes del {starts_at}.",
+        "Esta oferta empieza el {starts_at}.",
+    ),
+    Reason.EXPIRED: (
+        "Caducó el {ended_at}.",
+        "Esta oferta terminó el {ended_at}.",
+    ),
+    Reason.NOT_NOW: (
+        "No válido en este día o a esta hora.",
+        "Esta oferta no es válida en este momento.",
+    ),
+    Reason.ALREADY_REDEEMED: (
+        "Ya canjeado el {at}, {store}. {receipt}",
+        "Este cupón ya se usó el {at}.",
+    ),
+    Reason.LIMIT_REACHED: (
+        "Los {uses} usos están agotados, el último el {at}, {store}. {receipt}",
+        "Este cupón se ha usado tantas veces como permite.",
+    ),
+    Reason.CUSTOMER_LIMIT_REACHED: (
+        "Este cliente ha usado la oferta tantas veces como permite.",
+        "Por ahora ha usado esta oferta tantas veces como permite.",
+    ),
+    Reason.BUDGET_EXHAUSTED: (
+        "La oferta está agotada.",
+        "Esta oferta está agotada.",
+    ),
+    Reason.CAMPAIGN_PAUSED: (
+        "La campaña no está en marcha ahora.",
+        "Esta oferta no está disponible ahora.",
+    ),
+    Reason.REVOKED: (
+        "Este vale fue retirado.",
+        "Este vale ya no es válido.",
+    ),
+    Reason.BLOCKED: (
+        "Este vale está bloqueado. Atención al cliente puede ayudar.",
+        "Este vale está bloqueado. Contacte con atención al cliente, por favor.",
+    ),
+    Reason.NOT_ACTIVATED: (
+        "Este vale aún no está activado.",
+        "Este vale aún no está activo.",
+    ),
+    Reason.HOLDER_REQUIRED: (
+        "Escanee el pase del cliente; el código solo no basta.",
+        "Muestre el pase en su teléfono, por favor.",
+    ),
+    Reason.WRONG_STORE: (
+        "No válido en esta tienda, en esta caja o por este canal.",
+        "Esta oferta no es válida aquí.",
+    ),
+    Reason.MIN_BASKET: (
+        "Faltan {missing} para la compra mínima de {minimum}.",
+        "{missing} más y podrá usar esta oferta.",
+    ),
+    Reason.BASKET_REQUIRED: (
+        "Escanee primero los artículos: esta oferta depende de la compra.",
+        "Primero hay que escanear sus artículos.",
+    ),
+    Reason.PRODUCTS_NOT_ELIGIBLE: (
+        "Ningún artículo de la compra participa en esta oferta.",
+        "Ninguno de sus artículos participa en esta oferta.",
+    ),
+    Reason.NOT_COMBINABLE: (
+        "No acumulable con otro cupón de este tique.",
+        "Esta oferta no es acumulable con otra.",
+    ),
+    Reason.ALREADY_IN_BASKET: (
+        "Este vale se escaneó dos veces en esta llamada.",
+        "Este vale ya está aplicado.",
+    ),
+    Reason.HELD_ELSEWHERE: (
+        "Reservado ahora por otra caja o por la tienda en línea.",
+        "Este vale se está usando en otro lugar.",
+    ),
+    Reason.INSUFFICIENT_BALANCE: (
+        "Saldo insuficiente: {available} disponibles.",
+        "Hay {available} en esta tarjeta.",
+    ),
+    Reason.AMOUNT_REQUIRED: (
+        "Introduzca el importe: {available} disponibles.",
+        "Hay {available} en esta tarjeta.",
+    ),
+    Reason.CURRENCY_MISMATCH: (
+        "Válido solo para {currency}.",
+        "Este vale es válido solo para {currency}.",
+    ),
+    Reason.UNKNOWN_REDEMPTION: (
+        "No existe ese canje.",
+        "No se encontró este canje.",
+    ),
+    Reason.ALREADY_REVERSED: (
+        "Ya se anuló el {at}.",
+        "Esto ya se anuló.",
+    ),
+    Reason.REVERSAL_WINDOW_CLOSED: (
+        "Demasiado tarde para anularlo: el plazo ha pasado.",
+        "Ya no se puede anular.",
+    ),
+}
+
+RECEIPTS = ("En este tique.", "En otro tique.")

@@ -1,0 +1,1 @@
+"""Example campaigns: files that a marketer can copy, and that the demo applies."""

@@ -1,0 +1,52 @@
+"""Pictures of campaigns: named by their SHA-256, stored once, never changed."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import io
+import warnings
+
+from PIL import Image, UnidentifiedImageError
+from sqlalchemy.orm import Session
+
+from app.store.models import Asset
+
+MOST_PIXELS = 40_000_000
+_MEDIA = {"PNG": "image/png", "JPEG": "image/jpeg"}
+
+
+def digest(data: bytes) -> str:
+    """The name under which a picture is stored."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def fault(data: bytes) -> str | None:
+    """What is wrong with a picture, as the end of a sentence; None when it is good."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data), formats=tuple(_MEDIA)) as image:
+                width, height = image.size
+                if width * height > MOST_PIXELS:
+                    return f"has {width} × {height} pixels, more than 40 million"
+                image.load()
+    except UnidentifiedImageError:
+        return "is neither PNG nor JPEG"
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Warning):
+        return "is broken"
+    return None
+
+
+def media_type(data: bytes) -> str:
+    """`image/png` or `image/jpeg`, of a picture without fault."""
+    return _MEDIA["PNG" if data.startswith(b"\x89PNG") else "JPEG"]
+
+
+def store(session: Session, data: bytes, *, now: dt.datetime) -> str:
+    """Store a picture, unless it is there, and return its digest."""
+    name = digest(data)
+    if session.get(Asset, name) is None:
+        session.add(Asset(sha256=name, media_type=media_type(data), data=data, created_at=now))
+        session.flush()
+    return name

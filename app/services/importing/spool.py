@@ -1,0 +1,109 @@
+"""The spool: sealed rows on disk, sorted piece by piece, so that memory stays the same.
+
+A million random hashes put into an index in the order of a file touch all of its pages over and
+over; in their own order they touch each page once. Rows are thrown into 256 buckets by the first
+byte of their lookup hash; each bucket is small enough to be sorted in memory. A spool holds sealed
+values and hashes only: it is worth as little to a thief as the database.
+"""
+
+from __future__ import annotations
+
+import marshal
+import shutil
+import struct
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from app.services.importing.sealing import Reason, Reject, Row
+
+#: Rows kept in memory before they are written out.
+FLUSH = 32_768
+_LENGTH = struct.Struct(">I")
+
+
+class SpoolBroken(Exception):
+    """The spool is missing or incomplete: the file must be sent again."""
+
+
+class Spool:
+    """The rows of one import, in a folder of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._buckets: list[list[tuple[object, ...]]] = [[] for _ in range(256)]
+        self._kept = 0
+
+    def begin(self) -> None:
+        """Start empty, whatever an earlier attempt left."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True, mode=0o700)
+
+    def add(self, rows: Iterable[Row]) -> None:
+        buckets = self._buckets
+        count = self._kept
+        for row in rows:
+            buckets[row[0][0]].append(tuple(row))
+            count += 1
+        self._kept = count
+        if count >= FLUSH:
+            self._flush()
+
+    def seal(self) -> None:
+        """All rows are in: from now on the spool can be loaded, also after a crash."""
+        self._flush()
+        (self.folder / "complete").touch()
+
+    @property
+    def complete(self) -> bool:
+        return (self.folder / "complete").exists()
+
+    def sorted_rows(self) -> Iterator[tuple[list[Row], list[Reject]]]:
+        """Bucket after bucket: rows in the order of their lookup, and those that repeat one.
+
+        Raises:
+            SpoolBroken: the spool is not whole.
+        """
+        if not self.complete:
+            raise SpoolBroken("The codes on their way in are incomplete: send the file again.")
+        for number in range(256):
+            path = self.folder / f"{number:02x}"
+            if path.exists():
+                yield _without_repeats(sorted(_read(path)))
+
+    def remove(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _flush(self) -> None:
+        for number, rows in enumerate(self._buckets):
+            if rows:
+                data = marshal.dumps(rows)
+                with (self.folder / f"{number:02x}").open("ab") as file:
+                    file.write(_LENGTH.pack(len(data)) + data)
+                rows.clear()
+        self._kept = 0
+
+
+def _read(path: Path) -> Iterator[tuple[object, ...]]:
+    with path.open("rb") as file:
+        while head := file.read(_LENGTH.size):
+            (length,) = _LENGTH.unpack(head)
+            data = file.read(length)
+            if len(data) != length:
+                raise SpoolBroken("The codes on their way in broke off: send the file again.")
+            # The folder is this service's own and private: what lies there was written above.
+            yield from marshal.loads(data)  # noqa: S302
+
+
+def _without_repeats(rows: list[tuple[object, ...]]) -> tuple[list[Row], list[Reject]]:
+
+    kept: list[Row] = []
+    repeats: list[Reject] = []
+    last: Row | None = None
+    for item in rows:
+        row = Row._make(item)
+        if last is not None and row.lookup == last.lookup:
+            repeats.append(Reject(row.line, Reason.DUPLICATE, str(last.line)))
+        else:
+            kept.append(row)
+            last = row
+    return kept, repeats

@@ -1,0 +1,82 @@
+"""Taking back: a link that went astray, or a whole voucher.
+
+A withdrawn link answers that it is withdrawn; the pass that is in a wallet already keeps working.
+A revoked voucher is worth nothing at any till, and its pass says so. Both may be asked for again.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from app.services import changes
+from app.services.deployment import Deployment
+from app.services.issuing.vouchers import IssueFault
+from app.store.models import Campaign, Event, Voucher
+
+_ENDED = ("revoked", "deactivated", "expired")
+
+
+def withdraw_link(session: Session, public_id: int, *, now: dt.datetime) -> Voucher:
+    """Let the voucher's link answer "withdrawn" from now on.
+
+    Raises:
+        IssueFault: no such voucher.
+    """
+    voucher = _locked(session, public_id)
+    voucher.link_withdrawn_at = voucher.link_withdrawn_at or now
+    return voucher
+
+
+def revoke(
+    session: Session, public_id: int, *, now: dt.datetime, reason: str | None = None
+) -> Voucher:
+    """Make the voucher worth nothing; a gift card keeps its balance on the books.
+
+    Raises:
+        IssueFault: no such voucher, or its money or uses are held by a till right now.
+    """
+    voucher = _locked(session, public_id)
+    if voucher.status in _ENDED:
+        return voucher
+    if voucher.held or voucher.held_minor:
+        raise IssueFault(
+            "A till holds a part of the voucher: capture or void the hold first, then revoke it."
+        )
+    voucher.status = "revoked"
+    voucher.version += 1
+    voucher.events += 1
+    session.execute(
+        insert(Event).values(
+            kind="updated",
+            at=now,
+            campaign_id=voucher.campaign_id,
+            voucher_id=voucher.id,
+            number=voucher.events,
+            reason=reason,
+            data={"status": "revoked"},
+        )
+    )
+    changes.voucher(session, voucher.id)
+    return voucher
+
+
+def campaign_of(deployment: Deployment, public_id: int) -> str | None:
+    """The key of a voucher's campaign; None when no such voucher is known."""
+    with deployment.database.read() as session:
+        return session.scalar(
+            select(Campaign.key)
+            .join(Voucher, Voucher.campaign_id == Campaign.id)
+            .where(Voucher.public_id == public_id)
+        )
+
+
+def _locked(session: Session, public_id: int) -> Voucher:
+    voucher = session.scalar(
+        select(Voucher).where(Voucher.public_id == public_id).with_for_update()
+    )
+    if voucher is None:
+        raise IssueFault("No such voucher is known: check its serial.")
+    return voucher

@@ -1,0 +1,143 @@
+"""What tills are told: vouchers, discounts and refusals as plain values for JSON."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_datetime
+from babel.numbers import format_currency, get_currency_precision
+from sqlalchemy import Connection
+
+from app.domain import codes, wording
+from app.domain.baskets import Basket
+from app.domain.refusals import OVERRIDABLE, RETRYABLE, Reason
+from app.services.redeeming import statements
+from app.services.redeeming.calls import Where
+from app.services.redeeming.progress import Call, Found, Grant, No
+
+_MONEY = {
+    "available_minor": "available",
+    "missing_minor": "missing",
+    "minimum_minor": "minimum",
+}
+_TIMES = frozenset({"starts_at", "ended_at", "at", "until"})
+
+
+def voucher(found: Found, after: Any = None) -> dict[str, object]:
+    """A voucher as a till sees it; `after` are its counters once something was taken."""
+    row, standing = found.row, found.standing
+    now = after if after is not None else standing
+    uses_left = None
+    if not standing.holds_money and standing.uses is not None:
+        uses_left = standing.uses - now.used - now.held
+    benefit = found.terms.benefit
+    return {
+        "serial": found.serial,
+        "campaign": row.campaign_key,
+        "name": row.campaign_name,
+        "kind": row.kind,
+        "uses_left": uses_left,
+        "balance_minor": now.balance_minor if standing.holds_money else None,
+        "available_minor": now.balance_minor - now.held_minor if standing.holds_money else None,
+        "currency": standing.currency,
+        "ends_at": standing.ends_at.isoformat() if standing.ends_at else None,
+        "benefit": None
+        if standing.holds_money
+        else {
+            "type": benefit.type,
+            "percent": str(benefit.percent) if benefit.percent is not None else None,
+            "minor": benefit.minor,
+        },
+    }
+
+
+def returned(row: Any, after: Any) -> dict[str, object]:
+    """A voucher after something was given back to it; `row` is of READ_ENTRIES."""
+    money = after.uses is None and row.amount_minor != 0
+    return {
+        "serial": codes.serial(row.public_id),
+        "campaign": row.campaign_key,
+        "name": row.campaign_name,
+        "kind": row.campaign_kind,
+        "uses_left": None if after.uses is None else after.uses - after.used - after.held,
+        "balance_minor": after.balance_minor if money else None,
+        "available_minor": after.balance_minor - after.held_minor if money else None,
+        "currency": row.campaign_currency,
+        "ends_at": row.ends_at.isoformat() if row.ends_at else None,
+        "benefit": None,
+    }
+
+
+def discount(grant: Grant, basket: Basket | None) -> dict[str, object] | None:
+    """What comes off the basket, line by line; None for cards and calls without a basket."""
+    if basket is None or grant.found.standing.holds_money:
+        return None
+    return {
+        "minor": grant.discount,
+        "currency": basket.currency,
+        "lines": [
+            {"id": line.id, "minor": part}
+            for line, part in zip(basket.lines, grant.lines, strict=True)
+        ],
+    }
+
+
+def refusal(connection: Connection, call: Call, no: No) -> dict[str, object]:
+    """A refusal with its texts; a repeated scan says when and where the first one was."""
+    refused, details = no.refused, dict(no.refused.details)
+    if (
+        refused.reason in (Reason.ALREADY_REDEEMED, Reason.LIMIT_REACHED)
+        and no.found is not None
+        and no.found.voucher_id is not None
+    ):
+        last = connection.execute(
+            statements.READ_LAST_USE, {"voucher_id": no.found.voucher_id}
+        ).first()
+        if last is not None:
+            details["at"] = last.created_at.isoformat()
+            details["store"] = last.store_name
+            details["same_receipt"] = (
+                call.origin.receipt is not None
+                and last.receipt == call.origin.receipt
+                and last.store_id == call.where.store_id
+            )
+    cashier, customer = wording.refusal(
+        refused.reason, call.where.language, _in_words(details, call.where)
+    )
+    return {
+        "outcome": "refused",
+        "reason": refused.reason.value,
+        "item": refused.item,
+        "cashier_text": cashier,
+        "customer_text": customer,
+        "retryable": refused.reason in RETRYABLE,
+        "overridable": refused.reason in OVERRIDABLE,
+        "details": details,
+    }
+
+
+def _in_words(details: dict[str, object], where: Where) -> dict[str, str]:
+    """Details as the store's people read them: local times, money with its currency."""
+    language = wording.language(where.language)
+    words: dict[str, str] = {}
+    for name, value in details.items():
+        if name in _TIMES:
+            moment = dt.datetime.fromisoformat(str(value)).astimezone(ZoneInfo(where.timezone))
+            words[name] = format_datetime(moment, "short", locale=language)
+        elif name in _MONEY and isinstance(value, int):
+            words[_MONEY[name]] = _money(value, str(details.get("currency") or ""), language)
+        elif value is not None and not isinstance(value, bool):
+            words[name] = str(value)
+    if "same_receipt" in details:
+        words["receipt"] = wording.receipt(where.language, same=bool(details["same_receipt"]))
+    return words
+
+
+def _money(minor: int, currency: str, language: str) -> str:
+    if not currency:
+        return str(minor)
+    exact = Decimal(minor).scaleb(-get_currency_precision(currency))
+    return format_currency(exact, currency, locale=language)

@@ -1,0 +1,192 @@
+"""Reading what a call needs: where it comes from, which voucher is meant, on which terms."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pydantic import TypeAdapter
+from sqlalchemy import Connection
+
+from app.domain import overrides, rules
+from app.domain.campaign import Source, Terms
+from app.domain.kinds import KINDS
+from app.domain.refusals import Reason, Refused
+from app.domain.rules import Standing
+from app.services.access import Client
+from app.services.redeeming import bearers, statements
+from app.services.redeeming.calls import CallFault, Origin, Where
+from app.services.redeeming.progress import Busy, Call, Found, Known, No
+from app.services.resolving import Reading
+
+#: How long a store and terminal are believed to be as they were read (seconds): a shop that closes
+#: is noticed after that.
+FRESH = 5.0
+MOST_PLACES = 10_000
+
+_TERMS: TypeAdapter[Terms] = TypeAdapter(Terms)
+
+
+class Reader:
+    """Reads for calls of one deployment; safe to share between threads."""
+
+    def __init__(self, *, postgresql: bool) -> None:
+        self._postgresql = postgresql
+        #: Terms by revision: a revision never changes.
+        self._terms: dict[int, Terms] = {}
+        self._places: dict[tuple[object, ...], tuple[float, Where]] = {}
+
+    def find(self, connection: Connection, call: Call, reading: Reading, *, index: int) -> Found:
+        """The voucher, or the code without one, that a payload means.
+
+        Raises:
+            No: none, or several; or one of a campaign that the API key may not touch.
+            Known: the call's idempotency key has an answer already.
+            Busy: another call is at work on the key or the receipt.
+        """
+        bind: dict[str, Any] = {
+            "client_id": call.client.id,
+            "key": call.key,
+            "receipt": call.origin.receipt,
+            "store_id": call.where.store_id,
+        }
+        if self._postgresql:
+            bind["key_hash"] = call.key_hash
+            bind["receipt_hash"] = call.receipt_hash
+        rows: list[Any] = []
+        if reading.public_id is not None:
+            rows = self._resolve(
+                connection, {**bind, "public_id": reading.public_id}, by_code=False
+            )
+        else:
+            for lookup in reading.lookups or (b"",):
+                rows += self._resolve(connection, {**bind, "lookup": lookup}, by_code=True)
+        found = [row for row in rows if row.campaign_id is not None]
+        if not found:
+            reason = Reason.BAD_SIGNATURE if reading.forged else Reason.UNKNOWN_CODE
+            raise No(Refused(reason=reason, item=index), prefix=reading.prefix)
+        if len(found) > 1:
+            raise No(Refused(reason=Reason.AMBIGUOUS, item=index))
+        understood = self._understand(connection, found[0])
+        if not call.client.may_touch(understood.row.campaign_key):
+            raise No(Refused(reason=Reason.WRONG_STORE, item=index), understood)
+        return understood
+
+    def terms_of(self, connection: Connection, revision_id: int) -> Terms:
+        """The terms of a revision."""
+        terms = self._terms.get(revision_id)
+        if terms is None:
+            stored = connection.execute(
+                statements.READ_REVISION, {"revision_id": revision_id}
+            ).scalar_one()
+            terms = self._terms[revision_id] = _TERMS.validate_python(stored)
+        return terms
+
+    def where(self, connection: Connection, client: Client, origin: Origin) -> Where:
+        """Where a call comes from: what the API key is bound to, else what the call names.
+
+        Raises:
+            CallFault: store or terminal do not exist, are closed, or are not the key's.
+        """
+        if client.store_id is None and origin.store is None:
+            return Where()
+        asked = (client.store_id, client.terminal_id, origin.store, origin.terminal)
+        known = self._places.get(asked)
+        if known is not None and time.monotonic() - known[0] < FRESH:
+            return known[1]
+        where = self._where(connection, client, origin)
+        if len(self._places) >= MOST_PLACES:
+            self._places.clear()
+        self._places[asked] = (time.monotonic(), where)
+        return where
+
+    def _where(self, connection: Connection, client: Client, origin: Origin) -> Where:
+        row = connection.execute(
+            statements.READ_PLACE,
+            {
+                "store_id": client.store_id,
+                "store": None if client.store_id else origin.store,
+                "terminal_id": client.terminal_id,
+                "terminal": None if client.terminal_id else origin.terminal,
+            },
+        ).first()
+        if row is None:
+            raise CallFault(
+                "unknown_store",
+                "The store does not exist or is closed.",
+                remedy="Name a store that exists, by its key.",
+            )
+        if origin.store is not None and origin.store != row.key:
+            raise CallFault(
+                "other_store",
+                "The API key is bound to another store.",
+                remedy="Leave the store out, or use that store's API key.",
+            )
+        if row.terminal_id is None and (client.terminal_id or origin.terminal) is not None:
+            raise CallFault(
+                "unknown_terminal",
+                "The terminal does not exist in that store, or is closed.",
+                remedy="Name a terminal of the store, by its key.",
+            )
+        if origin.terminal is not None and origin.terminal != row.terminal_key:
+            raise CallFault(
+                "other_terminal",
+                "The API key is bound to another terminal.",
+                remedy="Leave the terminal out, or use that terminal's API key.",
+            )
+        return Where(
+            store_id=row.id,
+            terminal_id=row.terminal_id,
+            store=row.key,
+            terminal=row.terminal_key or "",
+            channel=row.channel,
+            timezone=row.timezone,
+            language=row.language,
+        )
+
+    def _resolve(self, connection: Connection, bind: dict[str, Any], *, by_code: bool) -> list[Any]:
+        rows = list(connection.execute(statements.RESOLVE[by_code, self._postgresql], bind))
+        first = rows[0]
+        if first.record_body is not None:
+            raise Known(first.record_status, first.record_fingerprint, first.record_body)
+        if not first.mine:
+            raise Busy
+        return rows
+
+    def _understand(self, connection: Connection, row: Any) -> Found:
+        kind = KINDS[row.kind]
+        shared = row.source == Source.SHARED
+        bearer = row.recipient_id is None
+        if row.voucher_id is None:
+            terms = bearers.current_terms(connection, row.campaign_id, row.revision, self.terms_of)
+            status, uses = "active", kind.uses(terms)
+            starts_at, ends_at = rules.window(terms.validity, at=None, zone=ZoneInfo(row.timezone))
+            balance = kind.opening_balance(terms, code_amount=row.code_amount)
+            used = held = held_minor = 0
+            if shared:
+                uses, used, held = row.code_limit, row.code_used, row.code_held
+        else:
+            terms = self.terms_of(connection, row.revision_id)
+            status, uses, balance = row.status, row.uses, row.balance_minor
+            starts_at, ends_at = row.starts_at, row.ends_at
+            used, held, held_minor = row.used, row.held, row.held_minor
+        ends_at = overrides.end_for(ends_at, row.override, forced=bool(row.override_forced))
+        standing = Standing(
+            status=status,
+            starts_at=starts_at,
+            ends_at=ends_at,
+            uses=uses,
+            used=used,
+            held=held,
+            balance_minor=balance,
+            held_minor=held_minor,
+            replaced=row.replaced_by_id is not None,
+            campaign_status=row.campaign_status,
+            authority=row.authority,
+            currency=row.currency,
+            timezone=row.timezone,
+            holds_money=kind.holds_money,
+            bare=shared and bearer,
+        )
+        return Found(row=row, standing=standing, terms=terms)

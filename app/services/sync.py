@@ -1,0 +1,235 @@
+"""Sync health: what phones are owed, what they were told, what they hold, and what is in the way.
+
+Promises: every number is counted from the installations themselves, so that it is the same
+whichever process is asked; an alarm names its cause and its remedy.
+Refuses: to guess. A pass that was listed to a device and not fetched counts as not fetched.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from prometheus_client import Gauge
+from sqlalchemy import ColumnElement, and_, case, func, not_, or_, select
+from sqlalchemy.orm import Session
+
+from app.services import pulses
+from app.services.deployment import Deployment
+from app.services.installations import FETCHED, LISTED, PUSHED, behind
+from app.services.metrics import REGISTRY
+from app.store.models import AppleDevice, AppleLog, AppleRegistration, Campaign, Voucher
+
+PASSES = Gauge(
+    "passerelle_installed_passes",
+    "Passes in Apple's wallets by what their device was told",
+    ["campaign", "state"],
+    registry=REGISTRY,
+)
+ALARMS = Gauge("passerelle_alarm", "Something to mend", ["name"], registry=REGISTRY)
+OLDEST = Gauge(
+    "passerelle_oldest_owed_seconds", "How long a failing device has waited", registry=REGISTRY
+)
+#: An installation that is owed something for longer than this is an alarm.
+LATE = dt.timedelta(minutes=15)
+#: Bad tokens that are one by one; more are our own fault.
+DOUBTFUL = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sync:
+    """Passes of one campaign in Apple's wallets: each is in one of the four states."""
+
+    campaign: str
+    installed: int
+    #: Not told of the present state.
+    owed: int
+    #: Pushed, and the device has not asked since.
+    pushed: int
+    #: The device asked and was told, and has not fetched.
+    listed: int
+    #: The device holds the present state.
+    fetched: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Devices whose last push failed, by the reason."""
+
+    reason: str
+    devices: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """Something that a person has to mend."""
+
+    name: str
+    cause: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """All of it, at one moment."""
+
+    campaigns: tuple[Sync, ...]
+    failures: tuple[Failure, ...]
+    #: Since when the device that waits longest has been waiting; None if nobody waits.
+    oldest_owed: dt.datetime | None
+    workers: int
+    alarms: tuple[Alarm, ...]
+    #: Complaints of devices in the last day, by kind.
+    complaints: dict[str, int]
+
+
+def health(deployment: Deployment) -> Health:
+    """Count and judge."""
+    now = deployment.now()
+    with deployment.database.read() as session:
+        campaigns = _campaigns(session)
+        failures = _failures(session)
+        oldest = _oldest_owed(session)
+        workers = pulses.heard(session, pulses.WORKER, now=now)
+        doubtful = session.scalar(select(func.count()).where(AppleDevice.doubtful_at.is_not(None)))
+        complaints = {
+            row.kind: int(row.total)
+            for row in session.execute(
+                select(AppleLog.kind, func.count().label("total"))
+                .where(AppleLog.at > now - dt.timedelta(days=1))
+                .group_by(AppleLog.kind)
+                .order_by(AppleLog.kind)
+            )
+        }
+    alarms = [
+        Alarm(name="certificate", cause=fault, remedy="Replace it; no restart is needed.")
+        for fault in deployment.certificates.check()
+    ]
+    alarms += _stopped(workers)
+    if not workers and any(each.installed for each in campaigns):
+        alarms.append(
+            Alarm(
+                name="no_worker",
+                cause="No worker has been heard of for a while.",
+                remedy="Start `passerelle worker`, or `passerelle serve` without --no-worker.",
+            )
+        )
+    if (doubtful or 0) > DOUBTFUL:
+        alarms.append(
+            Alarm(
+                name="bad_tokens",
+                cause=f"Apple calls the tokens of {doubtful} devices bad; none is dropped.",
+                remedy="Check that PASSERELLE_PASS_TYPE_ID, the certificate and "
+                "PASSERELLE_APNS_URL belong together.",
+            )
+        )
+    if oldest is not None and now - oldest > LATE:
+        alarms.append(
+            Alarm(
+                name="late",
+                cause=f"A device has waited for its push since {oldest:%Y-%m-%d %H:%M} UTC.",
+                remedy="See the failures, and whether a worker runs.",
+            )
+        )
+    return Health(
+        campaigns=tuple(campaigns),
+        failures=tuple(failures),
+        oldest_owed=oldest,
+        workers=len(workers),
+        alarms=tuple(alarms),
+        complaints=complaints,
+    )
+
+
+def measure(deployment: Deployment) -> None:
+    """Set the gauges to what is true now; `/metrics` calls it at each scrape."""
+    found = health(deployment)
+    PASSES.clear()
+    for each in found.campaigns:
+        for state in ("owed", "pushed", "listed", "fetched"):
+            PASSES.labels(each.campaign, state).set(getattr(each, state))
+    ALARMS.clear()
+    for alarm in found.alarms:
+        ALARMS.labels(alarm.name).set(1)
+    waiting = deployment.now() - found.oldest_owed if found.oldest_owed else dt.timedelta()
+    OLDEST.set(waiting.total_seconds())
+
+
+def _campaigns(session: Session) -> list[Sync]:
+    owed = behind(PUSHED)
+    unlisted = and_(not_(owed), behind(LISTED))
+    unfetched = and_(not_(owed), not_(behind(LISTED)), behind(FETCHED))
+
+    def count(condition: ColumnElement[bool]) -> ColumnElement[int]:
+        return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
+
+    rows = session.execute(
+        select(
+            Campaign.key,
+            func.count(),
+            count(owed),
+            count(unlisted),
+            count(unfetched),
+        )
+        .select_from(AppleRegistration)
+        .join(Voucher, Voucher.id == AppleRegistration.voucher_id)
+        .join(Campaign, Campaign.id == Voucher.campaign_id)
+        .group_by(Campaign.key)
+        .order_by(Campaign.key)
+    )
+    return [
+        Sync(
+            campaign=key,
+            installed=installed,
+            owed=int(first),
+            pushed=int(second),
+            listed=int(third),
+            fetched=installed - int(first) - int(second) - int(third),
+        )
+        for key, installed, first, second, third in rows
+    ]
+
+
+def _failures(session: Session) -> list[Failure]:
+    rows = session.execute(
+        select(AppleDevice.failure, func.count())
+        .where(AppleDevice.failure.is_not(None))
+        .group_by(AppleDevice.failure)
+        .order_by(func.count().desc())
+        .limit(20)
+    )
+    return [Failure(reason=str(reason), devices=count) for reason, count in rows]
+
+
+def _oldest_owed(session: Session) -> dt.datetime | None:
+    """When the owed device that was told longest ago was told, or registered."""
+    told: dt.datetime | None = session.scalar(
+        select(
+            func.min(func.coalesce(AppleRegistration.pushed_at, AppleRegistration.registered_at))
+        )
+        .select_from(AppleRegistration)
+        .join(Voucher, Voucher.id == AppleRegistration.voucher_id)
+        .join(Campaign, Campaign.id == Voucher.campaign_id)
+        .join(AppleDevice, AppleDevice.id == AppleRegistration.device_id)
+        .where(
+            or_(
+                PUSHED[0].is_distinct_from(Voucher.version),
+                and_(PUSHED[1].is_distinct_from(Campaign.version), ~Campaign.delivery_paused),
+            ),
+            AppleDevice.attempts > 0,
+        )
+    )
+    return told
+
+
+def _stopped(workers: list[pulses.Said]) -> list[Alarm]:
+    alarms = {}
+    for worker in workers:
+        for kind, state in worker.data.items():
+            if isinstance(state, dict) and state.get("rests") and state.get("remedy"):
+                alarms[kind] = Alarm(
+                    name=f"sender_stopped_{kind}",
+                    cause=f"The sender of {kind} has stopped: {state.get('reason')}",
+                    remedy=str(state["remedy"]),
+                )
+    return [alarms[kind] for kind in sorted(alarms)]

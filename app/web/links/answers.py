@@ -1,0 +1,104 @@
+"""How the customer's doors answer: private pages, and faults as pages in the visitor's language.
+
+Nothing here is kept by caches or found by search engines, since an address is all it takes to use
+a voucher. A program that asks for JSON gets a problem, as from every other door.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from flask import Response, current_app, render_template, request
+
+from app.web import deployment, policy
+from app.web.links import badges, pages
+from app.web.links.visitors import Visitor, choose, prefers_json, visitor
+from app.web.links.wording import WORDS, Words
+from app.web.problems import Problem
+
+PATHS = ("/p/", "/c/")
+
+#: What a person reads for a problem's code; others go by their status.
+_SAID = {
+    "link_withdrawn": lambda words: (words.link_withdrawn, words.link_withdrawn_more),
+    "wallet_waiting": lambda words: (words.google_later, words.google_later_more),
+    "offer_ended": lambda words: (words.offer_ended, words.offer_ended_more),
+    "sold_out": lambda words: (words.sold_out, words.sold_out_more),
+}
+#: Statuses after which trying the same again may work.
+_PASSING = (429, 503)
+
+
+def page(template: str, *, language: str, cards: tuple[pages.Card, ...] = (), **values: Any) -> str:
+    """A page as HTML, in `language`, which is one that the pages speak."""
+    return render_template(
+        f"links/{template}",
+        language=language,
+        words=WORDS[language],
+        languages=pages.languages(language),
+        badges=_badges(),
+        cards=cards,
+        style=pages.colours(cards),
+        **values,
+    )
+
+
+def private(answer: Response, *, cards: tuple[pages.Card, ...] = ()) -> Response:
+    """The answer with the headers of a personal page; `cards` are those whose colours it shows."""
+    answer.headers["Cache-Control"] = "no-store"
+    answer.headers["X-Robots-Tag"] = "noindex, nofollow"
+    if answer.mimetype == "text/html":
+        answer.headers["Vary"] = "Accept-Language, User-Agent"
+        if cards:
+            style = pages.colours(cards)
+            answer.headers["Content-Security-Policy"] = policy.admitting(style)
+    return answer
+
+
+def page_language(guest: Visitor, *, own: str | None = None, default: str = "en") -> str:
+    """The language of the page: chosen on it, the recipient's `own`, the browser's, `default`."""
+    return choose(WORDS, (*guest.wanted(own=own), default), default="en")
+
+
+def fault_page(problem: Problem) -> Response | None:
+    """The page for a problem at one of these doors; None elsewhere and for programs."""
+    if not request.path.startswith(PATHS) or prefers_json(request.accept_mimetypes):
+        return None
+    guest = visitor(request)
+    language = page_language(guest)
+    title, text = _said(problem, WORDS[language])
+    answer = Response(
+        page(
+            "message.html",
+            language=language,
+            title=title,
+            text=text,
+            again=request.path if problem.status in _PASSING else None,
+            organization=deployment().settings.organization,
+        ),
+        problem.status,
+        mimetype="text/html",
+    )
+    answer.headers.update(problem.headers)
+    return private(answer)
+
+
+def _said(problem: Problem, words: Words) -> tuple[str, str]:
+    said = _SAID.get(problem.code)
+    if said is not None:
+        return said(words)
+    if problem.status in _PASSING:
+        return words.busy, words.busy_more
+    if problem.status >= 500:
+        return words.fault, words.fault_more
+    return words.not_found, words.not_found_more
+
+
+def _badges() -> Any:
+    """The official buttons, looked for once in the life of an application."""
+    kept = current_app.extensions.get("passerelle_badges")
+    if kept is None:
+        folder = Path(current_app.static_folder or "") / "wallets"
+        kept = current_app.extensions["passerelle_badges"] = badges.found(folder)
+    return kept

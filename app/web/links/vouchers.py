@@ -1,0 +1,246 @@
+"""`/p/<token>`: a voucher's page, its pass for each wallet, its pictures.
+
+`/p/<token>.<token>…` is the page of up to ten vouchers of one message, which are added together.
+Each token is checked like a link of its own; of several, those that were withdrawn are left out.
+A look by a person is recorded after the page is sent, so that it costs the visitor nothing.
+"""
+
+from __future__ import annotations
+
+import structlog
+from flask import Blueprint, Response, redirect, request
+from werkzeug.wrappers import Response as BaseResponse
+
+from app.domain.codes import Purpose
+from app.services import google_wallet, presenting, visits
+from app.services.google_wallet import TryAgain
+from app.services.presenting import MOST_TOGETHER, TOGETHER, Holding
+from app.store.session import Unavailable
+from app.web import deployment
+from app.web.links import answers, numbers, pages
+from app.web.links.visitors import Device, Visitor, choose, visitor
+from app.web.links.wording import WORDS
+from app.web.problems import Problem
+from passes import apple, barcode, preview
+from passes.artwork import Artwork
+
+blueprint = Blueprint("links", __name__)
+
+#: How long a browser may keep a campaign's logo and banner, which show nothing personal.
+_PICTURES_KEPT = "private, max-age=3600"
+
+
+@blueprint.get("/p/<tokens>")
+def page(tokens: str) -> Response:
+    """The voucher as a page, or the vouchers of one message."""
+    guest = visitor(request)
+    found = _opened(tokens)
+    first = found[0][1]
+    own = first.recipient.language if first.recipient else None
+    language = answers.page_language(guest, own=own, default=first.presentation.default_language)
+    cards = tuple(_card(token, each, guest, language) for token, each in found)
+    single = TOGETHER not in tokens
+    html = answers.page(
+        "voucher.html" if single else "vouchers.html",
+        language=language,
+        cards=cards,
+        tokens=TOGETHER.join(each.token for each in cards if not each.spent),
+        device=guest.device,
+        bundle=guest.takes_bundles,
+        phone=_phone_code(tokens, guest, cards),
+        organization=cards[0].organization,
+    )
+    answer = answers.private(Response(html, mimetype="text/html"), cards=cards)
+    _count(answer, found, guest)
+    return answer
+
+
+@blueprint.get("/p/<tokens>/apple")
+def apple_pass(tokens: str) -> Response:
+    """The signed pass, or several in a bundle; a phone opens either in Wallet."""
+    house = deployment()
+    now = house.now()
+    found = _worth_adding(_opened(tokens))
+    built = [presenting.apple_pass(house, each, now=now) for _, each in found]
+    if TOGETHER in tokens:
+        answer = Response(apple.bundle(built), mimetype=apple.MIME_BUNDLE)
+        name = "vouchers.pkpasses"
+    else:
+        answer = Response(built[0], mimetype=apple.MIME_PASS)
+        name = f"{found[0][1].serial}.pkpass"
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answers.private(answer)
+
+
+@blueprint.get("/p/<tokens>/google")
+def google_save(tokens: str) -> BaseResponse:
+    """On to Google's page that saves the pass, or several in one go."""
+    house = deployment()
+    found = _worth_adding(_opened(tokens))
+    target = google_wallet.link(house, [each for _, each in found], now=house.now())
+    if isinstance(target, TryAgain):
+        raise Problem(
+            503,
+            "wallet_waiting",
+            cause="Google does not have every pass yet.",
+            remedy="Try again in a few seconds.",
+            headers={"Retry-After": str(max(1, round(target.after.total_seconds())))},
+        )
+    answer = redirect(target.url)
+    answer.headers["Cache-Control"] = "no-store"
+    answer.headers["X-Robots-Tag"] = "noindex, nofollow"
+    return answer
+
+
+@blueprint.get("/p/<token>/code.png")
+def code_picture(token: str) -> Response:
+    """The barcode as a picture, for mails and for people without a wallet."""
+    house = deployment()
+    content = presenting.pass_content(house, _one(token), now=house.now())
+    if content.barcode is None or content.status.spent:
+        raise _unknown()
+    drawn = barcode.png(content.barcode.payload, content.barcode.symbology)
+    return answers.private(Response(drawn, mimetype="image/png"))
+
+
+@blueprint.get("/p/<token>/pass.png")
+def pass_picture(token: str) -> Response:
+    """The pass as a wallet draws it, for mails: `?wallet=` apple or google, else the device's."""
+    house = deployment()
+    guest = visitor(request)
+    holding = _one(token)
+    content = presenting.pass_content(house, holding, now=house.now())
+    own = holding.recipient.language if holding.recipient else None
+    spoken = content.presentation.languages
+    asked = request.args.get("wallet") or ("google" if guest.device is Device.ANDROID else "apple")
+    drawn = preview.render(
+        content,
+        wallet="google" if asked == "google" else "apple",
+        language=choose(dict.fromkeys(spoken), guest.wanted(own=own), default=spoken[0]),
+    )
+    return answers.private(Response(drawn, mimetype="image/png"))
+
+
+@blueprint.get("/p/<token>/logo.png")
+def logo(token: str) -> Response:
+    """The campaign's logo, as large as the page shows it on a sharp screen."""
+    return _picture(_artwork(token).files["logo@2x.png"])
+
+
+@blueprint.get("/p/<token>/banner.png")
+def banner(token: str) -> Response:
+    """The campaign's banner, as large as the page shows it on a sharp screen."""
+    found = _artwork(token).files.get("strip@2x.png")
+    if found is None:
+        raise _unknown()
+    return _picture(found)
+
+
+def _opened(tokens: str) -> list[tuple[str, Holding]]:
+    """The vouchers that a link opens, each with its own token, in the link's order.
+
+    Raises:
+        Problem: 404, the same for whatever is not a genuine link; 410 for one that was withdrawn.
+    """
+    house = deployment()
+    texts = list(dict.fromkeys(tokens.split(TOGETHER)))
+    genuine = [house.keyring.verify(text, Purpose.LINK) for text in texts[: MOST_TOGETHER + 1]]
+    if len(genuine) > MOST_TOGETHER or None in genuine:
+        raise _unknown()
+    with house.database.read() as session:
+        found = presenting.find_all(session, [each.public_id for each in genuine if each])
+    if len(found) != len(texts):
+        raise _unknown()
+    good = [
+        pair for pair in zip(texts, found, strict=True) if pair[1].voucher.link_withdrawn_at is None
+    ]
+    if not good:
+        raise Problem(
+            410,
+            "link_withdrawn",
+            cause="The link was withdrawn.",
+            remedy="Use the link in the latest message.",
+        )
+    return good
+
+
+def _one(token: str) -> Holding:
+    if TOGETHER in token:
+        raise _unknown()
+    return _opened(token)[0][1]
+
+
+def _worth_adding(found: list[tuple[str, Holding]]) -> list[tuple[str, Holding]]:
+    """Of several, those that are still good for something; all when none is."""
+    if len(found) == 1:
+        return found
+    now = deployment().now()
+    return [pair for pair in found if not pair[1].status(now).spent] or found
+
+
+def _unknown() -> Problem:
+    return Problem(
+        404,
+        "link_unknown",
+        cause="There is no such link.",
+        remedy="Open the link from the message in which it came.",
+    )
+
+
+def _card(token: str, holding: Holding, guest: Visitor, language: str) -> pages.Card:
+    house = deployment()
+    content = presenting.pass_content(house, holding, now=house.now())
+    own = holding.recipient.language if holding.recipient else None
+    spoken = content.presentation.languages
+    return pages.card(
+        holding,
+        content,
+        token=token,
+        words=WORDS[language],
+        locale=numbers.regional(language, guest.wanted(own=own)),
+        language=choose(
+            dict.fromkeys(spoken), (*guest.wanted(own=own), language), default=spoken[0]
+        ),
+    )
+
+
+def _phone_code(tokens: str, guest: Visitor, cards: tuple[pages.Card, ...]) -> str | None:
+    """The QR with which a desktop's visitor goes on with the phone."""
+    if guest.device is not Device.DESKTOP or all(each.spent for each in cards):
+        return None
+    # Longer addresses make a QR too fine for a screen; then each voucher's page has its own.
+    if tokens.count(TOGETHER) > 4:
+        return None
+    return pages.phone_code(f"{deployment().settings.base_url}/p/{tokens}")
+
+
+def _artwork(token: str) -> Artwork:
+    house = deployment()
+    found = presenting.template(house, _one(token)).presentation.design.artwork
+    if found is None:
+        raise _unknown()
+    return found
+
+
+def _picture(data: bytes) -> Response:
+    answer = answers.private(Response(data, mimetype="image/png"))
+    answer.headers["Cache-Control"] = _PICTURES_KEPT
+    return answer
+
+
+def _count(answer: Response, found: list[tuple[str, Holding]], guest: Visitor) -> None:
+    """Record the look once the page is on its way."""
+    house = deployment()
+    now = house.now()
+    seen = [each.voucher.id for _, each in found if guest.person and visits.due(each, now=now)]
+    if not seen:
+        return
+
+    def record() -> None:
+        try:
+            visits.record_views(house.database, seen, device=guest.device, now=now)
+        except Unavailable as fault:
+            # A look that goes uncounted harms nobody; the page was served.
+            structlog.get_logger().warning("view_not_recorded", cause=str(fault))
+
+    answer.call_on_close(record)

@@ -1,0 +1,214 @@
+"""Uses reported by web shops and partners: `/api/v1/redemptions`.
+
+A web shop whose coupons it decides itself reports each use with its own id, as JSON or as a CSV
+file; sending a report again changes nothing. Uses beyond a limit are booked as conflicts and
+listed.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Literal, cast
+
+from flask import Response, current_app, request
+from flask_openapi3 import APIBlueprint, OpenAPI, Tag
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from app.services.access import Scope
+from app.services.redeeming import CallFault, Origin, reporting
+from app.services.redeeming.reporting import Reports, Use
+from app.web import access
+from app.web.problems import Problem, ProblemBody, invalid_request
+
+#: The largest file of uses, and the most uses of one request.
+MAX_BYTES = 4 * 1024 * 1024
+MAX_USES = 10_000
+
+Text = Annotated[
+    str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")
+]
+
+
+class UseBody(BaseModel):
+    """A use; `id` is the shop's own and makes it count once."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: Text
+    code: Annotated[str, StringConstraints(min_length=1, max_length=512)]
+    occurred_at: AwareDatetime | None = None
+    discount_minor: Annotated[int, Field(ge=0, le=10**12, strict=True)] = 0
+
+
+class ReportBody(BaseModel):
+    """Uses that a web shop or a partner decided."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    store: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
+    uses: Annotated[list[UseBody], Field(min_length=1, max_length=1_000)]
+
+
+class ReportedUse(BaseModel):
+    """What became of one use."""
+
+    id: str
+    outcome: reporting.Outcome
+    cause: str
+
+
+class ReportAnswer(BaseModel):
+    """How many uses had each outcome, and each of them."""
+
+    counts: dict[str, int]
+    uses: list[ReportedUse]
+
+
+class ConflictAnswer(BaseModel):
+    """A use beyond its limit."""
+
+    entry_id: str
+    reported_id: str | None
+    serial: str
+    campaign: str
+    occurred_at: dt.datetime | None
+    created_at: dt.datetime
+
+
+class ConflictsAnswer(BaseModel):
+    """Conflicts, the latest first."""
+
+    count: int
+    conflicts: list[ConflictAnswer]
+
+
+class ConflictsQuery(BaseModel):
+    """Which conflicts."""
+
+    campaign: str | None = None
+    limit: Annotated[int, Field(ge=1, le=1_000)] = 100
+
+
+blueprint = APIBlueprint(
+    "reports",
+    __name__,
+    url_prefix="/api/v1/redemptions",
+    abp_tags=[Tag(name="reported uses", description="Uses that other systems decide")],
+    abp_security=access.SECURITY,
+    abp_responses=dict.fromkeys((400, 401, 403, 413, 415, 422, 503), ProblemBody),
+)
+
+_CONTENT: dict[Literal["requestBody"], object] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": ReportBody.model_json_schema()},
+            "text/csv": {
+                "schema": {"type": "string"},
+                "example": "id,code,occurred_at,discount_minor\r\n"
+                "order-17,SUN-2026,2026-07-01T12:00:00+02:00,500\r\n",
+            },
+        },
+    }
+}
+
+
+@blueprint.post(
+    "/report", responses={200: ReportAnswer}, openapi_extensions=cast("dict[str, object]", _CONTENT)
+)
+@access.requires(Scope.POS, Scope.CAMPAIGN)
+def report() -> Response:
+    """Book uses that another system decided, as JSON or as a CSV file; each id counts once."""
+    store: str | None = request.args.get("store")
+    faulty: list[reporting.Reported] = []
+    if request.mimetype == "text/csv":
+        uses, faulty = _from_csv()
+    elif request.mimetype == "application/json":
+        try:
+            body = ReportBody.model_validate_json(request.get_data())
+        except ValidationError as error:
+            return invalid_request(error)
+        store = body.store or store
+        uses = [
+            Use(
+                id=use.id,
+                code=use.code,
+                occurred_at=use.occurred_at,
+                discount_minor=use.discount_minor,
+            )
+            for use in body.uses
+        ]
+    else:
+        raise Problem(
+            415,
+            "unsupported_media_type",
+            cause="A report is JSON or CSV.",
+            remedy="Send application/json or text/csv.",
+        )
+    try:
+        done = _reports().report(access.client(), uses, origin=Origin(store=store))
+    except CallFault as fault:
+        raise Problem(422, fault.code, cause=str(fault), remedy=fault.remedy) from None
+    every = [*done, *faulty]
+    answer = ReportAnswer(
+        counts=reporting.counts(every),
+        uses=[ReportedUse(id=each.id, outcome=each.outcome, cause=each.cause) for each in every],
+    )
+    return Response(answer.model_dump_json(), mimetype="application/json")
+
+
+@blueprint.get("/conflicts", responses={200: ConflictsAnswer})
+@access.requires(Scope.REPORT, Scope.CAMPAIGN)
+def conflicts(query: ConflictsQuery) -> Response:
+    """Uses that were reported although none was left."""
+    count, found = _reports().conflicts(access.client(), campaign=query.campaign, limit=query.limit)
+    answer = ConflictsAnswer(
+        count=count,
+        conflicts=[
+            ConflictAnswer(
+                entry_id=each.entry_id,
+                reported_id=each.reported_id,
+                serial=each.serial,
+                campaign=each.campaign,
+                occurred_at=each.occurred_at,
+                created_at=each.created_at,
+            )
+            for each in found
+        ],
+    )
+    return Response(answer.model_dump_json(), mimetype="application/json")
+
+
+def register(app: OpenAPI) -> None:
+    """Put the doors of this module into `app`."""
+    app.extensions["passerelle.reports"] = Reports(app.extensions["passerelle"])
+    app.register_api(blueprint)
+
+
+def _reports() -> Reports:
+    return cast(Reports, current_app.extensions["passerelle.reports"])
+
+
+def _from_csv() -> tuple[list[Use], list[reporting.Reported]]:
+    request.max_content_length = MAX_BYTES
+    try:
+        uses, faulty = reporting.read_csv(request.get_data().decode("utf-8"))
+    except UnicodeDecodeError:
+        raise Problem(
+            422, "not_utf8", cause="The file is not UTF-8.", remedy="Save it as UTF-8."
+        ) from None
+    except ValueError as fault:
+        raise Problem(
+            422,
+            "faulty_file",
+            cause=str(fault),
+            remedy="Name the columns in the first line: id, code, occurred_at, discount_minor.",
+        ) from None
+    if len(uses) > MAX_USES:
+        raise Problem(
+            413,
+            "too_large",
+            cause=f"The file has more than {MAX_USES} uses.",
+            remedy="Send it in several files.",
+        )
+    return uses, faulty

@@ -1,0 +1,245 @@
+"""The marketer's trigger and sync health over HTTP, under `/api/v1`.
+
+An update answers 202 with how many phones it touches; its progress is read at its own address.
+`dry_run` says how many phones it would touch and orders nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeVar
+
+from flask import Response
+from flask_openapi3 import APIBlueprint, OpenAPI, Tag
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from sqlalchemy.orm import Session
+
+from app.services import installations, sync, updating
+from app.services.access import Scope
+from app.services.updating import Action, UpdateFault, Wanted
+from app.web import access, deployment
+from app.web.problems import Problem, ProblemBody
+
+T = TypeVar("T")
+
+_TAG = Tag(name="updates", description="Change what holders see, and watch it reach their phones")
+_PROBLEMS: dict[Any, Any] = {str(status): ProblemBody for status in (401, 403, 404, 409, 422)}
+
+blueprint = APIBlueprint(
+    "updates",
+    __name__,
+    url_prefix="/api/v1",
+    abp_tags=[_TAG],
+    abp_security=access.SECURITY,
+    abp_responses=_PROBLEMS,
+)
+
+
+class CampaignPath(BaseModel):
+    """A campaign."""
+
+    key: str = Field(description="The campaign's key")
+
+
+class UpdatePath(BaseModel):
+    """An update."""
+
+    update_id: uuid.UUID
+
+
+class UpdateBody(BaseModel):
+    """What changes for all holders of a campaign."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    presentation: dict[str, Any] | None = Field(
+        None, description="Members of the presentation to lay over the latest one"
+    )
+    message: dict[str, Annotated[str, StringConstraints(min_length=1, max_length=500)]] | None = (
+        Field(None, description="A message by language; phones announce it")
+    )
+    ends_at: AwareDatetime | None = Field(
+        None, description="Until when all vouchers are good, where that is later than their own"
+    )
+    forced: bool = Field(False, description="Let ends_at shorten too")
+    at: AwareDatetime | None = Field(None, description="When to publish; absent is now")
+    dry_run: bool = Field(False, description="Say what it would touch, and order nothing")
+
+
+class VouchersBody(BaseModel):
+    """What is done to single vouchers."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    serials: Annotated[
+        list[Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]],
+        Field(min_length=1, max_length=updating.MOST_VOUCHERS),
+    ]
+    action: Literal["update", "prolong", "withdraw"]
+    ends_at: AwareDatetime | None = None
+
+
+@blueprint.post("/campaigns/<key>/updates")
+@access.requires(Scope.CAMPAIGN)
+def order(path: CampaignPath, body: UpdateBody) -> tuple[dict[str, Any], int]:
+    """Order an update: now, or at a time."""
+    _may_touch(path.key)
+    house = deployment()
+    now = house.now()
+    wanted = Wanted(
+        presentation=body.presentation,
+        message=body.message,
+        ends_at=body.ends_at,
+        forced=body.forced,
+        at=body.at,
+    )
+
+    def work(session: Session) -> dict[str, Any]:
+        touches = dataclasses.asdict(updating.reach(session, path.key))
+        if body.dry_run:
+            return {"touches": touches}
+        ordered = updating.order(session, path.key, wanted, now=now, api_key_id=access.client().id)
+        return {"touches": touches, **_shown(updating.progress(session, ordered))}
+
+    if body.dry_run:
+        with house.database.read() as session:
+            return _answered(lambda: work(session)), 200
+    with house.database.write() as session:
+        return _answered(lambda: work(session)), 202
+
+
+@blueprint.get("/campaigns/<key>/updates")
+@access.requires(Scope.CAMPAIGN, Scope.REPORT)
+def history(path: CampaignPath) -> dict[str, Any]:
+    """The campaign's updates, newest first, with their progress."""
+    _may_touch(path.key)
+    with deployment().database.read() as session:
+        found = _answered(lambda: updating.history(session, path.key))
+        return {"updates": [_shown(each) for each in found]}
+
+
+@blueprint.get("/updates/<update_id>")
+@access.requires(Scope.CAMPAIGN, Scope.REPORT)
+def standing(path: UpdatePath) -> dict[str, Any]:
+    """How far an update has come."""
+    with deployment().database.read() as session:
+        found = _answered(lambda: updating.progress(session, path.update_id))
+    _may_touch(found.campaign)
+    return _shown(found)
+
+
+@blueprint.delete("/updates/<update_id>")
+@access.requires(Scope.CAMPAIGN)
+def cancel(path: UpdatePath) -> dict[str, Any]:
+    """Take back an update that is not published yet."""
+    with deployment().database.write() as session:
+        _may_touch(_answered(lambda: updating.progress(session, path.update_id)).campaign)
+        _answered(lambda: updating.cancel(session, path.update_id))
+        return _shown(updating.progress(session, path.update_id))
+
+
+@blueprint.post("/campaigns/<key>/deliveries/pause")
+@access.requires(Scope.CAMPAIGN)
+def pause(path: CampaignPath) -> Response:
+    """Hold deliveries of the campaign's edits back; redemptions still reach their phones."""
+    return _pause(path.key, paused=True)
+
+
+@blueprint.post("/campaigns/<key>/deliveries/resume")
+@access.requires(Scope.CAMPAIGN)
+def resume(path: CampaignPath) -> Response:
+    """Let the deliveries go on."""
+    return _pause(path.key, paused=False)
+
+
+@blueprint.post("/vouchers/updates")
+@access.requires(Scope.CAMPAIGN)
+def change_vouchers(body: VouchersBody) -> dict[str, Any]:
+    """Update, prolong or withdraw up to 1,000 vouchers by their serial numbers."""
+    house = deployment()
+    with house.database.write() as session:
+        unknown = _answered(
+            lambda: updating.change_vouchers(
+                session,
+                body.serials,
+                Action(body.action),
+                now=house.now(),
+                ends_at=body.ends_at,
+                only=access.client().campaigns,
+            )
+        )
+    return {"changed": len(set(body.serials)) - len(set(unknown)), "unknown": unknown}
+
+
+@blueprint.get("/sync")
+@access.requires(Scope.REPORT, Scope.CAMPAIGN)
+def health() -> dict[str, Any]:
+    """What phones are owed, were told and hold, by campaign; failures and alarms."""
+    found = sync.health(deployment())
+    only = access.client().campaigns
+    shown: dict[str, Any] = dataclasses.asdict(found)
+    shown["campaigns"] = [
+        each for each in shown["campaigns"] if only is None or each["campaign"] in only
+    ]
+    shown["oldest_owed"] = found.oldest_owed.isoformat() if found.oldest_owed else None
+    return shown
+
+
+@blueprint.get("/sync/complaints")
+@access.requires(Scope.REPORT)
+def complaints() -> dict[str, Any]:
+    """What devices complained about lately, newest first."""
+    with deployment().database.read() as session:
+        return {
+            "complaints": [
+                {
+                    "at": each.at.isoformat(),
+                    "kind": each.kind,
+                    "serial": each.serial,
+                    "message": each.message,
+                }
+                for each in installations.complaints(session)
+            ]
+        }
+
+
+def _pause(key: str, *, paused: bool) -> Response:
+    _may_touch(key)
+    with deployment().database.write() as session:
+        _answered(lambda: updating.pause(session, key, paused=paused))
+    return Response(status=204)
+
+
+def _may_touch(key: str) -> None:
+    if not access.client().may_touch(key):
+        raise Problem(
+            403,
+            "campaign_forbidden",
+            cause="The key may not touch this campaign.",
+            remedy="Use a key that is bound to it, or to no campaign.",
+        )
+
+
+def _shown(found: updating.Progress) -> dict[str, Any]:
+    return {
+        name: value.isoformat() if hasattr(value, "isoformat") else value
+        for name, value in (dataclasses.asdict(found) | {"id": str(found.id)}).items()
+    }
+
+
+def _answered(work: Callable[[], T]) -> T:
+    """Run a use case; its faults are problems."""
+    try:
+        return work()
+    except UpdateFault as fault:
+        status = {"campaign_unknown": 404, "update_unknown": 404, "already_published": 409}
+        raise Problem(
+            status.get(fault.code, 422), fault.code, cause=fault.cause, remedy=fault.remedy
+        ) from None
+
+
+def register(app: OpenAPI) -> None:
+    """Put the doors of this module into `app`."""
+    app.register_api(blueprint)

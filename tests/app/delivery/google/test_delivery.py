@@ -1,0 +1,331 @@
+"""Passes on Android phones stay true, within Google's limits and through its failures."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import select, update
+
+from app.delivery.google import chores
+from app.domain.campaign import Texts
+from app.sandbox.android import AndroidPhone, NotSavedError
+from app.sandbox.google import Fault
+from app.services import changes
+from app.store.models import Campaign, Event, GoogleMessage, GoogleObject, Voucher
+from tests.app.delivery.google.conftest import House
+from tests.storefront import Issued
+
+
+def change(house: House, issued: Issued, **values: object) -> None:
+    """Change a voucher as a use case would: the version grows with what shows."""
+    with house.deployment.database.write() as session:
+        session.execute(
+            update(Voucher)
+            .where(Voucher.id == issued.id)
+            .values(version=Voucher.version + 1, **values)
+        )
+        changes.voucher(session, issued.id)
+
+
+def row(house: House, issued: Issued) -> GoogleObject:
+    with house.deployment.database.read() as session:
+        return session.scalars(
+            select(GoogleObject).where(GoogleObject.voucher_id == issued.id)
+        ).one()
+
+
+def events(house: House, issued: Issued) -> list[str]:
+    with house.deployment.database.read() as session:
+        return list(
+            session.scalars(
+                select(Event.kind).where(Event.voucher_id == issued.id).order_by(Event.number)
+            )
+        )
+
+
+def writes(house: House) -> list[tuple[str, str]]:
+    """The calls that changed something: method and the kind of resource."""
+    return [
+        (call.method, call.path.split("/")[3])
+        for call in house.wire.calls
+        if call.method != "GET" and call.status == 200
+    ]
+
+
+def save(house: House, phone: AndroidPhone, issued: Issued) -> str:
+    """Ask for the link, let the worker work, and follow the link."""
+    link = f"{house.url}/p/{issued.link}/google"
+    house.app.test_client().get(f"/p/{issued.link}/google")
+    house.settle()
+    (object_id,) = phone.save(link)
+    house.wire.sender.settle()
+    house.settle()
+    return object_id
+
+
+def test_a_saved_coupon_shows_that_it_was_redeemed(house: House) -> None:
+    issued = house.shop.voucher(house.shop.campaign())
+    with AndroidPhone(house.wire.url, user="anna") as phone:
+        object_id = save(house, phone, issued)
+        shown = phone.passes()[object_id]
+        assert (shown.state, shown.barcode, shown.title) == (
+            "ACTIVE",
+            issued.barcode,
+            "On everything",
+        )
+        change(house, issued, used=1)
+        house.settle()
+        assert phone.passes()[object_id].state == "COMPLETED"
+    assert writes(house) == [
+        ("POST", "offerClass"),
+        ("POST", "offerObject"),
+        ("PATCH", "offerObject"),
+    ]
+
+
+def test_twenty_changes_before_a_delivery_cost_one_call(house: House) -> None:
+    card = house.shop.voucher(house.shop.campaign("gift_card"))
+    with AndroidPhone(house.wire.url, user="anna") as phone:
+        object_id = save(house, phone, card)
+        before = len(writes(house))
+        for cents in range(20):
+            change(house, card, balance_minor=1000 + cents)
+        house.settle()
+        assert phone.passes()[object_id].balance_micros == 10_190_000
+    patches = [each for each in writes(house)[before:] if each[0] == "PATCH"]
+    assert len(patches) == 1
+
+
+def test_saving_and_deleting_are_known_and_a_deleted_pass_is_owed_nothing(house: House) -> None:
+    issued = house.shop.voucher(house.shop.campaign())
+    with AndroidPhone(house.wire.url, user="anna") as phone:
+        object_id = save(house, phone, issued)
+        assert row(house, issued).has_users is True
+        phone.delete(object_id)
+        house.wire.sender.settle()
+        house.settle()
+        assert row(house, issued).has_users is False
+        assert events(house, issued) == ["added", "removed"]
+        before = len(house.wire.calls)
+        change(house, issued, used=1)
+        house.settle()
+        assert len(house.wire.calls) == before
+        save(house, phone, issued)
+        assert phone.passes()[object_id].state == "COMPLETED"
+    assert events(house, issued) == ["added", "removed", "added"]
+
+
+def test_a_deletion_by_one_of_several_holders_is_not_the_end(house: House) -> None:
+    issued = house.shop.voucher(house.shop.campaign())
+    with (
+        AndroidPhone(house.wire.url, user="anna") as anna,
+        AndroidPhone(house.wire.url, user="bob") as bob,
+    ):
+        object_id = save(house, anna, issued)
+        save(house, bob, issued)
+        anna.delete(object_id)
+        house.wire.sender.settle()
+        house.settle()
+        assert row(house, issued).has_users is True
+        change(house, issued, used=1)
+        house.settle()
+        assert bob.passes()[object_id].state == "COMPLETED"
+    assert events(house, issued) == ["added"]
+
+
+def test_a_gift_card_is_for_one_person(house: House) -> None:
+    card = house.shop.voucher(house.shop.campaign("gift_card"))
+    with (
+        AndroidPhone(house.wire.url, user="anna") as anna,
+        AndroidPhone(house.wire.url, user="bob") as bob,
+    ):
+        save(house, anna, card)
+        with pytest.raises(NotSavedError, match="somebody else"):
+            save(house, bob, card)
+
+
+def test_without_a_worker_a_coupon_travels_inside_the_link_and_is_then_kept_true(
+    house: House,
+) -> None:
+    issued = house.shop.voucher(house.shop.campaign())
+    chores.run(house.deployment)
+    house.classes.settle()
+    with AndroidPhone(house.wire.url, user="anna") as phone:
+        (object_id,) = phone.save(f"{house.url}/p/{issued.link}/google")
+        assert phone.passes()[object_id].state == "ACTIVE"
+        change(house, issued, used=1)
+        house.settle()
+        assert phone.passes()[object_id].state == "COMPLETED"
+
+
+def test_several_vouchers_are_saved_by_one_link(house: House) -> None:
+    coupon = house.shop.voucher(house.shop.campaign())
+    card = house.shop.voucher(house.shop.campaign("gift_card"))
+    path = f"/p/{coupon.link}/google?and={card.link}"
+    house.app.test_client().get(path)
+    house.settle()
+    with AndroidPhone(house.wire.url, user="anna") as phone:
+        assert len(phone.save(house.url + path)) == 2
+        assert len(phone.passes()) == 2
+
+
+def test_an_edit_that_shows_on_the_class_is_one_call_however_many_hold_it(house: House) -> None:
+    campaign = house.shop.campaign()
+    issued = [house.shop.voucher(campaign) for _ in range(3)]
+    with AndroidPhone(house.wire.url, user="anna") as phone:
+        ids = [save(house, phone, each) for each in issued]
+        before = len(writes(house))
+        house.shop.revise(campaign, texts={"en": Texts(title="On all shoes", offer="−20 %")})
+        house.settle()
+        assert {phone.passes()[each].title for each in ids} == {"On all shoes"}
+    assert writes(house)[before:] == [("PATCH", "offerClass")]
+    assert all(row(house, each).sent_campaign == 2 for each in issued)
+
+
+def test_an_object_that_google_lost_is_inserted_again(house: House) -> None:
+    issued = house.shop.voucher(house.shop.campaign())
+    with AndroidPhone(house.wire.url, user="anna") as phone:
+        object_id = save(house, phone, issued)
+        house.wire.store.lose(object_id)
+        change(house, issued, used=1)
+        house.settle()
+        house.settle()
+    assert house.wire.store.get("offerObject", object_id)["state"] == "COMPLETED"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(503),
+        Fault(500, after=True),
+        Fault(0),
+        Fault(0, after=True),
+        Fault(429, retry_after=3),
+        Fault(401),
+    ],
+    ids=["unavailable", "failed-late", "dropped", "dropped-late", "busy", "token-refused"],
+)
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+def test_a_failed_call_is_made_good(house: House, fault: Fault, method: str) -> None:
+    issued = house.shop.voucher(house.shop.campaign())
+    house.wire.fail(
+        Fault(fault.status, method, "offerObject", after=fault.after, retry_after=fault.retry_after)
+    )
+    with AndroidPhone(house.wire.url, user="anna") as phone:
+        house.app.test_client().get(f"/p/{issued.link}/google")
+        house.settle()
+        house.clock.advance(seconds=10)
+        object_id = save(house, phone, issued)
+        change(house, issued, used=1)
+        house.settle()
+        house.clock.advance(seconds=10)
+        house.settle()
+        assert phone.passes()[object_id].state == "COMPLETED"
+    assert row(house, issued).failure is None
+
+
+def test_refused_content_waits_for_a_change_and_names_the_cause(house: House) -> None:
+    issued = house.shop.voucher(house.shop.campaign())
+    house.wire.fail(Fault(400, "POST", "offerObject", reason="barcode.value is unreadable"))
+    house.app.test_client().get(f"/p/{issued.link}/google")
+    house.settle()
+    assert "barcode.value is unreadable" in (row(house, issued).failure or "")
+    before = len(house.wire.calls)
+    house.clock.advance(minutes=30)
+    house.settle()
+    assert len(house.wire.calls) == before
+    change(house, issued, uses=3)
+    house.settle()
+    house.objects.settle()
+    assert row(house, issued).status == "inserted"
+    assert row(house, issued).failure is None
+
+
+def test_a_refused_account_stops_the_sender_until_it_is_invited(house: House) -> None:
+    issued = house.shop.voucher(house.shop.campaign())
+    house.wire.invited = False
+    house.app.test_client().get(f"/p/{issued.link}/google")
+    house.settle()
+    resting = house.objects.kind.rest()
+    assert resting is not None
+    assert "Invite" in resting.remedy
+    before = len(house.wire.calls)
+    house.settle()
+    assert len(house.wire.calls) == before
+    house.wire.invited = True
+    house.clock.advance(minutes=6)
+    house.settle()
+    house.settle()
+    assert row(house, issued).status == "inserted"
+
+
+def test_a_balance_is_told_three_times_a_day_and_then_silently(house: House) -> None:
+    card = house.shop.voucher(house.shop.campaign("gift_card"))
+    with AndroidPhone(house.wire.url, user="anna") as phone:
+        object_id = save(house, phone, card)
+        for euros in range(14, 8, -1):
+            change(house, card, balance_minor=euros * 100)
+            house.settle()
+            house.settle()
+            house.clock.advance(minutes=10)
+        shown = phone.passes()[object_id]
+        assert shown.balance_micros == 9_000_000
+        assert shown.messages == ("€14.00", "€13.00", "€12.00", "€11.00", "€10.00", "€9.00")
+        assert phone.notifications() == ["€14.00", "€13.00", "€12.00"]
+        house.clock.advance(hours=24)
+        change(house, card, balance_minor=800)
+        house.settle()
+        house.settle()
+        assert phone.notifications()[-1] == "€8.00"
+        for euros in (7, 6, 5, 4, 3):
+            change(house, card, balance_minor=euros * 100)
+            house.settle()
+            house.settle()
+        assert phone.passes()[object_id].messages[-1] == "€3.00"
+        assert len(phone.passes()[object_id].messages) <= 10
+
+
+@pytest.mark.parametrize("fault", [Fault(500, after=True), Fault(0, after=True), Fault(503)])
+def test_no_message_comes_twice_after_an_unclear_answer(house: House, fault: Fault) -> None:
+    card = house.shop.voucher(house.shop.campaign("gift_card"))
+    with AndroidPhone(house.wire.url, user="anna") as phone:
+        save(house, phone, card)
+        house.wire.fail(Fault(fault.status, "POST", "addMessage", after=fault.after))
+        change(house, card, balance_minor=500)
+        for _ in range(4):
+            house.settle()
+            house.clock.advance(seconds=10)
+        assert phone.notifications() == ["€5.00"]
+    with house.deployment.database.read() as session:
+        assert session.scalars(select(GoogleMessage.status)).all() == ["sent"]
+
+
+def test_a_paused_campaign_sends_redemptions_and_no_edit(house: House) -> None:
+    campaign = house.shop.campaign()
+    issued = house.shop.voucher(campaign)
+    with AndroidPhone(house.wire.url, user="anna") as phone:
+        object_id = save(house, phone, issued)
+        with house.deployment.database.write() as session:
+            session.get_one(Campaign, campaign).delivery_paused = True
+        house.shop.revise(campaign, texts={"en": Texts(title="Later", offer="−20 %")})
+        change(house, issued, used=1)
+        house.settle()
+        shown = phone.passes()[object_id]
+        assert (shown.state, shown.title) == ("COMPLETED", "On everything")
+
+
+def test_a_worker_that_died_loses_nothing(house: House) -> None:
+    issued = house.shop.voucher(house.shop.campaign())
+    with AndroidPhone(house.wire.url, user="anna") as phone:
+        object_id = save(house, phone, issued)
+        change(house, issued, used=1)
+        target = row(house, issued).id
+        with house.deployment.database.write() as session:
+            now = house.clock.now
+            until = now.replace(minute=now.minute + 2)
+            assert len(house.objects.kind.lease(session, [target], now=now, until=until)) == 1
+            assert house.objects.kind.lease(session, [target], now=now, until=until) == []
+        house.settle()
+        assert phone.passes()[object_id].state == "ACTIVE"
+        house.clock.advance(minutes=3)
+        house.settle()
+        assert phone.passes()[object_id].state == "COMPLETED"

@@ -1,0 +1,347 @@
+"""Files of codes: every format with its defects, crashes, cancelling, and what tills see of it."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import func, select
+
+from app.domain.codes import normalise
+from app.services import campaigns, importing, issuing
+from app.services.deployment import Deployment
+from app.services.importing import ImportFault, reading
+from app.services.importing.sealing import Expected, Reason, Sealer
+from app.settings import Settings
+from app.store.keyring import Keyring
+from app.store.models import Code, ImportReject
+from tests.marketing import apply, apply_document, bring, card
+
+XML = """<?xml version="1.0" encoding="UTF-8"?>
+<coupons xmlns="http://www.demandware.com/xml/impex/coupon/2008-06-17">
+  <coupon coupon-id="spring"><enabled-flag>true</enabled-flag>
+    <redemption-limits><limit-per-code>1</limit-per-code></redemption-limits>
+    <coupon-codes><code>AAAA-0001</code><code> AAAA-0002 </code><code><![CDATA[AAAA&0003]]></code>
+    <code>AAAA-0001</code></coupon-codes>
+  </coupon>
+  <coupon coupon-id="old"><enabled-flag>false</enabled-flag>
+    <single-code>AAAA-0004</single-code></coupon>
+</coupons>"""
+SHOPIFY = (
+    "Code,Times Used,Status\nAAAA-0001,0,active\nAAAA-0002,0,active\nAAAA&0003,0,active\n"
+    "AAAA-0001,0,active\nAAAA-0004,2,active\n"
+)
+LINES = "AAAA-0001\r\nAAAA-0002\r\n\r\nAAAA&0003\r\nAAAA-0001\r\nÀÀÀÀ-0004\r\n"
+QUOTED = (
+    'id;"Code promo";libellé\n1;"AAAA-0001";"a;b"\n2; "AAAA-0002" ;"c\nd"\n3;AAAA&0003;é\n'
+    "4;aaaa 0001;x\n5;;x\n"
+)
+
+FORMATS = {
+    "lines": (LINES.encode(), {"duplicate": 1, "illegal_character": 1}),
+    "lines with BOM": (LINES.encode("utf-8-sig"), {"duplicate": 1, "illegal_character": 1}),
+    "UTF-16": (LINES.encode("utf-16"), {"duplicate": 1, "illegal_character": 1}),
+    "UTF-16 without BOM": (LINES.encode("utf-16-le"), {"duplicate": 1, "illegal_character": 1}),
+    "heading": (b"Coupon Code\nAAAA-0001\nAAAA-0002\nAAAA&0003\n", {}),
+    "quoted": (QUOTED.encode(), {"duplicate": 1, "empty": 1}),
+    "Windows-1252": (QUOTED.encode("cp1252"), {"duplicate": 1, "empty": 1}),
+    "tabs, no heading": (
+        b"2026-01-01\tAAAA-0001\t20.00\n2026-01-01\tAAAA-0002\t20.00\n2026-01-02\tAAAA&0003\t1.50\n",
+        {},
+    ),
+    "one quoted column": (b'"AAAA-0001"\n"AAAA-0002"\n"AAAA&0003"\n', {}),
+    "Shopify": (SHOPIFY.encode(), {"duplicate": 1, "used": 1}),
+    "Salesforce XML": (XML.encode(), {"duplicate": 1, "disabled": 1}),
+    "gzipped XML": (gzip.compress(XML.encode()), {"duplicate": 1, "disabled": 1}),
+    "gzipped twice in a row": (
+        gzip.compress(b"AAAA-0001\nAAAA-0002\n") + gzip.compress(b"AAAA&0003\n"),
+        {},
+    ),
+    "over-long": (
+        b"AAAA-0001\nAAAA-0002\nAAAA&0003\n" + b"X" * 65 + b"\nAB\n",
+        {"too_long": 1, "too_short": 1},
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def keyring() -> Keyring:
+    return Keyring({1: bytes(32)}, lookup_key=bytes(range(32)))
+
+
+def understood(data: bytes, keyring: Keyring, **options: str) -> tuple[list[str], Counter[str]]:
+    """The codes that a file yields, and why its other records do not; in memory."""
+    sealer = Sealer(keyring=keyring, expected=Expected(holds_money=False, currency="EUR"))
+    found: dict[bytes, str] = {}
+    reasons: Counter[str] = Counter()
+    for batch in reading.batches(io.BytesIO(data), **options):
+        rows, rejects, _ = sealer.seal(batch)
+        reasons.update(reject.reason.value for reject in rejects)
+        for row in rows:
+            if row.lookup in found:
+                reasons["duplicate"] += 1
+            else:
+                found[row.lookup] = keyring.open(row.sealed, row=row.lookup, key_id=1)
+    return list(found.values()), reasons
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_yields_its_codes_and_names_its_defects(name: str, keyring: Keyring) -> None:
+    data, reasons = FORMATS[name]
+    # "AAAA-0001" and the later "aaaa 0001" are one code to whoever types it.
+    options = {"column": "2"} if name == "tabs, no heading" else {}
+
+    codes, found = understood(data, keyring, **options)
+
+    assert codes == ["AAAA-0001", "AAAA-0002", "AAAA&0003"]
+    assert found == reasons
+
+
+def test_a_code_column_is_guessed_by_its_values_when_nothing_names_it(keyring: Keyring) -> None:
+    rows = "".join(f"{n},2026-01-{n % 28 + 1:02},K7F{n:05}Q,12.50\n" for n in range(50))
+
+    codes, _ = understood(rows.encode(), keyring)
+
+    assert codes[:2] == ["K7F00000Q", "K7F00001Q"]
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "cause"),
+    [
+        (b"", {}, "empty"),
+        (gzip.compress(b"AAAA-0001\n" * 5_000)[:-20], {}, "cut off"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(100) + b"x" * 900, {}, "no text"),
+        (
+            b'<!DOCTYPE x [<!ENTITY a "aaaa">]><coupons><code>&a;</code></coupons>',
+            {},
+            "document type",
+        ),
+        (b"<coupons><code>AAAA</code>", {}, "breaks off"),
+        (b"a,b\n1,2\n", {"column": "c"}, "No column is called"),
+        (b"2026-01-01,1.50\n2026-01-02,2.50\n", {}, "No column looks like codes"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused_with_its_cause(
+    data: bytes, options: dict[str, str], cause: str, keyring: Keyring
+) -> None:
+    with pytest.raises(reading.FileFault, match=cause):
+        understood(data, keyring, **options)
+
+
+def test_a_gzip_bomb_is_refused_before_it_has_unpacked(
+    keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_FREE_RATIO", 1_000_000)
+    bomb = gzip.compress(b"A" * 50_000_000)
+
+    with pytest.raises(reading.FileFault, match="far more than it weighs"):
+        understood(bomb, keyring)
+
+
+@given(
+    codes=st.lists(
+        st.text(st.sampled_from("ABCabc0123456789-_./"), min_size=3, max_size=20).filter(
+            lambda text: len(normalise(text)) >= 3
+        ),
+        min_size=2,
+        max_size=30,
+        unique_by=normalise,
+    ),
+    separator=st.sampled_from(",;\t|"),
+    end=st.sampled_from(["\n", "\r\n"]),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "cp1252"]),
+    quote=st.booleans(),
+    packed=st.booleans(),
+)
+def test_whatever_the_dialect_the_same_codes_come_out(
+    codes: list[str], separator: str, end: str, encoding: str, quote: bool, packed: bool
+) -> None:
+    mark = '"' if quote else ""
+    rows = [f"{n}{separator}{mark}{code}{mark}{separator}é" for n, code in enumerate(codes)]
+    data = (end.join([f"n{separator}code{separator}name", *rows]) + end).encode(encoding)
+    ring = Keyring({1: bytes(32)}, lookup_key=bytes(32))
+
+    found, reasons = understood(gzip.compress(data) if packed else data, ring)
+
+    assert found == codes
+    assert not reasons
+
+
+def test_codes_become_usable_together_and_the_same_file_again_adds_nothing(
+    deployment: Deployment,
+) -> None:
+    apply(deployment)
+    data = b"".join(b"CODE%06d\n" % n for n in range(3_000)) + b"CODE000000\nn\xc3\xb6\n"
+    standing = importing.receive(deployment, "spring", io.BytesIO(data), filename="x.txt")
+
+    with deployment.database.read() as session:
+        campaign = campaigns.find(session, "spring")
+        assert campaign is not None
+        assert issuing.stock(session, campaign) == issuing.Stock(0, None)
+    done = importing.load(deployment, standing.id)
+    assert (done.status, done.read, done.accepted, done.rejected) == ("complete", 3_002, 3_000, 2)
+    assert done.reasons == {"duplicate": 1, "illegal_character": 1}
+    assert [(line, reason) for line, reason, _ in importing.rejects(deployment, done.id)] == [
+        (3_001, "duplicate"),
+        (3_002, "illegal_character"),
+    ]
+    with deployment.database.read() as session:
+        assert issuing.stock(session, campaign) == issuing.Stock(3_000, None)
+        one = session.scalars(select(Code).limit(1)).one()
+        assert issuing.code_of(deployment.keyring, one).startswith("CODE")
+
+    again = bring(deployment, data)
+    assert again.known
+    assert again.id == done.id
+    other = bring(deployment, data + b"NEWCODE001\n")
+    assert (other.accepted, other.reasons["in_campaign"]) == (1, 3_000)
+
+
+def test_a_code_of_another_campaign_is_refused_and_stays_there(deployment: Deployment) -> None:
+    apply(deployment)
+    apply(deployment, key="autumn")
+    bring(deployment, b"CODE0001\nCODE0002\n")
+
+    done = bring(deployment, b"CODE0002\nCODE0003\n", campaign="autumn")
+
+    assert (done.accepted, done.reasons) == (1, {"in_other_campaign": 1})
+
+
+def test_gift_cards_bring_amount_currency_and_pin_and_their_defects_are_named(
+    deployment: Deployment,
+) -> None:
+    apply_document(deployment, card(codes={"source": "list"}, gift_card=None))
+    data = (
+        "number;pin;amount;currency\nCARD-0001;1234;25,00;EUR\nCARD-0002;;1 000,50;eur\n"
+        "CARD-0003;;25,00;USD\nCARD-0004;;-5;EUR\nCARD-0005;;1.005;EUR\nCARD-0006;;;EUR\n"
+        "CARD-0007;12;5;EUR\nCARD-0008;;abc;EUR\n"
+    )
+    done = bring(deployment, data.encode(), campaign="card")
+
+    assert done.reasons == {
+        "wrong_currency": 1,
+        "negative_amount": 1,
+        "bad_amount": 2,
+        "missing_amount": 1,
+        "bad_pin": 1,
+    }
+    ring = deployment.keyring
+    with deployment.database.read() as session:
+        stored = {
+            issuing.code_of(ring, code): (code.amount_minor, issuing.pin_of(ring, code))
+            for code in session.scalars(select(Code))
+        }
+    assert stored == {"CARD-0001": (2_500, "1234"), "CARD-0002": (100_050, None)}
+
+
+def test_a_cancelled_import_leaves_no_code_and_its_file_may_come_again(
+    deployment: Deployment,
+) -> None:
+    apply(deployment)
+    data = b"".join(b"CODE%06d\n" % n for n in range(2_000))
+    standing = importing.receive(deployment, "spring", io.BytesIO(data), filename="x")
+
+    assert importing.cancel(deployment, standing.id).status == "cancelled"
+    with deployment.database.read() as session:
+        assert session.scalar(select(func.count()).select_from(Code)) == 0
+    with pytest.raises(ImportFault, match="complete"):
+        importing.cancel(deployment, bring(deployment, data).id)
+
+
+def test_a_campaign_that_makes_its_own_codes_takes_no_file(deployment: Deployment) -> None:
+    apply(deployment, codes={"source": "on_demand"})
+
+    with pytest.raises(ImportFault, match="only a campaign whose source"):
+        bring(deployment, b"CODE0001\n")
+
+
+def test_generated_codes_are_as_many_as_asked_even_when_random_ones_collide(
+    deployment: Deployment,
+) -> None:
+    # Two random characters of eight: 64 codes, so that 40 of them collide for certain.
+    options = {"source": "generated", "pattern": "X-##-Y", "alphabet": "ABCDEFGH", "insist": True}
+    apply(deployment, codes=options)
+
+    assert importing.generate(deployment, "spring", 40).accepted == 40
+    with pytest.raises(ImportFault, match="too few codes left"):
+        importing.generate(deployment, "spring", 30)
+    with deployment.database.read() as session:
+        assert session.scalar(select(func.count()).select_from(Code)) == 40
+        assert session.scalar(select(func.count()).select_from(ImportReject)) == 0
+
+
+def test_last_characters_are_shown_only_where_forty_bits_stay_unknown(
+    deployment: Deployment,
+) -> None:
+    apply(deployment, codes={"source": "generated"})
+    apply(deployment, key="autumn")
+    importing.generate(deployment, "spring", 20)
+    bring(deployment, b"".join(b"SUMMER2026-%06d\n" % n for n in range(500)), campaign="autumn")
+
+    with deployment.database.read() as session:
+        hints = {
+            (issuing.code_of(deployment.keyring, code)[:6] == "SUMMER", code.hint)
+            for code in session.scalars(select(Code))
+        }
+    # Ten random characters of 32 and a check character: 35 bits stay when four are shown.
+    assert hints == {(False, None), (True, None)}
+
+
+@pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+def test_an_import_killed_in_its_middle_ends_the_same_when_it_is_started_again(
+    settings: Settings, deployment: Deployment, tmp_path: Path
+) -> None:
+    apply(deployment)
+    path = tmp_path / "codes.txt"
+    codes = [f"KILL{n:07}" for n in range(40_000)]
+    path.write_text("\n".join([*codes, codes[5], "é"]) + "\n")
+    keys = ",".join(
+        f"{key_id}:{base64.b64encode(key).decode()}" for key_id, key in settings.master_keys.items()
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app.cli", "import", "spring", str(path)],
+        env={
+            **os.environ,
+            "PASSERELLE_DATABASE_URL": settings.database_url,
+            "PASSERELLE_MASTER_KEYS": keys,
+            "PASSERELLE_SPOOL": str(settings.spool),
+            "PASSERELLE_CERTS": str(settings.certs),
+        },
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        with deployment.database.read() as session:
+            if (session.scalar(select(func.count()).select_from(Code)) or 0) > 5_000:
+                break
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    with deployment.database.read() as session:
+        loaded = session.scalar(select(func.count()).select_from(Code)) or 0
+        campaign = campaigns.find(session, "spring")
+        assert campaign is not None
+        assert issuing.stock(session, campaign) == issuing.Stock(0, None)
+    assert 0 < loaded < len(codes)
+
+    done = importing.import_file(deployment, "spring", path)
+
+    assert (done.status, done.accepted, done.rejected) == ("complete", len(codes), 2)
+    with deployment.database.read() as session:
+        assert session.scalar(select(func.count()).select_from(Code)) == len(codes)
+    assert {reason for _, reason, _ in importing.rejects(deployment, done.id)} == {
+        Reason.DUPLICATE.value,
+        Reason.ILLEGAL_CHARACTER.value,
+    }
+    assert importing.import_file(deployment, "spring", path).known

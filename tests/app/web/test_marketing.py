@@ -1,0 +1,256 @@
+"""The marketers' API: campaigns, imports, vouchers, messages, and what a key may touch."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import func, select
+
+from app.services import access
+from app.services.access import Scope
+from app.services.deployment import Deployment
+from app.store.models import Campaign, Code, Voucher
+from tests.marketing import apply, bring, card, document
+
+
+@pytest.fixture
+def headers(deployment: Deployment) -> dict[str, str]:
+    return _key(deployment, Scope.CAMPAIGN, Scope.ISSUE)
+
+
+def _key(
+    deployment: Deployment, *scopes: Scope, campaigns: list[str] | None = None
+) -> dict[str, str]:
+    _ = deployment.keyring
+    with deployment.database.write() as session:
+        key = access.create(session, "test", scopes, now=deployment.now(), campaigns=campaigns)
+    return {"Authorization": f"Bearer {key}"}
+
+
+def _count(deployment: Deployment, model: type) -> int:
+    with deployment.database.read() as session:
+        return session.scalar(select(func.count()).select_from(model)) or 0
+
+
+def test_a_campaign_is_shown_before_it_is_applied_and_changes_what_it_says(
+    client: FlaskClient, headers: dict[str, str], deployment: Deployment
+) -> None:
+    shown = client.post("/api/v1/campaigns?dry_run=true", json=document(), headers=headers)
+    assert shown.json is not None
+    assert shown.json["created"]
+    assert _count(deployment, Campaign) == 0
+
+    def send(**changes: Any) -> dict[str, Any]:
+        answer = client.post("/api/v1/campaigns", json=document(**changes), headers=headers)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json or {}
+        return found
+
+    assert (send()["revision"], send()["revision"], send()["changes"]) == (1, 1, [])
+    # Other terms are for vouchers to come: nothing that is in a wallet shows them.
+    terms = send(benefit={"type": "percent", "percent": 25})
+    assert [change["at"] for change in terms["changes"]] == ["terms.benefit.percent"]
+    assert (terms["revision"], terms["version"]) == (2, 1)
+    look = send(benefit={"type": "percent", "percent": 25}, look={"background": "#112233"})
+    assert (look["revision"], look["version"]) == (3, 2)
+
+
+def test_every_fault_of_a_campaign_is_named_with_its_place(
+    client: FlaskClient, headers: dict[str, str]
+) -> None:
+    faulty = document(
+        timezone="Mars/Olympus",
+        codes={"source": "generated", "pattern": "A-####"},
+        benefit={"type": "amount", "percent": 5},
+        validity={"starts": "2026-05-01", "ends": "2026-04-01", "dayz": 3},
+        texts={"fr": {"title": "x"}},
+        colour="red",
+    )
+    answer = client.post("/api/v1/campaigns", json=faulty, headers=headers)
+
+    assert answer.status_code == 422
+    assert answer.json is not None
+    assert {error["at"] for error in answer.json["errors"]} >= {
+        "timezone",
+        "codes.pattern",
+        "benefit.amount",
+        "benefit.percent",
+        "validity.dayz",
+        "texts.en",
+        "colour",
+    }
+
+
+def test_what_vouchers_rely_on_does_not_change(
+    client: FlaskClient, headers: dict[str, str], deployment: Deployment
+) -> None:
+    apply(deployment, codes={"source": "on_demand"})
+    body = {"campaign": "spring", "vouchers": [{"recipient": {"external_id": "a"}}]}
+    assert client.post("/api/v1/vouchers", json=body, headers=headers).status_code == 200
+
+    answer = client.post("/api/v1/campaigns", json=card(key="spring"), headers=headers)
+
+    assert answer.json is not None
+    assert {error["at"] for error in answer.json["errors"]} == {"kind"}
+
+
+def test_an_upload_is_loaded_behind_the_answer_and_says_how_far_it_is(
+    client: FlaskClient, headers: dict[str, str], deployment: Deployment
+) -> None:
+    apply(deployment)
+    data = b"code\n" + b"".join(b"CODE%05d\n" % n for n in range(9_000)) + b"CODE00000\n"
+
+    answer = client.post("/api/v1/imports?campaign=spring", data=data, headers=headers)
+
+    assert answer.status_code == 202, answer.text
+    place = answer.headers["Location"]
+    deadline = time.monotonic() + 60
+    while (found := client.get(place, headers=headers).json or {})["status"] != "complete":
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)
+    assert (found["accepted"], found["rejected"]) == (9_000, 1)
+    rejects = client.get(f"{place}/rejects", headers=headers).text
+    assert rejects.splitlines()[1] == '9002,duplicate,"Line 2 has the same code."'
+    again = client.post("/api/v1/imports?campaign=spring", data=data, headers=headers)
+    assert again.json is not None
+    assert again.json["known"]
+
+
+def test_a_key_bound_to_a_campaign_learns_nothing_of_the_others(
+    client: FlaskClient, deployment: Deployment
+) -> None:
+    apply(deployment, codes={"source": "on_demand"})
+    apply(deployment, key="autumn", codes={"source": "on_demand"})
+    bound = _key(deployment, Scope.ISSUE, campaigns=["autumn"])
+    recipients = [{"external_id": "a"}]
+
+    def issue(campaign: str) -> Any:
+        body = {"campaign": campaign, "vouchers": [{"recipient": recipients[0]}]}
+        return client.post("/api/v1/vouchers", json=body, headers=bound)
+
+    def render(campaign: str) -> Any:
+        body = {
+            "message_id": "m",
+            "template": f'{{{{ wallet_link("{campaign}") }}}}',
+            "recipients": recipients,
+        }
+        return client.post("/api/v1/messages/render", json=body, headers=bound)
+
+    assert issue("autumn").status_code == 200
+    assert render("autumn").status_code == 200
+    for call in (issue, render):
+        there, nowhere = call("spring"), call("nothing")
+        assert there.status_code == nowhere.status_code != 200
+        assert there.json["code"] == nowhere.json["code"]
+    assert client.post("/api/v1/campaigns", json=document(), headers=bound).status_code == 403
+
+
+def test_a_message_mints_once_for_each_recipient_and_a_preview_mints_nothing(
+    client: FlaskClient, headers: dict[str, str], deployment: Deployment
+) -> None:
+    apply(deployment)
+    bring(deployment, b"".join(b"CODE%04d\n" % n for n in range(3)))
+    body: dict[str, Any] = {
+        "message_id": "spring-mail",
+        "format": "text",
+        "template": "Hi {{ recipient.name }}: [shop:promotional_code(spring)] "
+        '{{ wallet_link("spring") }}',
+        "recipients": [{"external_id": n, "attributes": {"name": f"<{n}>"}} for n in "abcd"],
+    }
+
+    def send(**changes: Any) -> list[dict[str, str]]:
+        answer = client.post("/api/v1/messages/render", json=body | changes, headers=headers)
+        assert answer.status_code == 200, answer.text
+        return [json.loads(line) for line in answer.text.splitlines()]
+
+    assert send(preview=True)[0]["text"].startswith("Hi <a>: SAMPLE-CODE https://example.invalid")
+    assert _count(deployment, Voucher) == 0
+    first = send()
+    assert [line["external_id"] for line in first] == list("abcd")
+    assert len({line["text"].split()[2] for line in first[:3]}) == 3
+    assert "No code of spring is left" in first[3]["fault"]
+    assert "text" not in first[3]
+    assert send() == first
+    html = send(format="html", template='{{ recipient.name }} {{ wallet_buttons("spring") }}')
+    assert html[0]["text"].startswith("&lt;a&gt; <a href=")
+    assert _count(deployment, Voucher) == 3
+
+
+def test_a_branch_that_is_not_taken_mints_nothing(
+    client: FlaskClient, headers: dict[str, str], deployment: Deployment
+) -> None:
+    apply(deployment, codes={"source": "on_demand"})
+    template = '{% if recipient.vip %}{{ promotional_code("spring") }}{% else %}none{% endif %}'
+    body = {
+        "message_id": "m",
+        "template": template,
+        "recipients": [
+            {"external_id": "a", "attributes": {"vip": True}},
+            {"external_id": "b", "attributes": {"vip": False}},
+        ],
+    }
+    lines = client.post("/api/v1/messages/render", json=body, headers=headers).text.splitlines()
+
+    assert json.loads(lines[1])["text"] == "none"
+    assert len(json.loads(lines[0])["text"]) == 11
+    assert _count(deployment, Code) == 1
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ ''.__class__.__mro__ }}",
+        "{{ recipient.keys() }}",
+        "{{ wallet_link.__globals__ }}",
+        "{{ 'x' * 999999999 }}",
+        "{{ '%999999999d' % 1 }}",
+        "{{ 'x'.ljust(999999999) }}",
+        "{{ 9 ** 9 ** 9 }}",
+        "{{ 'x'|center(999999999) }}",
+        "{% for a in recipient.name %}{% for b in recipient.name %}{% endfor %}{% endfor %}",
+        "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+        "{% set x = 'a' %}{{ x }}",
+        "{% include 'pass.html' %}",
+        "{% import 'os' as os %}",
+        "{{ range(999999999) }}",
+        "{{ config }}",
+        "{{ wallet_link(recipient.name) }}",
+        "{{ unfinished",
+    ],
+)
+def test_a_template_reaches_nothing_but_its_recipient_and_the_functions(
+    template: str, client: FlaskClient, headers: dict[str, str]
+) -> None:
+    body = {
+        "message_id": "m",
+        "template": template,
+        "recipients": [{"external_id": "a", "attributes": {"name": "Ada"}}],
+    }
+    answer = client.post("/api/v1/messages/render", json=body, headers=headers)
+
+    if answer.status_code == 200:
+        assert set(json.loads(answer.text)) == {"external_id", "fault"}
+    else:
+        assert (answer.status_code, (answer.json or {})["code"]) == (422, "template_faulty")
+
+
+def test_a_withdrawn_voucher_says_so_to_its_holder(
+    client: FlaskClient, headers: dict[str, str], deployment: Deployment
+) -> None:
+    apply(deployment, codes={"source": "on_demand"})
+    body = {"campaign": "spring", "vouchers": [{"recipient": {"external_id": "a"}}]}
+    answer = client.post("/api/v1/vouchers", json=body, headers=headers)
+    assert answer.json is not None
+    serial = answer.json["vouchers"][0]["serial"]
+    place = f"/api/v1/vouchers/{serial}/withdraw"
+
+    assert client.post(place, json={"what": "voucher"}, headers=headers).status_code == 200
+
+    with deployment.database.read() as session:
+        assert session.scalars(select(Voucher.status)).one() == "revoked"
+    other = _key(deployment, Scope.ISSUE, campaigns=[])
+    assert client.post(place, json={}, headers=other).status_code == 404

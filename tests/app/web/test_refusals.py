@@ -1,0 +1,224 @@
+"""Every reason for a refusal can be had, with texts for cashier and customer in each language."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import update
+
+from app.domain import wording
+from app.domain.campaign import Authority, Channel, OpenHours, Products, Source, Terms
+from app.domain.refusals import Reason
+from app.store.models import Voucher
+from tests.conftest import Clock
+from tests.shop import Shop, Till
+
+EUR = "EUR"
+
+
+def _basket(*lines: tuple[int, str]) -> dict[str, Any]:
+    return {
+        "currency": EUR,
+        "lines": [
+            {"id": str(number), "amount_minor": amount, "sku": sku}
+            for number, (amount, sku) in enumerate(lines)
+        ],
+    }
+
+
+def _with_terms(terms: Terms, **body: Any) -> Callable[[Shop, Till, Clock], Any]:
+    def scenario(shop: Shop, till: Till, clock: Clock) -> Any:
+        shop.campaign(terms=terms)
+        return till.redeem(shop.voucher().barcode, **body)
+
+    return scenario
+
+
+def _with_voucher(**columns: Any) -> Callable[[Shop, Till, Clock], Any]:
+    def scenario(shop: Shop, till: Till, clock: Clock) -> Any:
+        shop.campaign()
+        return till.redeem(shop.voucher(**columns).barcode)
+
+    return scenario
+
+
+def _with_campaign(**columns: Any) -> Callable[[Shop, Till, Clock], Any]:
+    def scenario(shop: Shop, till: Till, clock: Clock) -> Any:
+        shop.campaign(**columns)
+        return till.redeem(shop.voucher().barcode)
+
+    return scenario
+
+
+def _twice(terms: Terms, *, same_recipient: bool = False) -> Callable[[Shop, Till, Clock], Any]:
+    def scenario(shop: Shop, till: Till, clock: Clock) -> Any:
+        shop.campaign(terms=terms)
+        recipient = shop.recipient("r")
+        first = shop.voucher(recipient_id=recipient)
+        second = shop.voucher(recipient_id=recipient) if same_recipient else first
+        for _ in range(terms.uses or 1):
+            assert till.redeem(first.barcode)["outcome"] == "accepted"
+        return till.redeem(second.barcode)
+
+    return scenario
+
+
+def _card(amount: dict[str, Any] | None) -> Callable[[Shop, Till, Clock], Any]:
+    def scenario(shop: Shop, till: Till, clock: Clock) -> Any:
+        shop.campaign(kind="gift_card", terms=Terms(amount_minor=1_000))
+        return till.redeem(shop.voucher().barcode, amount=amount)
+
+    return scenario
+
+
+def _unknown(shop: Shop, till: Till, clock: Clock) -> Any:
+    return till.redeem("NOSUCH")
+
+
+def _forged(shop: Shop, till: Till, clock: Clock) -> Any:
+    shop.campaign()
+    genuine = shop.voucher().barcode
+    return till.redeem(genuine[:-1] + ("A" if genuine[-1] != "A" else "B"))
+
+
+def _ambiguous(shop: Shop, till: Till, clock: Clock) -> Any:
+    shop.campaign(source=Source.LIST)
+    code_id = shop.code("FAMILY", free=False)
+    shop.voucher(code_id=code_id)
+    shop.voucher(code_id=code_id)
+    return till.redeem("FAMILY")
+
+
+def _stale(shop: Shop, till: Till, clock: Clock) -> Any:
+    shop.campaign()
+    old, new = shop.voucher(), shop.voucher()
+    with shop.deployment.database.write() as session:
+        session.execute(update(Voucher).where(Voucher.id == old.id).values(replaced_by_id=new.id))
+    return till.redeem(old.barcode)
+
+
+def _bare(shop: Shop, till: Till, clock: Clock) -> Any:
+    shop.campaign(source=Source.SHARED, terms=Terms(holder_required=True))
+    shop.code("SUMMER")
+    return till.redeem("SUMMER")
+
+
+def _budget(shop: Shop, till: Till, clock: Clock) -> Any:
+    shop.campaign(budget_uses=1)
+    till.redeem(shop.voucher().barcode)
+    return till.redeem(shop.voucher().barcode)
+
+
+def _not_combinable(shop: Shop, till: Till, clock: Clock) -> Any:
+    shop.campaign()
+    shop.campaign("alone", terms=Terms(combinable=False))
+    return till.redeem(shop.voucher().barcode, shop.voucher("alone").barcode)
+
+
+def _same_twice(shop: Shop, till: Till, clock: Clock) -> Any:
+    shop.campaign(terms=Terms(uses=5))
+    voucher = shop.voucher()
+    return till.redeem(voucher.barcode, voucher.barcode)
+
+
+def _reversed_twice(shop: Shop, till: Till, clock: Clock) -> Any:
+    shop.campaign()
+    made = till.redeem(shop.voucher().barcode)["redemptions"][0]["redemption_id"]
+    assert till.reverse(redemption_id=made)["outcome"] == "accepted"
+    return till.reverse(redemption_id=made)
+
+
+def _reversed_late(shop: Shop, till: Till, clock: Clock) -> Any:
+    shop.campaign(terms=Terms(refund_days=30))
+    made = till.redeem(shop.voucher().barcode)["redemptions"][0]["redemption_id"]
+    clock.advance(days=31)
+    return till.reverse(redemption_id=made)
+
+
+def _reversed_nothing(shop: Shop, till: Till, clock: Clock) -> Any:
+    return till.reverse(redemption_id="0192f0c1-0000-7000-8000-000000000000")
+
+
+NOON = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)  # a Saturday
+SCENARIOS: dict[Reason, Callable[[Shop, Till, Clock], Any]] = {
+    Reason.UNKNOWN_CODE: _unknown,
+    Reason.BAD_SIGNATURE: _forged,
+    Reason.AMBIGUOUS: _ambiguous,
+    Reason.STALE_BARCODE: _stale,
+    Reason.PARTNER_ONLY: _with_campaign(authority=Authority.PARTNER),
+    Reason.NOT_STARTED: _with_voucher(starts_at=NOON + dt.timedelta(hours=1)),
+    Reason.EXPIRED: _with_voucher(ends_at=NOON),
+    Reason.NOT_NOW: _with_terms(Terms(hours=(OpenHours(weekdays=(1, 2, 3, 4, 5)),))),
+    Reason.ALREADY_REDEEMED: _twice(Terms(uses=1)),
+    Reason.LIMIT_REACHED: _twice(Terms(uses=2)),
+    Reason.CUSTOMER_LIMIT_REACHED: _twice(Terms(uses_per_recipient=1), same_recipient=True),
+    Reason.BUDGET_EXHAUSTED: _budget,
+    Reason.CAMPAIGN_PAUSED: _with_campaign(status="paused"),
+    Reason.REVOKED: _with_voucher(status="revoked"),
+    Reason.BLOCKED: _with_voucher(status="blocked"),
+    Reason.NOT_ACTIVATED: _with_voucher(status="pending"),
+    Reason.HOLDER_REQUIRED: _bare,
+    Reason.WRONG_STORE: _with_terms(Terms(channels=(Channel.ONLINE,))),
+    Reason.MIN_BASKET: _with_terms(Terms(min_basket_minor=2_000), basket=_basket((1_999, "A"))),
+    Reason.BASKET_REQUIRED: _with_terms(Terms(min_basket_minor=2_000)),
+    Reason.PRODUCTS_NOT_ELIGIBLE: _with_terms(
+        Terms(products=Products(prefixes=("SHOE-",))), basket=_basket((1_999, "HAT-1"))
+    ),
+    Reason.NOT_COMBINABLE: _not_combinable,
+    Reason.ALREADY_IN_BASKET: _same_twice,
+    Reason.HELD_ELSEWHERE: _with_voucher(uses=1, held=1),
+    Reason.INSUFFICIENT_BALANCE: _card({"minor": 1_001, "currency": EUR}),
+    Reason.AMOUNT_REQUIRED: _card(None),
+    Reason.CURRENCY_MISMATCH: _card({"minor": 100, "currency": "CHF"}),
+    Reason.UNKNOWN_REDEMPTION: _reversed_nothing,
+    Reason.ALREADY_REVERSED: _reversed_twice,
+    Reason.REVERSAL_WINDOW_CLOSED: _reversed_late,
+}
+
+
+# One database is enough here: what differs between the two is tried in the other tests.
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("reason", list(Reason))
+def test_reason_is_given_with_its_texts(
+    shop: Shop, till: Till, clock: Clock, reason: Reason
+) -> None:
+    answer = SCENARIOS[reason](shop, till, clock)
+
+    assert (answer["outcome"], answer["reason"]) == ("refused", reason)
+    for text in (answer["cashier_text"], answer["customer_text"]):
+        assert text
+        assert "{" not in text
+        assert "–" not in text, "the text names a detail that the refusal lacks"
+
+
+@pytest.mark.parametrize("language", ["en", "fr", "de", "es"])
+def test_every_reason_has_texts_in_every_language(language: str) -> None:
+    texts = wording.LANGUAGES[language]
+
+    assert set(texts) == set(Reason)
+    assert all(cashier and customer for cashier, customer in texts.values())
+    assert wording.language(f"{language}-CH") == language
+
+
+def test_repeated_scan_says_when_and_where_the_first_was_and_whether_on_this_receipt(
+    shop: Shop, till: Till, client: FlaskClient
+) -> None:
+    shop.campaign()
+    voucher = shop.voucher()
+    till.redeem(voucher.barcode, receipt="R1")
+
+    same = till.redeem(voucher.barcode, receipt="R1")
+    other = till.scan(voucher.barcode, receipt="R2")
+
+    assert same["details"] == {
+        "uses": 1,
+        "at": "2026-11-21T12:00:00+00:00",
+        "store": "Paris",
+        "same_receipt": True,
+    }
+    assert same["cashier_text"] == "Déjà utilisé le 21/11/2026 13:00, Paris. Sur ce ticket."
+    assert other["details"]["same_receipt"] is False

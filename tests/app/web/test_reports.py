@@ -1,0 +1,110 @@
+"""Uses that other systems decide are booked once; those beyond a limit are conflicts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from app.domain.campaign import Authority, Source
+from app.services.access import Scope
+from app.services.deployment import Deployment
+from app.store.models import Event
+from tests.shop import Shop, Till
+
+
+@pytest.fixture
+def web_shop(shop: Shop, client: FlaskClient) -> FlaskClient:
+    shop.store("web", terminals=(), channel="online")
+    key = shop.key(Scope.POS, Scope.REPORT, store="web")
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {key}"
+    return client
+
+
+def _report(client: FlaskClient, *uses: dict[str, Any]) -> dict[str, Any]:
+    answer = client.post("/api/v1/redemptions/report", json={"uses": list(uses)})
+    assert answer.status_code == 200, answer.get_data(as_text=True)
+    found: dict[str, Any] = answer.get_json()
+    return found
+
+
+def test_use_in_the_web_shop_takes_the_coupon_once_however_often_it_is_reported(
+    shop: Shop, till: Till, web_shop: FlaskClient
+) -> None:
+    shop.campaign(authority=Authority.EXTERNAL, source=Source.LIST)
+    voucher = shop.voucher(code="WEB-1")
+    use = {"id": "order-1", "code": "web1", "occurred_at": "2026-11-21T11:00:00+01:00"}
+
+    first, again = _report(web_shop, use), _report(web_shop, use)
+
+    assert [part["uses"][0]["outcome"] for part in (first, again)] == ["applied", "duplicate"]
+    assert shop.row(voucher).used == 1
+    refused = till.redeem(voucher.barcode)
+    assert (refused["reason"], refused["details"]["store"]) == ("already_redeemed", "Web")
+
+
+def test_use_of_a_coupon_that_a_till_took_first_is_a_booked_listed_counted_conflict(
+    shop: Shop, till: Till, web_shop: FlaskClient, deployment: Deployment
+) -> None:
+    shop.campaign(authority=Authority.EXTERNAL, source=Source.LIST)
+    voucher = shop.voucher(code="WEB-1")
+    assert till.redeem(voucher.barcode)["outcome"] == "accepted"
+
+    use = {"id": "order-1", "code": "WEB-1"}
+    first, again = _report(web_shop, use), _report(web_shop, use)
+
+    assert (first["counts"]["conflict"], again["counts"]["duplicate"]) == (1, 1)
+    row = shop.row(voucher)
+    assert (row.used, row.conflicts) == (1, 1)
+    listed = web_shop.get("/api/v1/redemptions/conflicts?campaign=sun").get_json()
+    assert listed["count"] == 1
+    assert listed["conflicts"][0] | {"entry_id": "", "created_at": ""} == {
+        "entry_id": "",
+        "reported_id": "order-1",
+        "serial": voucher.serial,
+        "campaign": "sun",
+        "occurred_at": None,
+        "created_at": "",
+    }
+    with deployment.database.read() as session:
+        # Ours and theirs are events alike, so that the shop hears of both.
+        assert session.scalars(select(Event.kind).order_by(Event.number)).all() == [
+            "redeemed",
+            "redeemed",
+        ]
+
+
+def test_partner_uses_come_by_file_and_our_tills_only_say_whose_the_code_is(
+    shop: Shop, till: Till, web_shop: FlaskClient
+) -> None:
+    shop.campaign("cinema", authority=Authority.PARTNER, source=Source.LIST)
+    voucher = shop.voucher("cinema", code="CINE-1")
+    assert till.redeem("CINE-1")["reason"] == "partner_only"
+
+    answer = web_shop.post(
+        "/api/v1/redemptions/report",
+        data="﻿ID;Code;Discount_Minor\r\np1;CINE-1;500\r\np2;NOPE;\r\np3;;\r\n",
+        content_type="text/csv",
+    ).get_json()
+
+    outcomes = {use["id"]: use["outcome"] for use in answer["uses"]}
+    assert outcomes == {"p1": "applied", "p2": "unknown_code", "p3": "faulty"}
+    assert shop.row(voucher).used == 1
+
+
+def test_use_of_our_own_coupon_has_to_be_redeemed(shop: Shop, web_shop: FlaskClient) -> None:
+    shop.campaign(source=Source.LIST)
+    voucher = shop.voucher(code="OURS-1")
+
+    answer = _report(web_shop, {"id": "order-1", "code": "OURS-1"})
+
+    assert answer["uses"][0]["outcome"] == "not_reportable"
+    assert shop.row(voucher).used == 0
+
+
+def test_file_without_its_columns_is_a_problem(web_shop: FlaskClient) -> None:
+    answer = web_shop.post("/api/v1/redemptions/report", data="code\nX\n", content_type="text/csv")
+
+    assert (answer.status_code, answer.get_json()["code"]) == (422, "faulty_file")

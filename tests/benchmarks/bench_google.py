@@ -1,0 +1,147 @@
+"""How soon a redemption stands at Google: commit to patched object, within and above the quota."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from statistics import median, quantiles
+
+from sqlalchemy import update
+
+from app.delivery.worker import Worker, google_classes, google_objects
+from app.sandbox.google import GoogleStandIn
+from app.services import changes, google_wallet, presenting
+from app.services.deployment import Deployment
+from app.settings import Settings
+from app.store import migrations
+from app.store.models import Voucher
+from app.web.observing import configure_logging
+from passes.signing import throwaway, throwaway_service_account
+from tests.benchmarks import Figure, benchmark
+from tests.google_wire import google
+from tests.storefront import Issued, Storefront
+
+_OBJECTS = 60
+#: What Google takes to answer, as far as its users report.
+_LATENCY = 0.1
+_RATE = 20
+
+
+@contextmanager
+def _world() -> Iterator[tuple[Deployment, GoogleStandIn, list[Issued]]]:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        certs = folder / "certs"
+        throwaway(certs, now=dt.datetime.now(dt.UTC))
+        settings = Settings(
+            database_url=f"sqlite:///{folder}/passerelle.sqlite",
+            queue_url=f"sqlite:///{folder}/queue.sqlite",
+            certs=certs,
+            log_level="error",
+        )
+        with google(
+            issuer_id=settings.google_issuer_id,
+            accounts={},
+            latency=_LATENCY,
+            rate=float(_RATE),
+            burst=_RATE,
+            fetch_pictures=False,
+        ) as wire:
+            shutil.rmtree(certs / "google")
+            throwaway_service_account(certs, token_uri=wire.token_url)
+            deployment = Deployment(
+                replace(settings, google_api_url=wire.url, google_callback_keys_url=wire.keys_url)
+            )
+            migrations.upgrade(deployment.database)
+            account = deployment.certificates.account
+            wire.accounts[account.email] = account.key.public_key()
+            shop = Storefront(deployment)
+            campaign = shop.campaign()
+            issued = [shop.voucher(campaign, uses=1_000_000) for _ in range(_OBJECTS)]
+            worker = Worker(deployment, kinds=(google_classes, google_objects))
+            worker.start()
+            try:
+                for each in issued:
+                    _want(deployment, each)
+                _until(lambda: len(wire.store.resources("offerObject")) == _OBJECTS, 60)
+                time.sleep(2)
+                yield deployment, wire, issued
+            finally:
+                worker.stop()
+                deployment.close()
+
+
+def _want(deployment: Deployment, issued: Issued) -> None:
+    with deployment.database.write() as session:
+        holding = presenting.find(session, issued.public_id)
+        if holding is not None:
+            google_wallet.want(session, deployment, holding, now=deployment.now())
+
+
+def _until(condition: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError("Google's side did not follow.")
+        time.sleep(0.05)
+
+
+def _measure(
+    deployment: Deployment, wire: GoogleStandIn, issued: list[Issued], *, rate: float, count: int
+) -> list[float]:
+    """Redeem ``count`` different passes at ``rate`` a second; seconds from commit to patched."""
+    committed: dict[str, dt.datetime] = {}
+    before = len(wire.calls)
+    began = time.monotonic()
+    for number in range(count):
+        wait = began + number / rate - time.monotonic()
+        if wait > 0:
+            time.sleep(wait)
+        each = issued[number % len(issued)]
+        with deployment.database.write() as session:
+            session.execute(
+                update(Voucher)
+                .where(Voucher.id == each.id)
+                .values(version=Voucher.version + 1, used=Voucher.uses)
+            )
+            changes.voucher(session, each.id)
+        committed[f"c-{each.serial}"] = dt.datetime.now(dt.UTC)
+
+    def patched() -> dict[str, dt.datetime]:
+        return {
+            call.path.rpartition(".")[2]: call.at
+            for call in wire.calls[before:]
+            if call.method == "PATCH" and call.status == 200
+        }
+
+    _until(lambda: committed.keys() <= patched().keys(), 60)
+    at_google = patched()
+    return sorted((at_google[name] - at).total_seconds() for name, at in committed.items())
+
+
+@benchmark("redeem-to-google")
+def redeem_to_google() -> Iterator[Figure]:
+    configure_logging("error")
+    with _world() as (deployment, wire, issued):
+        calm = _measure(deployment, wire, issued, rate=8, count=_OBJECTS)
+        with deployment.database.write() as session:
+            session.execute(update(Voucher).values(used=0, version=Voucher.version + 1))
+        _until(lambda: _settled(wire), 60)
+        flood = _measure(deployment, wire, issued, rate=1000, count=_OBJECTS)
+        p95 = quantiles(calm, n=20)[-1]
+        yield Figure(
+            f"at 8 changes/s median {median(calm):.2f} s, p95 {p95:.2f} s"
+            f" (Google answering in {_LATENCY:g} s); {_OBJECTS} at once: the last after"
+            f" {flood[-1]:.2f} s, backlog ÷ rate is {_OBJECTS / _RATE:.2f} s;"
+            f" {wire.over_rate} calls over Google's rate"
+        )
+
+
+def _settled(wire: GoogleStandIn) -> bool:
+    return all(one["state"] == "ACTIVE" for one in wire.store.resources("offerObject"))

@@ -1,0 +1,61 @@
+"""Campaigns applied as a marketer applies them, for tests of codes, issuing and messages."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from app.services import campaigns, importing
+from app.services.deployment import Deployment
+from app.services.importing import Standing
+
+
+def document(**changes: Any) -> dict[str, Any]:
+    """A small coupon campaign, as a parsed campaign file."""
+    base: dict[str, Any] = {
+        "key": "spring",
+        "name": "Spring",
+        "kind": "coupon",
+        "timezone": "Europe/Paris",
+        "currency": "EUR",
+        "codes": {"source": "list"},
+        "benefit": {"type": "percent", "percent": 20},
+        "texts": {"en": {"title": "Spring", "offer": "−20 %"}},
+    }
+    return {name: value for name, value in (base | changes).items() if value is not None}
+
+
+def card(**changes: Any) -> dict[str, Any]:
+    """A small gift card campaign with codes made on demand."""
+    changes = {
+        "key": "card",
+        "kind": "gift_card",
+        "benefit": None,
+        "codes": {"source": "on_demand"},
+        "gift_card": {"amount": "15.00"},
+        **changes,
+    }
+    return document(**changes)
+
+
+def apply(deployment: Deployment, **changes: Any) -> str:
+    """Apply a campaign and return its key."""
+    return apply_document(deployment, document(**changes))
+
+
+def apply_document(deployment: Deployment, described: dict[str, Any]) -> str:
+    draft = campaigns.read_document(described)
+    keyring = deployment.keyring
+    with deployment.database.write() as session:
+        plan = campaigns.plan(session, draft)
+        return campaigns.apply(session, plan, keyring, now=deployment.now()).key
+
+
+def bring(
+    deployment: Deployment, data: bytes, *, campaign: str = "spring", **options: Any
+) -> Standing:
+    """Import a file that arrives as bytes, to the end."""
+    standing = importing.receive(
+        deployment, campaign, io.BytesIO(data), filename="codes", **options
+    )
+    return standing if standing.known else importing.load(deployment, standing.id)
