@@ -11,7 +11,19 @@ import sys
 
 import click
 
-from app.cli import access, audit, campaigns, certs, demo, keys, serve, updates, webhooks, worker
+from app.cli import (
+    access,
+    audit,
+    campaigns,
+    certs,
+    demo,
+    keys,
+    people,
+    serve,
+    updates,
+    webhooks,
+    worker,
+)
 from app.cli.terminal import fail
 from app.services.access import AccessFault
 from app.services.campaigns import CampaignFault
@@ -85,5 +97,7 @@ for command in (
     updates.vouchers,
     updates.sync_health,
     webhooks.webhooks,
+    people.decide,
+    people.recipients,
 ):
     main.add_command(command)

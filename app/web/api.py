@@ -18,6 +18,7 @@ from app.services.deployment import Deployment
 from app.web import (
     access,
     apple,
+    decisions,
     google,
     health,
     links,
@@ -41,6 +42,7 @@ DOORS: tuple[Callable[[OpenAPI], None], ...] = (
     google.register,
     reports.register,
     results.register,
+    decisions.register,
     marketing.register,
     updates.register,
     webhooks.register,
