@@ -83,7 +83,9 @@ def environment(settings: Settings) -> dict[str, str]:
         f"{key_id}:{base64.b64encode(secret).decode()}"
         for key_id, secret in settings.master_keys.items()
     )
-    return {
+    authority = {"PASSERELLE_APNS_CA": str(settings.apns_ca)} if settings.apns_ca else {}
+    return authority | {
+        "PASSERELLE_APNS_URL": settings.apns_url,
         "PASSERELLE_ENV": settings.env,
         "PASSERELLE_BASE_URL": settings.base_url,
         "PASSERELLE_DATABASE_URL": settings.database_url,
@@ -96,9 +98,9 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 @contextmanager
-def running(settings: Settings, *, processes: int = 1) -> Iterator[Server]:
+def running(settings: Settings, *, processes: int = 1, port: int | None = None) -> Iterator[Server]:
     """A server that may be killed and started again; it is stopped at the end."""
-    server = Server(settings, port=free_port(), processes=processes)
+    server = Server(settings, port=port or free_port(), processes=processes)
     server.start()
     try:
         yield server

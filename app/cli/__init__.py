@@ -14,22 +14,29 @@ import click
 from app.cli import (
     access,
     audit,
+    backups,
     campaigns,
     certs,
+    closing,
     demo,
+    google,
+    invite,
     keys,
     people,
     serve,
+    stores,
     updates,
     webhooks,
     worker,
 )
 from app.cli.terminal import fail
 from app.services.access import AccessFault
+from app.services.backup import BackupFault
 from app.services.campaigns import CampaignFault
 from app.services.deployment import Deployment
 from app.services.hints import QueueFault
 from app.services.importing import ImportFault
+from app.services.inviting import InvitationFault
 from app.services.issuing import IssueFault
 from app.services.keys import KeyFault
 from app.services.stores import StoreFault
@@ -40,11 +47,13 @@ from app.store.session import Unavailable
 
 #: What a person can mend: shown as a sentence, not as a traceback.
 MENDABLE = (
+    BackupFault,
     SettingsError,
     KeyFault,
     AccessFault,
     CampaignFault,
     ImportFault,
+    InvitationFault,
     IssueFault,
     QueueFault,
     StoreFault,
@@ -83,6 +92,7 @@ for command in (
     serve.serve,
     serve.migrate,
     worker.worker,
+    google.google,
     certs.certs,
     keys.keys,
     access.access,
@@ -92,6 +102,7 @@ for command in (
     campaigns.imports,
     campaigns.generate,
     campaigns.issue,
+    invite.invite,
     campaigns.birthdays,
     campaigns.stores_group,
     updates.vouchers,
@@ -99,5 +110,9 @@ for command in (
     webhooks.webhooks,
     people.decide,
     people.recipients,
+    closing.report,
+    backups.backup,
+    backups.restore,
 ):
     main.add_command(command)
+campaigns.stores_group.add_command(stores.import_stores)

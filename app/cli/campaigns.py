@@ -10,7 +10,7 @@ import click
 from sqlalchemy import select
 
 from app.cli.terminal import pass_deployment, say
-from app.services import campaigns, importing, issuing, stores
+from app.services import campaigns, google_standing, importing, issuing, stores
 from app.services.deployment import Deployment
 from app.services.importing import Standing
 from app.store.models import Campaign
@@ -41,6 +41,10 @@ def apply(deployment: Deployment, file: Path, yes: bool, dry_run: bool) -> None:
         say(f"  {change}")
     if plan.shows and not plan.creates:
         say("Passes in wallets will be updated.")
+        with deployment.database.read() as session:
+            names = [change.at for change in plan.changes]
+            rate = deployment.settings.google_rate
+            say(f"  {google_standing.forecast(session, draft.key, names, rate=rate)}")
     if dry_run:
         return
     if not (yes or plan.creates):

@@ -14,7 +14,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,14 @@ from rich.console import Console
 from app.cli import serve
 from app.domain.campaign import Source
 from app.domain.codes import Purpose
+from app.sandbox.google import GoogleStandIn
 from app.services import access, campaigns, importing, issuing, stores
 from app.services.access import Scope
 from app.services.deployment import Deployment
-from app.settings import from_environment
+from app.settings import Settings, from_environment
 from app.store import migrations
+from passes.google import ServiceAccount
+from passes.signing import throwaway_service_account
 
 FOLDER = Path("var/demo")
 #: Campaigns by key, and the folder of the package that has their files.
@@ -55,6 +58,13 @@ def demo(port: int, serves: bool) -> None:
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
     environment = _environment(port)
+    with ExitStack() as stack:
+        if serves and "PASSERELLE_GOOGLE_API_URL" not in environment:
+            environment |= stack.enter_context(_google(environment, port=port + 1))
+        _run(environment, port=port, serves=serves)
+
+
+def _run(environment: Mapping[str, str], *, port: int, serves: bool) -> None:
     deployment = Deployment(from_environment(environment))
     with _step("Making throw-away certificates"):
         deployment.certificates.check()
@@ -67,6 +77,14 @@ def demo(port: int, serves: bool) -> None:
     with _step("Opening a store with a till"):
         key = _open_store(deployment)
     _explain(deployment, links, key)
+    if "PASSERELLE_GOOGLE_API_URL" in environment:
+        phone = environment["PASSERELLE_GOOGLE_API_URL"]
+        _console.print(
+            "[bold]An Android phone[/bold]\n"
+            f"  {phone}/phone\n"
+            "  Save a pass to it with the Google button of a customer's page, then scan: it\n"
+            "  changes by itself. (A stand-in for Google Wallet, on this machine.)\n"
+        )
     threads = deployment.settings.threads
     deployment.close()
     if serves:
@@ -87,6 +105,25 @@ def _environment(port: int) -> dict[str, str]:
         "PASSERELLE_ORGANIZATION": "Demo Shop",
         "PASSERELLE_LOG_LEVEL": "warning",
     } | {name: value for name, value in os.environ.items() if name.startswith("PASSERELLE_")}
+
+
+@contextmanager
+def _google(environment: Mapping[str, str], *, port: int) -> Iterator[dict[str, str]]:
+    """Run a stand-in for Google Wallet; yields the settings with which the service uses it."""
+    certs = Path(environment["PASSERELLE_CERTS"])
+    issuer = environment.get("PASSERELLE_GOOGLE_ISSUER_ID", Settings().google_issuer_id)
+    with GoogleStandIn(issuer_id=issuer, accounts={}, port=port, latency=0.05) as google:
+        maker = Deployment(from_environment(environment))
+        maker.certificates.check()
+        maker.close()
+        throwaway_service_account(certs, token_uri=google.token_url)
+        account = ServiceAccount.load(certs)
+        google.accounts[account.email] = account.key.public_key()
+        yield {
+            "PASSERELLE_GOOGLE_API_URL": google.url,
+            "PASSERELLE_GOOGLE_CALLBACK_KEYS_URL": google.keys_url,
+            "PASSERELLE_GOOGLE_SAVE_URL": google.save_url.rstrip("/"),
+        }
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import click
 
 from app.cli.campaigns import campaign
 from app.cli.terminal import pass_deployment, say
-from app.services import installations, sync, updating
+from app.services import google_standing, installations, sync, updating
 from app.services.deployment import Deployment
 from app.services.updating import Action, Progress, Wanted
 
@@ -67,11 +67,16 @@ def update(
     )
     with deployment.database.read() as session:
         touches = updating.reach(session, key)
+        changed = [f"presentation.{name}" for name in wanted.presentation or ()]
+        changed += ["override"] if ends_at else []
+        rate = deployment.settings.google_rate
+        at_google = google_standing.forecast(session, key, changed, rate=rate)
     when = f"at {at.isoformat()}" if at else "now"
     say(
         f"This touches {touches.passes} passes: {touches.devices} devices of Apple's, "
         f"{touches.objects} objects at Google; {when}."
     )
+    say(f"{at_google}")
     if not yes:
         click.confirm("Publish?", abort=True)
     with deployment.database.write() as session:
@@ -150,6 +155,12 @@ def sync_health(deployment: Deployment, complaints: bool) -> None:
         )
     for failure in found.failures:
         say(f"  {failure.devices} devices failed: {failure.reason}")
+    rate = deployment.settings.google_rate
+    with deployment.database.read() as session:
+        google = google_standing.standing(session, rate=rate)
+    say(f"{google}")
+    for reason, count in google.failing:
+        say(f"  {count} objects at Google failed: {reason}")
     if complaints:
         with deployment.database.read() as session:
             for log in installations.complaints(session):

@@ -32,7 +32,7 @@ from sqlalchemy.orm import Session
 from app.delivery.apns import ApnsSender, Push
 from app.delivery.engine import BATCH, Found, Rest
 from app.delivery.outcomes import Done, Drop, Fault, Outcome, Retry
-from app.services.installations import FETCHED, LISTED, PUSHED, behind, record_event
+from app.services.installations import FETCHED, LISTED, PUSHED, Pair, behind, record_event
 from app.store.models import AppleDevice, AppleRegistration, Campaign, Voucher
 
 #: Two pushes to one device are at least so far apart; what changes meanwhile rides on the second.
@@ -57,13 +57,16 @@ FAULT_AGAIN = dt.timedelta(hours=24)
 LONGEST = dt.timedelta(hours=6)
 
 
+Pushed = tuple[int | None, int | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """One registration that a push tells of: its id, what it was told before, and the state now."""
 
     id: int
-    before: tuple[int | None, int | None]
-    pair: tuple[int, int]
+    before: Pushed
+    pair: Pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,51 +290,40 @@ class ApplePushes:
 
     @staticmethod
     def _record_pushed(session: Session, jobs: Sequence[DevicePush], *, now: dt.datetime) -> None:
-        _update_devices(
-            session,
-            [
-                {
-                    "row": job.device_id,
-                    "claimed_until": None,
-                    "due_at": now + REMINDERS[min(job.reminder, len(REMINDERS) - 1)],
-                    "reminders": job.reminder,
-                    "attempts": 0,
-                    "failure": None,
-                    "doubtful_at": None,
-                    "pushed_at": now,
-                }
-                for job in jobs
-            ],
-        )
-        told = sorted((one for job in jobs for one in job.told), key=lambda one: one.id)
-        if not told:
-            return
-        # A list may have told the device more while the push was under way: that stays.
-        registrations = AppleRegistration.metadata.tables[AppleRegistration.__tablename__]
-        connection = session.connection()
-        connection.execute(
-            registrations.update()
-            .where(
-                registrations.c.id == bindparam("row"),
-                registrations.c.pushed_voucher.is_not_distinct_from(bindparam("was_voucher")),
-                registrations.c.pushed_campaign.is_not_distinct_from(bindparam("was_campaign")),
+        """Note the pushes, with one statement for all that are alike: mostly a whole batch is."""
+        reminders: dict[int, list[int]] = {}
+        told: dict[tuple[Pushed, Pair], list[int]] = {}
+        for job in jobs:
+            reminders.setdefault(job.reminder, []).append(job.device_id)
+            for one in job.told:
+                told.setdefault((one.before, one.pair), []).append(one.id)
+        for reminder, devices in reminders.items():
+            session.execute(
+                update(AppleDevice)
+                .where(AppleDevice.id.in_(devices))
+                .values(
+                    claimed_until=None,
+                    due_at=now + REMINDERS[min(reminder, len(REMINDERS) - 1)],
+                    reminders=reminder,
+                    attempts=0,
+                    failure=None,
+                    doubtful_at=None,
+                    pushed_at=now,
+                )
+                .execution_options(synchronize_session=False)
             )
-            .values(
-                pushed_voucher=bindparam("voucher"),
-                pushed_campaign=bindparam("campaign"),
-                pushed_at=now,
-            ),
-            [
-                {
-                    "row": one.id,
-                    "was_voucher": one.before[0],
-                    "was_campaign": one.before[1],
-                    "voucher": one.pair[0],
-                    "campaign": one.pair[1],
-                }
-                for one in told
-            ],
-        )
+        # A list may have told the device more while the push was under way: that stays.
+        for (before, pair), registrations in sorted(told.items(), key=lambda each: min(each[1])):
+            session.execute(
+                update(AppleRegistration)
+                .where(
+                    AppleRegistration.id.in_(registrations),
+                    AppleRegistration.pushed_voucher.is_not_distinct_from(before[0]),
+                    AppleRegistration.pushed_campaign.is_not_distinct_from(before[1]),
+                )
+                .values(pushed_voucher=pair[0], pushed_campaign=pair[1], pushed_at=now)
+                .execution_options(synchronize_session=False)
+            )
 
     @staticmethod
     def _drop(session: Session, job: DevicePush, outcome: Drop, *, now: dt.datetime) -> None:

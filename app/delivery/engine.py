@@ -15,6 +15,7 @@ from __future__ import annotations
 import datetime as dt
 import threading
 import time
+from collections import Counter as _Counted
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ from prometheus_client import Counter
 from sqlalchemy.orm import Session
 
 from app.delivery.flow import Flow
-from app.delivery.outcomes import Done, Drop, Fault, Outcome, Retry, Stop
+from app.delivery.outcomes import Fault, Outcome, Stop
 from app.services.changes import Change, Subject
 from app.services.deployment import Deployment
 from app.services.metrics import REGISTRY
@@ -36,7 +37,7 @@ J = TypeVar("J")
 #: A delivery that was not recorded by then is somebody else's to do.
 LEASE = dt.timedelta(seconds=120)
 #: Targets taken at once: more makes a redemption wait longer behind a campaign edit.
-BATCH = 500
+BATCH = 1_000
 #: Registrations that one step of a sweep looks at.
 WINDOW = 5_000
 #: Seconds between two looks at what is due, and between two full sweeps at least.
@@ -288,21 +289,24 @@ class Runner(Generic[J]):
         now = self._deployment.now()
         answered = {id(job) for job, _ in results}
         left = [job for job in jobs if id(job) not in answered]
-        with self._deployment.database.write() as session:
-            self.kind.record(session, results, now=now)
-            if left:
-                self.kind.release(session, left, now=now)
-        for _, outcome in results:
-            OUTCOMES.labels(self.kind.name, type(outcome).__name__.lower()).inc()
-        for name in (Stop, Fault):
-            bad = [each for _, each in results if isinstance(each, name)]
+        for patience in (0.1, 0.5, 2.0, 0.0):
+            try:
+                with self._deployment.database.write() as session:
+                    self.kind.record(session, results, now=now)
+                    if left:
+                        self.kind.release(session, left, now=now)
+                break
+            except Unavailable:
+                # What was delivered should be remembered; else it is delivered once more.
+                if not patience:
+                    raise
+                time.sleep(patience)
+        counted = _Counted(type(outcome).__name__.lower() for _, outcome in results)
+        for name, count in counted.items():
+            OUTCOMES.labels(self.kind.name, name).inc(count)
+        for alarming in (Stop, Fault):
+            bad = [each for _, each in results if isinstance(each, alarming)]
             if bad:
                 self._log.error(
                     "delivery_alarm", reason=bad[0].reason, remedy=bad[0].remedy, count=len(bad)
                 )
-        if results and self._log.is_enabled_for(10):
-            counted = {
-                kind.__name__.lower(): sum(isinstance(each, kind) for _, each in results)
-                for kind in (Done, Retry, Drop, Fault, Stop)
-            }
-            self._log.debug("delivered", **{key: n for key, n in counted.items() if n})

@@ -135,6 +135,8 @@ class Terms:
     amount_minor: int | None = None
     #: Above this amount a gift card with a PIN asks for it; None never asks, 0 always.
     pin_above_minor: int | None = None
+    #: The most that one operator may load, refund and add by adjustment on one day.
+    operator_cap_minor: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,8 +24,42 @@ class EntryKind(StrEnum):
     CONFLICT = "conflict"
     #: A redemption undone the same day by the till that made it.
     REVERSAL = "reversal"
-    #: A redemption taken back later, or elsewhere.
+    #: A redemption taken back later, or elsewhere, or in part.
     REFUND = "refund"
+    LOAD = "load"
+    #: A correction by a supervisor, with one of `AdjustReason`.
+    ADJUST = "adjust"
+    BLOCK = "block"
+    UNBLOCK = "unblock"
+    #: What was available when a card ended by order.
+    DEACTIVATE = "deactivate"
+    #: What was available when a card's time ended, or became so afterwards.
+    EXPIRE = "expire"
+    #: Money that left for the card that replaces this one, or came from the one it replaces.
+    TRANSFER = "transfer"
+
+
+class AdjustReason(StrEnum):
+    """Why a supervisor may change a balance; there is no other reason."""
+
+    CORRECTION = "correction"
+    GOODWILL = "goodwill"
+    COMPLAINT = "complaint"
+    FRAUD = "fraud"
+    MIGRATION = "migration"
+
+
+class HoldStatus(StrEnum):
+    """What became of a hold."""
+
+    OPEN = "open"
+    CAPTURED = "captured"
+    VOIDED = "voided"
+    LAPSED = "lapsed"
+
+
+#: Statuses of a card that can take no money any more.
+DEAD = frozenset({"expired", "deactivated", "revoked"})
 
 
 #: Entries that took something and can be taken back.

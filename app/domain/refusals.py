@@ -44,6 +44,19 @@ class Reason(StrEnum):
     UNKNOWN_REDEMPTION = "unknown_redemption"
     ALREADY_REVERSED = "already_reversed"
     REVERSAL_WINDOW_CLOSED = "reversal_window_closed"
+    UNKNOWN_HOLD = "unknown_hold"
+    HOLD_EXPIRED = "hold_expired"
+    HOLD_CLOSED = "hold_closed"
+    CAPTURE_OVER_HOLD = "capture_over_hold"
+    REFUND_OVER_REDEMPTION = "refund_over_redemption"
+    NOT_A_GIFT_CARD = "not_a_gift_card"
+    ALREADY_ACTIVE = "already_active"
+    NOT_BLOCKED = "not_blocked"
+    PIN_REQUIRED = "pin_required"
+    PIN_WRONG = "pin_wrong"
+    PIN_LOCKED = "pin_locked"
+    OPERATOR_REQUIRED = "operator_required"
+    OPERATOR_CAP = "operator_cap"
 
 
 #: What a supervisor may set aside with a reason. Never a counter: no limit is ever passed.
@@ -77,6 +90,9 @@ RETRYABLE = frozenset(
         Reason.HELD_ELSEWHERE,
         Reason.AMOUNT_REQUIRED,
         Reason.INSUFFICIENT_BALANCE,
+        Reason.PIN_REQUIRED,
+        Reason.PIN_WRONG,
+        Reason.OPERATOR_REQUIRED,
     }
 )
 

@@ -13,7 +13,7 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 
-__all__ = ["AndroidPhone", "NotSavedError", "ShownPass"]
+__all__ = ["AndroidPhone", "NotSavedError", "ShownPass", "drawn"]
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -82,7 +82,7 @@ class AndroidPhone:
         """Open the wallet: every pass in it by object id."""
         answer = self._http.get(f"{self._wallet}/wallet", timeout=10)
         answer.raise_for_status()
-        return {one["id"]: _drawn(one) for one in answer.json()["objects"]}
+        return {one["id"]: drawn(one) for one in answer.json()["objects"]}
 
     def notifications(self) -> list[str]:
         """Return the texts of the notifications that this phone's passes got."""
@@ -97,7 +97,8 @@ class AndroidPhone:
             raise NotSavedError(f"{object_id} is not on this phone.")
 
 
-def _drawn(resource: Mapping[str, Any]) -> ShownPass:
+def drawn(resource: Mapping[str, Any]) -> ShownPass:
+    """Draw an object, its class under ``classReference``, as the wallet does."""
     template = resource["classReference"]
     balance = resource.get("balance")
     return ShownPass(

@@ -129,6 +129,16 @@ def authenticate(session: Session, key: str, *, now: dt.datetime) -> Client | No
     given = hashlib.sha256(match[2].encode()).digest()
     if not hmac.compare_digest(given, row.secret_hash if row else _NOBODY) or row is None:
         return None
+    return _client(row, now=now)
+
+
+def client(session: Session, key_id: int, *, now: dt.datetime) -> Client | None:
+    """The client of a key that was verified before; None when it is revoked or expired by now."""
+    row = session.get(ApiKey, key_id)
+    return None if row is None else _client(row, now=now)
+
+
+def _client(row: ApiKey, *, now: dt.datetime) -> Client | None:
     if row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= now):
         return None
     return Client(

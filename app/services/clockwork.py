@@ -19,7 +19,16 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.domain import overrides
-from app.services import changes, expiring, google_wallet, importing, issuing, updating
+from app.services import (
+    changes,
+    expiring,
+    google_notices,
+    google_wallet,
+    importing,
+    issuing,
+    redeeming,
+    updating,
+)
 from app.services.deployment import Deployment
 from app.store.models import Campaign, Clockwork, Voucher
 
@@ -105,6 +114,12 @@ def _forget_callbacks(deployment: Deployment) -> None:
         google_wallet.forget_nonces(session, now=deployment.now())
 
 
+def _remind(deployment: Deployment) -> None:
+    """Tell holders of gift cards on Android that their money ends soon."""
+    with deployment.database.write() as session:
+        google_notices.remind(session, now=deployment.now())
+
+
 def _celebrate(deployment: Deployment) -> None:
     """Issue the vouchers that birthdays are due, once a local day for each campaign."""
     for done in issuing.celebrate(deployment, again=False):
@@ -137,12 +152,27 @@ def _show_override_ends(deployment: Deployment) -> None:
         mark.done_until = max(mark.done_until, now)
 
 
+def _release(deployment: Deployment) -> None:
+    """Give lapsed holds back, and book what is on cards whose time is over."""
+    redeeming.release_lapsed(deployment, deployment.now())
+
+
+def _forget_keys(deployment: Deployment) -> None:
+    """Remove idempotency keys that no till may repeat any more, and guesses long past."""
+    tills = redeeming.Tills(deployment)
+    tills.forget()
+    tills.guesses.forget(now=deployment.now())
+
+
 JOBS: tuple[Job, ...] = (
     updating.apply_due,
     _show_moments,
     expiring.note_expired,
     _show_override_ends,
+    _release,
     _celebrate,
     _resume_imports,
     _forget_callbacks,
+    _forget_keys,
+    _remind,
 )

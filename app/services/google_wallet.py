@@ -43,14 +43,12 @@ from app.store.models import (
 from app.store.session import Database
 from passes import google
 from passes.errors import CallbackError, ResourceError
-from passes.google import Callback, CallbackVerifier, RootKeys, Saved, save_links
+from passes.google import Callback, CallbackVerifier, RootKeys
 
 #: When a customer whose pass is not at Google yet should ask again.
 AGAIN = dt.timedelta(seconds=2)
 #: How long a message is worth sending.
 MESSAGE_LIFE = dt.timedelta(days=2)
-#: Objects that one link may save; more would not fit into its 1,800 characters.
-MOST_IN_ONE_LINK = 10
 
 _POLL = 0.05
 _KEYS_KEPT = 30.0
@@ -250,21 +248,30 @@ def link(
             present = [want(session, deployment, each, now=now) for each in holdings]
         ready = all(present)
     deadline = time.monotonic() + deployment.settings.google_wait_ms / 1000
-    while not ready and time.monotonic() < deadline:
-        time.sleep(_POLL)
+    while not ready:
         with deployment.database.read() as session:
             ready = _inserted(session, wanted)
-    account = deployment.certificates.account
+        if ready or time.monotonic() >= deadline:
+            break
+        time.sleep(_POLL)
     if ready:
-        saved = []
-        for each in holdings:
-            named = ids(deployment, each)
-            kind = KINDS[each.campaign.kind].name
-            saved.append(Saved(kind, named.object_id))
-        return Link(_placed(deployment, save_links(account, saved, now=now)))
+        return Link(_placed(deployment, _by_id(deployment, holdings, now=now)))
     if len(holdings) > 1:
         return TryAgain(AGAIN)
     return _carried(deployment, holdings[0], now=now)
+
+
+def _by_id(deployment: Deployment, holdings: Sequence[Holding], *, now: dt.datetime) -> str:
+    """Return the link that names what Google has: nothing secret stands in it."""
+    account = deployment.certificates.account
+    objects = [(KINDS[each.campaign.kind].name, ids(deployment, each)) for each in holdings]
+    if len(objects) > 1:
+        saved = [google.Saved(kind, each.object_id) for kind, each in objects]
+        return google.save_links(account, saved, now=now)
+    kind, only = objects[0]
+    return google.save_link(
+        account, kind=kind, object_id=only.object_id, class_id=only.class_id, now=now
+    )
 
 
 def _carried(deployment: Deployment, holding: Holding, *, now: dt.datetime) -> Link | TryAgain:

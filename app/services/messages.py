@@ -130,6 +130,8 @@ def read(message_id: str, source: str, *, is_html: bool) -> Message:
         tree = environment.parse(source)
     except TemplateSyntaxError as error:
         raise MessageFault(f"Line {error.lineno} of the template: {error.message}.") from None
+    except RecursionError:
+        raise MessageFault("The template is nested too deeply: make it flatter.") from None
     for forbidden in tree.find_all(_FORBIDDEN):
         raise MessageFault(
             f"Line {forbidden.lineno} of the template uses "
@@ -151,16 +153,16 @@ def read(message_id: str, source: str, *, is_html: bool) -> Message:
                 "campaign's key itself."
             )
         used[str(call.args[0].value)] = None
-    unknown = meta.find_undeclared_variables(tree) - set(FUNCTIONS) - {"recipient"}
-    if unknown:
+    try:
+        named = meta.find_undeclared_variables(tree)
+        template = environment.from_string(source)
+    except (TemplateError, RecursionError) as error:
+        raise MessageFault(f"The template cannot be used: {error}.") from None
+    if unknown := named - set(FUNCTIONS) - {"recipient"}:
         raise MessageFault(
             f"The template names {', '.join(sorted(unknown))}: use recipient.NAME for an "
             f"attribute of the recipient, and the functions {', '.join(FUNCTIONS)}."
         )
-    try:
-        template = environment.from_string(source)
-    except TemplateError as error:
-        raise MessageFault(f"The template cannot be used: {error}.") from None
     return Message(
         id=message_id,
         template=template,

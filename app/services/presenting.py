@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session, aliased
 
 from app.domain import codes, overrides
@@ -23,7 +23,7 @@ from app.domain.campaign import Authority, BarcodeProfile, Look, Presentation, T
 from app.domain.codes import Purpose
 from app.domain.kinds import KINDS
 from app.domain.nearby import MOST_PLACES, nearest
-from app.services import campaigns, keys
+from app.services import campaigns, keys, movements
 from app.services.deployment import Deployment
 from app.store.models import Asset, Campaign, Code, Recipient, Revision, Voucher
 from passes import apple, artwork, content
@@ -79,7 +79,7 @@ class Holding:
     def status(self, now: dt.datetime) -> Status:
         """What the voucher is good for at `now`."""
         voucher = self.voucher
-        if voucher.status in ("revoked", "deactivated"):
+        if voucher.status in ("revoked", "deactivated") or voucher.replaced_by_id is not None:
             return Status.WITHDRAWN
         if voucher.uses is not None and voucher.used >= voucher.uses:
             return Status.USED
@@ -92,6 +92,23 @@ class Holding:
         return Status.ACTIVE
 
 
+def _holdings() -> Select[Voucher, Campaign, Revision, Revision, Code, Recipient]:
+    own, latest = aliased(Revision), aliased(Revision)
+    return (
+        select(Voucher, Campaign, own, latest, Code, Recipient)
+        .join(Campaign, Campaign.id == Voucher.campaign_id)
+        .join(own, own.id == Voucher.revision_id)
+        .join(latest, (latest.campaign_id == Campaign.id) & (latest.number == Campaign.revision))
+        .outerjoin(Code, Code.id == Voucher.code_id)
+        .outerjoin(Recipient, Recipient.id == Voucher.recipient_id)
+        .where(Voucher.public_id.in_(bindparam("public_ids", expanding=True)))
+    )
+
+
+#: Composed once: composing it takes longer than everything else that a pass needs together.
+_HOLDINGS = _holdings()
+
+
 def find(session: Session, public_id: int) -> Holding | None:
     """The voucher with that public id, with everything its pass is made of; one statement."""
     return next(iter(find_all(session, [public_id])), None)
@@ -101,16 +118,7 @@ def find_all(session: Session, public_ids: Sequence[int]) -> list[Holding]:
     """The vouchers with those public ids, in their order, without the ids that nobody has; one
     statement.
     """
-    own, latest = aliased(Revision), aliased(Revision)
-    rows = session.execute(
-        select(Voucher, Campaign, own, latest, Code, Recipient)
-        .join(Campaign, Campaign.id == Voucher.campaign_id)
-        .join(own, own.id == Voucher.revision_id)
-        .join(latest, (latest.campaign_id == Campaign.id) & (latest.number == Campaign.revision))
-        .outerjoin(Code, Code.id == Voucher.code_id)
-        .outerjoin(Recipient, Recipient.id == Voucher.recipient_id)
-        .where(Voucher.public_id.in_(public_ids))
-    )
+    rows = session.execute(_HOLDINGS, {"public_ids": list(public_ids)})
     found = {
         voucher.public_id: Holding(
             voucher=voucher,
@@ -176,11 +184,13 @@ def pass_content(deployment: Deployment, holding: Holding, *, now: dt.datetime) 
         barcode=_barcode(deployment, holding, presentation, text=text),
         status=holding.status(now),
         valid_from=voucher.starts_at and voucher.starts_at.astimezone(zone),
-        valid_until=holding.ends_at and _last_moment(holding.ends_at.astimezone(zone)),
+        valid_until=holding.ends_at and last_moment(holding.ends_at.astimezone(zone)),
         balance=balance,
         offer=offer,
         terms=terms,
-        card_number=text if balance is not None else None,
+        fields=_movements(deployment, holding),
+        # A card without a code of its own is known by its serial.
+        card_number=(text or holding.serial) if balance is not None else None,
         pin=pin if balance is not None else None,
         places=_own_places(holding),
     )
@@ -217,6 +227,22 @@ def _labelled(texts: Mapping[str, str], languages: tuple[str, ...]) -> Text | No
     return Localized({each: texts.get(each) or known for each in languages}) if known else None
 
 
+def _movements(deployment: Deployment, holding: Holding) -> tuple[content.Field, ...]:
+    """What moved on a card lately; nothing for a coupon."""
+    campaign = holding.campaign
+    if not KINDS[campaign.kind].holds_money or campaign.currency is None:
+        return ()
+    with deployment.database.read() as session:
+        found = movements.recent(session, holding.voucher.id)
+    field = movements.field(
+        found,
+        languages=template(deployment, holding).presentation.languages,
+        currency=campaign.currency,
+        zone=ZoneInfo(campaign.timezone),
+    )
+    return () if field is None else (field,)
+
+
 def apple_pass(deployment: Deployment, holding: Holding, *, now: dt.datetime) -> bytes:
     """The signed `.pkpass`, which knows where to fetch itself again.
 
@@ -241,13 +267,18 @@ def template(deployment: Deployment, holding: Holding) -> apple.Template:
 
     A revision never changes, so neither does its template; the newest few are kept.
     """
-    key = (deployment.settings.database_url, holding.latest.id)
+    return template_of(deployment, holding.campaign, holding.latest)
+
+
+def template_of(deployment: Deployment, campaign: Campaign, latest: Revision) -> apple.Template:
+    """As `template`, for a campaign of which nobody holds a voucher yet."""
+    key = (deployment.settings.database_url, latest.id)
     with _guard:
         found = _templates.get(key)
         if found is not None:
             _templates.move_to_end(key)
             return found
-    made = apple.Template(_shared_presentation(deployment, holding))
+    made = apple.Template(_shared_presentation(deployment, campaign, latest))
     with _guard:
         _templates[key] = made
         while len(_templates) > KEPT_TEMPLATES:
@@ -255,8 +286,10 @@ def template(deployment: Deployment, holding: Holding) -> apple.Template:
     return made
 
 
-def _shared_presentation(deployment: Deployment, holding: Holding) -> content.Presentation:
-    presentation, campaign = holding.presentation, holding.campaign
+def _shared_presentation(
+    deployment: Deployment, campaign: Campaign, latest: Revision
+) -> content.Presentation:
+    presentation = campaigns.presentation_of(latest)
     default = presentation.default_language
     languages = (default, *(each for each in presentation.texts if each != default))
 
@@ -351,7 +384,7 @@ def _barcode(
     return content.Barcode(payload=token, text=text)
 
 
-def _last_moment(end: dt.datetime) -> dt.datetime:
+def last_moment(end: dt.datetime) -> dt.datetime:
     """The last second of a validity that ends with a day, so that a reader sees that day's date.
 
     Ends are exclusive: what is good through 30 November ends at 0:00 on 1 December.

@@ -362,6 +362,13 @@ class Voucher(Base):
         CheckConstraint("used >= 0 AND held >= 0", name="counters"),
         CheckConstraint("uses IS NULL OR used + held <= uses", name="uses"),
         CheckConstraint("held_minor >= 0 AND held_minor <= balance_minor", name="money"),
+        # The clock asks for the cards whose time is over and that still hold money.
+        Index(
+            "ix_voucher_ending",
+            "ends_at",
+            sqlite_where=text("balance_minor > 0"),
+            postgresql_where=text("balance_minor > 0"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
@@ -391,6 +398,8 @@ class Voucher(Base):
     events: Mapped[int] = mapped_column(default=0)
     #: Uses that were reported although none was left; never part of `used`.
     conflicts: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    #: PINs tried since the last right one; at the limit no PIN is looked at any more.
+    pin_tries: Mapped[int] = mapped_column(SmallInteger, default=0, server_default=text("0"))
     #: Its link answers "withdrawn" from then on.
     link_withdrawn_at: Mapped[dt.datetime | None]
     #: When a view of its page was last counted.
@@ -433,6 +442,22 @@ class GuessCount(Base):
     failures: Mapped[int]
 
 
+class OperatorDay(Base):
+    """Money that one operator put on cards of a campaign on one day; only campaigns with a cap
+    have such rows.
+    """
+
+    __tablename__ = "operator_day"
+    __table_args__ = (UniqueConstraint("campaign_id", "operator", "day"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    campaign_id: Mapped[int] = mapped_column(ForeignKey("campaign.id"))
+    operator: Mapped[str]
+    #: An ISO date of the campaign's time zone.
+    day: Mapped[str] = mapped_column(String(10))
+    given_minor: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
 class Hold(Base):
     """Uses or money set aside for a till until captured, voided or lapsed."""
 
@@ -445,6 +470,14 @@ class Hold(Base):
             sqlite_where=text("status = 'open'"),
             postgresql_where=text("status = 'open'"),
         ),
+        # The clock asks for the holds that are due, whosever they are.
+        Index(
+            "ix_hold_due",
+            "expires_at",
+            sqlite_where=text("status = 'open'"),
+            postgresql_where=text("status = 'open'"),
+        ),
+        CheckConstraint("captured_minor >= 0 AND captured_minor <= amount_minor", name="money"),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
@@ -453,6 +486,17 @@ class Hold(Base):
     uses: Mapped[int] = mapped_column(default=0)
     amount_minor: Mapped[int] = mapped_column(BigInteger, default=0)
     captured_minor: Mapped[int] = mapped_column(BigInteger, default=0)
+    #: What the redemption will grant: the coupon's discount, and what it applies to.
+    discount_minor: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
+    currency: Mapped[str | None] = mapped_column(String(3))
+    #: Which counters beside the voucher's it holds, as on an entry.
+    on_code: Mapped[bool] = mapped_column(default=False, server_default=false())
+    on_budget: Mapped[bool] = mapped_column(default=False, server_default=false())
+    on_recipient: Mapped[bool] = mapped_column(default=False, server_default=false())
+    on_day: Mapped[str | None] = mapped_column(String(10))
+    api_key_id: Mapped[int | None] = mapped_column(ForeignKey("api_key.id"))
+    operator: Mapped[str | None]
+    receipt: Mapped[str | None]
     store_id: Mapped[int | None] = mapped_column(ForeignKey("store.id"))
     terminal_id: Mapped[int | None] = mapped_column(ForeignKey("terminal.id"))
     created_at: Mapped[dt.datetime]
@@ -521,7 +565,7 @@ class Entry(Base):
     operator: Mapped[str | None]
     receipt: Mapped[str | None]
     reason: Mapped[str | None]
-    details: Mapped[dict[str, Any] | None]
+    details: Mapped[dict[str, Any] | None] = mapped_column(NullableJson)
     #: When the till says it happened; the server's clock decides, this is only recorded.
     occurred_at: Mapped[dt.datetime | None]
     created_at: Mapped[dt.datetime]
@@ -786,7 +830,7 @@ class Event(Base):
     store_id: Mapped[int | None] = mapped_column(ForeignKey("store.id"))
     terminal_id: Mapped[int | None] = mapped_column(ForeignKey("terminal.id"))
     reason: Mapped[str | None]
-    data: Mapped[dict[str, Any] | None]
+    data: Mapped[dict[str, Any] | None] = mapped_column(NullableJson)
 
 
 class Webhook(Base):

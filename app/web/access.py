@@ -1,4 +1,6 @@
-"""Who is asking: API keys in the Authorization header, checked before a request does anything."""
+"""Who is asking, checked before a request does anything: an API key in the Authorization header,
+or, for the till page, the session that such a key opened.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from flask import g, request
 
 from app.services import access
 from app.services.access import Client, Scope
-from app.web import deployment
+from app.web import deployment, till_session
 from app.web.problems import Problem
 
 P = ParamSpec("P")
@@ -64,6 +66,10 @@ def identify() -> Client:
     """
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
     house = deployment()
+    if not scheme:
+        signed_in = till_session.client()
+        if signed_in is not None:
+            return signed_in
     if scheme.lower() == "bearer":
         with house.database.read() as session:
             found = access.authenticate(session, key.strip(), now=house.now())

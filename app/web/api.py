@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from flask import Flask, Response, jsonify
 from flask.json.provider import DefaultJSONProvider
@@ -18,6 +17,8 @@ from app.services.deployment import Deployment
 from app.web import (
     access,
     apple,
+    cards,
+    closing,
     decisions,
     google,
     health,
@@ -29,6 +30,7 @@ from app.web import (
     problems,
     reports,
     results,
+    till,
     updates,
     webhooks,
 )
@@ -40,6 +42,9 @@ DOORS: tuple[Callable[[OpenAPI], None], ...] = (
     apple.register,
     pos.register,
     google.register,
+    cards.register,
+    closing.register,
+    till.register,
     reports.register,
     results.register,
     decisions.register,
@@ -84,8 +89,7 @@ def build(deployment: Deployment) -> Flask:
 
     @app.get("/openapi.json", doc_ui=False)
     def openapi_json() -> Response:
-        description: dict[str, Any] = app.api_doc
-        return jsonify(description)
+        return jsonify(problems.described(app.api_doc))
 
     @app.after_request
     def _protect(response: Response) -> Response:

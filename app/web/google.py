@@ -34,7 +34,6 @@ CALLBACKS = Counter(
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 #: Larger than any callback, and small enough to be read without care.
 _LARGEST = 32_768
-_ROBOTS = "User-agent: *\nAllow: /a/\nAllow: /google/callback\nDisallow: /\n"
 
 
 @blueprint.post("/google/callback")
@@ -75,12 +74,6 @@ def picture(digest: str) -> Response:
     answer = Response(_placeholder(house.settings.organization), mimetype="image/png")
     answer.headers["Cache-Control"] = "no-store"
     return answer
-
-
-@blueprint.get("/robots.txt")
-def robots() -> Response:
-    """Let Google at what is meant for it, and nobody at personal links."""
-    return Response(_ROBOTS, mimetype="text/plain")
 
 
 def _immutable(answer: Response, digest: str) -> Response:

@@ -81,6 +81,10 @@ class ItemBody(_Body):
         False, description="Whether less than the amount may be taken when the card holds less"
     )
 
+    pin: Annotated[str, StringConstraints(min_length=1, max_length=32)] | None = Field(
+        None, description="What the customer typed; asked for with the reason pin_required"
+    )
+
 
 class OriginBody(_Body):
     """Where and by whom; store and terminal only when the API key is bound to none."""
@@ -110,7 +114,10 @@ class ScanBody(OriginBody, ItemBody):
 class RedemptionBody(OriginBody):
     """One to ten vouchers of a receipt, redeemed all or not at all, in order."""
 
-    mode: Literal["commit"] = "commit"
+    mode: Literal["commit", "hold"] = "commit"
+    ttl_seconds: Annotated[int, Field(ge=1, le=604_800, strict=True)] = Field(
+        900, description="How long a hold lasts; released by itself afterwards"
+    )
     items: Annotated[list[ItemBody], Field(min_length=1, max_length=10)]
     basket: BasketBody | None = None
     override: OverrideBody | None = None
@@ -182,6 +189,8 @@ class Redeemed(BaseModel):
     voucher: VoucherAnswer
     applied_minor: int | None
     discount: Discount | None
+    hold_id: str | None = Field(None, description="The hold that was captured")
+    released_minor: int | None = Field(None, description="What a capture gave back")
 
 
 class RedemptionAccepted(BaseModel):
@@ -192,14 +201,29 @@ class RedemptionAccepted(BaseModel):
     discount_minor: int
 
 
+class Held(BaseModel):
+    """What a hold sets aside, or set aside before it was released."""
+
+    hold_id: str
+    expires_at: dt.datetime
+    held_minor: int | None = Field(description="Money of a gift card")
+    voucher: VoucherAnswer
+    discount: Discount | None
+
+
+class HoldAccepted(BaseModel):
+    """Every item was set aside, or released."""
+
+    outcome: Literal["accepted"]
+    holds: list[Held]
+
+
 class ScanAnswer(RootModel[Annotated[Scanned | Refusal, Field(discriminator="outcome")]]):
     """What a scan found, or why it would be refused."""
 
 
-class RedemptionAnswer(
-    RootModel[Annotated[RedemptionAccepted | Refusal, Field(discriminator="outcome")]]
-):
-    """Redeemed, or refused with a reason."""
+class RedemptionAnswer(RootModel[RedemptionAccepted | HoldAccepted | Refusal]):
+    """Redeemed or set aside, or refused with a reason."""
 
 
 _IDEMPOTENCY: dict[str, Any] = {
@@ -255,7 +279,39 @@ class ReversalAnswer(
     """Taken back, or refused with a reason."""
 
 
-class KeptAnswer(RootModel[RedemptionAccepted | ReversalAccepted | Refusal]):
+class CardAccepted(BaseModel):
+    """The card as it is now; `applied_minor` is what its balance changed by."""
+
+    outcome: Literal["accepted"]
+    action: redeeming.CardAction
+    entry_id: str
+    status: str
+    applied_minor: int | None
+    voucher: VoucherAnswer
+
+
+class RefundAccepted(BaseModel):
+    """Money went back to the card, or to the card that replaces it."""
+
+    outcome: Literal["accepted"]
+    refund_id: str
+    redemption_id: str
+    returned_minor: int
+    left_minor: int = Field(description="What of the redemption can still be refunded")
+    replaced_by: str | None = Field(description="Serial of the card that has the money now")
+    voucher: VoucherAnswer
+
+
+class KeptAnswer(
+    RootModel[
+        RedemptionAccepted
+        | HoldAccepted
+        | ReversalAccepted
+        | CardAccepted
+        | RefundAccepted
+        | Refusal
+    ]
+):
     """The answer that a call got."""
 
 
@@ -308,6 +364,7 @@ def redeem(body: RedemptionBody) -> Response:
         origin=_origin(body),
         basket=_basket(body.basket),
         override=override,
+        hold=dt.timedelta(seconds=body.ttl_seconds) if body.mode == "hold" else None,
     )
     return _answered(
         lambda: _tills().redeem(access.client(), key, redemption, fingerprint=_fingerprint())
@@ -372,6 +429,7 @@ def _item(body: ItemBody) -> redeeming.Item:
         amount_minor=body.amount.minor if body.amount else None,
         currency=body.amount.currency if body.amount else None,
         allow_partial=body.allow_partial,
+        pin=body.pin,
     )
 
 

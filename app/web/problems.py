@@ -123,6 +123,22 @@ def shown_as_page(app: Flask, page: Page) -> None:
     app.extensions.setdefault("passerelle_problem_pages", []).append(page)
 
 
+def described(description: dict[str, Any]) -> dict[str, Any]:
+    """The OpenAPI description with problems under their own media type, which the generator does
+    not know.
+    """
+    reference = {"$ref": "#/components/schemas/ProblemBody"}
+    for path in description.get("paths", {}).values():
+        for operation in path.values():
+            if not isinstance(operation, dict):
+                continue
+            for answer in operation.get("responses", {}).values():
+                content = answer.get("content", {})
+                if content.get("application/json", {}).get("schema") == reference:
+                    content[MEDIA_TYPE] = content.pop("application/json")
+    return description
+
+
 def register(app: Flask) -> None:
     """Let every exception of a request end as a problem."""
 

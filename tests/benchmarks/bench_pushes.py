@@ -28,6 +28,7 @@ from app.services.deployment import Deployment
 from app.settings import Settings
 from app.store import migrations
 from app.store.models import AppleDevice, AppleRegistration, Campaign, Voucher
+from app.web.observing import configure_logging
 from tests.benchmarks import Rounds, benchmark
 from tests.storefront import Storefront
 
@@ -44,6 +45,7 @@ class Unpaced(Flow):
 
 @benchmark("push-rate", goal=1.0, unit="pushes/s")
 def push_rate() -> Iterator[Rounds]:
+    configure_logging("error")
     with tempfile.TemporaryDirectory() as name, _server(Path(name)) as port:
         folder = Path(name)
         offset = dt.timedelta()
@@ -99,10 +101,12 @@ def push_rate() -> Iterator[Rounds]:
             return float(DEVICES / said["seconds"])
 
         ours(), node()  # warm up
-        yield Rounds(lambda: (ours(), node()), rounds=5)
-        sys.stderr.write(f"  push-rate: {min(spent):.0f} µs of CPU for each push of ours\n")
-        runner.kind.close()
-        house.close()
+        try:
+            yield Rounds(lambda: (ours(), node()), rounds=5)
+        finally:
+            sys.stderr.write(f"push-rate: {min(spent):.0f} µs of CPU for each push of ours\n")
+            runner.kind.close()
+            house.close()
 
 
 def _install(house: Deployment, count: int) -> int:

@@ -68,8 +68,6 @@ class Workers:
         self._environment = {
             **os.environ,
             **environment(world.settings),
-            "PASSERELLE_APNS_URL": world.settings.apns_url,
-            "PASSERELLE_APNS_CA": str(world.settings.apns_ca),
         }
         self._running = [self._start() for _ in range(count)]
 

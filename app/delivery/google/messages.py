@@ -19,14 +19,13 @@ from sqlalchemy.orm import Session
 from app.delivery.google.calls import Busy, Calls
 from app.delivery.google.rest import Answer, Collection, Verdict
 from app.domain.kinds import KINDS
-from app.services import google_wallet
+from app.services import google_notices, google_wallet
 from app.services.deployment import Deployment
 from app.services.presenting import Holding
 from app.store.models import GoogleMessage, GoogleObject
 from passes import google
 from passes.content import Money
-from passes.text import Localized, in_language, word
-from passes.wording import spoken
+from passes.text import Localized
 
 #: How often a pass may ring in a day.
 MOST_A_DAY = 3
@@ -56,21 +55,7 @@ def announce(session: Session, row: GoogleObject, holding: Holding, *, now: dt.d
     money = KINDS[campaign.kind].holds_money and campaign.currency is not None
     if not money or before is None or before == balance or campaign.currency is None:
         return
-    shown = holding.presentation
-    languages = (
-        shown.default_language,
-        *(each for each in shown.texts if each != shown.default_language),
-    )
-    header = word("balance", languages)
-    amount = Money(balance, campaign.currency)
-    texts = [
-        {
-            "language": each,
-            "header": in_language(header, each, languages[0]),
-            "body": spoken(amount, each, languages[0]),
-        }
-        for each in languages
-    ]
+    texts = google_notices.texts(holding.presentation, "balance", Money(balance, campaign.currency))
     google_wallet.tell(
         session,
         row.id,

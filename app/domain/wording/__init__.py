@@ -30,7 +30,8 @@ def language(tag: str) -> str:
 def refusal(reason: Reason, tag: str, details: Mapping[str, str]) -> tuple[str, str]:
     """The cashier's and the customer's text; `details` are already in words."""
     cashier, customer = LANGUAGES[language(tag)][reason]
-    return cashier.format_map(_Blank(details)), customer.format_map(_Blank(details))
+    words = _Blank(details)
+    return cashier.format_map(words).rstrip(), customer.format_map(words).rstrip()
 
 
 def receipt(tag: str, *, same: bool) -> str:

@@ -125,6 +125,58 @@ REFUSALS: dict[Reason, tuple[str, str]] = {
         "Zu spät für eine Rücknahme: Die Frist ist vorbei.",
         "Das kann nicht mehr zurückgenommen werden.",
     ),
+    Reason.UNKNOWN_HOLD: (
+        "Diese Reservierung gibt es nicht.",
+        "Diese Reservierung wurde nicht gefunden.",
+    ),
+    Reason.HOLD_EXPIRED: (
+        "Die Reservierung ist abgelaufen. Bitte neu scannen.",
+        "Die Reservierung ist abgelaufen. Bitte zeigen Sie Ihren Pass noch einmal.",
+    ),
+    Reason.HOLD_CLOSED: (
+        "Die Reservierung wurde schon eingelöst oder freigegeben.",
+        "Diese Reservierung ist schon erledigt.",
+    ),
+    Reason.CAPTURE_OVER_HOLD: (
+        "Von der Reservierung sind nur {left} übrig.",
+        "Es waren nur {left} reserviert.",
+    ),
+    Reason.REFUND_OVER_REDEMPTION: (
+        "Von dieser Einlösung können nur noch {left} erstattet werden.",
+        "Es können nur noch {left} erstattet werden.",
+    ),
+    Reason.NOT_A_GIFT_CARD: (
+        "Das ist keine Geschenkkarte.",
+        "Das ist keine Geschenkkarte.",
+    ),
+    Reason.ALREADY_ACTIVE: (
+        "Die Karte ist schon aktiv.",
+        "Diese Karte ist schon aktiv.",
+    ),
+    Reason.NOT_BLOCKED: (
+        "Die Karte ist nicht gesperrt.",
+        "Diese Karte ist nicht gesperrt.",
+    ),
+    Reason.PIN_REQUIRED: (
+        "Bitte die PIN des Kunden erfragen.",
+        "Bitte geben Sie Ihre PIN ein.",
+    ),
+    Reason.PIN_WRONG: (
+        "Falsche PIN; noch {tries_left} Versuche.",
+        "Diese PIN stimmt nicht.",
+    ),
+    Reason.PIN_LOCKED: (
+        "Nach zu vielen falschen PINs gesperrt. Die Leitung kann sie entsperren.",
+        "Diese Karte ist gesperrt. Bitte wenden Sie sich an den Kundendienst.",
+    ),
+    Reason.OPERATOR_REQUIRED: (
+        "Bitte angeben, wer an der Kasse ist.",
+        "Das Personal hilft Ihnen gern.",
+    ),
+    Reason.OPERATOR_CAP: (
+        "Die Tagesgrenze dieser Person ist erreicht: {cap}.",
+        "Das Personal hilft Ihnen gern.",
+    ),
 }
 
 RECEIPTS = ("Auf diesem Bon.", "Auf einem anderen Bon.")

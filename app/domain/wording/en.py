@@ -125,6 +125,58 @@ REFUSALS: dict[Reason, tuple[str, str]] = {
         "Too late to take this back: the time for it has passed.",
         "This can no longer be taken back.",
     ),
+    Reason.UNKNOWN_HOLD: (
+        "There is no such hold.",
+        "This reservation was not found.",
+    ),
+    Reason.HOLD_EXPIRED: (
+        "The hold has lapsed. Scan again.",
+        "The reservation has run out. Please show your pass again.",
+    ),
+    Reason.HOLD_CLOSED: (
+        "The hold was captured or released before.",
+        "This reservation was settled already.",
+    ),
+    Reason.CAPTURE_OVER_HOLD: (
+        "Only {left} of the hold are left.",
+        "Only {left} were set aside.",
+    ),
+    Reason.REFUND_OVER_REDEMPTION: (
+        "Only {left} of this redemption can still be refunded.",
+        "Only {left} can still be refunded.",
+    ),
+    Reason.NOT_A_GIFT_CARD: (
+        "This is no gift card.",
+        "This is not a gift card.",
+    ),
+    Reason.ALREADY_ACTIVE: (
+        "The card is active already.",
+        "This card is active already.",
+    ),
+    Reason.NOT_BLOCKED: (
+        "The card is not blocked.",
+        "This card is not blocked.",
+    ),
+    Reason.PIN_REQUIRED: (
+        "Ask the customer for the PIN.",
+        "Please enter your PIN.",
+    ),
+    Reason.PIN_WRONG: (
+        "Wrong PIN; {tries_left} tries left.",
+        "This PIN is not right.",
+    ),
+    Reason.PIN_LOCKED: (
+        "Locked after too many wrong PINs. A supervisor can unblock it.",
+        "This card is locked. Please contact customer service.",
+    ),
+    Reason.OPERATOR_REQUIRED: (
+        "Say who is at the till: this needs an operator.",
+        "A member of staff will help you.",
+    ),
+    Reason.OPERATOR_CAP: (
+        "This operator has reached the limit for today: {cap}.",
+        "A member of staff will help you.",
+    ),
 }
 
 RECEIPTS = ("On this receipt.", "On another receipt.")

@@ -125,6 +125,58 @@ REFUSALS: dict[Reason, tuple[str, str]] = {
         "Demasiado tarde para anularlo: el plazo ha pasado.",
         "Ya no se puede anular.",
     ),
+    Reason.UNKNOWN_HOLD: (
+        "Esta reserva no existe.",
+        "No se ha encontrado esta reserva.",
+    ),
+    Reason.HOLD_EXPIRED: (
+        "La reserva ha caducado. Escanee de nuevo.",
+        "La reserva ha caducado. Muestre de nuevo su pase.",
+    ),
+    Reason.HOLD_CLOSED: (
+        "La reserva ya se cobró o se liberó.",
+        "Esta reserva ya está resuelta.",
+    ),
+    Reason.CAPTURE_OVER_HOLD: (
+        "Solo quedan {left} de la reserva.",
+        "Solo se reservaron {left}.",
+    ),
+    Reason.REFUND_OVER_REDEMPTION: (
+        "De esta operación solo se pueden devolver {left}.",
+        "Solo se pueden devolver {left}.",
+    ),
+    Reason.NOT_A_GIFT_CARD: (
+        "No es una tarjeta regalo.",
+        "No es una tarjeta regalo.",
+    ),
+    Reason.ALREADY_ACTIVE: (
+        "La tarjeta ya está activa.",
+        "Esta tarjeta ya está activa.",
+    ),
+    Reason.NOT_BLOCKED: (
+        "La tarjeta no está bloqueada.",
+        "Esta tarjeta no está bloqueada.",
+    ),
+    Reason.PIN_REQUIRED: (
+        "Pida el PIN al cliente.",
+        "Introduzca su PIN.",
+    ),
+    Reason.PIN_WRONG: (
+        "PIN incorrecto; intentos restantes: {tries_left}.",
+        "Este PIN no es correcto.",
+    ),
+    Reason.PIN_LOCKED: (
+        "Bloqueada por demasiados PIN incorrectos. Un responsable puede desbloquearla.",
+        "Esta tarjeta está bloqueada. Contacte con atención al cliente.",
+    ),
+    Reason.OPERATOR_REQUIRED: (
+        "Indique quién está en la caja: hace falta un operador.",
+        "Le atenderá un miembro del personal.",
+    ),
+    Reason.OPERATOR_CAP: (
+        "Este operador ha alcanzado su límite de hoy: {cap}.",
+        "Le atenderá un miembro del personal.",
+    ),
 }
 
 RECEIPTS = ("En este tique.", "En otro tique.")

@@ -125,6 +125,58 @@ REFUSALS: dict[Reason, tuple[str, str]] = {
         "Trop tard pour annuler : le délai est passé.",
         "L'annulation n'est plus possible.",
     ),
+    Reason.UNKNOWN_HOLD: (
+        "Cette réservation n'existe pas.",
+        "Cette réservation est introuvable.",
+    ),
+    Reason.HOLD_EXPIRED: (
+        "La réservation a expiré. Scannez à nouveau.",
+        "La réservation a expiré. Veuillez présenter à nouveau votre pass.",
+    ),
+    Reason.HOLD_CLOSED: (
+        "La réservation a déjà été encaissée ou libérée.",
+        "Cette réservation est déjà réglée.",
+    ),
+    Reason.CAPTURE_OVER_HOLD: (
+        "Il ne reste que {left} sur la réservation.",
+        "Seuls {left} étaient réservés.",
+    ),
+    Reason.REFUND_OVER_REDEMPTION: (
+        "Seuls {left} de cette opération peuvent encore être remboursés.",
+        "Seuls {left} peuvent encore être remboursés.",
+    ),
+    Reason.NOT_A_GIFT_CARD: (
+        "Ce n'est pas une carte cadeau.",
+        "Ce n'est pas une carte cadeau.",
+    ),
+    Reason.ALREADY_ACTIVE: (
+        "La carte est déjà active.",
+        "Cette carte est déjà active.",
+    ),
+    Reason.NOT_BLOCKED: (
+        "La carte n'est pas bloquée.",
+        "Cette carte n'est pas bloquée.",
+    ),
+    Reason.PIN_REQUIRED: (
+        "Demandez le code PIN au client.",
+        "Veuillez saisir votre code PIN.",
+    ),
+    Reason.PIN_WRONG: (
+        "Code PIN erroné ; essais restants : {tries_left}.",
+        "Ce code PIN n'est pas le bon.",
+    ),
+    Reason.PIN_LOCKED: (
+        "Verrouillée après trop de codes PIN erronés. Un responsable peut la débloquer.",
+        "Cette carte est verrouillée. Veuillez contacter le service client.",
+    ),
+    Reason.OPERATOR_REQUIRED: (
+        "Indiquez qui tient la caisse : un opérateur est nécessaire.",
+        "Un membre du personnel va vous aider.",
+    ),
+    Reason.OPERATOR_CAP: (
+        "Cet opérateur a atteint sa limite du jour : {cap}.",
+        "Un membre du personnel va vous aider.",
+    ),
 }
 
 RECEIPTS = ("Sur ce ticket.", "Sur un autre ticket.")

@@ -32,6 +32,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from .callbacks import CallbackSender, CallbackSigner
+from .pages import save_page, wallet_page
 from .schema import COLLECTIONS
 from .store import Refusal, Saved, WalletStore
 
@@ -40,6 +41,8 @@ __all__ = ["Call", "Chaos", "Fault", "GoogleStandIn"]
 _SCOPE: Final = "https://www.googleapis.com/auth/wallet_object.issuer"
 _LINK_LIMIT: Final = 1800
 _LARGEST: Final = 1_000_000
+#: The user behind the phone that a browser shows.
+_PERSON: Final = "demo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,6 +411,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._batch(content)
         elif path.startswith("/walletobjects/"):
             self._rest(content)
+        elif path.startswith("/phone") or (
+            path.startswith("/gp/v/save/") and self.command == "GET"
+        ):
+            self._phone(path)
         else:
             try:
                 status, answer = self._elsewhere(path, content)
@@ -464,6 +471,23 @@ class _Handler(BaseHTTPRequestHandler):
             )
         payload = ("".join(answers) + f"--{boundary}--\r\n").encode()
         self._reply(200, payload, {"Content-Type": f"multipart/mixed; boundary={boundary}"})
+
+    def _phone(self, path: str) -> None:
+        """Serve people: the page that saves, and the wallet of the person at this machine."""
+        html = {"Content-Type": "text/html; charset=utf-8"}
+        try:
+            if path.startswith("/gp/v/save/"):
+                self._reply(200, save_page(path.removeprefix("/gp/v/save/")), html)
+            elif path.startswith("/phone/save/") and self.command == "POST":
+                self.google.save(path.removeprefix("/phone/save/"), _PERSON)
+                self._reply(303, b"", {"Location": "/phone"})
+            else:
+                held = self.google.store.wallet(_PERSON)
+                mine = {one["id"] for one in held}
+                rang = [n.text for n in self.google.store.notifications if n.object_id in mine]
+                self._reply(200, wallet_page(held, rang), html)
+        except Refusal as refusal:
+            self._reply(refusal.status, refusal.reason.encode(), {"Content-Type": "text/plain"})
 
     def _elsewhere(self, path: str, content: bytes) -> tuple[int, Any]:
         user = self.headers.get("X-User", "")

@@ -28,6 +28,7 @@ from app.services.campaigns.stored import (
     store_presentation,
     store_terms,
 )
+from app.services.changes import campaign as tell_campaign
 from app.store.keyring import Keyring
 from app.store.models import Asset, Campaign, Code, Revision, Store, Voucher
 
@@ -167,6 +168,8 @@ def apply(
     if draft.source is Source.SHARED:
         _share(session, campaign, draft, keyring)
     session.flush()
+    if plan.shows:
+        tell_campaign(session, campaign.id)
     return campaign
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from app.services.importing.sealing import Reason, Reject, Row
 
 #: Rows kept in memory before they are written out.
-FLUSH = 32_768
+FLUSH = 65_536
 _LENGTH = struct.Struct(">I")
 
 
@@ -30,7 +30,7 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._buckets: list[list[tuple[object, ...]]] = [[] for _ in range(256)]
+        self._buckets: list[list[Row]] = [[] for _ in range(256)]
         self._kept = 0
 
     def begin(self) -> None:
@@ -42,7 +42,7 @@ class Spool:
         buckets = self._buckets
         count = self._kept
         for row in rows:
-            buckets[row[0][0]].append(tuple(row))
+            buckets[row[0][0]].append(row)
             count += 1
         self._kept = count
         if count >= FLUSH:
@@ -83,7 +83,7 @@ class Spool:
         self._kept = 0
 
 
-def _read(path: Path) -> Iterator[tuple[object, ...]]:
+def _read(path: Path) -> Iterator[Row]:
     with path.open("rb") as file:
         while head := file.read(_LENGTH.size):
             (length,) = _LENGTH.unpack(head)
@@ -94,16 +94,14 @@ def _read(path: Path) -> Iterator[tuple[object, ...]]:
             yield from marshal.loads(data)  # noqa: S302
 
 
-def _without_repeats(rows: list[tuple[object, ...]]) -> tuple[list[Row], list[Reject]]:
-
+def _without_repeats(rows: list[Row]) -> tuple[list[Row], list[Reject]]:
+    if len({row[0] for row in rows}) == len(rows):
+        return rows, []
     kept: list[Row] = []
     repeats: list[Reject] = []
-    last: Row | None = None
-    for item in rows:
-        row = Row._make(item)
-        if last is not None and row.lookup == last.lookup:
-            repeats.append(Reject(row.line, Reason.DUPLICATE, str(last.line)))
+    for row in rows:
+        if kept and row[0] == kept[-1][0]:
+            repeats.append(Reject(row[1], Reason.DUPLICATE, str(kept[-1][1])))
         else:
             kept.append(row)
-            last = row
     return kept, repeats

@@ -22,6 +22,7 @@ from app.domain.birthdays import day_number
 from app.domain.campaign import Source, Terms
 from app.domain.codes import Purpose, new_public_id
 from app.domain.kinds import KINDS
+from app.domain.ledger import EntryKind
 from app.domain.validity import Window, window
 from app.services import campaigns
 from app.services.importing import recipe_of
@@ -424,12 +425,12 @@ def _minted(
             .returning(Code.id, Code.lookup),
             [
                 {
-                    "lookup": row.lookup,
-                    "sealed": row.sealed,
+                    "lookup": row[0],
+                    "sealed": row[2],
                     "key_id": keyring.newest,
                     "campaign_id": campaign.id,
                     "free": False,
-                    "hint": row.hint,
+                    "hint": row[3],
                 }
                 for row in rows
             ],
@@ -437,9 +438,9 @@ def _minted(
         ids = {row.lookup: row.id for row in found}
         # In the order of the slots, since a code may name its recipient.
         for row in rows:
-            if row.lookup not in ids:
+            if row[0] not in ids:
                 break
-            minted.append((ids[row.lookup], None))
+            minted.append((ids[row[0]], None))
         if len(minted) == len(slots):
             return minted
     return minted
@@ -502,7 +503,7 @@ def _insert(
             "voucher_id": row["id"],
             "campaign_id": campaign.id,
             "code_id": row["code_id"],
-            "kind": "activate",
+            "kind": EntryKind.ACTIVATE.value,
             "amount_minor": row["balance_minor"],
             "currency": campaign.currency,
             "balance_after_minor": row["balance_minor"],

@@ -12,25 +12,34 @@ from __future__ import annotations
 from app.services.redeeming.calls import (
     Answer,
     CallFault,
+    Capture,
+    CardAction,
+    CardCall,
     Item,
     Origin,
     Override,
     Redemption,
+    Refund,
     Reused,
     Reversal,
     Running,
 )
-from app.services.redeeming.tills import Tills
+from app.services.redeeming.tills import Tills, release_lapsed
 
 __all__ = [
     "Answer",
     "CallFault",
+    "Capture",
+    "CardAction",
+    "CardCall",
     "Item",
     "Origin",
     "Override",
     "Redemption",
+    "Refund",
     "Reused",
     "Reversal",
     "Running",
     "Tills",
+    "release_lapsed",
 ]

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from app.domain import codes, wording
 from app.domain.baskets import Basket
+from app.domain.kinds import KINDS
 from app.domain.refusals import OVERRIDABLE, RETRYABLE, Reason
 from app.services.redeeming import statements
 from app.services.redeeming.calls import Where
@@ -22,6 +23,8 @@ _MONEY = {
     "available_minor": "available",
     "missing_minor": "missing",
     "minimum_minor": "minimum",
+    "left_minor": "left",
+    "cap_minor": "cap",
 }
 _TIMES = frozenset({"starts_at", "ended_at", "at", "until"})
 
@@ -71,6 +74,23 @@ def returned(row: Any, after: Any) -> dict[str, object]:
     }
 
 
+def of_hold(hold: Any, after: Any) -> dict[str, object]:
+    """A voucher after its hold was settled; `hold` is of READ_HOLD."""
+    money = KINDS[hold.campaign_kind].holds_money
+    return {
+        "serial": codes.serial(hold.public_id),
+        "campaign": hold.campaign_key,
+        "name": hold.campaign_name,
+        "kind": hold.campaign_kind,
+        "uses_left": None if after.uses is None else after.uses - after.used - after.held,
+        "balance_minor": after.balance_minor if money else None,
+        "available_minor": after.balance_minor - after.held_minor if money else None,
+        "currency": hold.campaign_currency,
+        "ends_at": hold.ends_at.isoformat() if hold.ends_at else None,
+        "benefit": None,
+    }
+
+
 def discount(grant: Grant, basket: Basket | None) -> dict[str, object] | None:
     """What comes off the basket, line by line; None for cards and calls without a basket."""
     if basket is None or grant.found.standing.holds_money:
@@ -99,10 +119,11 @@ def refusal(connection: Connection, call: Call, no: No) -> dict[str, object]:
         if last is not None:
             details["at"] = last.created_at.isoformat()
             details["store"] = last.store_name
+            # Unknown where either call named no receipt.
             details["same_receipt"] = (
-                call.origin.receipt is not None
-                and last.receipt == call.origin.receipt
-                and last.store_id == call.where.store_id
+                None
+                if call.origin.receipt is None or last.receipt is None
+                else (last.receipt, last.store_id) == (call.origin.receipt, call.where.store_id)
             )
     cashier, customer = wording.refusal(
         refused.reason, call.where.language, _in_words(details, call.where)
@@ -131,8 +152,8 @@ def _in_words(details: dict[str, object], where: Where) -> dict[str, str]:
             words[_MONEY[name]] = _money(value, str(details.get("currency") or ""), language)
         elif value is not None and not isinstance(value, bool):
             words[name] = str(value)
-    if "same_receipt" in details:
-        words["receipt"] = wording.receipt(where.language, same=bool(details["same_receipt"]))
+    same = details.get("same_receipt")
+    words["receipt"] = "" if same is None else wording.receipt(where.language, same=bool(same))
     return words
 
 

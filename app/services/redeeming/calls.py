@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from enum import StrEnum
 from uuid import UUID
 
 from app.domain.baskets import Basket
+from app.domain.ledger import AdjustReason
 from app.domain.refusals import Reason
 
 
@@ -40,6 +42,8 @@ class Item:
     currency: str | None = None
     #: Whether less than `amount_minor` may be taken when the card holds less.
     allow_partial: bool = False
+    #: What the customer typed, where the campaign asks for it.
+    pin: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +77,55 @@ class Redemption:
     origin: Origin = Origin()
     basket: Basket | None = None
     override: Override | None = None
+    #: How long it is only set aside; None redeems at once.
+    hold: dt.timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capture:
+    """Redeem what a hold set aside: all that is left of it, or `amount_minor` of a card's."""
+
+    hold_id: UUID
+    amount_minor: int | None = None
+    currency: str | None = None
+    #: Whether what is left afterwards is given back.
+    final: bool = True
+    origin: Origin = Origin()
+
+
+class CardAction(StrEnum):
+    """What may be done with a gift card beside spending."""
+
+    ACTIVATE = "activate"
+    LOAD = "load"
+    ADJUST = "adjust"
+    BLOCK = "block"
+    UNBLOCK = "unblock"
+    DEACTIVATE = "deactivate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardCall:
+    """Something to be done with a card; `amount_minor` is what its balance changes by."""
+
+    action: CardAction
+    barcode: str
+    amount_minor: int = 0
+    currency: str | None = None
+    reason: AdjustReason | None = None
+    because: str | None = None
+    origin: Origin = Origin()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refund:
+    """Give money of a redemption back to its card: all that is left of it, or a part."""
+
+    redemption_id: UUID
+    amount_minor: int | None = None
+    currency: str | None = None
+    because: str | None = None
+    origin: Origin = Origin()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

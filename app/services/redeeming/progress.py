@@ -144,6 +144,24 @@ class Busy(Exception):
     """Another call is at work on the idempotency key or the receipt, or was just before."""
 
 
+class Lapsed(Exception):
+    """A voucher has holds whose time is over: they have to be released first."""
+
+    def __init__(self, voucher_id: int) -> None:
+        self.voucher_id = voucher_id
+        super().__init__()
+
+
+class PinAsked(Exception):
+    """The PIN that came with an item has to be looked at before it may go on."""
+
+    def __init__(self, found: Found, *, index: int, pin: str) -> None:
+        self.found = found
+        self.index = index
+        self.pin = pin
+        super().__init__()
+
+
 class Bare(Exception):
     """A code without a voucher is to be taken from: its bearer's voucher has to be made first."""
 

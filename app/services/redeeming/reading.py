@@ -15,9 +15,9 @@ from app.domain.kinds import KINDS
 from app.domain.refusals import Reason, Refused
 from app.domain.rules import Standing
 from app.services.access import Client
-from app.services.redeeming import bearers, statements
+from app.services.redeeming import bearers, money_statements, statements
 from app.services.redeeming.calls import CallFault, Origin, Where
-from app.services.redeeming.progress import Busy, Call, Found, Known, No
+from app.services.redeeming.progress import Busy, Call, Found, Known, Lapsed, No
 from app.services.resolving import Reading
 
 #: How long a store and terminal are believed to be as they were read (seconds): a shop that closes
@@ -69,9 +69,37 @@ class Reader:
         if len(found) > 1:
             raise No(Refused(reason=Reason.AMBIGUOUS, item=index))
         understood = self._understand(connection, found[0])
+        self._refuse_lapsed(connection, call, understood)
         if not call.client.may_touch(understood.row.campaign_key):
             raise No(Refused(reason=Reason.WRONG_STORE, item=index), understood)
         return understood
+
+    def claim(self, connection: Connection, call: Call) -> None:
+        """Become the only one at work on the call's key.
+
+        Raises:
+            Known: the key has an answer already.
+            Busy: another call is at work on it.
+        """
+        bind: dict[str, Any] = {}
+        if self._postgresql:
+            bind = {"key_hash": call.key_hash, "other_hash": None}
+        if not connection.execute(statements.CLAIM[self._postgresql], bind).scalar_one():
+            raise Busy
+        known = connection.execute(
+            statements.READ_RECORD, {"client_id": call.client.id, "key": call.key}
+        ).first()
+        if known is not None:
+            raise Known(known.status, known.fingerprint, known.body)
+
+    def _refuse_lapsed(self, connection: Connection, call: Call, found: Found) -> None:
+        """Ask for holds that are over; only vouchers that have holds pay for the question."""
+        standing = found.standing
+        if found.voucher_id is None or not (standing.held or standing.held_minor):
+            return
+        bind = {"voucher_id": found.voucher_id, "now": call.now}
+        if connection.execute(money_statements.READ_LAPSED, bind).first() is not None:
+            raise Lapsed(found.voucher_id)
 
     def terms_of(self, connection: Connection, revision_id: int) -> Terms:
         """The terms of a revision."""

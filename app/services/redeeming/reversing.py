@@ -16,11 +16,13 @@ import orjson
 from sqlalchemy import Connection
 
 from app.domain import ledger
-from app.domain.ledger import EntryKind
+from app.domain.ledger import EntryKind, HoldStatus
 from app.domain.refusals import Reason, Refused
-from app.services.redeeming import answers, booking, statements
+from app.services.redeeming import answers, booking, money_statements, statements
 from app.services.redeeming.booking import Books
-from app.services.redeeming.calls import Answer, Reversal
+from app.services.redeeming.calls import Answer, CardAction, Reversal
+from app.services.redeeming.cards import Cards
+from app.services.redeeming.holds import Holds
 from app.services.redeeming.progress import Busy, Call, Known, No, lock_name
 from app.services.redeeming.reading import Reader
 from app.store.models import new_id
@@ -29,15 +31,25 @@ from app.store.models import new_id
 class Reverser:
     """Takes redemptions back for one deployment."""
 
-    def __init__(self, reader: Reader, books: Books, *, postgresql: bool) -> None:
+    def __init__(
+        self, reader: Reader, books: Books, holds: Holds, cards: Cards, *, postgresql: bool
+    ) -> None:
         self._reader = reader
         self._books = books
+        self._holds = holds
+        self._cards = cards
         self._postgresql = postgresql
 
     def reverse(
-        self, connection: Connection, call: Call, reversal: Reversal, *, fingerprint: bytes
+        self,
+        connection: Connection,
+        call: Call,
+        reversal: Reversal,
+        *,
+        key_id: int,
+        fingerprint: bytes,
     ) -> Answer:
-        """One attempt at a reversal.
+        """One attempt at a reversal; `key_id` is the master key that a replacement would use.
 
         Raises:
             No: nothing to take back, or too late.
@@ -57,10 +69,23 @@ class Reverser:
                 )
             made = orjson.loads(original.body)
             ids = [part["redemption_id"] for part in made.get("redemptions", [])]
+            if made.get("action") == CardAction.LOAD:
+                ids.append(made["entry_id"])
+            self._void(connection, call, [part["hold_id"] for part in made.get("holds", [])])
             if not ids:
                 return self._answer(connection, call, [], [], [], fingerprint=fingerprint)
         rows = self._entries(connection, call, ids)
-        return self._take_back(connection, call, reversal, rows, fingerprint=fingerprint)
+        return self._take_back(
+            connection, call, reversal, rows, key_id=key_id, fingerprint=fingerprint
+        )
+
+    def _void(self, connection: Connection, call: Call, hold_ids: list[str]) -> None:
+        """Release the holds of a call that is taken back, as far as they are still open."""
+        for hold_id in sorted(hold_ids):
+            bind = {"hold_id": uuid.UUID(hold_id)}
+            hold = connection.execute(money_statements.READ_HOLD, bind).one()
+            if hold.status == HoldStatus.OPEN:
+                self._holds.release(connection, call, hold, status=HoldStatus.VOIDED)
 
     def _claim(self, connection: Connection, call: Call, other: str | None) -> None:
         bind: dict[str, Any] = {}
@@ -108,6 +133,7 @@ class Reverser:
         reversal: Reversal,
         rows: list[Any],
         *,
+        key_id: int,
         fingerprint: bytes,
     ) -> Answer:
         entries, events, parts, returned = [], [], [], None
@@ -168,6 +194,16 @@ class Reverser:
                     "voucher": answers.returned(row, after),
                 }
             )
+            if row.amount_minor < 0:
+                self._cards.move_from_dead(
+                    connection,
+                    call,
+                    row.voucher_id,
+                    -row.amount_minor,
+                    key_id=key_id,
+                    entries=entries,
+                    events=events,
+                )
         return self._answer(connection, call, parts, entries, events, fingerprint=fingerprint)
 
     def _give_voucher(self, connection: Connection, row: Any) -> Any:
@@ -177,6 +213,9 @@ class Reverser:
             after = connection.execute(
                 statements.GIVE_MONEY, {"voucher_id": row.voucher_id, "amount": -row.amount_minor}
             ).first()
+        if after is None and row.kind == EntryKind.LOAD:
+            details = {"currency": row.currency}
+            raise No(Refused(reason=Reason.INSUFFICIENT_BALANCE, details=details))
         if after is None:
             # Nothing is counted any more, so that it was taken back by somebody else.
             earlier = connection.execute(
@@ -225,8 +264,13 @@ class Reverser:
             refund_days=terms.refund_days,
             now=call.now,
         )
-        if kind is None:
+        # What was loaded is undone on the spot or not at all: afterwards it may be spent.
+        if kind is None or (row.kind == EntryKind.LOAD and kind is not EntryKind.REVERSAL):
             raise No(Refused(reason=Reason.REVERSAL_WINDOW_CLOSED))
+        if kind is EntryKind.REFUND:
+            self._cards.count_operator(
+                connection, call, terms.operator_cap_minor, row, -row.amount_minor
+            )
         return kind
 
     def _answer(

@@ -104,6 +104,7 @@ _COLUMNS: tuple[ColumnElement[Any], ...] = (
     K.used.label("code_used"),
     K.held.label("code_held"),
     K.amount_minor.label("code_amount"),
+    K.pin.is_not(None).label("has_pin"),
     C.id.label("campaign_id"),
     C.key.label("campaign_key"),
     C.name.label("campaign_name"),
@@ -288,7 +289,11 @@ GIVE_USE = (
 )
 GIVE_MONEY = (
     update(VOUCHER)
-    .where(V.id == bindparam("voucher_id"))
+    .where(
+        V.id == bindparam("voucher_id"),
+        # Taking a load back gives less than nothing.
+        V.balance_minor + bindparam("amount") >= V.held_minor,
+    )
     .values(
         balance_minor=V.balance_minor + bindparam("amount"),
         version=V.version + 1,
@@ -481,7 +486,10 @@ READ_ENTRIES = (
         .join(CAMPAIGN, C.id == E.campaign_id)
         .outerjoin(STORE, STORE.c.id == E.store_id)
     )
-    .where(E.id.in_(bindparam("ids", expanding=True)), E.kind.in_([EntryKind.REDEMPTION]))
+    .where(
+        E.id.in_(bindparam("ids", expanding=True)),
+        E.kind.in_([EntryKind.REDEMPTION, EntryKind.LOAD]),
+    )
 )
 
 #: Whether an entry was taken back, and when.

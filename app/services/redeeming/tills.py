@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Callable, Mapping
+from uuid import UUID
 
 import orjson
 from sqlalchemy import Connection, delete
@@ -17,19 +18,42 @@ from app.services.access import Client
 from app.services.changes import Change, Subject
 from app.services.deployment import Deployment
 from app.services.guessing import Guesses
-from app.services.redeeming import answers, bearers, statements, taking
+from app.services.redeeming import (
+    answers,
+    bearers,
+    money_statements,
+    pins,
+    statements,
+    taking,
+)
 from app.services.redeeming.booking import KEPT, Books
 from app.services.redeeming.calls import (
     Answer,
+    Capture,
+    CardCall,
     Item,
     Origin,
     Redemption,
+    Refund,
     Reused,
     Reversal,
     Running,
+    Where,
 )
+from app.services.redeeming.cards import Cards
 from app.services.redeeming.granting import Till
-from app.services.redeeming.progress import Bare, Busy, Call, Found, Known, No, lock_name
+from app.services.redeeming.holds import CLOCK, Holds
+from app.services.redeeming.progress import (
+    Bare,
+    Busy,
+    Call,
+    Found,
+    Known,
+    Lapsed,
+    No,
+    PinAsked,
+    lock_name,
+)
 from app.services.redeeming.reading import Reader
 from app.services.redeeming.reversing import Reverser
 from app.services.resolving import Reading
@@ -56,7 +80,11 @@ class Tills:
         self._postgresql = not deployment.database.is_sqlite
         self._reader = Reader(postgresql=self._postgresql)
         self._books = Books(postgresql=self._postgresql)
-        self._reverser = Reverser(self._reader, self._books, postgresql=self._postgresql)
+        self._holds = Holds(self._reader, self._books, postgresql=self._postgresql)
+        self._cards = Cards(self._reader, self._books, postgresql=self._postgresql)
+        self._reverser = Reverser(
+            self._reader, self._books, self._holds, self._cards, postgresql=self._postgresql
+        )
         self.guesses = Guesses(deployment.database)
 
     def scan(self, client: Client, item: Item, *, origin: Origin, basket: Basket | None) -> Answer:
@@ -68,6 +96,22 @@ class Tills:
         """
         now = self._deployment.now()
         reading = self._read(client, item, origin, now=now)
+        try:
+            return self._scan(client, item, reading, origin=origin, basket=basket, now=now)
+        except Lapsed as lapsed:
+            self._released(lapsed.voucher_id, now=now)
+            return self._scan(client, item, reading, origin=origin, basket=basket, now=now)
+
+    def _scan(
+        self,
+        client: Client,
+        item: Item,
+        reading: Reading,
+        *,
+        origin: Origin,
+        basket: Basket | None,
+        now: dt.datetime,
+    ) -> Answer:
         refused: No | None = None
         found: Found | None
         with self._database.transaction() as connection:
@@ -112,6 +156,7 @@ class Tills:
         """
         now = self._deployment.now()
         origin = redemption.origin
+        verified: set[int] = set()
         readings = [self._read(client, item, origin, now=now) for item in redemption.items]
 
         def attempt(connection: Connection, call: Call) -> Answer:
@@ -129,7 +174,17 @@ class Tills:
                 grant = till.decide(found, item, index=index)
                 if found.voucher_id is None:
                     raise Bare(found.row.code_id)
+                pins.ask(grant, item, verified=verified)
                 grants.append(grant)
+            if redemption.hold is not None:
+                return self._holds.hold(
+                    connection,
+                    call,
+                    grants,
+                    ttl=redemption.hold,
+                    basket=redemption.basket,
+                    fingerprint=fingerprint,
+                )
             taken = taking.take(connection, call, grants, postgresql=self._postgresql)
             entries, events = [], []
             told: set[int] = set()
@@ -160,16 +215,124 @@ class Tills:
             return Answer(status=200, body=body)
 
         return self._once(
-            attempt, client=client, key=key, origin=origin, fingerprint=fingerprint, now=now
+            attempt,
+            client=client,
+            key=key,
+            origin=origin,
+            fingerprint=fingerprint,
+            now=now,
+            verified=verified,
         )
+
+    def capture(self, client: Client, key: str, capture: Capture, *, fingerprint: bytes) -> Answer:
+        """Redeem what a hold set aside, all or a part; raises as `redeem` does."""
+
+        def attempt(connection: Connection, call: Call) -> Answer:
+            return self._holds.capture(connection, call, capture, fingerprint=fingerprint)
+
+        return self._once(
+            attempt,
+            client=client,
+            key=key,
+            origin=capture.origin,
+            fingerprint=fingerprint,
+            now=self._deployment.now(),
+        )
+
+    def void(
+        self, client: Client, key: str, hold_id: UUID, *, origin: Origin, fingerprint: bytes
+    ) -> Answer:
+        """Give back what a hold set aside; raises as `redeem` does."""
+
+        def attempt(connection: Connection, call: Call) -> Answer:
+            return self._holds.void(connection, call, hold_id, fingerprint=fingerprint)
+
+        return self._once(
+            attempt,
+            client=client,
+            key=key,
+            origin=origin,
+            fingerprint=fingerprint,
+            now=self._deployment.now(),
+        )
+
+    def card(self, client: Client, key: str, asked: CardCall, *, fingerprint: bytes) -> Answer:
+        """Activate, load, adjust, block, unblock or deactivate; raises as `redeem` does."""
+        now = self._deployment.now()
+        reading = self._read(client, Item(barcode=asked.barcode), asked.origin, now=now)
+
+        def attempt(connection: Connection, call: Call) -> Answer:
+            found = self._reader.find(connection, call, reading, index=0)
+            if found.voucher_id is None:
+                raise Bare(found.row.code_id)
+            return self._cards.act(connection, call, asked, found, fingerprint=fingerprint)
+
+        return self._once(
+            attempt,
+            client=client,
+            key=key,
+            origin=asked.origin,
+            fingerprint=fingerprint,
+            now=now,
+        )
+
+    def refund(self, client: Client, key: str, refund: Refund, *, fingerprint: bytes) -> Answer:
+        """Give money of a redemption back, all or a part; raises as `redeem` does."""
+        key_id = self._deployment.keyring.newest
+
+        def attempt(connection: Connection, call: Call) -> Answer:
+            return self._cards.refund(
+                connection, call, refund, key_id=key_id, fingerprint=fingerprint
+            )
+
+        return self._once(
+            attempt,
+            client=client,
+            key=key,
+            origin=refund.origin,
+            fingerprint=fingerprint,
+            now=self._deployment.now(),
+        )
+
+    def release_lapsed(self, *, now: dt.datetime, limit: int = 1_000) -> int:
+        """Release holds whose time is over and expire cards whose time is; returns how many.
+
+        For the clock. Each voucher is a short transaction of its own; what is left over when
+        `limit` vouchers were done is done the next time.
+        """
+        done = 0
+        with self._database.reading() as connection:
+            bind = {"now": now, "count": limit}
+            held = list(connection.execute(money_statements.READ_DUE_HOLDS, bind).scalars())
+            ended = list(connection.execute(money_statements.READ_DUE_CARDS, bind).scalars())
+        for voucher_id in held:
+            done += self._released(voucher_id, now=now)
+        for voucher_id in ended:
+            by = Call(client=CLOCK, key="", where=Where(), origin=Origin(), now=now)
+            with self._database.transaction() as connection:
+                done += self._holds.expire(connection, voucher_id, by) > 0
+        return done
+
+    def _released(self, voucher_id: int, *, now: dt.datetime) -> int:
+        for _ in range(3):
+            try:
+                with self._database.transaction() as connection:
+                    return self._holds.release_lapsed(connection, voucher_id, now=now)
+            except Busy:
+                # Somebody settled one of them meanwhile.
+                continue
+        return 0
 
     def reverse(
         self, client: Client, key: str, reversal: Reversal, *, fingerprint: bytes
     ) -> Answer:
         """Take back a redemption, or all that a call took; raises as `redeem` does."""
+        key_id = self._deployment.keyring.newest
 
         def attempt(connection: Connection, call: Call) -> Answer:
-            return self._reverser.reverse(connection, call, reversal, fingerprint=fingerprint)
+            return self._reverser.reverse(
+                connection, call, reversal, key_id=key_id, fingerprint=fingerprint
+            )
 
         return self._once(
             attempt,
@@ -218,6 +381,7 @@ class Tills:
         origin: Origin,
         fingerprint: bytes,
         now: dt.datetime,
+        verified: set[int] | None = None,
     ) -> Answer:
         """Run `attempt` in a transaction until there is an answer that is kept under `key`."""
         deadline = time.monotonic() + PATIENCE
@@ -234,24 +398,46 @@ class Tills:
                 return _replay(known, fingerprint)
             except Bare as bare:
                 self._make_bearer(bare.code_id, now=now)
+            except Lapsed as lapsed:
+                self._released(lapsed.voucher_id, now=now)
+            except PinAsked as asked:
+                wrong = pins.verify(self._database, self._deployment.keyring, asked)
+                if wrong is not None:
+                    no = No(wrong, asked.found)
+                    return self._refuse(no, client, key, origin, fingerprint, now=now)
+                if verified is not None:
+                    verified.add(asked.index)
             except Busy:
                 if time.monotonic() >= deadline:
                     raise Running from None
                 time.sleep(PAUSE)
             except No as no:
-                self._count_guess(client, origin, no, now=now)
-                try:
-                    with self._database.transaction() as connection:
-                        call = self._call(connection, client, key, origin, now)
-                        body = orjson.dumps(answers.refusal(connection, call, no)).decode()
-                        if no.found is not None:
-                            self._books.note(
-                                connection, call, no.found, kind="refused", reason=no.refused.reason
-                            )
-                        self._books.keep(connection, call, body=body, fingerprint=fingerprint)
-                    return Answer(status=200, body=body)
-                except Known as known:
-                    return _replay(known, fingerprint)
+                return self._refuse(no, client, key, origin, fingerprint, now=now)
+
+    def _refuse(
+        self,
+        no: No,
+        client: Client,
+        key: str,
+        origin: Origin,
+        fingerprint: bytes,
+        *,
+        now: dt.datetime,
+    ) -> Answer:
+        """Keep a refusal under its key, like a success."""
+        self._count_guess(client, origin, no, now=now)
+        try:
+            with self._database.transaction() as connection:
+                call = self._call(connection, client, key, origin, now)
+                body = orjson.dumps(answers.refusal(connection, call, no)).decode()
+                if no.found is not None:
+                    self._books.note(
+                        connection, call, no.found, kind="refused", reason=no.refused.reason
+                    )
+                self._books.keep(connection, call, body=body, fingerprint=fingerprint)
+            return Answer(status=200, body=body)
+        except Known as known:
+            return _replay(known, fingerprint)
 
     def _call(
         self, connection: Connection, client: Client, key: str, origin: Origin, now: dt.datetime
@@ -308,3 +494,12 @@ def _replay(known: Known, fingerprint: bytes) -> Answer:
     if known.status and known.fingerprint != fingerprint:
         raise Reused
     return Answer(status=known.status or 200, body=known.body, replayed=True)
+
+
+def release_lapsed(deployment: Deployment, now: dt.datetime) -> int:
+    """Release holds whose time is over and expire cards whose time is; returns how many.
+
+    For the worker's clock, every minute or so; a till's next write does the same for its voucher,
+    so that nothing depends on the clock but the books of cards that nobody uses.
+    """
+    return Tills(deployment).release_lapsed(now=now)

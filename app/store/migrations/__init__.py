@@ -6,17 +6,19 @@ release later. Long work is batched. On PostgreSQL one migrator works at a time 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from app.store.session import Database
 
+_CHECK = "PRAGMA foreign_key_check"
 _ADVISORY_LOCK = 0x50415353  # "PASS": any number that nothing else in the database uses
 
 
@@ -32,9 +34,18 @@ def downgrade(database: Database, revision: str) -> None:
 
 def pending(database: Database) -> bool:
     """Whether the schema is older or newer than this release."""
+    return current(database) != head()
+
+
+def current(database: Database) -> str | None:
+    """The revision that the database has; None when it has no schema yet."""
     with database.engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
-    return current != ScriptDirectory.from_config(_config()).get_current_head()
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def head() -> str | None:
+    """The revision that this release works with."""
+    return ScriptDirectory.from_config(_config()).get_current_head()
 
 
 def _config() -> Config:
@@ -46,9 +57,30 @@ def _config() -> Config:
 
 def _run(database: Database, action: Callable[[Config], None]) -> None:
     config = _config()
-    with database.engine.execution_options(passerelle_write=True).begin() as connection:
+    with (
+        database.engine.execution_options(passerelle_write=True).connect() as connection,
+        _references_unchecked(connection) if database.is_sqlite else nullcontext(),
+        connection.begin(),
+    ):
         if not database.is_sqlite:
             connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _ADVISORY_LOCK})
             connection.execute(text("SET LOCAL lock_timeout = 0"))
         config.attributes["connection"] = connection
         action(config)
+        if database.is_sqlite and (broken := connection.exec_driver_sql(_CHECK).all()):
+            raise RuntimeError(f"The migration would leave {len(broken)} references broken.")
+
+
+@contextmanager
+def _references_unchecked(connection: Connection) -> Iterator[None]:
+    """Let SQLite build a table anew to which others refer, as https://sqlite.org/lang_altertable.html
+    prescribes; what it leaves is checked before the commit. The switch works outside transactions
+    only, so it goes past SQLAlchemy, which would begin one.
+    """
+    switch = connection.connection.cursor()
+    switch.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        switch.execute("PRAGMA foreign_keys=ON")
+        switch.close()

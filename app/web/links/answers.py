@@ -16,6 +16,7 @@ from app.web.links import badges, pages
 from app.web.links.visitors import Visitor, choose, prefers_json, visitor
 from app.web.links.wording import WORDS, Words
 from app.web.problems import Problem
+from passes.artwork import Artwork
 
 PATHS = ("/p/", "/c/")
 
@@ -59,6 +60,30 @@ def private(answer: Response, *, cards: tuple[pages.Card, ...] = ()) -> Response
 def page_language(guest: Visitor, *, own: str | None = None, default: str = "en") -> str:
     """The language of the page: chosen on it, the recipient's `own`, the browser's, `default`."""
     return choose(WORDS, (*guest.wanted(own=own), default), default="en")
+
+
+#: Apple's names of the two pictures that the pages show, at twice their size.
+_PICTURES = {"logo": "logo@2x.png", "banner": "strip@2x.png"}
+
+
+def picture(artwork: Artwork | None, name: str) -> Response:
+    """A campaign's logo or banner, which shows nothing personal and so may be kept a while."""
+    data = artwork.files.get(_PICTURES[name]) if artwork is not None else None
+    if data is None:
+        raise unknown()
+    answer = private(Response(data, mimetype="image/png"))
+    answer.headers["Cache-Control"] = "private, max-age=3600"
+    return answer
+
+
+def unknown() -> Problem:
+    """The one answer for whatever is not a genuine link."""
+    return Problem(
+        404,
+        "link_unknown",
+        cause="There is no such link.",
+        remedy="Open the link from the message in which it came.",
+    )
 
 
 def fault_page(problem: Problem) -> Response | None:

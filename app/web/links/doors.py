@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask, Response
 
 from app.web import problems
-from app.web.links import answers, vouchers
+from app.web.links import answers, invitations, vouchers
 
 #: Search engines stay out of personal pages; Google's wallet services fetch pictures and read this
 #: file before they call back (Google Wallet, Callbacks), so everything else stays open.
@@ -15,6 +15,7 @@ _ROBOTS = "User-agent: *\nDisallow: /p/\nDisallow: /c/\n"
 def register(app: Flask) -> None:
     """Put the doors of this folder into `app`."""
     app.register_blueprint(vouchers.blueprint)
+    app.register_blueprint(invitations.blueprint)
     problems.shown_as_page(app, answers.fault_page)
 
     @app.get("/robots.txt")

@@ -17,7 +17,16 @@ from app.services.presenting import Holding
 from app.web.links import numbers
 from app.web.links.wording import WORDS, Words
 from passes import barcode
-from passes.content import Field, PassContent, Slot, Status, Symbology, Text
+from passes.content import (
+    Field,
+    Money,
+    PassContent,
+    Presentation,
+    Slot,
+    Status,
+    Symbology,
+    Text,
+)
 from passes.text import in_language
 from passes.wording import spoken
 
@@ -62,8 +71,9 @@ class Card:
     details: tuple[tuple[str, str], ...]
     terms: str | None
     links: tuple[tuple[str, str], ...]
-    has_logo: bool
-    has_banner: bool
+    #: Addresses of the campaign's pictures.
+    logo: str | None
+    banner: str | None
     colours: tuple[str, str, str]
 
 
@@ -75,40 +85,33 @@ def card(
     words: Words,
     locale: str,
     language: str,
+    pictures: str,
 ) -> Card:
     """The voucher of `holding`, whose pass is `content`.
 
     Args:
         locale: how dates and money are written; the page's language, with a region if known.
         language: the one of the campaign's languages that its texts are taken from.
+        pictures: the address under which the campaign's pictures are.
     """
     presentation = content.presentation
-    default = presentation.language
 
     def say(text: Text | None) -> str | None:
-        return None if text is None else in_language(text, language, default)
+        return None if text is None else in_language(text, language, presentation.language)
 
-    def line(field: Field) -> tuple[str, str]:
-        value = spoken(field.value, language, default, show_time=field.show_time)
-        return say(field.label) or "", value
-
-    every = (*presentation.fields, *content.fields)
+    front, details = _lines((*presentation.fields, *content.fields), presentation, language)
     spent = content.status.spent
     shown = None
     if content.barcode is not None and not spent:
         shown = drawing(content.barcode.payload, content.barcode.symbology)
-    design = presentation.design
-    title = say(presentation.title) or ""
-    description = say(presentation.description)
-    look = holding.presentation.look
     return Card(
         token=token,
         language=language,
         organization=presentation.organization,
-        title=title,
+        title=say(presentation.title) or "",
         offer=say(content.offer or presentation.offer),
         balance=numbers.money(content.balance, locale) if content.balance else None,
-        description=description if description != title else None,
+        description=_description(presentation, language),
         validity=_validity(content, words, locale),
         notice=notice(content, words, locale),
         spent=spent,
@@ -117,13 +120,61 @@ def card(
         holds_money=content.balance is not None,
         pin=None if spent else content.pin,
         partner=holding.campaign.authority == Authority.PARTNER,
-        fields=tuple(line(each) for each in every if each.slot is not Slot.DETAILS),
-        details=tuple(line(each) for each in every if each.slot is Slot.DETAILS),
+        fields=front,
+        details=details,
         terms=say(content.terms or presentation.terms),
-        links=tuple((say(each.label) or each.url, each.url) for each in presentation.links),
-        has_logo=look.logo is not None,
-        has_banner=design.artwork is not None and design.artwork.has_banner,
-        colours=(design.background, design.foreground, design.label_colour),
+        links=_links(presentation, language),
+        logo=f"{pictures}/logo.png" if holding.presentation.look.logo else None,
+        banner=f"{pictures}/banner.png" if _has_banner(presentation) else None,
+        colours=_colours(presentation),
+    )
+
+
+def offer_card(
+    presentation: Presentation,
+    *,
+    amount: Money | None,
+    has_logo: bool,
+    partner: bool,
+    locale: str,
+    language: str,
+    pictures: str,
+    validity: str | None,
+) -> Card:
+    """What an offer grants, before anybody has a voucher of it; arguments as for `card`.
+
+    Args:
+        amount: what a gift card will hold, where the campaign says it.
+        validity: until when the offer can be accepted, as a sentence.
+    """
+
+    def say(text: Text | None) -> str | None:
+        return None if text is None else in_language(text, language, presentation.language)
+
+    front, details = _lines(presentation.fields, presentation, language)
+    return Card(
+        token="",
+        language=language,
+        organization=presentation.organization,
+        title=say(presentation.title) or "",
+        offer=numbers.money(amount, locale) if amount else say(presentation.offer),
+        balance=None,
+        description=_description(presentation, language),
+        validity=validity,
+        notice=None,
+        spent=False,
+        barcode=None,
+        code=None,
+        holds_money=presentation.kind == "gift_card",
+        pin=None,
+        partner=partner,
+        fields=front,
+        details=details,
+        terms=say(presentation.terms),
+        links=_links(presentation, language),
+        logo=f"{pictures}/logo.png" if has_logo else None,
+        banner=f"{pictures}/banner.png" if _has_banner(presentation) else None,
+        colours=_colours(presentation),
     )
 
 
@@ -173,6 +224,49 @@ def colours(cards: Sequence[Card]) -> str:
 def languages(current: str) -> list[tuple[str, str, bool]]:
     """The languages to choose from: tag, own name, whether it is the current one."""
     return [(tag, words.name, tag == current) for tag, words in WORDS.items()]
+
+
+Lines = tuple[tuple[str, str], ...]
+
+
+def _lines(
+    fields: Sequence[Field], presentation: Presentation, language: str
+) -> tuple[Lines, Lines]:
+    """Labels and values of the front, and those of the details."""
+    default = presentation.language
+    front: list[tuple[str, str]] = []
+    details: list[tuple[str, str]] = []
+    for field in fields:
+        label = in_language(field.label, language, default) if field.label is not None else ""
+        value = spoken(field.value, language, default, show_time=field.show_time)
+        (details if field.slot is Slot.DETAILS else front).append((label, value))
+    return tuple(front), tuple(details)
+
+
+def _links(presentation: Presentation, language: str) -> Lines:
+    default = presentation.language
+    return tuple(
+        (in_language(each.label, language, default), each.url) for each in presentation.links
+    )
+
+
+def _description(presentation: Presentation, language: str) -> str | None:
+    """The description, unless it only repeats the title."""
+    title, text = (
+        in_language(each, language, presentation.language)
+        for each in (presentation.title, presentation.description)
+    )
+    return text if text != title else None
+
+
+def _has_banner(presentation: Presentation) -> bool:
+    artwork = presentation.design.artwork
+    return artwork is not None and artwork.has_banner
+
+
+def _colours(presentation: Presentation) -> tuple[str, str, str]:
+    design = presentation.design
+    return design.background, design.foreground, design.label_colour
 
 
 def _validity(content: PassContent, words: Words, locale: str) -> str | None:

@@ -22,12 +22,8 @@ from app.web.links.visitors import Device, Visitor, choose, visitor
 from app.web.links.wording import WORDS
 from app.web.problems import Problem
 from passes import apple, barcode, preview
-from passes.artwork import Artwork
 
 blueprint = Blueprint("links", __name__)
-
-#: How long a browser may keep a campaign's logo and banner, which show nothing personal.
-_PICTURES_KEPT = "private, max-age=3600"
 
 
 @blueprint.get("/p/<tokens>")
@@ -98,7 +94,7 @@ def code_picture(token: str) -> Response:
     house = deployment()
     content = presenting.pass_content(house, _one(token), now=house.now())
     if content.barcode is None or content.status.spent:
-        raise _unknown()
+        raise answers.unknown()
     drawn = barcode.png(content.barcode.payload, content.barcode.symbology)
     return answers.private(Response(drawn, mimetype="image/png"))
 
@@ -121,19 +117,11 @@ def pass_picture(token: str) -> Response:
     return answers.private(Response(drawn, mimetype="image/png"))
 
 
-@blueprint.get("/p/<token>/logo.png")
-def logo(token: str) -> Response:
-    """The campaign's logo, as large as the page shows it on a sharp screen."""
-    return _picture(_artwork(token).files["logo@2x.png"])
-
-
-@blueprint.get("/p/<token>/banner.png")
-def banner(token: str) -> Response:
-    """The campaign's banner, as large as the page shows it on a sharp screen."""
-    found = _artwork(token).files.get("strip@2x.png")
-    if found is None:
-        raise _unknown()
-    return _picture(found)
+@blueprint.get("/p/<token>/<any(logo, banner):name>.png")
+def picture(token: str, name: str) -> Response:
+    """The campaign's logo or banner, as large as the page shows it on a sharp screen."""
+    template = presenting.template(deployment(), _one(token))
+    return answers.picture(template.presentation.design.artwork, name)
 
 
 def _opened(tokens: str) -> list[tuple[str, Holding]]:
@@ -146,11 +134,11 @@ def _opened(tokens: str) -> list[tuple[str, Holding]]:
     texts = list(dict.fromkeys(tokens.split(TOGETHER)))
     genuine = [house.keyring.verify(text, Purpose.LINK) for text in texts[: MOST_TOGETHER + 1]]
     if len(genuine) > MOST_TOGETHER or None in genuine:
-        raise _unknown()
+        raise answers.unknown()
     with house.database.read() as session:
         found = presenting.find_all(session, [each.public_id for each in genuine if each])
     if len(found) != len(texts):
-        raise _unknown()
+        raise answers.unknown()
     good = [
         pair for pair in zip(texts, found, strict=True) if pair[1].voucher.link_withdrawn_at is None
     ]
@@ -166,7 +154,7 @@ def _opened(tokens: str) -> list[tuple[str, Holding]]:
 
 def _one(token: str) -> Holding:
     if TOGETHER in token:
-        raise _unknown()
+        raise answers.unknown()
     return _opened(token)[0][1]
 
 
@@ -176,15 +164,6 @@ def _worth_adding(found: list[tuple[str, Holding]]) -> list[tuple[str, Holding]]
         return found
     now = deployment().now()
     return [pair for pair in found if not pair[1].status(now).spent] or found
-
-
-def _unknown() -> Problem:
-    return Problem(
-        404,
-        "link_unknown",
-        cause="There is no such link.",
-        remedy="Open the link from the message in which it came.",
-    )
 
 
 def _card(token: str, holding: Holding, guest: Visitor, language: str) -> pages.Card:
@@ -201,6 +180,7 @@ def _card(token: str, holding: Holding, guest: Visitor, language: str) -> pages.
         language=choose(
             dict.fromkeys(spoken), (*guest.wanted(own=own), language), default=spoken[0]
         ),
+        pictures=f"/p/{token}",
     )
 
 
@@ -209,23 +189,9 @@ def _phone_code(tokens: str, guest: Visitor, cards: tuple[pages.Card, ...]) -> s
     if guest.device is not Device.DESKTOP or all(each.spent for each in cards):
         return None
     # Longer addresses make a QR too fine for a screen; then each voucher's page has its own.
-    if tokens.count(TOGETHER) > 4:
+    if tokens.count(TOGETHER) > 2:
         return None
     return pages.phone_code(f"{deployment().settings.base_url}/p/{tokens}")
-
-
-def _artwork(token: str) -> Artwork:
-    house = deployment()
-    found = presenting.template(house, _one(token)).presentation.design.artwork
-    if found is None:
-        raise _unknown()
-    return found
-
-
-def _picture(data: bytes) -> Response:
-    answer = answers.private(Response(data, mimetype="image/png"))
-    answer.headers["Cache-Control"] = _PICTURES_KEPT
-    return answer
 
 
 def _count(answer: Response, found: list[tuple[str, Holding]], guest: Visitor) -> None:

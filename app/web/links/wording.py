@@ -51,6 +51,7 @@ class Words:
     get_voucher: str
     get_card: str
     offer_more: str
+    offer_until: str
     offer_ended: str
     offer_ended_more: str
     sold_out: str
@@ -109,6 +110,7 @@ WORDS: dict[str, Words] = {
         get_voucher="Get my voucher",
         get_card="Get my gift card",
         offer_more="This offer is for you personally. One tap, and it is yours.",
+        offer_until="Can be claimed until {date}",
         offer_ended="This offer has ended",
         offer_ended_more="We are sorry: it can no longer be claimed.",
         sold_out="All gone",
@@ -165,6 +167,7 @@ WORDS: dict[str, Words] = {
         get_voucher="Obtenir mon bon",
         get_card="Obtenir ma carte cadeau",
         offer_more="Cette offre vous est réservée. Un geste suffit pour en profiter.",
+        offer_until="À demander jusqu’au {date}",
         offer_ended="Cette offre est terminée",
         offer_ended_more="Nous sommes désolés : elle n’est plus disponible.",
         sold_out="Tout est parti",
@@ -221,6 +224,7 @@ WORDS: dict[str, Words] = {
         get_voucher="Meinen Gutschein holen",
         get_card="Meine Geschenkkarte holen",
         offer_more="Dieses Angebot gilt nur für Sie. Ein Tipp, und es gehört Ihnen.",
+        offer_until="Abzuholen bis {date}",
         offer_ended="Dieses Angebot ist beendet",
         offer_ended_more="Es tut uns leid: Es kann nicht mehr angenommen werden.",
         sold_out="Alle vergeben",
@@ -277,6 +281,7 @@ WORDS: dict[str, Words] = {
         get_voucher="Obtener mi cupón",
         get_card="Obtener mi tarjeta regalo",
         offer_more="Esta oferta es personal. Con un toque será suya.",
+        offer_until="Disponible hasta el {date}",
         offer_ended="Esta oferta ha terminado",
         offer_ended_more="Lo sentimos: ya no se puede aceptar.",
         sold_out="Agotado",

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
+import requests
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
@@ -211,3 +212,15 @@ def test_an_object_carries_ten_messages_at_most(wire: GoogleStandIn, clock: Cloc
         clock.advance(hours=1)
     with pytest.raises(Refusal, match="10 messages"):
         wire.store.add_message("giftCardObject", OBJECT["id"], {"body": "One more"})
+
+
+def test_a_person_saves_in_a_browser_and_sees_the_phone_change(wire: GoogleStandIn) -> None:
+    wire.store.insert("giftCardClass", CLASS)
+    wire.store.insert("giftCardObject", OBJECT)
+    jwt = by_id(wire).removeprefix(wire.save_url)
+    assert f'action="/phone/save/{jwt}"' in requests.get(by_id(wire), timeout=5).text
+    saved = requests.post(f"{wire.url}/phone/save/{jwt}", timeout=5)
+    assert saved.url == f"{wire.url}/phone"
+    assert "Balance 25.00 EUR" in saved.text
+    wire.store.change("giftCardObject", OBJECT["id"], {"state": "COMPLETED"}, whole=False)
+    assert "<strong>Used</strong>" in requests.get(f"{wire.url}/phone", timeout=5).text

@@ -89,10 +89,10 @@ def understood(data: bytes, keyring: Keyring, **options: str) -> tuple[list[str]
         rows, rejects, _ = sealer.seal(batch)
         reasons.update(reject.reason.value for reject in rejects)
         for row in rows:
-            if row.lookup in found:
+            if row[0] in found:
                 reasons["duplicate"] += 1
             else:
-                found[row.lookup] = keyring.open(row.sealed, row=row.lookup, key_id=1)
+                found[row[0]] = keyring.open(row[2], row=row[0], key_id=1)
     return list(found.values()), reasons
 
 

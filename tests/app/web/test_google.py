@@ -163,11 +163,3 @@ def test_pictures_are_kept_for_ever_and_a_missing_one_is_a_placeholder(
     assert missing.headers["Cache-Control"] == "no-store"
     assert Image.open(io.BytesIO(missing.data)).size == (660, 660)
     assert client.get("/a/logo.png").status_code == 404
-
-
-def test_robots_may_fetch_pictures_and_post_callbacks_but_open_no_links(
-    client: FlaskClient,
-) -> None:
-    rules = client.get("/robots.txt").get_data(as_text=True).splitlines()
-    assert "Allow: /google/callback" in rules
-    assert "Disallow: /" in rules

@@ -200,6 +200,7 @@ def test_a_branch_that_is_not_taken_mints_nothing(
     assert _count(deployment, Code) == 1
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     "template",
     [
@@ -220,6 +221,7 @@ def test_a_branch_that_is_not_taken_mints_nothing(
         "{{ config }}",
         "{{ wallet_link(recipient.name) }}",
         "{{ unfinished",
+        "{{ " + "(" * 5_000 + "1" + ")" * 5_000 + " }}",
     ],
 )
 def test_a_template_reaches_nothing_but_its_recipient_and_the_functions(

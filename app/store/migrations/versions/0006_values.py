@@ -7,7 +7,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0006_values"
-down_revision = "0003_google"
+down_revision = "0003_money"
 branch_labels = None
 depends_on = None
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 from sqlalchemy import select, update
 
 from app.delivery.google import chores
-from app.domain.campaign import Texts
+from app.domain.campaign import Presentation, Texts
 from app.sandbox.android import AndroidPhone, NotSavedError
 from app.sandbox.google import Fault
-from app.services import changes
+from app.services import changes, clockwork
 from app.store.models import Campaign, Event, GoogleMessage, GoogleObject, Voucher
 from tests.app.delivery.google.conftest import House
-from tests.storefront import Issued
+from tests.storefront import TEXTS, Issued
 
 
 def change(house: House, issued: Issued, **values: object) -> None:
@@ -160,7 +162,7 @@ def test_without_a_worker_a_coupon_travels_inside_the_link_and_is_then_kept_true
 def test_several_vouchers_are_saved_by_one_link(house: House) -> None:
     coupon = house.shop.voucher(house.shop.campaign())
     card = house.shop.voucher(house.shop.campaign("gift_card"))
-    path = f"/p/{coupon.link}/google?and={card.link}"
+    path = f"/p/{coupon.link}.{card.link}/google"
     house.app.test_client().get(path)
     house.settle()
     with AndroidPhone(house.wire.url, user="anna") as phone:
@@ -329,3 +331,27 @@ def test_a_worker_that_died_loses_nothing(house: House) -> None:
         house.clock.advance(minutes=3)
         house.settle()
         assert phone.passes()[object_id].state == "COMPLETED"
+
+
+def test_a_gift_card_that_ends_soon_is_told_once_by_day_and_an_offer_by_google(
+    house: House,
+) -> None:
+    ends = house.clock.now + dt.timedelta(days=4)
+    card = house.shop.voucher(house.shop.campaign("gift_card"), ends_at=ends)
+    quiet = Presentation(texts=TEXTS, expiry_notice=False)
+    silent = house.shop.voucher(house.shop.campaign("gift_card", presentation=quiet), ends_at=ends)
+    coupon = house.shop.voucher(house.shop.campaign(presentation=quiet), ends_at=ends)
+    with AndroidPhone(house.wire.url, user="anna") as phone:
+        for each in (card, silent, coupon):
+            save(house, phone, each)
+        assert house.wire.store.resources("offerObject")[0]["disableExpirationNotification"] is True
+        house.clock.now = ends - dt.timedelta(hours=35)  # 02:00 in Paris
+        clockwork.run(house.deployment)
+        house.settle()
+        assert phone.notifications() == []
+        house.clock.advance(hours=8)
+        for _ in range(3):
+            clockwork.run(house.deployment)
+            house.settle()
+            house.clock.advance(minutes=1)
+        assert phone.notifications() == ["Nov 25, 2026"]

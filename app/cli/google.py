@@ -1,0 +1,27 @@
+"""`passerelle google`: where delivery to Google Wallet stands."""
+
+from __future__ import annotations
+
+import click
+
+from app.cli.terminal import pass_deployment, say
+from app.services import google_standing
+from app.services.deployment import Deployment
+
+
+@click.group()
+def google() -> None:
+    """Google Wallet: what is owed to it, and what fails."""
+
+
+@google.command()
+@click.option("--campaign", "key", help="Of one campaign only.")
+@pass_deployment
+def status(deployment: Deployment, key: str | None) -> None:
+    """Say how many passes are held, how many lag and for how long, and what fails."""
+    rate = deployment.settings.google_rate
+    with deployment.database.read() as session:
+        found = google_standing.standing(session, rate=rate, campaign_key=key)
+    say(f"{found}")
+    for reason, count in found.failing:
+        say(f"{count} failing: {reason}")

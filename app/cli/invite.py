@@ -1,0 +1,59 @@
+"""`passerelle invite`: links to an offer, each for one recipient; nothing is issued yet."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from zoneinfo import ZoneInfo
+
+import click
+
+from app.cli.terminal import pass_deployment
+from app.domain.validity import end_of_day
+from app.services import campaigns, inviting
+from app.services.deployment import Deployment
+from app.services.inviting import Invitation, InvitationFault
+
+
+@click.command()
+@click.argument("campaign")
+@click.argument("recipients", nargs=-1, required=True)
+@click.option("--occasion", default="", help="Why they are invited; one voucher for each.")
+@click.option("--language", help="Language of the pages, such as fr.")
+@click.option(
+    "--days",
+    default=30,
+    show_default=True,
+    type=click.IntRange(1, 3660),
+    help="Days after today through which the offer can be accepted.",
+)
+@pass_deployment
+def invite(
+    deployment: Deployment,
+    campaign: str,
+    recipients: tuple[str, ...],
+    occasion: str,
+    language: str | None,
+    days: int,
+) -> None:
+    """Print a CSV of links to CAMPAIGN's offer, one for each of the RECIPIENTS' external ids."""
+    with deployment.database.read() as session:
+        found = campaigns.find(session, campaign)
+        if found is None:
+            raise InvitationFault(
+                f"There is no campaign {campaign}: `passerelle campaign list` shows all."
+            )
+        zone = ZoneInfo(found.timezone)
+    expires_at = end_of_day(deployment.now(), zone, days=days)
+    out = csv.writer(sys.stdout)
+    out.writerow(["external_id", "invitation_link"])
+    for recipient in recipients:
+        invitation = Invitation(
+            external_id=recipient, occasion=occasion, language=language, expires_at=expires_at
+        )
+        out.writerow(
+            [
+                recipient,
+                inviting.link(deployment.settings, deployment.keyring, campaign, invitation),
+            ]
+        )

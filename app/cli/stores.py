@@ -1,0 +1,47 @@
+"""`passerelle stores import`: stores, terminals and keys in bulk."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+
+import click
+
+from app.cli.terminal import pass_deployment, say
+from app.services import storefile
+from app.services.deployment import Deployment
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--keys",
+    "keys_file",
+    type=click.Path(exists=False, dir_okay=False, path_type=Path),
+    help="Make a key for every terminal that has none, and write them to this new file.",
+)
+@pass_deployment
+def import_stores(deployment: Deployment, file: Path, keys_file: Path | None) -> None:
+    """Import stores and terminals from the CSV FILE: store, terminal, and as wanted name,
+    timezone, language, channel, latitude, longitude.
+    """
+    rows = storefile.read(file.read_text(encoding="utf-8-sig"))
+    if keys_file is not None and keys_file.exists():
+        raise click.UsageError(f"{keys_file} exists: name a file that does not.")
+    with deployment.database.write() as session:
+        done = storefile.apply(session, rows, now=deployment.now(), with_keys=keys_file is not None)
+        # Written before the commit: a key that nobody could read would be worth nothing.
+        if keys_file is not None:
+            _write(keys_file, done.keys)
+    say(f"{done.stores} stores and {done.terminals} terminals are new.")
+    if keys_file is not None:
+        say(f"{len(done.keys)} keys are in {keys_file}; they cannot be read again.")
+
+
+def _write(path: Path, keys: tuple[tuple[str, str, str], ...]) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", newline="", encoding="utf-8") as out:
+        writer = csv.writer(out)
+        writer.writerow(("store", "terminal", "key"))
+        writer.writerows(keys)

@@ -1,0 +1,138 @@
+"""What Google is owed: said before an edit, and while it goes out.
+
+Promises: an edit is told apart by where it shows: on the class, which is one call for all holders,
+or on every object, which takes as long as Google's rate makes it. What is owed, failing and why is
+counted from the same columns that the delivery reads. Refuses: to hide a queue; above the rate the
+delay is backlog ÷ rate, and that is what is shown.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy.orm import Session
+
+from app.store.models import Campaign, GoogleClass, GoogleObject, Voucher
+
+#: Members of a campaign that show on each object; all others show on its class alone.
+ON_OBJECTS = (
+    "currency",
+    "override",
+    "presentation.barcode",
+    "presentation.default_language",
+    "presentation.expiry_notice",
+    "presentation.symbology",
+    "terms.benefit",
+    "timezone",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What an edit will cost at Google: passes touched, and how long that takes at the rate."""
+
+    passes: int
+    takes: dt.timedelta
+
+    def __str__(self) -> str:
+        if not self.passes:
+            return "Google Wallet: one call updates every pass."
+        minutes = self.takes.total_seconds() / 60
+        length = f"{minutes:.0f} minutes" if minutes >= 1.5 else "about a minute"
+        return f"Google Wallet: {self.passes:,} passes are updated one by one, {length} in all."
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where delivery to Google stands, of a campaign or of all.
+
+    ``held`` objects are in a wallet or may be; ``owed`` of them lag; ``takes`` is the backlog
+    divided by the rate; ``failing`` counts by reason, the most frequent first.
+    """
+
+    held: int
+    owed: int
+    classes_owed: int
+    takes: dt.timedelta
+    oldest_failure: dt.datetime | None
+    failing: tuple[tuple[str, int], ...]
+
+    def __str__(self) -> str:
+        calls = self.owed + self.classes_owed
+        rest = f"{calls} calls are owed, {self.takes.total_seconds():.0f} s in all"
+        return f"Google: {self.held} passes held; {rest if calls else 'nothing is owed'}."
+
+
+def forecast(
+    session: Session, campaign_key: str, changed: Iterable[str], *, rate: float
+) -> Forecast:
+    """Say what changing some members of a campaign (dotted names) will cost at Google."""
+    touches = any(
+        name == each or name.startswith(f"{each}.") for name in changed for each in ON_OBJECTS
+    )
+    passes = 0
+    if touches:
+        passes = (
+            session.scalar(
+                select(func.count())
+                .select_from(GoogleObject)
+                .join(Voucher, Voucher.id == GoogleObject.voucher_id)
+                .join(Campaign, Campaign.id == Voucher.campaign_id)
+                .where(Campaign.key == campaign_key, _held())
+            )
+            or 0
+        )
+    return Forecast(passes, dt.timedelta(seconds=passes / rate))
+
+
+def standing(session: Session, *, rate: float, campaign_key: str | None = None) -> Standing:
+    """Count what is held, owed and failing at Google."""
+    objects = (
+        select(func.count())
+        .select_from(GoogleObject)
+        .join(Voucher, Voucher.id == GoogleObject.voucher_id)
+        .join(Campaign, Campaign.id == Voucher.campaign_id)
+    )
+    classes = (
+        select(func.count())
+        .select_from(GoogleClass)
+        .join(Campaign, Campaign.id == GoogleClass.campaign_id)
+        .where(GoogleClass.sent_campaign.is_distinct_from(Campaign.version))
+    )
+    failures = (
+        select(GoogleObject.failure, func.count(), func.min(GoogleObject.sent_at))
+        .join(Voucher, Voucher.id == GoogleObject.voucher_id)
+        .join(Campaign, Campaign.id == Voucher.campaign_id)
+        .where(GoogleObject.failure.is_not(None))
+        .group_by(GoogleObject.failure)
+        .order_by(func.count().desc())
+        .limit(10)
+    )
+    if campaign_key is not None:
+        objects = objects.where(Campaign.key == campaign_key)
+        classes = classes.where(Campaign.key == campaign_key)
+        failures = failures.where(Campaign.key == campaign_key)
+    lags = or_(
+        GoogleObject.sent_voucher.is_distinct_from(Voucher.version),
+        GoogleObject.sent_campaign.is_distinct_from(Campaign.version),
+    )
+    held = session.scalar(objects.where(_held())) or 0
+    owed = session.scalar(objects.where(or_(GoogleObject.status == "wanted", and_(_held(), lags))))
+    classes_owed = session.scalar(classes) or 0
+    rows = session.execute(failures).all()
+    calls = (owed or 0) + classes_owed
+    return Standing(
+        held=held,
+        owed=owed or 0,
+        classes_owed=classes_owed,
+        takes=dt.timedelta(seconds=calls / rate),
+        oldest_failure=min((row[2] for row in rows if row[2] is not None), default=None),
+        failing=tuple((reason or "", count) for reason, count, _ in rows),
+    )
+
+
+def _held() -> ColumnElement[bool]:
+    return and_(GoogleObject.status == "inserted", GoogleObject.has_users.is_not(False))

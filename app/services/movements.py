@@ -1,0 +1,134 @@
+"""The last movements of a gift card as its pass shows them, among the details.
+
+One field with a line for each movement, the newest first, in every language of the pass; languages
+that this house does not speak get English words with their own dates and numbers. No store,
+operator or receipt is named: a pass may be shown to anybody.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date
+from babel.numbers import format_currency, get_currency_precision
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.domain.ledger import EntryKind
+from app.store.models import Entry
+from passes.content import Field, Localized, Slot
+
+#: Movements that a pass shows.
+SHOWN = 5
+KEY = "movements"
+
+_WORDS: dict[str, dict[str, str]] = {
+    "en": {
+        "label": "Last movements",
+        EntryKind.REDEMPTION: "Payment",
+        EntryKind.REVERSAL: "Cancelled",
+        EntryKind.REFUND: "Refund",
+        EntryKind.LOAD: "Top-up",
+        EntryKind.ACTIVATE: "Top-up",
+        EntryKind.ADJUST: "Correction",
+        EntryKind.EXPIRE: "Expired",
+        EntryKind.DEACTIVATE: "Closed",
+        EntryKind.TRANSFER: "Transfer",
+    },
+    "fr": {
+        "label": "Derniers mouvements",
+        EntryKind.REDEMPTION: "Paiement",
+        EntryKind.REVERSAL: "Annulation",
+        EntryKind.REFUND: "Remboursement",
+        EntryKind.LOAD: "Rechargement",
+        EntryKind.ACTIVATE: "Rechargement",
+        EntryKind.ADJUST: "Correction",
+        EntryKind.EXPIRE: "Expiration",
+        EntryKind.DEACTIVATE: "Clôture",
+        EntryKind.TRANSFER: "Transfert",
+    },
+    "de": {
+        "label": "Letzte Bewegungen",
+        EntryKind.REDEMPTION: "Zahlung",
+        EntryKind.REVERSAL: "Storno",
+        EntryKind.REFUND: "Erstattung",
+        EntryKind.LOAD: "Aufladung",
+        EntryKind.ACTIVATE: "Aufladung",
+        EntryKind.ADJUST: "Korrektur",
+        EntryKind.EXPIRE: "Verfall",
+        EntryKind.DEACTIVATE: "Schließung",
+        EntryKind.TRANSFER: "Übertrag",
+    },
+    "es": {
+        "label": "Últimos movimientos",
+        EntryKind.REDEMPTION: "Pago",
+        EntryKind.REVERSAL: "Anulación",
+        EntryKind.REFUND: "Reembolso",
+        EntryKind.LOAD: "Recarga",
+        EntryKind.ACTIVATE: "Recarga",
+        EntryKind.ADJUST: "Corrección",
+        EntryKind.EXPIRE: "Caducidad",
+        EntryKind.DEACTIVATE: "Cierre",
+        EntryKind.TRANSFER: "Traspaso",
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """A change of a card's balance, in minor units."""
+
+    at: dt.datetime
+    kind: str
+    amount_minor: int
+
+
+def recent(session: Session, voucher_id: int) -> list[Movement]:
+    """The card's last movements, the newest first."""
+    rows = session.execute(
+        select(Entry.created_at, Entry.kind, Entry.amount_minor)
+        .where(Entry.voucher_id == voucher_id, Entry.amount_minor != 0)
+        .order_by(Entry.created_at.desc(), Entry.id.desc())
+        .limit(SHOWN)
+    )
+    return [Movement(*row) for row in rows]
+
+
+def field(
+    movements: Sequence[Movement], *, languages: Sequence[str], currency: str, zone: ZoneInfo
+) -> Field | None:
+    """The pass's field; None for a card on which nothing has moved."""
+    if not movements:
+        return None
+    return Field(
+        key=KEY,
+        label=Localized({tag: _words(tag)["label"] for tag in languages}),
+        value=Localized(
+            {
+                tag: "\n".join(_line(each, tag, currency, zone) for each in movements)
+                for tag in languages
+            }
+        ),
+        slot=Slot.DETAILS,
+    )
+
+
+def _words(tag: str) -> dict[str, str]:
+    return _WORDS.get(tag.replace("_", "-").partition("-")[0].lower(), _WORDS["en"])
+
+
+def _line(movement: Movement, tag: str, currency: str, zone: ZoneInfo) -> str:
+    try:
+        locale = Locale.parse(tag.replace("-", "_"))
+    except (UnknownLocaleError, ValueError):
+        locale = Locale("en")
+    day = format_date(movement.at.astimezone(zone).date(), "medium", locale=locale)
+    exact = Decimal(movement.amount_minor).scaleb(-get_currency_precision(currency))
+    sign = "+" if movement.amount_minor > 0 else ""
+    amount = format_currency(exact, currency, locale=locale)
+    return f"{day} · {_words(tag).get(movement.kind, movement.kind)} · {sign}{amount}"

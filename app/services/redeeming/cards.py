@@ -1,0 +1,439 @@
+"""Gift cards beside spending: activate, load, adjust, block, unblock, deactivate, refund.
+
+Each is one entry of the ledger under the voucher's row lock. Money comes onto a card only by
+opening, load, adjustment, refund or transfer, each with the operator who did it; a campaign may
+cap what one operator gives in a day. A refund to a card that is no more goes to a replacement,
+which the old card points to from then on.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import orjson
+from sqlalchemy import Connection, insert
+
+from app.domain import codes, ledger, rules
+from app.domain.kinds import KINDS
+from app.domain.ledger import DEAD, EntryKind
+from app.domain.refusals import Reason, Refused
+from app.domain.rules import Place
+from app.services.redeeming import answers, booking, statements
+from app.services.redeeming import money_statements as sql
+from app.services.redeeming.booking import Books
+from app.services.redeeming.calls import Answer, CardAction, CardCall, Refund
+from app.services.redeeming.progress import Busy, Call, Found, No
+from app.services.redeeming.reading import Reader
+from app.services.redeeming.statements import VOUCHER
+
+#: How long a replacement lasts at least, whatever was left of the card it replaces.
+REPLACEMENT = dt.timedelta(days=365)
+
+_ENTRY = {
+    CardAction.ACTIVATE: EntryKind.ACTIVATE,
+    CardAction.LOAD: EntryKind.LOAD,
+    CardAction.ADJUST: EntryKind.ADJUST,
+    CardAction.BLOCK: EntryKind.BLOCK,
+    CardAction.UNBLOCK: EntryKind.UNBLOCK,
+    CardAction.DEACTIVATE: EntryKind.DEACTIVATE,
+}
+_EVENT = {
+    CardAction.ACTIVATE: "activated",
+    CardAction.LOAD: "loaded",
+    CardAction.ADJUST: "adjusted",
+    CardAction.BLOCK: "blocked",
+    CardAction.UNBLOCK: "unblocked",
+    CardAction.DEACTIVATE: "deactivated",
+}
+
+
+class Cards:
+    """What may be done with the gift cards of one deployment; `newest_key` names the master key
+    that a replacement's barcode is derived from.
+    """
+
+    def __init__(self, reader: Reader, books: Books, *, postgresql: bool) -> None:
+        self._reader = reader
+        self._books = books
+        self._postgresql = postgresql
+
+    def act(
+        self,
+        connection: Connection,
+        call: Call,
+        asked: CardCall,
+        found: Found,
+        *,
+        fingerprint: bytes,
+    ) -> Answer:
+        """Do what is asked with the card that was found.
+
+        Raises:
+            No: the card's state, its holds or the operator's cap are against it.
+            Busy: the card changed status since it was read.
+        """
+        standing, row = found.standing, found.row
+        status = self._status_after(asked, found, call)
+        amount = asked.amount_minor
+        if asked.action is CardAction.DEACTIVATE:
+            amount = -(standing.balance_minor - standing.held_minor)
+        if amount and asked.currency is not None and asked.currency != standing.currency:
+            details = {"currency": standing.currency}
+            raise No(Refused(reason=Reason.CURRENCY_MISMATCH, details=details), found)
+        if rules.available(standing) + amount < 0:
+            raise No(_short(found), found)
+        if asked.action in (CardAction.LOAD, CardAction.ADJUST, CardAction.ACTIVATE):
+            self.count_operator(connection, call, found.terms.operator_cap_minor, row, amount)
+        after = connection.execute(
+            sql.MOVE_MONEY,
+            {
+                "voucher_id": row.voucher_id,
+                "expected_status": row.status,
+                "new_status": status,
+                "amount": amount,
+            },
+        ).first()
+        if after is None:
+            raise Busy
+        call.changed.append(row.voucher_id)
+        if asked.action is CardAction.UNBLOCK:
+            connection.execute(sql.RESET_PIN, {"voucher_id": row.voucher_id})
+        because = asked.reason.value if asked.reason is not None else asked.because
+        entry = booking.entry(
+            call,
+            voucher_id=row.voucher_id,
+            campaign_id=row.campaign_id,
+            code_id=row.code_id,
+            kind=_ENTRY[asked.action],
+            amount_minor=amount,
+            currency=standing.currency,
+            used_after=after.used,
+            balance_after_minor=after.balance_minor,
+            reason=because,
+            details={"because": asked.because} if asked.reason and asked.because else None,
+        )
+        event = booking.event(
+            call,
+            kind=_EVENT[asked.action],
+            campaign_id=row.campaign_id,
+            voucher_id=row.voucher_id,
+            number=after.events,
+            entry_id=entry["entry_id"],
+            data={"amount_minor": amount},
+        )
+        body = orjson.dumps(
+            {
+                "outcome": "accepted",
+                "action": asked.action.value,
+                "entry_id": str(entry["entry_id"]),
+                "status": status,
+                "applied_minor": amount if standing.holds_money else None,
+                "voucher": answers.voucher(found, after),
+            }
+        ).decode()
+        self._books.book(
+            connection, call, entries=[entry], events=[event], body=body, fingerprint=fingerprint
+        )
+        return Answer(status=200, body=body)
+
+    def refund(
+        self,
+        connection: Connection,
+        call: Call,
+        refund: Refund,
+        *,
+        key_id: int,
+        fingerprint: bytes,
+    ) -> Answer:
+        """Give money of a redemption back to its card, or to the one that replaces it.
+
+        Raises:
+            No: no such redemption of a card, too late, or more than is left of it.
+            Known, Busy: as `Reader.claim`.
+        """
+        self._reader.claim(connection, call)
+        row = connection.execute(statements.READ_ENTRIES, {"ids": [refund.redemption_id]}).first()
+        if (
+            row is None
+            or row.kind != EntryKind.REDEMPTION
+            or row.amount_minor >= 0
+            or not call.client.may_touch(row.campaign_key)
+        ):
+            raise No(Refused(reason=Reason.UNKNOWN_REDEMPTION))
+        if refund.currency is not None and refund.currency != row.currency:
+            raise No(Refused(reason=Reason.CURRENCY_MISMATCH, details={"currency": row.currency}))
+        terms = self._reader.terms_of(connection, row.revision_id)
+        in_time = ledger.taking_back(
+            row.created_at,
+            same_till=False,
+            zone=ZoneInfo(row.store_timezone or "UTC"),
+            refund_days=terms.refund_days,
+            now=call.now,
+        )
+        if in_time is None:
+            raise No(Refused(reason=Reason.REVERSAL_WINDOW_CLOSED))
+        connection.execute(sql.LOCK_VOUCHER, {"voucher_id": row.voucher_id}).one()
+        # Asked under the voucher's lock, so that of two refunds one sees the other.
+        returned = connection.execute(sql.READ_RETURNED, {"entry_id": row.id}).scalar_one()
+        left = -row.amount_minor - int(returned)
+        amount = left if refund.amount_minor is None else refund.amount_minor
+        if left == 0:
+            raise No(Refused(reason=Reason.ALREADY_REVERSED))
+        if amount > left:
+            details = {"left_minor": left, "currency": row.currency}
+            raise No(Refused(reason=Reason.REFUND_OVER_REDEMPTION, details=details))
+        after = connection.execute(
+            statements.GIVE_MONEY, {"voucher_id": row.voucher_id, "amount": amount}
+        ).one()
+        self.count_operator(connection, call, terms.operator_cap_minor, row, amount)
+        if row.on_budget:
+            connection.execute(
+                statements.GIVE_BUDGET,
+                {"campaign_id": row.campaign_id, "taken": 0, "amount": amount},
+            )
+        entry = booking.entry(
+            call,
+            voucher_id=row.voucher_id,
+            campaign_id=row.campaign_id,
+            code_id=row.code_id,
+            kind=EntryKind.REFUND,
+            amount_minor=amount,
+            currency=row.currency,
+            used_after=after.used,
+            balance_after_minor=after.balance_minor,
+            on_budget=row.on_budget,
+            refers_to_id=row.id,
+            reason=refund.because,
+        )
+        event = booking.event(
+            call,
+            kind="refunded",
+            campaign_id=row.campaign_id,
+            voucher_id=row.voucher_id,
+            number=after.events,
+            entry_id=entry["entry_id"],
+            data={"amount_minor": amount},
+        )
+        call.changed.append(row.voucher_id)
+        entries, events = [entry], [event]
+        successor = self.move_from_dead(
+            connection, call, row.voucher_id, amount, key_id=key_id, entries=entries, events=events
+        )
+        body = orjson.dumps(
+            {
+                "outcome": "accepted",
+                "refund_id": str(entry["entry_id"]),
+                "redemption_id": str(row.id),
+                "returned_minor": amount,
+                "left_minor": left - amount,
+                "replaced_by": successor,
+                "voucher": answers.returned(row, after),
+            }
+        ).decode()
+        self._books.book(
+            connection, call, entries=entries, events=events, body=body, fingerprint=fingerprint
+        )
+        return Answer(status=200, body=body)
+
+    def move_from_dead(
+        self,
+        connection: Connection,
+        call: Call,
+        voucher_id: int,
+        amount: int,
+        *,
+        key_id: int,
+        entries: list[dict[str, Any]],
+        events: list[dict[str, Any]],
+    ) -> str | None:
+        """Move money that came back to a card that is no more to its replacement.
+
+        Makes the replacement unless there is one; adds what has to be booked. Returns the
+        replacement's serial, or None when the card is alive and keeps the money.
+        """
+        card = connection.execute(sql.LOCK_VOUCHER, {"voucher_id": voucher_id}).one()
+        over = card.ends_at is not None and card.ends_at <= call.now
+        if not KINDS[card.campaign_kind].holds_money or not (
+            card.status in DEAD or over or card.replaced_by_id is not None
+        ):
+            return None
+        target = self._living(connection, card, call)
+        status = "expired" if card.status not in DEAD and over else card.status
+        left = connection.execute(
+            sql.MOVE_MONEY,
+            {
+                "voucher_id": card.id,
+                "expected_status": card.status,
+                "new_status": status,
+                "amount": -amount,
+            },
+        ).first()
+        if left is None:
+            raise Busy
+        if target is None:
+            target = self._successor(connection, call, card, key_id=key_id)
+            connection.execute(sql.REPLACE, {"voucher_id": card.id, "successor_id": target.id})
+        came = connection.execute(
+            sql.MOVE_MONEY,
+            {
+                "voucher_id": target.id,
+                "expected_status": target.status,
+                "new_status": target.status,
+                "amount": amount,
+            },
+        ).one()
+        call.changed.append(target.id)
+        for voucher, change, after in ((card, -amount, left), (target, amount, came)):
+            entry = booking.entry(
+                call,
+                voucher_id=voucher.id,
+                campaign_id=card.campaign_id,
+                code_id=voucher.code_id,
+                kind=EntryKind.TRANSFER,
+                amount_minor=change,
+                currency=card.campaign_currency,
+                used_after=after.used,
+                balance_after_minor=after.balance_minor,
+                details={
+                    "from": codes.serial(card.public_id),
+                    "to": codes.serial(target.public_id),
+                },
+            )
+            entries.append(entry)
+            events.append(
+                booking.event(
+                    call,
+                    kind="updated",
+                    campaign_id=card.campaign_id,
+                    voucher_id=voucher.id,
+                    number=after.events,
+                    entry_id=entry["entry_id"],
+                    data={"amount_minor": change},
+                )
+            )
+        return codes.serial(target.public_id)
+
+    def count_operator(
+        self, connection: Connection, call: Call, cap: int | None, row: Any, amount: int
+    ) -> None:
+        """Count what the operator gives today against the campaign's cap.
+
+        Raises:
+            No: nobody is named, or the cap is reached.
+        """
+        if cap is None or amount <= 0:
+            return
+        if call.origin.operator is None:
+            raise No(Refused(reason=Reason.OPERATOR_REQUIRED))
+        zone = ZoneInfo(call.where.timezone)
+        bind = {
+            "campaign_id": row.campaign_id,
+            "operator": call.origin.operator,
+            "day": call.now.astimezone(zone).date().isoformat(),
+            "amount": amount,
+            "cap": cap,
+        }
+        if (
+            amount > cap
+            or connection.execute(sql.GIVE_BY_OPERATOR[self._postgresql], bind).first() is None
+        ):
+            details = {"cap_minor": cap, "currency": row.currency}
+            raise No(Refused(reason=Reason.OPERATOR_CAP, details=details))
+
+    def _status_after(self, asked: CardCall, found: Found, call: Call) -> str:
+        """The card's status afterwards; refuses what its status does not allow."""
+        standing, action = found.standing, asked.action
+        money_only = action not in (CardAction.BLOCK, CardAction.UNBLOCK)
+        if money_only and not standing.holds_money:
+            raise No(Refused(reason=Reason.NOT_A_GIFT_CARD), found)
+        if standing.replaced:
+            raise No(Refused(reason=Reason.STALE_BARCODE), found)
+        status = standing.status
+        if action is CardAction.UNBLOCK:
+            if status not in ("blocked", "active"):
+                raise No(Refused(reason=Reason.NOT_BLOCKED), found)
+            return "active"
+        if status in DEAD:
+            reason = Reason.EXPIRED if status == "expired" else Reason.REVOKED
+            raise No(Refused(reason=reason), found)
+        if action is CardAction.BLOCK:
+            return "blocked"
+        if action is CardAction.DEACTIVATE:
+            return "deactivated"
+        if action is CardAction.ADJUST:
+            return status
+        if action is CardAction.ACTIVATE:
+            if status != "pending":
+                reason = Reason.ALREADY_ACTIVE if status == "active" else Reason.BLOCKED
+                raise No(Refused(reason=reason), found)
+            return "active"
+        against = rules.objections(
+            standing,
+            found.terms,
+            place=Place(
+                store=call.where.store, terminal=call.where.terminal, channel=call.where.channel
+            ),
+            basket=None,
+            now=call.now,
+        )
+        if against:
+            raise No(against[0], found)
+        return status
+
+    def _living(self, connection: Connection, card: Any, call: Call) -> Any:
+        """The newest replacement of a card, if it can take money; rows are locked in order."""
+        seen = card
+        while seen.replaced_by_id is not None:
+            seen = connection.execute(sql.LOCK_VOUCHER, {"voucher_id": seen.replaced_by_id}).one()
+        over = seen.ends_at is not None and seen.ends_at <= call.now
+        return None if seen.id == card.id or seen.status in DEAD or over else seen
+
+    def _successor(self, connection: Connection, call: Call, card: Any, *, key_id: int) -> Any:
+        """A fresh card on the terms of the old one, with nothing on it yet."""
+        terms = self._reader.terms_of(connection, card.revision_id)
+        zone = ZoneInfo(card.campaign_timezone)
+        _, ends_at = rules.window(terms.validity, at=call.now, zone=zone)
+        if ends_at is not None:
+            ends_at = max(ends_at, call.now + REPLACEMENT)
+        made = connection.execute(
+            insert(VOUCHER)
+            .values(
+                public_id=codes.new_public_id(),
+                key_id=key_id,
+                campaign_id=card.campaign_id,
+                revision_id=card.revision_id,
+                # Its number and PIN stay: from now on they mean the new card.
+                code_id=card.code_id,
+                recipient_id=card.recipient_id,
+                occasion=f"replaces {codes.serial(card.public_id)}",
+                status="active",
+                starts_at=None,
+                ends_at=ends_at,
+                uses=None,
+                used=0,
+                held=0,
+                balance_minor=0,
+                held_minor=0,
+                version=1,
+                events=1,
+                issued_at=call.now,
+            )
+            .returning(VOUCHER.c.id)
+        ).scalar_one()
+        connection.execute(
+            statements.INSERT_EVENT[self._postgresql],
+            booking.event(
+                call, kind="issued", campaign_id=card.campaign_id, voucher_id=made, number=1
+            ),
+        )
+        return connection.execute(sql.LOCK_VOUCHER, {"voucher_id": made}).one()
+
+
+def _short(found: Found) -> Refused:
+    standing = found.standing
+    return Refused(
+        reason=Reason.INSUFFICIENT_BALANCE,
+        details={"available_minor": rules.available(standing), "currency": standing.currency},
+    )

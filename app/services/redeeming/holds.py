@@ -1,0 +1,463 @@
+"""Holds: uses or money set aside for a till until captured, voided or lapsed.
+
+A hold counts on every counter that the redemption would, so that what is held and what is used
+never pass a limit together. It may be captured until its own end, even though the voucher's time
+ended meanwhile; what is not captured is given back. Money that becomes available on a card whose
+time is over is booked as expired in the same transaction.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection
+
+from app.domain.baskets import Basket
+from app.domain.kinds import KINDS
+from app.domain.ledger import DEAD, EntryKind, HoldStatus
+from app.domain.refusals import Reason, Refused
+from app.services.access import Client
+from app.services.redeeming import answers, booking
+from app.services.redeeming import money_statements as sql
+from app.services.redeeming.booking import Books
+from app.services.redeeming.calls import Answer, Capture, Origin, Where
+from app.services.redeeming.progress import Busy, Call, Grant, No
+from app.services.redeeming.reading import Reader
+from app.store.models import new_id
+
+#: How long a hold lasts when the till does not say, and the longest that it may ask for.
+DEFAULT_TTL = dt.timedelta(minutes=15)
+LONGEST_TTL = dt.timedelta(days=7)
+
+#: Who releases what lapsed: the service itself, not a till.
+CLOCK = Client(id=0, name="clock", scopes=frozenset())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Settlement:
+    """What becomes of a hold, or of a part of it."""
+
+    #: Uses and minor units that are kept as used, and that leave the held.
+    kept: int = 0
+    freed: int = 0
+    kept_minor: int = 0
+    freed_minor: int = 0
+
+
+class Holds:
+    """Sets aside, captures and releases for one deployment."""
+
+    def __init__(self, reader: Reader, books: Books, *, postgresql: bool) -> None:
+        self._reader = reader
+        self._books = books
+        self._postgresql = postgresql
+
+    # -- setting aside --
+
+    def hold(
+        self,
+        connection: Connection,
+        call: Call,
+        grants: Sequence[Grant],
+        *,
+        ttl: dt.timedelta,
+        basket: Basket | None,
+        fingerprint: bytes,
+    ) -> Answer:
+        """Set aside what was granted: all of it or nothing.
+
+        Raises:
+            No: a guard found nothing left.
+        """
+        expires_at = call.now + min(ttl, LONGEST_TTL)
+        rows, events, parts = [], [], []
+        after = {
+            grant.found.row.voucher_id: self._hold_voucher(connection, grant)
+            for grant in sorted(grants, key=lambda grant: int(grant.found.row.voucher_id))
+        }
+        self._hold_others(connection, grants)
+        for grant in grants:
+            row, standing = grant.found.row, grant.found.standing
+            left = after[row.voucher_id]
+            hold_id = new_id()
+            rows.append(
+                {
+                    "id": hold_id,
+                    "voucher_id": row.voucher_id,
+                    "status": HoldStatus.OPEN,
+                    "uses": grant.uses,
+                    "amount_minor": grant.amount,
+                    "captured_minor": 0,
+                    "discount_minor": grant.discount,
+                    "currency": standing.currency or (basket.currency if basket else None),
+                    "on_code": grant.on_code,
+                    "on_budget": grant.on_budget,
+                    "on_recipient": grant.on_recipient,
+                    "on_day": grant.on_day,
+                    "api_key_id": call.client.id,
+                    "operator": call.origin.operator,
+                    "receipt": call.origin.receipt,
+                    "store_id": call.where.store_id,
+                    "terminal_id": call.where.terminal_id,
+                    "created_at": call.now,
+                    "expires_at": expires_at,
+                }
+            )
+            events.append(
+                booking.event(
+                    call,
+                    kind="held",
+                    campaign_id=row.campaign_id,
+                    voucher_id=row.voucher_id,
+                    number=left.events,
+                    data={"hold_id": str(hold_id), "amount_minor": grant.amount},
+                )
+            )
+            parts.append(
+                {
+                    "hold_id": str(hold_id),
+                    "expires_at": expires_at.isoformat(),
+                    "held_minor": grant.amount if standing.holds_money else None,
+                    "voucher": answers.voucher(grant.found, left),
+                    "discount": answers.discount(grant, basket),
+                }
+            )
+        connection.execute(sql.INSERT_HOLD, rows)
+        body = orjson.dumps({"outcome": "accepted", "holds": parts}).decode()
+        self._books.book(
+            connection, call, entries=[], events=events, body=body, fingerprint=fingerprint
+        )
+        return Answer(status=200, body=body)
+
+    def _hold_voucher(self, connection: Connection, grant: Grant) -> Any:
+        row, standing = grant.found.row, grant.found.standing
+        bind: dict[str, Any] = {"voucher_id": row.voucher_id, "expected_status": row.status}
+        if standing.holds_money:
+            found = connection.execute(sql.HOLD_MONEY, {**bind, "amount": grant.amount}).first()
+            reason = Reason.INSUFFICIENT_BALANCE
+        else:
+            found = connection.execute(sql.HOLD_USE, bind).first()
+            reason = Reason.HELD_ELSEWHERE
+        if found is None:
+            details = {"currency": standing.currency} if standing.holds_money else {}
+            raise No(Refused(reason=reason, details=details, item=grant.index), grant.found)
+        return found
+
+    def _hold_others(self, connection: Connection, grants: Sequence[Grant]) -> None:
+        for grant in sorted(grants, key=lambda grant: grant.found.row.code_id or 0):
+            row = grant.found.row
+            if (
+                grant.on_code
+                and connection.execute(sql.HOLD_CODE, {"code_id": row.code_id}).rowcount != 1
+            ):
+                raise _no(grant, Reason.LIMIT_REACHED, uses=row.code_limit)
+        for grant in sorted(grants, key=lambda grant: grant.found.row.recipient_id or 0):
+            self._hold_recipient(connection, grant)
+        for grant in sorted(grants, key=lambda grant: int(grant.found.row.campaign_id)):
+            bind = {
+                "campaign_id": grant.found.row.campaign_id,
+                "taken": grant.uses,
+                "amount": grant.discount + grant.amount,
+            }
+            if grant.on_budget and connection.execute(sql.HOLD_BUDGET, bind).rowcount != 1:
+                raise _no(grant, Reason.BUDGET_EXHAUSTED)
+
+    def _hold_recipient(self, connection: Connection, grant: Grant) -> None:
+        row, terms = grant.found.row, grant.found.terms
+        limits = [("", terms.uses_per_recipient)] if grant.on_recipient else []
+        if grant.on_day is not None:
+            limits.append((grant.on_day, terms.uses_per_day))
+        for day, limit in limits:
+            bind = {
+                "campaign_id": row.campaign_id,
+                "recipient_id": row.recipient_id,
+                "day": day,
+                "limit": limit,
+            }
+            done = (
+                limit != 0
+                and connection.execute(sql.HOLD_RECIPIENT[self._postgresql], bind).first()
+            )
+            if not done:
+                raise _no(grant, Reason.CUSTOMER_LIMIT_REACHED, uses=limit)
+
+    # -- settling --
+
+    def capture(
+        self, connection: Connection, call: Call, capture: Capture, *, fingerprint: bytes
+    ) -> Answer:
+        """Turn a hold, or a part of it, into a redemption.
+
+        Raises:
+            No: no such hold, it ended, it is not enough, or the card was blocked meanwhile.
+            Known, Busy: as `Reader.claim`.
+        """
+        hold = self._find(connection, call, capture.hold_id)
+        if hold.expires_at <= call.now:
+            raise No(Refused(reason=Reason.HOLD_EXPIRED))
+        left = hold.amount_minor - hold.captured_minor
+        amount = left if capture.amount_minor is None else capture.amount_minor
+        if capture.currency is not None and capture.currency != hold.currency:
+            raise No(Refused(reason=Reason.CURRENCY_MISMATCH, details={"currency": hold.currency}))
+        if amount > left or (hold.uses and capture.amount_minor is not None):
+            details = {"left_minor": left, "currency": hold.currency}
+            raise No(Refused(reason=Reason.CAPTURE_OVER_HOLD, details=details))
+        closing = capture.final or amount == left
+        done = _Settlement(
+            kept=hold.uses,
+            freed=hold.uses,
+            kept_minor=amount,
+            freed_minor=left if closing else amount,
+        )
+        after = self._settle_voucher(connection, hold, done, changes=1)
+        call.changed.append(hold.voucher_id)
+        # A card that was blocked keeps what is on it; a use that was withdrawn is not taken.
+        if after.status in ("blocked", "revoked", "deactivated"):
+            reason = Reason.BLOCKED if after.status == "blocked" else Reason.REVOKED
+            raise No(Refused(reason=reason))
+        values: dict[str, Any] = {"captured_minor": hold.captured_minor + amount}
+        if closing:
+            values |= {"status": HoldStatus.CAPTURED, "closed_at": call.now}
+        changed = connection.execute(
+            sql.CAPTURE_HOLD.values(**values),
+            {"hold_id": hold.id, "seen": hold.captured_minor, "now": call.now},
+        )
+        if changed.rowcount != 1:
+            raise Busy
+        self._settle_others(connection, hold, done)
+        entry = booking.entry(
+            call,
+            voucher_id=hold.voucher_id,
+            campaign_id=hold.campaign_id,
+            code_id=hold.code_id,
+            kind=EntryKind.REDEMPTION,
+            uses=hold.uses,
+            amount_minor=-amount,
+            currency=hold.currency,
+            discount_minor=hold.discount_minor,
+            used_after=after.used,
+            balance_after_minor=after.balance_minor,
+            on_code=hold.on_code,
+            on_budget=hold.on_budget,
+            on_recipient=hold.on_recipient,
+            on_day=hold.on_day,
+            hold_id=hold.id,
+        )
+        if call.origin.receipt is None:
+            entry["entry_receipt"] = hold.receipt
+        event = booking.event(
+            call,
+            kind="captured",
+            campaign_id=hold.campaign_id,
+            voucher_id=hold.voucher_id,
+            number=after.events,
+            entry_id=entry["entry_id"],
+            data={"hold_id": str(hold.id), "amount_minor": amount},
+        )
+        money = KINDS[hold.campaign_kind].holds_money
+        entries, events = [entry], [event]
+        part = {
+            "redemption_id": str(entry["entry_id"]),
+            "hold_id": str(hold.id),
+            "released_minor": done.freed_minor - amount if money else None,
+            "applied_minor": amount if money else None,
+            "voucher": answers.of_hold(hold, after),
+            "discount": None,
+        }
+        body = orjson.dumps(
+            {
+                "outcome": "accepted",
+                "redemptions": [part],
+                "discount_minor": hold.discount_minor,
+            }
+        ).decode()
+        self._books.book(
+            connection, call, entries=entries, events=events, body=body, fingerprint=fingerprint
+        )
+        self.expire(connection, hold.voucher_id, call)
+        return Answer(status=200, body=body)
+
+    def void(
+        self, connection: Connection, call: Call, hold_id: uuid.UUID, *, fingerprint: bytes
+    ) -> Answer:
+        """Give back what a hold set aside."""
+        hold = self._find(connection, call, hold_id)
+        part = self.release(connection, call, hold, status=HoldStatus.VOIDED)
+        body = orjson.dumps({"outcome": "accepted", "holds": [part]}).decode()
+        self._books.keep(connection, call, body=body, fingerprint=fingerprint)
+        return Answer(status=200, body=body)
+
+    def release(
+        self, connection: Connection, call: Call, hold: Any, *, status: HoldStatus
+    ) -> dict[str, object]:
+        """Free what is left of an open hold.
+
+        Raises:
+            Busy: somebody settled it meanwhile.
+        """
+        left = hold.amount_minor - hold.captured_minor
+        done = _Settlement(freed=hold.uses, freed_minor=left)
+        after = self._settle_voucher(connection, hold, done, changes=0)
+        changed = connection.execute(
+            sql.CLOSE_HOLD.values(status=status, closed_at=call.now),
+            {"hold_id": hold.id, "seen": hold.captured_minor},
+        )
+        if changed.rowcount != 1:
+            raise Busy
+        self._settle_others(connection, hold, done)
+        event = booking.event(
+            call,
+            kind="voided",
+            campaign_id=hold.campaign_id,
+            voucher_id=hold.voucher_id,
+            number=after.events,
+            data={"hold_id": str(hold.id), "amount_minor": left, "because": status.value},
+        )
+        self._books.write(connection, [], [event])
+        self.expire(connection, hold.voucher_id, call)
+        return {
+            "hold_id": str(hold.id),
+            "expires_at": hold.expires_at.isoformat(),
+            "held_minor": left if KINDS[hold.campaign_kind].holds_money else None,
+            "voucher": answers.of_hold(hold, after),
+            "discount": None,
+        }
+
+    # -- what the next write and the clock do --
+
+    def release_lapsed(self, connection: Connection, voucher_id: int, *, now: dt.datetime) -> int:
+        """Release the voucher's lapsed holds, one transaction's worth; returns how many."""
+        connection.execute(sql.LOCK_VOUCHER, {"voucher_id": voucher_id}).one()
+        lapsed = connection.execute(sql.READ_LAPSED, {"voucher_id": voucher_id, "now": now}).all()
+        for row in lapsed:
+            hold = connection.execute(sql.READ_HOLD, {"hold_id": row.id}).one()
+            by = Call(
+                client=CLOCK,
+                key="",
+                where=Where(store_id=hold.store_id, terminal_id=hold.terminal_id),
+                origin=Origin(),
+                now=now,
+            )
+            self.release(connection, by, hold, status=HoldStatus.LAPSED)
+        return len(lapsed)
+
+    def expire(self, connection: Connection, voucher_id: int, call: Call) -> int:
+        """Book what is available on a card whose time is over; returns the minor units.
+
+        Money that holds set aside stays until they are settled.
+        """
+        row = connection.execute(sql.LOCK_VOUCHER, {"voucher_id": voucher_id}).one()
+        if not KINDS[row.campaign_kind].holds_money:
+            return 0
+        over = row.ends_at is not None and row.ends_at <= call.now
+        if row.status not in DEAD and not over:
+            return 0
+        available = int(row.balance_minor - row.held_minor)
+        if available == 0:
+            return 0
+        after = connection.execute(
+            sql.EMPTY_CARD,
+            {
+                "voucher_id": voucher_id,
+                "balance": row.balance_minor,
+                "new_status": row.status if row.status in DEAD else "expired",
+            },
+        ).first()
+        if after is None:
+            raise Busy
+        entry = booking.entry(
+            call,
+            voucher_id=voucher_id,
+            campaign_id=row.campaign_id,
+            code_id=row.code_id,
+            kind=EntryKind.EXPIRE,
+            amount_minor=-available,
+            currency=row.campaign_currency,
+            used_after=after.used,
+            balance_after_minor=after.balance_minor,
+            store_id=None,
+            terminal_id=None,
+            api_key_id=None,
+            operator=None,
+            receipt=None,
+        )
+        event = booking.event(
+            call,
+            kind="expired",
+            campaign_id=row.campaign_id,
+            voucher_id=voucher_id,
+            number=after.events,
+            entry_id=entry["entry_id"],
+            data={"amount_minor": available},
+        )
+        self._books.write(connection, [entry], [event])
+        return available
+
+    # -- parts --
+
+    def _find(self, connection: Connection, call: Call, hold_id: uuid.UUID) -> Any:
+        self._reader.claim(connection, call)
+        hold = connection.execute(sql.READ_HOLD, {"hold_id": hold_id}).first()
+        if hold is None or not call.client.may_touch(hold.campaign_key):
+            raise No(Refused(reason=Reason.UNKNOWN_HOLD))
+        if hold.status == HoldStatus.LAPSED:
+            raise No(Refused(reason=Reason.HOLD_EXPIRED))
+        if hold.status != HoldStatus.OPEN:
+            raise No(Refused(reason=Reason.HOLD_CLOSED))
+        return hold
+
+    def _settle_voucher(
+        self, connection: Connection, hold: Any, done: _Settlement, *, changes: int
+    ) -> Any:
+        after = connection.execute(
+            sql.SETTLE_VOUCHER,
+            {
+                "voucher_id": hold.voucher_id,
+                "kept": done.kept,
+                "freed": done.freed,
+                "kept_minor": done.kept_minor,
+                "freed_minor": done.freed_minor,
+                "changes": changes,
+            },
+        ).first()
+        if after is None:
+            # The counters no longer hold it: it was settled since it was read.
+            raise Busy
+        return after
+
+    def _settle_others(self, connection: Connection, hold: Any, done: _Settlement) -> None:
+        uses = {"kept": done.kept, "freed": done.freed}
+        if hold.on_code:
+            connection.execute(sql.SETTLE_CODE, {"code_id": hold.code_id, **uses})
+        days = ([""] if hold.on_recipient else []) + ([hold.on_day] if hold.on_day else [])
+        for day in days:
+            connection.execute(
+                sql.SETTLE_RECIPIENT,
+                {
+                    "of_campaign": hold.campaign_id,
+                    "of_recipient": hold.recipient_id,
+                    "on_day": day,
+                    **uses,
+                },
+            )
+        if hold.on_budget:
+            # A coupon's hold has its discount in the budget, a card's its money.
+            discount = hold.discount_minor
+            connection.execute(
+                sql.SETTLE_BUDGET,
+                {
+                    "campaign_id": hold.campaign_id,
+                    **uses,
+                    "kept_minor": done.kept_minor + discount * done.kept,
+                    "freed_minor": done.freed_minor + discount * done.freed,
+                },
+            )
+
+
+def _no(grant: Grant, reason: Reason, **details: object) -> No:
+    return No(Refused(reason=reason, details=details, item=grant.index), grant.found)

@@ -1,0 +1,300 @@
+"""The statements of holds and gift cards, made once at import like those of redemptions.
+
+A hold counts in `held` beside `used`, on every counter that a redemption would count on; settling
+moves it to `used`, or frees it, or both in parts. Each guard reads only columns of its own row.
+"""
+
+from __future__ import annotations
+
+import typing
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Table,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from app.domain.ledger import RETURNS, HoldStatus
+from app.services.redeeming.statements import (
+    CAMPAIGN,
+    CODE,
+    RECIPIENT_USE,
+    VOUCHER,
+    C,
+    E,
+    K,
+    U,
+    V,
+)
+from app.store.models import Hold, OperatorDay
+
+HOLD, OPERATOR_DAY = (typing.cast(Table, model.__table__) for model in (Hold, OperatorDay))
+H, D = HOLD.c, OPERATOR_DAY.c
+
+_AFTER = (V.used, V.uses, V.held, V.balance_minor, V.held_minor, V.events, V.status)
+
+# -- setting aside: the counterparts of TAKE_… ------------------------------------------------
+
+HOLD_USE = (
+    update(VOUCHER)
+    .where(
+        V.id == bindparam("voucher_id"),
+        V.status == bindparam("expected_status"),
+        or_(V.uses.is_(None), V.used + V.held < V.uses),
+    )
+    .values(held=V.held + 1, events=V.events + 1)
+    .returning(*_AFTER)
+)
+HOLD_MONEY = (
+    update(VOUCHER)
+    .where(
+        V.id == bindparam("voucher_id"),
+        V.status == bindparam("expected_status"),
+        V.balance_minor - V.held_minor >= bindparam("amount"),
+    )
+    .values(held_minor=V.held_minor + bindparam("amount"), events=V.events + 1)
+    .returning(*_AFTER)
+)
+HOLD_CODE = (
+    update(CODE)
+    .where(K.id == bindparam("code_id"), or_(K.limit.is_(None), K.used + K.held < K.limit))
+    .values(held=K.held + 1)
+)
+HOLD_BUDGET = (
+    update(CAMPAIGN)
+    .where(
+        C.id == bindparam("campaign_id"),
+        or_(C.budget_uses.is_(None), C.used + C.held + bindparam("taken") <= C.budget_uses),
+        or_(
+            C.budget_minor.is_(None),
+            C.used_minor + C.held_minor + bindparam("amount") <= C.budget_minor,
+        ),
+    )
+    .values(held=C.held + bindparam("taken"), held_minor=C.held_minor + bindparam("amount"))
+)
+
+
+def _hold_recipient(postgresql: bool) -> Any:
+    build = postgresql_insert if postgresql else sqlite_insert
+    return (
+        build(RECIPIENT_USE)
+        .values(
+            campaign_id=bindparam("campaign_id"),
+            recipient_id=bindparam("recipient_id"),
+            day=bindparam("day"),
+            used=0,
+            held=1,
+        )
+        .on_conflict_do_update(
+            index_elements=[U.campaign_id, U.recipient_id, U.day],
+            set_={"held": U.held + 1},
+            where=U.used + U.held < bindparam("limit"),
+        )
+        .returning(U.id)
+    )
+
+
+HOLD_RECIPIENT = {postgresql: _hold_recipient(postgresql) for postgresql in (False, True)}
+
+INSERT_HOLD = insert(HOLD)
+
+# -- settling: `kept` goes to the used, `freed` leaves the held --
+
+SETTLE_VOUCHER = (
+    update(VOUCHER)
+    .where(
+        V.id == bindparam("voucher_id"),
+        V.held >= bindparam("freed"),
+        V.held_minor >= bindparam("freed_minor"),
+    )
+    .values(
+        used=V.used + bindparam("kept"),
+        held=V.held - bindparam("freed"),
+        balance_minor=V.balance_minor - bindparam("kept_minor"),
+        held_minor=V.held_minor - bindparam("freed_minor"),
+        version=V.version + bindparam("changes"),
+        events=V.events + 1,
+    )
+    .returning(*_AFTER)
+)
+SETTLE_CODE = (
+    update(CODE)
+    .where(K.id == bindparam("code_id"), K.held >= bindparam("freed"))
+    .values(used=K.used + bindparam("kept"), held=K.held - bindparam("freed"))
+)
+SETTLE_RECIPIENT = (
+    update(RECIPIENT_USE)
+    .where(
+        U.campaign_id == bindparam("of_campaign"),
+        U.recipient_id == bindparam("of_recipient"),
+        U.day == bindparam("on_day"),
+        U.held >= bindparam("freed"),
+    )
+    .values(used=U.used + bindparam("kept"), held=U.held - bindparam("freed"))
+)
+SETTLE_BUDGET = (
+    update(CAMPAIGN)
+    .where(C.id == bindparam("campaign_id"))
+    .values(
+        used=C.used + bindparam("kept"),
+        held=C.held - bindparam("freed"),
+        used_minor=C.used_minor + bindparam("kept_minor"),
+        held_minor=C.held_minor - bindparam("freed_minor"),
+    )
+)
+
+#: Capture a part or the rest; no row when the hold changed since it was read, or has ended.
+CAPTURE_HOLD = update(HOLD).where(
+    H.id == bindparam("hold_id"),
+    H.status == HoldStatus.OPEN,
+    H.captured_minor == bindparam("seen"),
+    H.expires_at > bindparam("now", type_=H.expires_at.type),
+)
+CLOSE_HOLD = update(HOLD).where(
+    H.id == bindparam("hold_id"),
+    H.status == HoldStatus.OPEN,
+    H.captured_minor == bindparam("seen"),
+)
+
+READ_HOLD = (
+    select(
+        HOLD,
+        V.public_id,
+        V.revision_id,
+        V.recipient_id,
+        V.code_id,
+        V.campaign_id,
+        V.status.label("voucher_status"),
+        V.uses.label("voucher_uses"),
+        V.starts_at,
+        V.ends_at,
+        C.key.label("campaign_key"),
+        C.name.label("campaign_name"),
+        C.kind.label("campaign_kind"),
+        C.currency.label("campaign_currency"),
+        C.timezone.label("campaign_timezone"),
+    )
+    .select_from(HOLD.join(VOUCHER, V.id == H.voucher_id).join(CAMPAIGN, C.id == V.campaign_id))
+    .where(H.id == bindparam("hold_id"))
+)
+READ_LAPSED = (
+    select(H.id)
+    .where(
+        H.voucher_id == bindparam("voucher_id"),
+        H.status == HoldStatus.OPEN,
+        H.expires_at <= bindparam("now", type_=H.expires_at.type),
+    )
+    .order_by(H.id)
+)
+READ_DUE_HOLDS = (
+    select(H.voucher_id)
+    .where(H.status == HoldStatus.OPEN, H.expires_at <= bindparam("now", type_=H.expires_at.type))
+    .distinct()
+    .limit(bindparam("count", type_=BigInteger))
+)
+READ_DUE_CARDS = (
+    select(V.id)
+    .where(
+        V.balance_minor > 0,
+        V.ends_at <= bindparam("now", type_=V.ends_at.type),
+        V.balance_minor > V.held_minor,
+        V.replaced_by_id.is_(None),
+    )
+    .order_by(V.ends_at)
+    .limit(bindparam("count", type_=BigInteger))
+)
+
+#: Lock a voucher's row and read it whole; SQLite has one writer anyway.
+LOCK_VOUCHER = (
+    select(
+        VOUCHER,
+        C.kind.label("campaign_kind"),
+        C.currency.label("campaign_currency"),
+        C.timezone.label("campaign_timezone"),
+    )
+    .select_from(VOUCHER.join(CAMPAIGN, C.id == V.campaign_id))
+    .where(V.id == bindparam("voucher_id"))
+    .with_for_update(of=VOUCHER)
+)
+
+# -- cards --
+
+#: Change balance and status; no row when the card changed status, or holds would not be covered.
+MOVE_MONEY = (
+    update(VOUCHER)
+    .where(
+        V.id == bindparam("voucher_id"),
+        V.status == bindparam("expected_status"),
+        V.balance_minor + bindparam("amount") >= V.held_minor,
+    )
+    .values(
+        balance_minor=V.balance_minor + bindparam("amount"),
+        status=bindparam("new_status"),
+        version=V.version + 1,
+        events=V.events + 1,
+    )
+    .returning(*_AFTER)
+)
+#: Take whatever is available, and leave the card in a status of no return.
+EMPTY_CARD = (
+    update(VOUCHER)
+    .where(V.id == bindparam("voucher_id"), V.balance_minor == bindparam("balance"))
+    .values(
+        balance_minor=V.held_minor,
+        status=bindparam("new_status"),
+        version=V.version + 1,
+        events=V.events + 1,
+    )
+    .returning(*_AFTER)
+)
+REPLACE = (
+    update(VOUCHER)
+    .where(V.id == bindparam("voucher_id"))
+    .values(replaced_by_id=bindparam("successor_id"))
+)
+
+#: What of a redemption was given back already, in minor units.
+READ_RETURNED = select(func.coalesce(func.sum(E.amount_minor), 0)).where(
+    E.refers_to_id == bindparam("entry_id"), E.kind.in_(list(RETURNS))
+)
+
+TRY_PIN = (
+    update(VOUCHER)
+    .where(V.id == bindparam("voucher_id"), V.pin_tries < bindparam("limit"))
+    .values(pin_tries=V.pin_tries + 1)
+    .returning(V.pin_tries)
+)
+RESET_PIN = (
+    update(VOUCHER).where(V.id == bindparam("voucher_id"), V.pin_tries > 0).values(pin_tries=0)
+)
+READ_PIN = select(K.pin, K.lookup, K.key_id).where(K.id == bindparam("code_id"))
+
+
+def _give_by_operator(postgresql: bool) -> Any:
+    build = postgresql_insert if postgresql else sqlite_insert
+    return (
+        build(OPERATOR_DAY)
+        .values(
+            campaign_id=bindparam("campaign_id"),
+            operator=bindparam("operator"),
+            day=bindparam("day"),
+            given_minor=bindparam("amount"),
+        )
+        .on_conflict_do_update(
+            index_elements=[D.campaign_id, D.operator, D.day],
+            set_={"given_minor": D.given_minor + bindparam("amount")},
+            where=D.given_minor + bindparam("amount") <= bindparam("cap"),
+        )
+        .returning(D.id)
+    )
+
+
+GIVE_BY_OPERATOR = {postgresql: _give_by_operator(postgresql) for postgresql in (False, True)}

@@ -1,0 +1,275 @@
+"""A till's own day, and the reports that close it: `/pos/v1/till`, `/pos/v1/day`,
+`/api/v1/reports`.
+
+Every figure is a sum over the ledger. Reports answer JSON, or CSV with `format=csv`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+import orjson
+from flask import Response
+from flask_openapi3 import APIBlueprint, OpenAPI, Tag
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+from app.services import closing
+from app.services.access import Client, Scope
+from app.services.closing import Liability, Line, Oddity
+from app.store.models import Store, Terminal
+from app.web import access, deployment
+from app.web.problems import Problem, ProblemBody
+
+
+class StoreAnswer(BaseModel):
+    """The store of a key."""
+
+    key: str
+    name: str
+    language: str
+    timezone: str
+
+
+class TerminalAnswer(BaseModel):
+    """The terminal of a key."""
+
+    key: str
+    name: str
+
+
+class TillAnswer(BaseModel):
+    """What a terminal's key stands for."""
+
+    client: str
+    store: StoreAnswer
+    terminal: TerminalAnswer
+
+
+class ListedAnswer(BaseModel):
+    """An entry of the day."""
+
+    id: str
+    at: dt.datetime
+    kind: str
+    name: str
+    amount_minor: int
+    discount_minor: int
+    currency: str | None
+    operator: str | None
+    receipt: str | None
+    taken_back: bool
+    undoable: bool
+
+
+class Totals(BaseModel):
+    """The day's sums in one currency; None for uses without a basket."""
+
+    currency: str | None
+    uses: int
+    redeemed_minor: int
+    discounts_minor: int
+    loaded_minor: int
+    returned_minor: int
+
+
+class TillDay(BaseModel):
+    """The terminal's day so far: the newest entries, and sums over all of them."""
+
+    date: dt.date
+    timezone: str
+    entries: list[ListedAnswer]
+    totals: list[Totals]
+
+
+class _Query(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    format: Literal["json", "csv"] = "json"
+
+
+class DayQuery(_Query):
+    """A day, of one store or of all."""
+
+    date: dt.date
+    store: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
+
+
+class LiabilityQuery(_Query):
+    """A moment, and optionally the one from which movements are shown."""
+
+    until: AwareDatetime
+    since: AwareDatetime | None = None
+
+
+class OddQuery(_Query):
+    """A day."""
+
+    date: dt.date
+
+
+class DayReport(BaseModel):
+    """What each operator did at each terminal."""
+
+    lines: list[dict[str, Any]] = Field(description="One for each terminal, operator, currency")
+
+
+class LiabilityReport(BaseModel):
+    """What the cards of each campaign owe."""
+
+    campaigns: list[dict[str, Any]]
+
+
+class OddReport(BaseModel):
+    """What is worth a look."""
+
+    oddities: list[dict[str, Any]]
+
+
+till_blueprint = APIBlueprint(
+    "till_day",
+    __name__,
+    url_prefix="/pos/v1",
+    abp_tags=[Tag(name="pos", description="Tills: scan and redeem")],
+    abp_security=access.SECURITY,
+    abp_responses=dict.fromkeys((401, 403, 422, 503), ProblemBody),
+)
+blueprint = APIBlueprint(
+    "closing",
+    __name__,
+    url_prefix="/api/v1/reports",
+    abp_tags=[Tag(name="reports", description="Closing the day, liability, odd days")],
+    abp_security=access.SECURITY,
+    abp_responses=dict.fromkeys((401, 403, 422, 503), ProblemBody),
+)
+
+
+@till_blueprint.get("/till", responses={200: TillAnswer})
+@access.requires(Scope.POS)
+def till() -> Response:
+    """The store and the terminal that the key is bound to."""
+    client, store, terminal = _bound()
+    return _json(
+        TillAnswer(
+            client=str(client.id),
+            store=StoreAnswer(
+                key=store.key, name=store.name, language=store.language, timezone=store.timezone
+            ),
+            terminal=TerminalAnswer(key=terminal.key, name=terminal.name),
+        ).model_dump()
+    )
+
+
+@till_blueprint.get("/day", responses={200: TillDay})
+@access.requires(Scope.POS)
+def today() -> Response:
+    """What was done at the terminal today, the newest first, and the day's sums."""
+    client, store, terminal = _bound()
+    house = deployment()
+    date = house.now().astimezone(ZoneInfo(store.timezone)).date()
+    with house.database.read() as session:
+        entries = closing.listed(
+            session,
+            store_id=store.id,
+            terminal_id=terminal.id,
+            api_key_id=client.id,
+            now=house.now(),
+        )
+        lines = closing.day(session, date, store=store.key, terminal_id=terminal.id)
+    totals: dict[str | None, Totals] = {}
+    for line in lines:
+        total = totals.setdefault(
+            line.currency,
+            Totals(
+                currency=line.currency,
+                uses=0,
+                redeemed_minor=0,
+                discounts_minor=0,
+                loaded_minor=0,
+                returned_minor=0,
+            ),
+        )
+        total.uses += line.uses
+        total.redeemed_minor += line.redeemed_minor
+        total.discounts_minor += line.net_discounts_minor
+        total.loaded_minor += line.loaded_minor - line.unloaded_minor
+        total.returned_minor += line.undone_minor + line.refunded_minor
+    return _json(
+        {
+            "date": date,
+            "timezone": store.timezone,
+            "entries": [asdict(entry) for entry in entries],
+            "totals": [total.model_dump() for total in totals.values()],
+        }
+    )
+
+
+@blueprint.get("/day", responses={200: DayReport})
+@access.requires(Scope.REPORT)
+def day(query: DayQuery) -> Response:
+    """Close a day: per store, terminal, operator and currency."""
+    with deployment().database.read() as session:
+        lines = closing.day(session, query.date, store=query.store)
+    return _report(lines, Line, name="lines", form=query.format)
+
+
+@blueprint.get("/liability", responses={200: LiabilityReport})
+@access.requires(Scope.REPORT)
+def liability(query: LiabilityQuery) -> Response:
+    """What gift cards owe just before a moment, with movements, breakage and adjustments."""
+    with deployment().database.read() as session:
+        found = closing.liability(session, until=query.until, since=query.since)
+    return _report(found, Liability, name="campaigns", form=query.format)
+
+
+@blueprint.get("/odd-days", responses={200: OddReport})
+@access.requires(Scope.REPORT)
+def odd(query: OddQuery) -> Response:
+    """What about a day is worth a look."""
+    with deployment().database.read() as session:
+        found = closing.odd(session, query.date)
+    return _report(found, Oddity, name="oddities", form=query.format)
+
+
+def register(app: OpenAPI) -> None:
+    """Put the doors of this module into `app`."""
+    app.register_api(till_blueprint)
+    app.register_api(blueprint)
+
+
+def _bound() -> tuple[Client, Store, Terminal]:
+    """The client with its store and terminal.
+
+    Raises:
+        Problem: the key is not one of a terminal.
+    """
+    client = access.client()
+    if client.store_id is not None and client.terminal_id is not None:
+        with deployment().database.read() as session:
+            store = session.get_one(Store, client.store_id)
+            terminal = session.get_one(Terminal, client.terminal_id)
+            session.expunge_all()
+        return client, store, terminal
+    raise Problem(
+        403,
+        "terminal_key_required",
+        cause="The key is not bound to a terminal.",
+        remedy="Use a key that was made with --store and --terminal.",
+    )
+
+
+def _report(rows: list[Any], kind: type[Any], *, name: str, form: str) -> Response:
+    if form == "csv":
+        answer = Response(closing.to_csv(rows, kind), mimetype="text/csv")
+        answer.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
+        answer.headers["Cache-Control"] = "no-store"
+        return answer
+    return _json({name: [asdict(row) for row in rows]})
+
+
+def _json(content: Any) -> Response:
+    answer = Response(orjson.dumps(content), mimetype="application/json")
+    answer.headers["Cache-Control"] = "no-store"
+    return answer

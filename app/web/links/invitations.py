@@ -1,0 +1,140 @@
+"""`/c/<campaign>/<invitation>`: an offer for one recipient, which a tap turns into a voucher.
+
+GET shows the offer, POST issues, once however often it is sent, and leads to the voucher's page.
+The address is all it takes, so there is no session to ride on; a POST that a browser says comes
+from another site is answered with the offer instead, so that nobody is made to accept by a trick.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from flask import Blueprint, Response, redirect, request
+from werkzeug.wrappers import Response as BaseResponse
+
+from app.domain.campaign import Authority
+from app.domain.codes import Purpose
+from app.domain.kinds import KINDS
+from app.services import campaigns, inviting, presenting
+from app.services.inviting import Accepted, Offer
+from app.web import deployment
+from app.web.links import answers, numbers, pages
+from app.web.links.visitors import choose, visitor
+from app.web.links.wording import WORDS
+from app.web.problems import Problem
+from passes.content import Money
+
+blueprint = Blueprint("invitations", __name__)
+
+
+@blueprint.get("/c/<campaign>/<invitation>")
+def show(campaign: str, invitation: str) -> BaseResponse:
+    """The offer as a page; the voucher's page once it was accepted."""
+    found = _found(campaign, invitation)
+    if found.taken is not None:
+        return _onward(found.taken)
+    if not found.open:
+        raise _ended()
+    house = deployment()
+    guest = visitor(request)
+    own = found.invitation.language
+    presentation = presenting.template_of(house, found.campaign, found.latest).presentation
+    spoken = presentation.languages
+    language = answers.page_language(guest, own=own, default=spoken[0])
+    words = WORDS[language]
+    locale = numbers.regional(language, guest.wanted(own=own))
+    terms = campaigns.terms_of(found.latest)
+    amount = None
+    if KINDS[found.campaign.kind].holds_money and terms.amount_minor and found.campaign.currency:
+        amount = Money(terms.amount_minor, found.campaign.currency)
+    expires_at = found.invitation.expires_at.astimezone(ZoneInfo(found.campaign.timezone))
+    card = pages.offer_card(
+        presentation,
+        amount=amount,
+        has_logo=campaigns.presentation_of(found.latest).look.logo is not None,
+        partner=found.campaign.authority == Authority.PARTNER,
+        locale=locale,
+        language=choose(
+            dict.fromkeys(spoken), (*guest.wanted(own=own), language), default=spoken[0]
+        ),
+        pictures=f"/c/{campaign}/{invitation}",
+        validity=words.offer_until.format(
+            date=numbers.last_day(presenting.last_moment(expires_at), locale)
+        ),
+    )
+    html = answers.page("offer.html", language=language, cards=(card,))
+    return answers.private(Response(html, mimetype="text/html"), cards=(card,))
+
+
+@blueprint.post("/c/<campaign>/<invitation>")
+def accept(campaign: str, invitation: str) -> BaseResponse:
+    """Issue the voucher, or find the one that was issued, and go to its page."""
+    if _from_elsewhere():
+        _found(campaign, invitation)
+        return redirect(request.path, 303)
+    house = deployment()
+    keyring = house.keyring
+    with house.database.write() as session:
+        outcome = inviting.accept(session, keyring, campaign, invitation, now=house.now())
+    if outcome is None:
+        raise answers.unknown()
+    if isinstance(outcome, Accepted):
+        return _onward(outcome.voucher)
+    if outcome.reason == "sold_out":
+        raise Problem(
+            409,
+            "sold_out",
+            cause="The campaign has no codes left.",
+            remedy="Import or generate more codes; the same link works then.",
+        )
+    raise _ended()
+
+
+@blueprint.get("/c/<campaign>/<invitation>/<any(logo, banner):name>.png")
+def picture(campaign: str, invitation: str, name: str) -> Response:
+    """The campaign's logo or banner."""
+    found = _found(campaign, invitation)
+    template = presenting.template_of(deployment(), found.campaign, found.latest)
+    return answers.picture(template.presentation.design.artwork, name)
+
+
+def _found(campaign: str, invitation: str) -> Offer:
+    house = deployment()
+    keyring = house.keyring
+    with house.database.read() as session:
+        found = inviting.offer(session, keyring, campaign, invitation, now=house.now())
+    if found is None:
+        raise answers.unknown()
+    return found
+
+
+def _onward(voucher: tuple[int, int]) -> BaseResponse:
+    public_id, key_id = voucher
+    token = deployment().keyring.token(Purpose.LINK, key_id=key_id, public_id=public_id)
+    answer = redirect(f"/p/{token}", 303)
+    answer.headers["Cache-Control"] = "no-store"
+    answer.headers["X-Robots-Tag"] = "noindex, nofollow"
+    return answer
+
+
+def _from_elsewhere() -> bool:
+    """Whether a browser says that another site sent this (Fetch Metadata, W3C; RFC 6454).
+
+    Our pages send no referrer, so their own POST carries the origin "null", as may others'; the
+    newer header tells them apart.
+    """
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site not in ("same-origin", "none")
+    origin = request.headers.get("Origin", "null")
+    return origin != "null" and urlsplit(origin).netloc != request.host
+
+
+def _ended() -> Problem:
+    return Problem(
+        410,
+        "offer_ended",
+        cause="The offer or its campaign has ended.",
+        remedy="Send a new invitation, or set the campaign live.",
+    )

@@ -1,0 +1,493 @@
+"""Holds and gift cards at the till: what is set aside, spent, loaded, refunded, blocked, ended."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import func, select
+
+from app.domain.campaign import Benefit, BenefitType, Source, Terms
+from app.domain.refusals import Reason
+from app.services import access, keys, redeeming
+from app.services.access import Scope
+from app.services.deployment import Deployment
+from app.store.models import Campaign, Code, Entry, Hold, RecipientUse, Voucher
+from tests.conftest import Clock
+from tests.shop import Issued, Shop, Till
+
+EUR = "EUR"
+
+
+def euros(minor: int, currency: str = EUR) -> dict[str, Any]:
+    return {"minor": minor, "currency": currency}
+
+
+class Counter:
+    """A till that also holds and refunds, and a supervisor beside it."""
+
+    def __init__(self, till: Till, supervisor: Till) -> None:
+        self.till = till
+        self.supervisor = supervisor
+
+    def ask(self, path: str, *, boss: bool = False, key: str | None = None, **body: Any) -> Any:
+        answer = (self.supervisor if boss else self.till).post(path, body, key=key)
+        assert answer.status_code == 200, answer.get_data(as_text=True)
+        return answer.get_json()
+
+    def hold(self, card: Issued, minor: int | None = None, **body: Any) -> Any:
+        item = {"barcode": card.barcode, **({"amount": euros(minor)} if minor else {})}
+        return self.ask("/redemptions", mode="hold", items=[item], **body)
+
+    def held(self, card: Issued, minor: int | None = None, **body: Any) -> str:
+        found: str = self.hold(card, minor, **body)["holds"][0]["hold_id"]
+        return found
+
+    def capture(self, hold: str, **body: Any) -> Any:
+        return self.ask(f"/holds/{hold}/capture", **body)
+
+    def void(self, hold: str, **body: Any) -> Any:
+        return self.ask(f"/holds/{hold}/void", **body)
+
+    def card(self, action: str, card: Issued, *, boss: bool = True, **body: Any) -> Any:
+        return self.ask(
+            f"/gift-cards/{action}", boss=boss, barcode=card.barcode, operator="ann", **body
+        )
+
+    def spend(self, card: Issued, minor: int) -> str:
+        answer = self.till.redeem(card.barcode, amount=euros(minor))
+        found: str = answer["redemptions"][0]["redemption_id"]
+        return found
+
+    def refund(self, redemption: str, minor: int | None = None, **body: Any) -> Any:
+        amount = {"amount": euros(minor)} if minor else {}
+        return self.ask(
+            "/refunds", redemption_id=redemption, **{"operator": "ann", **amount, **body}
+        )
+
+
+@pytest.fixture
+def counter(shop: Shop, till: Till, client: FlaskClient) -> Counter:
+    scopes = (Scope.POS, Scope.POS_SUPERVISOR)
+    return Counter(till, Till(client, shop.key(*scopes, store="paris", terminal="1")))
+
+
+@pytest.fixture
+def card(shop: Shop) -> Issued:
+    shop.campaign(kind="gift_card", terms=Terms(amount_minor=5_000))
+    return shop.voucher()
+
+
+def money(shop: Shop, card: Issued) -> tuple[int, int]:
+    row = shop.row(card)
+    return row.balance_minor, row.held_minor
+
+
+def balanced(deployment: Deployment) -> bool:
+    """Whether every balance is the sum of its entries, and every hold is covered."""
+    with deployment.database.read() as session:
+        for voucher in session.scalars(select(Voucher)):
+            entries = session.scalars(select(Entry).where(Entry.voucher_id == voucher.id)).all()
+            held = session.scalar(
+                select(func.coalesce(func.sum(Hold.amount_minor - Hold.captured_minor), 0)).where(
+                    Hold.voucher_id == voucher.id, Hold.status == "open"
+                )
+            )
+            if (
+                sum(entry.amount_minor for entry in entries) != voucher.balance_minor
+                or sum(entry.uses for entry in entries) != voucher.used
+                or held != voucher.held_minor
+                or not 0 <= voucher.held_minor <= voucher.balance_minor
+            ):
+                return False
+    return True
+
+
+def test_a_hold_sets_money_aside_until_a_part_is_captured_and_the_rest_released(
+    shop: Shop, counter: Counter, card: Issued, deployment: Deployment
+) -> None:
+    hold = counter.held(card, 3_000)
+    assert money(shop, card) == (5_000, 3_000)
+    version = shop.row(card).version
+    short = counter.till.redeem(card.barcode, amount=euros(2_001))
+    assert short["details"]["available_minor"] == 2_000
+
+    captured = counter.capture(hold, amount=euros(1_200), receipt="R1")["redemptions"][0]
+
+    assert (captured["applied_minor"], captured["released_minor"]) == (1_200, 1_800)
+    assert captured["voucher"]["available_minor"] == 3_800
+    assert money(shop, card) == (3_800, 0)
+    assert shop.row(card).version == version + 1
+    assert balanced(deployment)
+
+
+def test_a_capture_that_is_not_final_leaves_the_rest_of_the_hold_open(
+    shop: Shop, counter: Counter, card: Issued, deployment: Deployment
+) -> None:
+    hold = counter.held(card, 3_000)
+    counter.capture(hold, amount=euros(1_000), final=False)
+    assert money(shop, card) == (4_000, 2_000)
+    counter.capture(hold, amount=euros(500), final=False)
+    assert counter.capture(hold, amount=euros(1_501))["details"]["left_minor"] == 1_500
+    counter.void(hold)
+    assert money(shop, card) == (3_500, 0)
+    assert balanced(deployment)
+
+
+def test_a_coupons_hold_counts_on_every_counter_and_gives_back_or_keeps_all_of_them(
+    shop: Shop, counter: Counter, deployment: Deployment
+) -> None:
+    shop.campaign(
+        source=Source.SHARED,
+        budget_uses=5,
+        budget_minor=5_000,
+        terms=Terms(
+            benefit=Benefit(type=BenefitType.AMOUNT, minor=500),
+            uses=2,
+            uses_per_recipient=2,
+            uses_per_day=2,
+        ),
+    )
+    code_id = shop.code("SUMMER", limit=2)
+    coupon = shop.voucher(code_id=code_id, recipient_id=shop.recipient("r"))
+    basket = {"currency": EUR, "lines": [{"id": "1", "amount_minor": 900}]}
+
+    def counters() -> list[tuple[int, int]]:
+        with deployment.database.read() as session:
+            rows = [session.get_one(Voucher, coupon.id), session.get_one(Code, code_id)]
+            uses = session.scalars(select(RecipientUse)).all()
+            campaign = session.scalars(select(Campaign)).one()
+            return [
+                *((row.used, row.held) for row in [*rows, *uses, campaign]),
+                (campaign.used_minor, campaign.held_minor),
+            ]
+
+    first, second = (counter.held(coupon, basket=basket) for _ in range(2))
+    assert counters() == [(0, 2)] * 5 + [(0, 1_000)]
+    assert counter.till.redeem(coupon.barcode)["reason"] == Reason.HELD_ELSEWHERE
+    counter.void(first)
+    assert counters() == [(0, 1)] * 5 + [(0, 500)]
+    made = counter.capture(second)["redemptions"][0]["redemption_id"]
+    assert counters() == [(1, 0)] * 5 + [(500, 0)]
+    counter.till.reverse(redemption_id=made)
+    assert counters() == [(0, 0)] * 5 + [(0, 0)]
+
+
+def test_the_next_write_releases_what_lapsed_and_so_does_the_clock(
+    shop: Shop, counter: Counter, card: Issued, deployment: Deployment, clock: Clock
+) -> None:
+    hold = counter.held(card, 5_000, ttl_seconds=60)
+    clock.advance(seconds=61)
+    assert counter.capture(hold)["reason"] == Reason.HOLD_EXPIRED
+    assert counter.till.scan(card.barcode)["voucher"]["available_minor"] == 5_000
+    counter.held(card, 5_000, ttl_seconds=60)
+    clock.advance(seconds=61)
+    assert counter.spend(card, 5_000)
+    other = shop.voucher()
+    counter.held(other, 100, ttl_seconds=60)
+    clock.advance(seconds=61)
+
+    assert redeeming.release_lapsed(deployment, deployment.now()) == 1
+    assert redeeming.release_lapsed(deployment, deployment.now()) == 0
+    assert money(shop, other) == (5_000, 0)
+    assert balanced(deployment)
+
+
+@pytest.mark.parametrize("end", ["capture", "part", "void", "lapse"])
+def test_a_hold_outlives_the_card_and_what_it_releases_then_is_booked_as_expired(
+    shop: Shop, counter: Counter, deployment: Deployment, clock: Clock, end: str
+) -> None:
+    shop.campaign(kind="gift_card", terms=Terms(amount_minor=5_000))
+    card = shop.voucher(ends_at=clock.now + dt.timedelta(minutes=5))
+    hold = counter.held(card, 2_000, ttl_seconds=600)
+    clock.advance(minutes=6)
+
+    assert redeeming.release_lapsed(deployment, deployment.now()) == 1
+    assert money(shop, card) == (2_000, 2_000)
+    assert shop.row(card).status == "expired"
+
+    if end == "capture":
+        assert counter.capture(hold)["outcome"] == "accepted"
+    elif end == "part":
+        assert counter.capture(hold, amount=euros(500))["outcome"] == "accepted"
+    elif end == "void":
+        assert counter.void(hold)["outcome"] == "accepted"
+    else:
+        clock.advance(minutes=10)
+        assert redeeming.release_lapsed(deployment, deployment.now()) == 1
+
+    assert money(shop, card) == (0, 0)
+    with deployment.database.read() as session:
+        expired = session.scalars(select(Entry.amount_minor).where(Entry.kind == "expire")).all()
+    spent = {"capture": 2_000, "part": 500}.get(end, 0)
+    assert sum(expired) == -(5_000 - spent)
+    assert balanced(deployment)
+
+
+def test_a_redemption_is_refunded_in_parts_and_never_beyond_what_it_took(
+    shop: Shop, counter: Counter, card: Issued, deployment: Deployment, clock: Clock
+) -> None:
+    made = counter.spend(card, 3_000)
+    assert counter.refund(made, 1_000)["left_minor"] == 2_000
+    over = counter.refund(made, 2_001)
+    assert (over["reason"], over["details"]["left_minor"]) == ("refund_over_redemption", 2_000)
+    clock.advance(days=1)
+    assert counter.refund(made)["returned_minor"] == 2_000
+    assert counter.refund(made, 1)["reason"] == Reason.ALREADY_REVERSED
+    assert money(shop, card) == (5_000, 0)
+    assert balanced(deployment)
+
+
+@pytest.mark.parametrize("how", ["refund", "undo"])
+def test_a_refund_to_a_dead_card_goes_to_one_replacement(
+    shop: Shop, counter: Counter, deployment: Deployment, clock: Clock, how: str
+) -> None:
+    shop.campaign(kind="gift_card", terms=Terms(amount_minor=5_000))
+    card = shop.voucher(
+        ends_at=clock.now + dt.timedelta(minutes=5), recipient_id=shop.recipient("r")
+    )
+    first, second = counter.spend(card, 1_000), counter.spend(card, 2_000)
+    clock.advance(minutes=6)
+    redeeming.release_lapsed(deployment, deployment.now())
+    version = shop.row(card).version
+
+    if how == "refund":
+        replaced_by = counter.refund(first, 400)["replaced_by"]
+        assert counter.refund(second)["replaced_by"] == replaced_by
+    else:
+        counter.till.reverse(redemption_id=first)
+        counter.till.reverse(redemption_id=second)
+
+    old = shop.row(card)
+    assert old.replaced_by_id is not None
+    new = shop.row(old.replaced_by_id)
+    assert old.version > version
+    assert (old.balance_minor, old.status) == (0, "expired")
+    assert (new.balance_minor, new.recipient_id) == (
+        2_400 if how == "refund" else 3_000,
+        old.recipient_id,
+    )
+    assert counter.till.scan(card.barcode)["reason"] == Reason.STALE_BARCODE
+    assert balanced(deployment)
+
+
+def test_a_card_is_activated_loaded_adjusted_blocked_and_ended(
+    shop: Shop, counter: Counter, deployment: Deployment
+) -> None:
+    shop.campaign(kind="gift_card", terms=Terms())
+    card = shop.voucher(status="pending", balance_minor=0)
+    assert counter.till.scan(card.barcode)["reason"] == Reason.NOT_ACTIVATED
+    counter.card("activate", card, boss=False, amount=euros(2_000))
+    counter.card("load", card, boss=False, amount=euros(500))
+    counter.card("adjust", card, change=euros(-300), reason="correction")
+    assert money(shop, card) == (2_200, 0)
+    counter.card("block", card, boss=False, because="found in the street")
+    assert counter.till.scan(card.barcode)["reason"] == Reason.BLOCKED
+    counter.card("unblock", card, because="owner came")
+    hold = counter.held(card, 200)
+    ended = counter.card("deactivate", card, because="owner asked")
+    assert (ended["applied_minor"], ended["status"]) == (-2_000, "deactivated")
+    assert counter.capture(hold)["reason"] == Reason.REVOKED
+    counter.void(hold)
+    assert money(shop, card) == (0, 0)
+    with deployment.database.read() as session:
+        kinds = session.scalars(select(Entry.kind).order_by(Entry.created_at, Entry.id)).all()
+    assert kinds == [
+        *("activate", "load", "adjust", "block", "unblock", "deactivate", "expire"),
+    ]
+    assert balanced(deployment)
+
+
+def test_a_load_is_undone_on_the_spot_but_not_once_it_is_spent(
+    shop: Shop, counter: Counter, card: Issued
+) -> None:
+    loaded = counter.card("load", card, boss=False, amount=euros(700))["entry_id"]
+    counter.till.reverse(redemption_id=loaded)
+    assert money(shop, card) == (5_000, 0)
+    loaded = counter.card("load", card, boss=False, amount=euros(700))["entry_id"]
+    counter.spend(card, 5_500)
+    assert counter.till.reverse(redemption_id=loaded)["reason"] == Reason.INSUFFICIENT_BALANCE
+
+
+def test_taking_back_the_key_of_a_hold_or_a_load_undoes_it(
+    shop: Shop, counter: Counter, card: Issued
+) -> None:
+    item = {"barcode": card.barcode, "amount": euros(900)}
+    counter.ask("/redemptions", key="the-hold", mode="hold", items=[item])
+    load = {"barcode": card.barcode, "operator": "ann", "amount": euros(50)}
+    counter.ask("/gift-cards/load", key="the-load", **load)
+    assert money(shop, card) == (5_050, 900)
+    for key in ("the-hold", "the-load", "never-seen"):
+        assert counter.till.reverse(key=key)["outcome"] == "accepted"
+    assert money(shop, card) == (5_000, 0)
+    late = counter.ask("/gift-cards/load", key="never-seen", **load)
+    assert late["reason"] == Reason.ALREADY_REVERSED
+    assert money(shop, card) == (5_000, 0)
+
+
+def test_a_pin_is_asked_above_the_amount_and_locks_after_three_wrong_ones(
+    shop: Shop, counter: Counter, deployment: Deployment
+) -> None:
+    shop.campaign(kind="gift_card", terms=Terms(amount_minor=5_000, pin_above_minor=1_000))
+    keyring = deployment.keyring
+    pin = keyring.seal("4711", row=keys.pin_row(keyring.lookup("CARD1")))
+    card = shop.voucher(code_id=shop.code("CARD1", free=False, pin=pin))
+
+    def spend(minor: int, typed: str | None = None) -> Any:
+        item = {"barcode": card.barcode, "amount": euros(minor)}
+        return counter.ask("/redemptions", items=[{**item, **({"pin": typed} if typed else {})}])
+
+    assert spend(1_000)["outcome"] == "accepted"
+    assert spend(1_001)["reason"] == Reason.PIN_REQUIRED
+    assert spend(1_001, "0000")["details"] == {"tries_left": 2}
+    assert spend(1_001, "4711")["outcome"] == "accepted"
+    assert [spend(1_001, "0000")["reason"] for _ in range(3)] == [
+        *(Reason.PIN_WRONG, Reason.PIN_WRONG, Reason.PIN_LOCKED),
+    ]
+    assert spend(1_001, "4711")["reason"] == Reason.PIN_LOCKED
+    counter.card("unblock", card, because="customer showed an id")
+    assert spend(1_001, "4711")["outcome"] == "accepted"
+
+
+def test_an_operator_gives_no_more_than_the_cap_in_a_day(
+    shop: Shop, counter: Counter, clock: Clock
+) -> None:
+    shop.campaign(kind="gift_card", terms=Terms(amount_minor=5_000, operator_cap_minor=1_000))
+    card = shop.voucher()
+    made = counter.spend(card, 500)
+    assert counter.card("load", card, amount=euros(700))["outcome"] == "accepted"
+    assert counter.refund(made)["reason"] == Reason.OPERATOR_CAP
+    assert counter.refund(made, operator="bob")["outcome"] == "accepted"
+    clock.advance(days=1)
+    assert counter.card("load", card, amount=euros(1_000))["outcome"] == "accepted"
+    assert counter.card("load", card, amount=euros(1))["details"]["cap_minor"] == 1_000
+
+
+def test_a_retried_call_adds_nothing(shop: Shop, counter: Counter, card: Issued) -> None:
+    hold = counter.held(card, 1_000)
+    made = counter.spend(card, 100)
+    calls: list[tuple[str, dict[str, Any]]] = [
+        (f"/holds/{hold}/capture", {"amount": euros(600)}),
+        ("/refunds", {"redemption_id": made, "operator": "ann"}),
+        ("/gift-cards/load", {"barcode": card.barcode, "operator": "ann", "amount": euros(5)}),
+    ]
+    for path, body in calls:
+        key = uuid.uuid4().hex
+        first = counter.till.post(path, body, key=key)
+        before = money(shop, card)
+        again = counter.till.post(path, body, key=key)
+        assert again.data == first.data
+        assert again.headers["Idempotency-Replayed"] == "true"
+        assert money(shop, card) == before
+        assert counter.till.by_key(key).data == first.data
+
+
+def test_two_holds_that_together_exceed_the_balance_never_both_succeed(
+    shop: Shop, till: Till, deployment: Deployment
+) -> None:
+    shop.campaign(kind="gift_card", terms=Terms(amount_minor=1_000))
+    service = redeeming.Tills(deployment)
+    with deployment.database.read() as session:
+        client = access.authenticate(session, till.key, now=deployment.now())
+    assert client is not None
+    cards = [shop.voucher() for _ in range(ROUNDS[deployment.database.is_sqlite])]
+    accepted: list[int] = []
+    gate = threading.Barrier(2)
+
+    def hold() -> None:
+        for number, card in enumerate(cards):
+            gate.wait()
+            item = redeeming.Item(barcode=card.barcode, amount_minor=600, currency=EUR)
+            answer = service.redeem(
+                client,
+                uuid.uuid4().hex,
+                redeeming.Redemption(items=(item,), hold=dt.timedelta(minutes=5)),
+                fingerprint=b"x",
+            )
+            if '"accepted"' in answer.body:
+                accepted.append(number)
+
+    threads = [threading.Thread(target=hold) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(accepted) == list(range(len(cards)))
+    assert balanced(deployment)
+
+
+#: Races on each database: PostgreSQL runs them truly in parallel, so that it gets the most.
+ROUNDS = {True: 20, False: 1_000}
+
+
+def _hold_then(
+    do: Callable[[Counter, str, Clock], Any],
+) -> Callable[[Shop, Counter, Issued, Clock], Any]:
+    def scenario(shop: Shop, counter: Counter, card: Issued, clock: Clock) -> Any:
+        return do(counter, counter.held(card, 100, ttl_seconds=60), clock)
+
+    return scenario
+
+
+def _lapse(counter: Counter, hold: str, clock: Clock) -> Any:
+    clock.advance(minutes=2)
+    return counter.capture(hold)
+
+
+def _twice(counter: Counter, hold: str, clock: Clock) -> Any:
+    counter.void(hold)
+    return counter.void(hold)
+
+
+def _coupon(shop: Shop, counter: Counter, card: Issued, clock: Clock) -> Any:
+    shop.campaign("coupon")
+    return counter.card("load", shop.voucher("coupon"), amount=euros(1))
+
+
+def _unnamed(shop: Shop, counter: Counter, card: Issued, clock: Clock) -> Any:
+    shop.campaign("capped", kind="gift_card", terms=Terms(amount_minor=9, operator_cap_minor=9))
+    made = counter.spend(shop.voucher("capped"), 5)
+    clock.advance(days=1)
+    return counter.till.reverse(redemption_id=made)
+
+
+def _ended(shop: Shop, counter: Counter, card: Issued, clock: Clock) -> Any:
+    counter.card("deactivate", card, because="x")
+    return counter.card("unblock", card, because="x")
+
+
+REFUSALS: dict[Reason, Callable[[Shop, Counter, Issued, Clock], Any]] = {
+    Reason.UNKNOWN_HOLD: lambda shop, counter, card, clock: counter.void(str(uuid.uuid4())),
+    Reason.HOLD_EXPIRED: _hold_then(_lapse),
+    Reason.HOLD_CLOSED: _hold_then(_twice),
+    Reason.CAPTURE_OVER_HOLD: _hold_then(
+        lambda counter, hold, clock: counter.capture(hold, amount=euros(101))
+    ),
+    Reason.REFUND_OVER_REDEMPTION: lambda shop, counter, card, clock: counter.refund(
+        counter.spend(card, 10), 11
+    ),
+    Reason.NOT_A_GIFT_CARD: _coupon,
+    Reason.ALREADY_ACTIVE: lambda shop, counter, card, clock: counter.card("activate", card),
+    Reason.NOT_BLOCKED: _ended,
+    Reason.OPERATOR_REQUIRED: _unnamed,
+    Reason.CURRENCY_MISMATCH: lambda shop, counter, card, clock: counter.card(
+        "load", card, amount=euros(1, "USD")
+    ),
+    Reason.UNKNOWN_REDEMPTION: lambda shop, counter, card, clock: counter.refund(str(uuid.uuid4())),
+}
+
+
+@pytest.mark.parametrize("reason", REFUSALS)
+def test_every_reason_that_only_money_has_can_be_had(
+    shop: Shop, counter: Counter, card: Issued, clock: Clock, reason: Reason
+) -> None:
+    answer = REFUSALS[reason](shop, counter, card, clock)
+    assert answer["reason"] == reason
+    assert answer["cashier_text"]
+    assert "{" not in answer["cashier_text"]
