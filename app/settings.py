@@ -65,6 +65,8 @@ class Settings:
     threads: int = 8
     #: How many proxies in front of the service set X-Forwarded-For; 0 trusts none.
     trusted_proxies: int = 0
+    #: Days after which people of whom nothing was heard are forgotten; 0 forgets nobody.
+    retention_days: int = 0
     #: Networks that webhooks may reach although they are not public.
     webhook_allow: tuple[IPv4Network | IPv6Network, ...] = ()
 
@@ -122,6 +124,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         ),
         threads=reader.integer("THREADS", defaults.threads, 1, 256),
         trusted_proxies=reader.integer("TRUSTED_PROXIES", defaults.trusted_proxies, 0, 10),
+        retention_days=reader.integer("RETENTION_DAYS", defaults.retention_days, 0, 36_500),
         webhook_allow=reader.networks("WEBHOOK_ALLOW"),
     )
     if settings.production:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
+import app.examples
 from app.domain.values import Why
-from app.services import access, campaigns, deciding, issuing, people
+from app.services import access, campaigns, clockwork, deciding, issuing, people
 from app.services.access import Scope
 from app.services.campaigns import CampaignFault
 from app.services.deciding import Candidate, Decided, Tally
@@ -25,6 +28,7 @@ from app.store.models import ArmCount, Campaign, Decision, Recipient, Revision, 
 from tests.conftest import Clock
 from tests.marketing import apply, apply_document, card
 
+EXAMPLES = Path(next(iter(app.examples.__path__)))
 TIERS = [
     {"key": "best", "when": [{"fact": "score", "above": 500}], "percent": 20, "cap": "30.00"},
     {"key": "good", "when": [{"fact": "score", "above": 200}], "amount": "5.00"},
@@ -481,3 +485,35 @@ def test_decisions_and_dry_runs_answer_over_http(
     other = client.post("/api/v1/decisions", json=body | {"campaign": "x"}, headers=headers)
     assert other.status_code == 404
     assert client.delete("/api/v1/recipients/ada", headers=headers).status_code == 403
+
+
+def test_people_who_are_quiet_for_the_retention_period_and_hold_nothing_are_forgotten(
+    deployment: Deployment, clock: Clock
+) -> None:
+    ruled(deployment)
+    house = Deployment(
+        dataclasses.replace(deployment.settings, retention_days=365), clock=lambda: clock.now
+    )
+    names = ("quiet", "holder", "buyer")
+    people.remember(
+        deployment.database, [Person(external_id=name) for name in names], now=clock.now
+    )
+    run(deployment, candidate("holder"))
+    clock.advance(days=300)
+    with deployment.database.write() as session:
+        bought = Did(external_id="buyer", name="purchase", key="1", at=clock.now)
+        people.report(session, [bought], now=clock.now)
+    clock.advance(days=66)
+
+    clockwork.run(deployment)  # which keeps everybody
+    clockwork.run(house)
+
+    with deployment.database.read() as session:
+        left = set(session.scalars(select(Recipient.external_id)))
+    house.close()
+    assert left == {None, "holder", "buyer"}
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: str(path.stem))
+def test_example_campaigns_are_read_without_a_fault(path: Path) -> None:
+    assert campaigns.read_file(path).key == path.stem
