@@ -59,7 +59,10 @@ class Condition:
             return not any(_equal(fact, value) for value in self.values)
         if self.operator in (Operator.IS, Operator.ONE_OF):
             return any(_equal(fact, value) for value in self.values)
-        number, limit = _number(fact), _number(self.values[0])
+        value = self.values[0]
+        # Whole numbers, which most facts are, compare as they are.
+        number = fact if isinstance(fact, (int, Decimal)) else _number(fact)
+        limit = value if isinstance(value, (int, Decimal)) else _number(value)
         if number is None or limit is None:
             return False
         match self.operator:

@@ -33,7 +33,7 @@ from app.domain.kinds import KINDS
 from app.domain.values import Fact, Given, Grant, NotGiven, Rules, Why
 from app.services import campaigns
 from app.services.deployment import Deployment
-from app.services.issuing import CHUNK, Issued, IssueFault, Person, Wanted, issue, stock
+from app.services.issuing import Issued, IssueFault, Person, Wanted, issue, stock
 from app.services.issuing.vouchers import recipients, refuse
 from app.store.keyring import Keyring
 from app.store.models import (
@@ -47,6 +47,8 @@ from app.store.models import (
 )
 
 _GRANT = TypeAdapter(Grant)
+#: Candidates of one transaction: few enough that a till beside it does not wait long.
+CHUNK = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -560,7 +562,10 @@ class _Chunk:
             arms[held_out, each.variant] += 1
         if not rows:
             return
-        self.session.execute(self._insert(Decision).on_conflict_do_nothing(), list(rows.values()))
+        # The table rather than the class: the ORM's bookkeeping would cost as much as the row.
+        self.session.connection().execute(
+            self._insert(Decision.__table__).on_conflict_do_nothing(), list(rows.values())
+        )
         given = [row for row in rows.values() if not row["held_out"]]
         insert = self._insert(ArmCount)
         self.session.execute(

@@ -196,6 +196,11 @@ def _conditions(at: str, conditions: list[_Condition], minor: Minor) -> tuple[Co
         if condition.fact in AMOUNTS:
             place = f"{at}.when.{number}"
             values = tuple(minor(place, Decimal(each)) or 0 for each in values)
+        # A whole number is stored as one, so that it is compared without being read each time.
+        values = tuple(
+            int(each) if isinstance(each, Decimal) and each == each.to_integral_value() else each
+            for each in values
+        )
         found.append(Condition(of=condition.fact, operator=operator, values=values))
     return tuple(found)
 
