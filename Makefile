@@ -29,7 +29,7 @@ layers: .venv/.dev ## the import contracts of the architecture
 	$(BIN)/lint-imports
 
 tests: .venv/.dev ## the tests alone, with branch coverage (ARGS="-k name" to choose)
-	$(BIN)/pytest -n $(WORKERS) --cov --cov-report=term --cov-report= $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --cov --cov-report=term $(ARGS)
 
 soak: .venv/.dev ## phones by the thousand, every misfortune, and every pass compared (PHONES=n, SEED=n)
 	PASSERELLE_SOAK_PHONES=$(or $(PHONES),10000) PASSERELLE_SOAK_SEED=$(or $(SEED),7) \

@@ -17,7 +17,7 @@ import threading
 import time
 from collections import Counter as _Counted
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -265,30 +265,54 @@ class Runner(Generic[J]):
             if sweep.walked:
                 self._sweeps.popleft()
             return True
-        allowed = self.flow.allowance(min(self._batch, len(sweep.found)))
-        if allowed == 0:
+        targets = self._allowed(sweep)
+        if not targets:
             return False
-        self._deliver([sweep.found.popleft() for _ in range(allowed)])
+        self._deliver(targets, more=lambda: self._allowed(sweep))
         return True
 
-    def _deliver(self, targets: Sequence[int]) -> None:
-        """Lease, then call, then record; no transaction is open while the network is used."""
-        database = self._deployment.database
-        now = self._deployment.now()
-        with database.write() as session:
-            jobs = self.kind.lease(session, targets, now=now, until=now + LEASE)
-        if not jobs:
-            return
-        results: list[tuple[J, Outcome]] = []
-        try:
-            results.extend(self.kind.deliver(jobs, now=now))
-        finally:
-            self._record(jobs, results)
+    def _allowed(self, sweep: _Sweep) -> list[int]:
+        """Take the next targets of a sweep, as many as the flow allows; none while others wait."""
+        if self._vouchers or self._urgent or self._stop.is_set():
+            return []
+        allowed = self.flow.allowance(min(self._batch, len(sweep.found)))
+        return [sweep.found.popleft() for _ in range(allowed)]
 
-    def _record(self, jobs: Sequence[J], results: Sequence[tuple[J, Outcome]]) -> None:
+    def _deliver(
+        self, targets: Sequence[int], *, more: Callable[[], Sequence[int]] = lambda: ()
+    ) -> None:
+        """Lease, then call, then record; no transaction is open while the network is awaited.
+
+        `more` is asked when the targets are used up, so that the next ones are leased, and the
+        last ones recorded, while pushes are under way.
+        """
+        waiting: dict[int, J] = {}
+        results: list[tuple[J, Outcome]] = []
+
+        def leased() -> Iterator[J]:
+            ids = targets
+            while ids:
+                now = self._deployment.now()
+                with self._deployment.database.write() as session:
+                    jobs = self.kind.lease(session, ids, now=now, until=now + LEASE)
+                waiting.update((id(job), job) for job in jobs)
+                yield from jobs
+                ids = more()
+
+        try:
+            for job, outcome in self.kind.deliver(leased(), now=self._deployment.now()):
+                del waiting[id(job)]
+                results.append((job, outcome))
+                if len(results) >= self._batch:
+                    done, results = results, []
+                    self._record((), done)
+        finally:
+            if waiting or results:
+                self._record(tuple(waiting.values()), results)
+
+    def _record(self, left: Sequence[J], results: Sequence[tuple[J, Outcome]]) -> None:
+        """Store results, and free what was leased and not delivered."""
         now = self._deployment.now()
-        answered = {id(job) for job, _ in results}
-        left = [job for job in jobs if id(job) not in answered]
         for patience in (0.1, 0.5, 2.0, 0.0):
             try:
                 with self._deployment.database.write() as session:

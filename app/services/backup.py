@@ -221,7 +221,7 @@ def _backup_postgresql(database: Database, archive: zipfile.ZipFile) -> dict[str
     with engine.connect() as connection:
         driver: Any = connection.connection.driver_connection
         for table in Base.metadata.sorted_tables:
-            counts[table.name] = connection.execute(
+            counts[str(table.name)] = connection.execute(
                 select(func.count()).select_from(table)
             ).scalar_one()
             digest = hashlib.sha256()

@@ -22,8 +22,8 @@ from app.domain import overrides
 from app.services import (
     changes,
     expiring,
+    google_callbacks,
     google_notices,
-    google_wallet,
     importing,
     issuing,
     people,
@@ -112,7 +112,7 @@ def _mark(session: Session, name: str, *, now: dt.datetime) -> Clockwork:
 def _forget_callbacks(deployment: Deployment) -> None:
     """Drop what guards against repeated callbacks once Google's signature on them has lapsed."""
     with deployment.database.write() as session:
-        google_wallet.forget_nonces(session, now=deployment.now())
+        google_callbacks.forget_nonces(session, now=deployment.now())
 
 
 def _remind(deployment: Deployment) -> None:

@@ -133,6 +133,16 @@ def find_all(session: Session, public_ids: Sequence[int]) -> list[Holding]:
     return [found[public_id] for public_id in public_ids if public_id in found]
 
 
+def current(session: Session, holding: Holding) -> Holding:
+    """The voucher that holds now what this one held: itself, unless it was replaced."""
+    while holding.voucher.replaced_by_id is not None:
+        public_id = session.scalars(
+            select(Voucher.public_id).where(Voucher.id == holding.voucher.replaced_by_id)
+        ).one()
+        (holding,) = find_all(session, [public_id])
+    return holding
+
+
 def link(deployment: Deployment, vouchers: Sequence[tuple[int, int]]) -> str:
     """The address of one voucher's page, or of one page for up to ten vouchers of one message.
 
@@ -232,15 +242,21 @@ def _movements(deployment: Deployment, holding: Holding) -> tuple[content.Field,
     campaign = holding.campaign
     if not KINDS[campaign.kind].holds_money or campaign.currency is None:
         return ()
+    languages = template(deployment, holding).presentation.languages
     with deployment.database.read() as session:
         found = movements.recent(session, holding.voucher.id)
+        newer = current(session, holding).voucher
+        address = (newer.public_id, newer.key_id)
+    fields = []
+    if newer is not holding.voucher:
+        fields.append(movements.replacement(link(deployment, [address]), languages=languages))
     field = movements.field(
         found,
-        languages=template(deployment, holding).presentation.languages,
+        languages=languages,
         currency=campaign.currency,
         zone=ZoneInfo(campaign.timezone),
     )
-    return () if field is None else (field,)
+    return (*fields, field) if field is not None else tuple(fields)
 
 
 def apple_pass(deployment: Deployment, holding: Holding, *, now: dt.datetime) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-from flask import g, request
+from flask import Flask, g, request
 
 from app.services import access
 from app.services.access import Client, Scope
@@ -17,6 +17,9 @@ from app.web.problems import Problem
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+#: Doors that answer nobody without a key.
+_FOR_KEYS = ("/pos/v1/", "/api/v1/")
 
 #: For `abp_security` of doors that need a key.
 SECURITY: list[dict[str, list[str]]] = [{"key": []}]
@@ -37,8 +40,8 @@ def requires(*scopes: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-            g.client = identify()
-            if not any(g.client.may(scope) for scope in scopes):
+            asking = client()
+            if not any(asking.may(scope) for scope in scopes):
                 raise Problem(
                     403,
                     "scope_missing",
@@ -54,8 +57,21 @@ def requires(*scopes: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 def client() -> Client:
     """The client of the present request, in a view under `requires`."""
+    if "client" not in g:
+        g.client = identify()
     found: Client = g.client
     return found
+
+
+def register(app: Flask) -> None:
+    """Ask for the key before anything of a request is read: who has none learns nothing of what a
+    valid request looks like, not even that theirs is not.
+    """
+
+    @app.before_request
+    def _identify() -> None:
+        if request.url_rule is not None and request.path.startswith(_FOR_KEYS):
+            client()
 
 
 def identify() -> Client:

@@ -83,6 +83,7 @@ def build(deployment: Deployment) -> Flask:
             app.wsgi_app, x_for=settings.trusted_proxies, x_proto=1, x_host=1
         )
     observing.register(app)
+    access.register(app)
     problems.register(app)
     for door in DOORS:
         door(app)

@@ -1,7 +1,7 @@
 """Pushes per second through the whole of a worker, against node's own http2 client.
 
 Ours finds what is owed, leases it, pushes it, and records each push in the database; node's client
-only sends. Both talk to the same local HTTP/2 server, over one connection with 100 streams.
+only sends, 100 streams at a time. Both talk to the same local HTTP/2 server, over one connection.
 """
 
 from __future__ import annotations
@@ -68,7 +68,6 @@ def push_rate() -> Iterator[Rounds]:
             key=folder / "client.key",
             url=f"https://127.0.0.1:{port}",
             ca=folder / "ca.pem",
-            in_flight=100,
         )
         runner: Runner[DevicePush] = Runner(house, ApplePushes(sender), flow=Unpaced(house))
         spent: list[float] = []

@@ -128,7 +128,7 @@ class Soak:
         return self.report
 
     def _install(self) -> None:
-        shop = self.world.shop
+        shop = self.world.storefront
         for _ in range(3):
             self._campaigns.append(shop.campaign("gift_card"))
         for _ in range(self._size):
@@ -199,7 +199,7 @@ class Soak:
         texts = {
             name: replace(each, title=f"{each.title} {number}") for name, each in TEXTS.items()
         }
-        self.world.shop.revise(campaign, terms=MONEY, texts=texts)
+        self.world.storefront.revise(campaign, terms=MONEY, texts=texts)
         with self.world.house.database.write() as session:
             if self._chance.random() < 0.8:
                 changes.campaign(session, campaign)

@@ -349,8 +349,8 @@ class GoogleObjects:
             row.sent_at = now
         row.sent_digest = job.sent
         if job.holding is not None:
-            row.sent_voucher, row.sent_campaign = job.holding.pair
             messages.announce(session, row, job.holding, now=now)
+            row.sent_voucher, row.sent_campaign = job.holding.pair
         if job.has_users is None:
             return
         # Unless another callback came while Google was asked, the question is answered.

@@ -247,6 +247,8 @@ class _Limits(_Section):
 class _GiftCard(_Section):
     amount: Amount | None = None
     pin_above: Amount | None = None
+    #: The most that one operator may load, refund and add by adjustment on one day.
+    operator_cap: Amount | None = None
 
 
 class _Budget(_Section):
@@ -555,6 +557,7 @@ class _Reader:
             refund_days=limits.refund_days,
             amount_minor=self.minor("gift_card.amount", card.amount),
             pin_above_minor=self.minor("gift_card.pin_above", card.pin_above),
+            operator_cap_minor=self.minor("gift_card.operator_cap", card.operator_cap),
         )
 
     def check_benefit(self, benefit: _Benefit) -> None:

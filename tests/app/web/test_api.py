@@ -150,3 +150,12 @@ def test_the_description_is_openapi_3_1_and_its_page_needs_no_other_host(
 
 def test_page_files_stay_inside_their_folder(client: FlaskClient) -> None:
     assert client.get("/docs/swagger/../__init__.py").status_code == 404
+
+
+def test_who_has_no_key_learns_nothing_of_what_a_valid_request_looks_like(
+    client: FlaskClient,
+) -> None:
+    for path in ("/pos/v1/scans", "/pos/v1/redemptions", "/api/v1/vouchers"):
+        answer = client.post(path, json={"nonsense": True})
+        assert answer.status_code == 401
+        assert "errors" not in answer.get_json()
