@@ -12,6 +12,7 @@ import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -65,6 +66,10 @@ class Settings:
     threads: int = 8
     #: How many proxies in front of the service set X-Forwarded-For; 0 trusts none.
     trusted_proxies: int = 0
+    #: Days after which people of whom nothing was heard are forgotten; 0 forgets nobody.
+    retention_days: int = 0
+    #: Networks that webhooks may reach although they are not public.
+    webhook_allow: tuple[IPv4Network | IPv6Network, ...] = ()
 
     @property
     def production(self) -> bool:
@@ -120,6 +125,8 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         ),
         threads=reader.integer("THREADS", defaults.threads, 1, 256),
         trusted_proxies=reader.integer("TRUSTED_PROXIES", defaults.trusted_proxies, 0, 10),
+        retention_days=reader.integer("RETENTION_DAYS", defaults.retention_days, 0, 36_500),
+        webhook_allow=reader.networks("WEBHOOK_ALLOW"),
     )
     if settings.production:
         if not settings.base_url.startswith("https://"):
@@ -187,6 +194,15 @@ class _Reader:
             self.fault(name, f"is {value!r}", f"use a whole number from {low} to {high}")
             return default
         return int(value)
+
+    def networks(self, name: str) -> tuple[IPv4Network | IPv6Network, ...]:
+        found = []
+        for item in filter(None, re.split(r"[\s,]+", self.text(name, ""))):
+            try:
+                found.append(ip_network(item))
+            except ValueError:
+                self.fault(name, f"names {item!r}", "write networks such as 10.20.0.0/16")
+        return tuple(found)
 
     def url(self, name: str, default: str) -> str:
         value = self.text(name, default).rstrip("/")
