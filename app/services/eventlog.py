@@ -126,6 +126,22 @@ def read(
     )
 
 
+def rebased(session: Session, position: Position) -> Position:
+    """Where to go on in a log that was moved to another PostgreSQL server.
+
+    Numbers of transactions are a server's own, so there nothing before this moment counts as read
+    or unread by them. All that was unread is read, with what came between if a commit was late:
+    whoever reads events twice knows them by their ids.
+    """
+    if _on_sqlite(session):
+        return position
+    read_already = read_by(session, select(_E.id), position)
+    first = session.scalar(select(func.min(_E.id)).where(_E.id.not_in(read_already)))
+    if first is None:
+        return Position(seen=_snapshot(session))
+    return Position(until=_snapshot(session), after=first - 1)
+
+
 def _snapshot(session: Session) -> str:
     return str(session.scalar(select(literal_column("pg_current_snapshot()::text"))))
 

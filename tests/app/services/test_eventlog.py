@@ -105,3 +105,27 @@ def test_late_commit_is_neither_skipped_nor_reordered(postgres_url: str, certs: 
     assert len(seen) == 4
     assert len(set(seen)) == 4
     deployment.close()
+
+
+def test_a_reader_goes_on_where_it_was_in_a_log_moved_to_another_server(
+    deployment: Deployment, storefront: Storefront
+) -> None:
+    voucher = storefront.voucher(storefront.campaign())
+    database = deployment.database
+    for _ in range(3):
+        with database.write() as session:
+            write(session, voucher.id, deployment)
+    with database.read() as session:
+        done = eventlog.present(session)
+        half = eventlog.read(session, BEGINNING, limit=2).position
+
+    with database.write() as session:
+        moved = [eventlog.rebased(session, each) for each in (done, half)]
+        # As a restore leaves it: the old server's numbers mean nothing here.
+        session.execute(update(Event).values(transaction=0))
+    with database.write() as session:
+        write(session, voucher.id, deployment)
+
+    assert drain(database, moved[0])[0] == [4]
+    unread, position = drain(database, moved[1])
+    assert unread + drain(database, position)[0] == [3, 4]
