@@ -23,7 +23,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.domain import codes
-from app.store.models import AppleDevice, AppleLog, AppleRegistration, Campaign, Event, Voucher
+from app.services import events
+from app.store.models import AppleDevice, AppleLog, AppleRegistration, Campaign, Voucher
 
 Pair = tuple[int, int]
 """The state of a pass: (voucher version, campaign version)."""
@@ -116,7 +117,7 @@ def register(
             device_id=device.id, voucher_id=voucher_id, generation=0, registered_at=now
         )
     )
-    record_event(session, "added", voucher_id, now=now)
+    events.append(session, "added", voucher_id, now=now)
     session.flush()
     return True
 
@@ -132,7 +133,7 @@ def unregister(session: Session, *, library_id: str, voucher_id: int, now: dt.da
         .returning(AppleRegistration.id)
     )
     if removed is not None:
-        record_event(session, "removed", voucher_id, now=now)
+        events.append(session, "removed", voucher_id, now=now)
     forget_if_empty(session, device.id)
     return removed is not None
 
@@ -240,25 +241,6 @@ def record_fetch(session: Session, voucher_id: int, pair: Pair, *, now: dt.datet
     first.fetched_voucher, first.fetched_campaign = pair
     first.fetched_at = now
     session.flush()
-
-
-def record_event(session: Session, kind: str, voucher_id: int, *, now: dt.datetime) -> None:
-    """Append a fact about a voucher, numbered without gaps under its row lock."""
-    numbered = session.execute(
-        update(Voucher)
-        .where(Voucher.id == voucher_id)
-        .values(events=Voucher.events + 1)
-        .returning(Voucher.events, Voucher.campaign_id)
-    ).one()
-    session.add(
-        Event(
-            kind=kind,
-            at=now,
-            campaign_id=numbered.campaign_id,
-            voucher_id=voucher_id,
-            number=numbered.events,
-        )
-    )
 
 
 def forget_if_empty(session: Session, device_id: int) -> None:
