@@ -26,7 +26,7 @@ from app.delivery.google.classes import REFUSED_FOR, bring, digest_of
 from app.delivery.google.rest import Answer, Change, Collection, Verdict
 from app.delivery.outcomes import DONE, Done, Fault, Outcome, Retry
 from app.domain.kinds import KINDS
-from app.services import events, google_wallet, presenting
+from app.services import events, google_wallet, installations, presenting
 from app.services.presenting import Holding
 from app.store.models import Campaign, GoogleClass, GoogleMessage, GoogleObject, Voucher
 from passes.errors import PassError
@@ -359,7 +359,7 @@ class GoogleObjects:
         if job.has_users:
             row.has_users = True
             if before is not True:
-                events.append(session, "added", row.voucher_id, now=now)
+                installations.record_added(session, row.voucher_id, now=now)
         elif before is True:
             row.has_users = False
             events.append(session, "removed", row.voucher_id, now=now)
