@@ -15,6 +15,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import func, select
@@ -26,9 +27,10 @@ from app.services.importing import ImportFault, reading
 from app.services.importing.sealing import Expected, Reason, Sealer
 from app.settings import Settings
 from app.store.keyring import Keyring
-from app.store.models import Code, ImportReject
+from app.store.models import Code, ImportJob, ImportReject, Voucher
 from tests.conftest import Clock
 from tests.marketing import apply, apply_document, bring, card
+from tests.shop import Shop, Till
 
 XML = """<?xml version="1.0" encoding="UTF-8"?>
 <coupons xmlns="http://www.demandware.com/xml/impex/coupon/2008-06-17">
@@ -208,6 +210,31 @@ def test_codes_become_usable_together_and_the_same_file_again_adds_nothing(
     assert again.id == done.id
     other = bring(deployment, data + b"NEWCODE001\n")
     assert (other.accepted, other.reasons["in_campaign"]) == (1, 3_000)
+
+
+def test_a_code_is_unknown_at_the_till_until_its_import_is_complete(
+    deployment: Deployment, client: FlaskClient
+) -> None:
+    apply(deployment)
+    shop = Shop(deployment)
+    shop.store("paris", terminals=("1",))
+    till = Till(client, shop.key(store="paris", terminal="1"))
+    done = bring(deployment, b"CODE0001\nCODE0002\n")
+
+    def stands(status: str) -> None:
+        """Put the import where a crash (or a cancelling) between two transactions leaves it."""
+        with deployment.database.write() as session:
+            session.get_one(ImportJob, done.id).status = status
+
+    for status in ("loading", "cancelling"):
+        stands(status)
+        assert till.redeem("CODE0001")["reason"] == "unknown_code"
+        scan = till.post("/scans", {"barcode": "CODE0001"}).get_json()
+        assert scan["reason"] == "unknown_code"
+    with deployment.database.read() as session:
+        assert session.scalar(select(func.count()).select_from(Voucher)) == 0
+    stands("complete")
+    assert till.redeem("CODE0001")["outcome"] == "accepted"
 
 
 def test_a_code_of_another_campaign_is_refused_and_stays_there(deployment: Deployment) -> None:
