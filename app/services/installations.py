@@ -17,13 +17,25 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, delete, exists, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.domain import codes
-from app.store.models import AppleDevice, AppleLog, AppleRegistration, Campaign, Event, Voucher
+from app.domain.validity import begins_when_added, window
+from app.services import changes, events
+from app.services.campaigns.stored import terms_from
+from app.store.models import (
+    AppleDevice,
+    AppleLog,
+    AppleRegistration,
+    Campaign,
+    Event,
+    Revision,
+    Voucher,
+)
 
 Pair = tuple[int, int]
 """The state of a pass: (voucher version, campaign version)."""
@@ -116,9 +128,53 @@ def register(
             device_id=device.id, voucher_id=voucher_id, generation=0, registered_at=now
         )
     )
-    record_event(session, "added", voucher_id, now=now, wallet="apple")
+    record_added(session, voucher_id, wallet="apple", now=now)
     session.flush()
     return True
+
+
+def record_added(session: Session, voucher_id: int, *, wallet: str, now: dt.datetime) -> None:
+    """Note that the pass came into a wallet: "apple" or "google".
+
+    The first time a validity that counts from there begins: the voucher gets its end, and the pass
+    shows it. An end that was set by hand before stays, and so does whatever the end is later: a
+    pass that is removed and added again gains nothing.
+    """
+    number = events.append(session, "added", voucher_id, now=now, data={"wallet": wallet})
+    given = session.execute(
+        select(Revision.terms, Campaign.timezone)
+        .join(Voucher, Voucher.revision_id == Revision.id)
+        .join(Campaign, Campaign.id == Voucher.campaign_id)
+        .where(Voucher.id == voucher_id)
+    ).one()
+    validity = terms_from(given.terms).validity
+    if not begins_when_added(validity):
+        return
+    zone = ZoneInfo(given.timezone)
+    issued = window(validity, zone, issued_at=now)
+    begun = window(validity, zone, issued_at=now, added_at=now)
+    # The row is locked since the event was numbered: of two wallets at once, one comes first.
+    earlier = exists().where(
+        Event.voucher_id == voucher_id, Event.kind == "added", Event.number < number
+    )
+    changed = session.execute(
+        update(Voucher)
+        .where(
+            Voucher.id == voucher_id,
+            Voucher.ends_at.is_not_distinct_from(issued.ends_at),
+            Voucher.ends_at.is_distinct_from(begun.ends_at),
+            ~earlier,
+        )
+        .values(
+            starts_at=begun.starts_at,
+            ends_at=begun.ends_at,
+            version=Voucher.version + 1,
+        )
+        .returning(Voucher.id)
+        .execution_options(synchronize_session=False)
+    ).one_or_none()
+    if changed is not None:
+        changes.voucher(session, voucher_id)
 
 
 def unregister(session: Session, *, library_id: str, voucher_id: int, now: dt.datetime) -> bool:
@@ -132,7 +188,7 @@ def unregister(session: Session, *, library_id: str, voucher_id: int, now: dt.da
         .returning(AppleRegistration.id)
     )
     if removed is not None:
-        record_event(session, "removed", voucher_id, now=now, wallet="apple")
+        events.append(session, "removed", voucher_id, now=now, data={"wallet": "apple"})
     forget_if_empty(session, device.id)
     return removed is not None
 
@@ -240,32 +296,6 @@ def record_fetch(session: Session, voucher_id: int, pair: Pair, *, now: dt.datet
     first.fetched_voucher, first.fetched_campaign = pair
     first.fetched_at = now
     session.flush()
-
-
-def record_event(
-    session: Session, kind: str, voucher_id: int, *, now: dt.datetime, wallet: str | None = None
-) -> None:
-    """Append a fact about a voucher, numbered without gaps under its row lock.
-
-    Args:
-        wallet: the wallet that it happened in: "apple" or "google".
-    """
-    numbered = session.execute(
-        update(Voucher)
-        .where(Voucher.id == voucher_id)
-        .values(events=Voucher.events + 1)
-        .returning(Voucher.events, Voucher.campaign_id)
-    ).one()
-    session.add(
-        Event(
-            kind=kind,
-            at=now,
-            campaign_id=numbered.campaign_id,
-            voucher_id=voucher_id,
-            number=numbered.events,
-            data=None if wallet is None else {"wallet": wallet},
-        )
-    )
 
 
 def forget_if_empty(session: Session, device_id: int) -> None:

@@ -23,7 +23,7 @@ from app.domain.campaign import Authority, BarcodeProfile, Look, Presentation, T
 from app.domain.codes import Purpose
 from app.domain.kinds import KINDS
 from app.domain.nearby import MOST_PLACES, nearest
-from app.services import campaigns, keys, movements
+from app.services import campaigns, keys, links, movements
 from app.services.deployment import Deployment
 from app.store.models import Asset, Campaign, Code, Recipient, Revision, Voucher
 from passes import apple, artwork, content
@@ -34,10 +34,6 @@ KEPT_TEMPLATES = 64
 #: What a phone announces when the marketer's message changes: the message itself.
 MESSAGE_FIELD = "news"
 NEWS = "%@"
-#: The most vouchers of one link: what one bundle of Apple's holds.
-MOST_TOGETHER = 10
-#: Stands between the tokens of a link to several: never escaped in an address, in no token.
-TOGETHER = "."
 
 _guard = threading.Lock()
 _templates: OrderedDict[tuple[str, int], apple.Template] = OrderedDict()
@@ -143,27 +139,6 @@ def current(session: Session, holding: Holding) -> Holding:
     return holding
 
 
-def link(deployment: Deployment, vouchers: Sequence[tuple[int, int]]) -> str:
-    """The address of one voucher's page, or of one page for up to ten vouchers of one message.
-
-    A page of several is named by the links' tokens joined by dots, so that each is checked like
-    a link of its own and no set has to be stored.
-
-    Args:
-        vouchers: (public id, key id) of each, as its row has them.
-
-    Raises:
-        ValueError: none, or more than the ten that a wallet takes in one go.
-    """
-    if not 1 <= len(vouchers) <= MOST_TOGETHER:
-        raise ValueError(f"A link opens 1 to {MOST_TOGETHER} vouchers, not {len(vouchers)}.")
-    tokens = [
-        deployment.keyring.token(Purpose.LINK, key_id=key_id, public_id=public_id)
-        for public_id, key_id in vouchers
-    ]
-    return f"{deployment.settings.base_url}/p/{TOGETHER.join(tokens)}"
-
-
 def code_text(deployment: Deployment, holding: Holding) -> str | None:
     """The code in clear, for the holder's own eyes."""
     code = holding.code
@@ -249,7 +224,8 @@ def _movements(deployment: Deployment, holding: Holding) -> tuple[content.Field,
         address = (newer.public_id, newer.key_id)
     fields = []
     if newer is not holding.voucher:
-        fields.append(movements.replacement(link(deployment, [address]), languages=languages))
+        page = links.page(deployment.settings, deployment.keyring, [address])
+        fields.append(movements.replacement(page, languages=languages))
     field = movements.field(
         found,
         languages=languages,

@@ -23,10 +23,10 @@ from sqlalchemy.orm import Session
 
 from app.domain import codes, overrides
 from app.domain.campaign import Presentation
-from app.services import changes
+from app.services import changes, events
 from app.services.campaigns import find, latest_revision
 from app.services.deployment import Deployment
-from app.services.installations import FETCHED, LISTED, PUSHED, Told, record_event
+from app.services.installations import FETCHED, LISTED, PUSHED, Told
 from app.services.presenting import MESSAGE_FIELD
 from app.store.models import (
     AppleDevice,
@@ -320,7 +320,7 @@ def change_vouchers(
             voucher.status = "revoked"
         voucher.version += 1
         session.flush()
-        record_event(session, "updated", voucher.id, now=now)
+        events.append(session, "updated", voucher.id, now=now)
         changes.voucher(session, voucher.id)
     return [serial for serial in serials if serial not in known]
 

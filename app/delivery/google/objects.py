@@ -26,8 +26,7 @@ from app.delivery.google.classes import REFUSED_FOR, bring, digest_of
 from app.delivery.google.rest import Answer, Change, Collection, Verdict
 from app.delivery.outcomes import DONE, Done, Fault, Outcome, Retry
 from app.domain.kinds import KINDS
-from app.services import google_wallet, presenting
-from app.services.installations import record_event
+from app.services import events, google_wallet, installations, presenting
 from app.services.presenting import Holding
 from app.store.models import Campaign, GoogleClass, GoogleMessage, GoogleObject, Voucher
 from passes.errors import PassError
@@ -360,10 +359,10 @@ class GoogleObjects:
         if job.has_users:
             row.has_users = True
             if before is not True:
-                record_event(session, "added", row.voucher_id, now=now, wallet="google")
+                installations.record_added(session, row.voucher_id, wallet="google", now=now)
         elif before is True:
             row.has_users = False
-            record_event(session, "removed", row.voucher_id, now=now, wallet="google")
+            events.append(session, "removed", row.voucher_id, now=now, data={"wallet": "google"})
         elif first:
             # A callback that came meanwhile asks sooner.
             row.ask_users_at = row.ask_users_at or now + ASK_UNHEARD

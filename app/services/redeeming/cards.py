@@ -20,6 +20,7 @@ from app.domain.kinds import KINDS
 from app.domain.ledger import DEAD, EntryKind
 from app.domain.refusals import Reason, Refused
 from app.domain.rules import Place
+from app.domain.validity import window
 from app.services.redeeming import answers, booking, statements
 from app.services.redeeming import money_statements as sql
 from app.services.redeeming.booking import Books
@@ -394,7 +395,8 @@ class Cards:
         """A fresh card on the terms of the old one, with nothing on it yet."""
         terms = self._reader.terms_of(connection, card.revision_id)
         zone = ZoneInfo(card.campaign_timezone)
-        _, ends_at = rules.window(terms.validity, at=call.now, zone=zone)
+        # The new card is in no wallet yet: a length that counts from the first add begins there.
+        ends_at = window(terms.validity, zone, issued_at=call.now).ends_at
         if ends_at is not None:
             ends_at = max(ends_at, call.now + REPLACEMENT)
         made = connection.execute(

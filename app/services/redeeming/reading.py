@@ -9,11 +9,12 @@ from zoneinfo import ZoneInfo
 from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
-from app.domain import overrides, rules
+from app.domain import overrides
 from app.domain.campaign import Source, Terms
 from app.domain.kinds import KINDS
 from app.domain.refusals import Reason, Refused
 from app.domain.rules import Standing
+from app.domain.validity import window
 from app.services.access import Client
 from app.services.redeeming import bearers, money_statements, statements
 from app.services.redeeming.calls import CallFault, Origin, Where
@@ -191,7 +192,8 @@ class Reader:
         if row.voucher_id is None:
             terms = bearers.current_terms(connection, row.campaign_id, row.revision, self.terms_of)
             status, uses = "active", kind.uses(terms)
-            starts_at, ends_at = rules.window(terms.validity, at=None, zone=ZoneInfo(row.timezone))
+            good = window(terms.validity, ZoneInfo(row.timezone), issued_at=None)
+            starts_at, ends_at = good.starts_at, good.ends_at
             balance = kind.opening_balance(terms, code_amount=row.code_amount)
             used = held = held_minor = 0
             if shared:

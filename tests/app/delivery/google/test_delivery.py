@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select, update
 
 from app.delivery.google import chores
-from app.domain.campaign import Presentation, Texts
+from app.domain.campaign import Anchor, Presentation, Terms, Texts, Validity
 from app.sandbox.android import AndroidPhone, NotSavedError
 from app.sandbox.google import Fault
 from app.services import changes, clockwork, updating
@@ -82,6 +82,23 @@ def test_a_saved_coupon_shows_that_it_was_redeemed(house: House) -> None:
         ("POST", "offerObject"),
         ("PATCH", "offerObject"),
     ]
+
+
+def test_a_validity_from_the_first_add_begins_when_the_pass_is_saved(house: House) -> None:
+    terms = Terms(validity=Validity(anchor=Anchor.FIRST_ADD, days=3))
+    issued = house.shop.voucher(house.shop.campaign(terms=terms))
+    with AndroidPhone(house.wire.url, user="anna") as phone:
+        object_id = save(house, phone, issued)
+        house.settle()
+        with house.deployment.database.read() as session:
+            ends_at = session.get_one(Voucher, issued.id).ends_at
+        assert ends_at == dt.datetime(2026, 11, 24, 23, 0, tzinfo=dt.UTC)
+        assert phone.passes()[object_id].ends == "2026-11-24T23:59:59+01:00"
+    with AndroidPhone(house.wire.url, user="bert") as phone:
+        house.clock.advance(days=1)
+        save(house, phone, issued)
+    with house.deployment.database.read() as session:
+        assert session.get_one(Voucher, issued.id).ends_at == ends_at
 
 
 def test_twenty_changes_before_a_delivery_cost_one_call(house: House) -> None:
