@@ -307,10 +307,11 @@ _SERIAL = re.compile(r"serial number '?([0-9a-f]{16})\b")
 def understand(message: str) -> Complaint:
     """Sort a log line of a device by its meaning.
 
-    Anybody can write to /log: the text is cut, control characters are blanked and what looks like
+    Anybody can write to /log: the text is cut, control characters and halves of surrogate
+    pairs, which no database stores, are blanked, and what looks like
     a secret (an authentication token, a push token) is left out.
     """
-    text = re.sub(r"[^\x20-\x7e\u00a0-\uffff]", " ", message)[:500]
+    text = re.sub(r"[^\x20-\x7e\u00a0-\ud7ff\ue000-\uffff]", " ", message)[:500]
     text = re.sub(r"(ApplePass )\S+", r"\1…", text)
     text = re.sub(r"\b[0-9a-fA-F]{32,}\b", "…", text)
     kind = next((kind for kind, form in _COMPLAINTS if form.search(text)), "other")
