@@ -331,9 +331,29 @@ def keep_complaints(session: Session, complaints: Sequence[Complaint], *, now: d
         session.execute(delete(AppleLog).where(AppleLog.id <= rows[-1].id - KEPT_LOGS))
 
 
-def complaints(session: Session, *, limit: int = 100) -> list[AppleLog]:
-    """The newest complaints first."""
-    return list(session.scalars(select(AppleLog).order_by(AppleLog.id.desc()).limit(limit)))
+def complaints(
+    session: Session, *, limit: int = 100, only: frozenset[str] | None = None
+) -> list[AppleLog]:
+    """The newest complaints first.
+
+    `only` are keys of campaigns: complaints that name none of their passes are left out then.
+    """
+    query = select(AppleLog).order_by(AppleLog.id.desc())
+    if only is None:
+        return list(session.scalars(query.limit(limit)))
+    named = [
+        (row, codes.from_serial(row.serial))
+        for row in session.scalars(query.where(AppleLog.serial.is_not(None)).limit(KEPT_LOGS))
+        if row.serial is not None
+    ]
+    theirs = set(
+        session.scalars(
+            select(Voucher.public_id)
+            .join(Campaign, Campaign.id == Voucher.campaign_id)
+            .where(Voucher.public_id.in_({each for _, each in named}), Campaign.key.in_(only))
+        )
+    )
+    return [row for row, public_id in named if public_id in theirs][:limit]
 
 
 def _seen(tag: str | None, generation: int) -> int:
