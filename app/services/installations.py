@@ -344,10 +344,11 @@ _SERIAL = re.compile(r"serial number '?([0-9a-f]{16})\b")
 def understand(message: str) -> Complaint:
     """Sort a log line of a device by its meaning.
 
-    Anybody can write to /log: the text is cut, control characters are blanked and what looks like
+    Anybody can write to /log: the text is cut, control characters and halves of surrogate
+    pairs, which no database stores, are blanked, and what looks like
     a secret (an authentication token, a push token) is left out.
     """
-    text = re.sub(r"[^\x20-\x7e\u00a0-\uffff]", " ", message)[:500]
+    text = re.sub(r"[^\x20-\x7e\u00a0-\ud7ff\ue000-\uffff]", " ", message)[:500]
     text = re.sub(r"(ApplePass )\S+", r"\1…", text)
     text = re.sub(r"\b[0-9a-fA-F]{32,}\b", "…", text)
     kind = next((kind for kind, form in _COMPLAINTS if form.search(text)), "other")
@@ -367,9 +368,29 @@ def keep_complaints(session: Session, complaints: Sequence[Complaint], *, now: d
         session.execute(delete(AppleLog).where(AppleLog.id <= rows[-1].id - KEPT_LOGS))
 
 
-def complaints(session: Session, *, limit: int = 100) -> list[AppleLog]:
-    """The newest complaints first."""
-    return list(session.scalars(select(AppleLog).order_by(AppleLog.id.desc()).limit(limit)))
+def complaints(
+    session: Session, *, limit: int = 100, only: frozenset[str] | None = None
+) -> list[AppleLog]:
+    """The newest complaints first.
+
+    `only` are keys of campaigns: complaints that name none of their passes are left out then.
+    """
+    query = select(AppleLog).order_by(AppleLog.id.desc())
+    if only is None:
+        return list(session.scalars(query.limit(limit)))
+    named = [
+        (row, codes.from_serial(row.serial))
+        for row in session.scalars(query.where(AppleLog.serial.is_not(None)).limit(KEPT_LOGS))
+        if row.serial is not None
+    ]
+    theirs = set(
+        session.scalars(
+            select(Voucher.public_id)
+            .join(Campaign, Campaign.id == Voucher.campaign_id)
+            .where(Voucher.public_id.in_({each for _, each in named}), Campaign.key.in_(only))
+        )
+    )
+    return [row for row, public_id in named if public_id in theirs][:limit]
 
 
 def _seen(tag: str | None, generation: int) -> int:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
+from babel import Locale, UnknownLocaleError
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session, aliased
 
@@ -34,6 +35,8 @@ KEPT_TEMPLATES = 64
 #: What a phone announces when the marketer's message changes: the message itself.
 MESSAGE_FIELD = "news"
 NEWS = "%@"
+#: The barcodes that every wallet draws.
+SYMBOLOGIES = ("qr", "pdf417", "aztec", "code128")
 
 _guard = threading.Lock()
 _templates: OrderedDict[tuple[str, int], apple.Template] = OrderedDict()
@@ -270,7 +273,14 @@ def template_of(deployment: Deployment, campaign: Campaign, latest: Revision) ->
         if found is not None:
             _templates.move_to_end(key)
             return found
-    made = apple.Template(_shared_presentation(deployment, campaign, latest))
+    with deployment.database.read() as session:
+        shared = _shared_presentation(
+            session,
+            campaign,
+            campaigns.presentation_of(latest),
+            organization=deployment.settings.organization,
+        )
+    made = apple.Template(shared)
     with _guard:
         _templates[key] = made
         while len(_templates) > KEPT_TEMPLATES:
@@ -278,10 +288,34 @@ def template_of(deployment: Deployment, campaign: Campaign, latest: Revision) ->
     return made
 
 
+def try_out(
+    session: Session, campaign: Campaign, presentation: Presentation, *, organization: str
+) -> None:
+    """Make once what every pass would share under `presentation`, and throw it away.
+
+    Args:
+        organization: the deployment's, for a campaign that names none.
+
+    Raises:
+        ValueError: no pass could be made of it; a `passes.errors.PassError` names the field.
+    """
+    default = presentation.default_language
+    for language in dict.fromkeys((default, *presentation.texts)):
+        try:
+            Locale.parse(language, sep="-")
+        except (UnknownLocaleError, ValueError):
+            raise ValueError(f"{language!r} is no language: write a tag such as fr.") from None
+    if default not in presentation.texts:
+        raise ValueError(f"There are no texts in the default language {default!r}: add them.")
+    if presentation.symbology not in SYMBOLOGIES:
+        raise ValueError(f"symbology is none of {', '.join(SYMBOLOGIES)}: use one of them.")
+    shared = _shared_presentation(session, campaign, presentation, organization=organization)
+    apple.Template(shared)
+
+
 def _shared_presentation(
-    deployment: Deployment, campaign: Campaign, latest: Revision
+    session: Session, campaign: Campaign, presentation: Presentation, *, organization: str
 ) -> content.Presentation:
-    presentation = campaigns.presentation_of(latest)
     default = presentation.default_language
     languages = (default, *(each for each in presentation.texts if each != default))
 
@@ -292,15 +326,14 @@ def _shared_presentation(
     def labelled(texts: Mapping[str, str]) -> Text | None:
         return _labelled(texts, languages)
 
-    organization = presentation.organization or deployment.settings.organization
+    organization = presentation.organization or organization
     look = presentation.look
-    with deployment.database.read() as session:
-        pictures = {
-            asset.sha256: asset.data
-            for asset in session.scalars(
-                select(Asset).where(Asset.sha256.in_([look.logo or "", look.banner or ""]))
-            )
-        }
+    pictures = {
+        asset.sha256: asset.data
+        for asset in session.scalars(
+            select(Asset).where(Asset.sha256.in_([look.logo or "", look.banner or ""]))
+        )
+    }
     title = localized(lambda each: each.title) or campaign.name
     return content.Presentation(
         kind=KINDS[campaign.kind].name,

@@ -27,7 +27,8 @@ from app.services import changes, events
 from app.services.campaigns import find, latest_revision
 from app.services.deployment import Deployment
 from app.services.installations import FETCHED, LISTED, PUSHED, Told
-from app.services.presenting import MESSAGE_FIELD
+from app.services.presenting import MESSAGE_FIELD, try_out
+from app.settings import Settings
 from app.store.models import (
     AppleDevice,
     AppleRegistration,
@@ -37,6 +38,7 @@ from app.store.models import (
     Revision,
     Voucher,
 )
+from passes.errors import PassError
 
 _PRESENTATION: TypeAdapter[Presentation] = TypeAdapter(Presentation)
 
@@ -127,9 +129,17 @@ def reach(session: Session, key: str) -> Reach:
 
 
 def order(
-    session: Session, key: str, wanted: Wanted, *, now: dt.datetime, api_key_id: int | None = None
+    session: Session,
+    key: str,
+    wanted: Wanted,
+    *,
+    settings: Settings,
+    now: dt.datetime,
+    api_key_id: int | None = None,
 ) -> uuid.UUID:
     """Order an update; it is published at once unless it is for later. Returns its id.
+
+    A pass is made of it first, so that what no pass can show is refused and never published.
 
     Raises:
         UpdateFault: there is no such campaign, or the update changes nothing or is faulty.
@@ -149,8 +159,8 @@ def order(
             "The update changes nothing.",
             "Give presentation, message or ends_at.",
         )
-    revision = latest_revision(session, campaign)
-    _laid_over(revision.presentation, change)  # A fault is found now, not at three in the morning.
+    # A fault is found now, not at three in the morning.
+    _tried(session, campaign, latest_revision(session, campaign), change, settings=settings)
     row = CampaignUpdate(
         campaign_id=campaign.id,
         status="scheduled",
@@ -162,7 +172,7 @@ def order(
     session.add(row)
     session.flush()
     if row.apply_at <= now:
-        _apply(session, campaign, row, now=now)
+        _apply(session, campaign, row, settings=settings, now=now)
     return row.id
 
 
@@ -182,7 +192,7 @@ def apply_due(deployment: Deployment) -> None:
                 return
             campaign = session.get_one(Campaign, row.campaign_id, with_for_update=True)
             try:
-                _apply(session, campaign, row, now=now)
+                _apply(session, campaign, row, settings=deployment.settings, now=now)
             except UpdateFault as fault:
                 row.status, row.failure = "failed", str(fault)
 
@@ -325,10 +335,18 @@ def change_vouchers(
     return [serial for serial in serials if serial not in known]
 
 
-def _apply(session: Session, campaign: Campaign, row: CampaignUpdate, *, now: dt.datetime) -> None:
+def _apply(
+    session: Session,
+    campaign: Campaign,
+    row: CampaignUpdate,
+    *,
+    settings: Settings,
+    now: dt.datetime,
+) -> None:
     """Publish: the campaign's row, a revision if words or looks change, and the history line."""
     revision = latest_revision(session, campaign)
-    presentation = _laid_over(revision.presentation, row.change)
+    # The campaign may have been revised since the update was ordered.
+    presentation = _tried(session, campaign, revision, row.change, settings=settings)
     if presentation != revision.presentation:
         campaign.revision += 1
         session.add(
@@ -361,6 +379,38 @@ def _apply(session: Session, campaign: Campaign, row: CampaignUpdate, *, now: dt
     )
     session.flush()
     changes.campaign(session, campaign.id)
+
+
+def _tried(
+    session: Session,
+    campaign: Campaign,
+    revision: Revision,
+    change: Mapping[str, Any],
+    *,
+    settings: Settings,
+) -> dict[str, Any]:
+    """The stored presentation with a change laid over it, of which a pass can be made."""
+    found = _laid_over(revision.presentation, change)
+    if found == revision.presentation:
+        return found
+    try:
+        try_out(
+            session,
+            campaign,
+            _PRESENTATION.validate_python(found),
+            organization=settings.organization,
+        )
+    except PassError as error:
+        raise UpdateFault(
+            "invalid_presentation", f"{error.field}: {error.cause}", error.remedy
+        ) from error
+    except ValueError as error:
+        raise UpdateFault(
+            "invalid_presentation",
+            f"No pass can be made of it: {error}",
+            "Write it as the campaign's own presentation is written.",
+        ) from error
+    return found
 
 
 def _laid_over(presentation: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select, update
@@ -39,6 +40,10 @@ ASK_UNHEARD = dt.timedelta(days=1)
 #: Calls under way at a time; Google answers in about a tenth of a second.
 THREADS = 4
 
+#: The longest that a call may take with all its waiting; none begins with less of a lease left.
+CALL_TAKES = dt.timedelta(seconds=60)
+
+_LATE = Retry(LATER, "Its lease was about to end.")
 _OPEN = ("wanted", "unclear")
 _LOOKED_THROUGH = 20
 
@@ -207,16 +212,24 @@ class GoogleObjects:
     def deliver(
         self, jobs: Iterable[ObjectJob], *, now: dt.datetime
     ) -> Iterator[tuple[ObjectJob, Outcome]]:
-        jobs = list(jobs)
-        single = [job for job in jobs if not job.campaign_only]
-        edits = [job for job in jobs if job.campaign_only]
+        # No more than can be called about before the leases end; the engine offers a whole sweep.
+        taken = list(islice(jobs, self.batch))
+        single = [job for job in taken if not job.campaign_only]
+        edits = [job for job in taken if job.campaign_only]
         running = {self._pool.submit(self._one, job, now=now): job for job in single}
         for done in as_completed(running):
             yield running[done], done.result()
         for start in range(0, len(edits), TOGETHER):
             yield from self._together(edits[start : start + TOGETHER], now=now)
 
+    def _ends_soon(self, job: ObjectJob) -> bool:
+        """Whether a call begun now might still be under way when somebody else has the lease."""
+        job.waited = self._calls.deployment.now() > job.until - CALL_TAKES
+        return job.waited
+
     def _one(self, job: ObjectJob, *, now: dt.datetime) -> Outcome:
+        if self._ends_soon(job):
+            return _LATE
         try:
             built = self._build(job, now=now)
             if built is None:
@@ -266,6 +279,9 @@ class GoogleObjects:
         """Change several objects in one request; what shows no change is only recorded."""
         changes: list[tuple[ObjectJob, _Built]] = []
         for job in jobs:
+            if self._ends_soon(job):
+                yield job, _LATE
+                continue
             try:
                 built = self._build(job, now=now)
             except PassError as error:

@@ -70,7 +70,8 @@ class World:
     reports: Reports = field(init=False)
 
     def __post_init__(self) -> None:
-        self.tills, self.reports = Tills(self.deployment), Reports(self.deployment)
+        self.tills = Tills(self.deployment)
+        self.reports = Reports(self.deployment, self.tills)
 
 
 class TillHistory(RuleBasedStateMachine):
