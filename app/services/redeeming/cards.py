@@ -25,7 +25,7 @@ from app.services.redeeming import money_statements as sql
 from app.services.redeeming.booking import Books
 from app.services.redeeming.calls import Answer, CardAction, CardCall, Refund
 from app.services.redeeming.progress import Busy, Call, Found, No
-from app.services.redeeming.reading import Reader
+from app.services.redeeming.reading import Reader, is_over
 from app.services.redeeming.statements import VOUCHER
 
 #: How long a replacement lasts at least, whatever was left of the card it replaces.
@@ -254,7 +254,7 @@ class Cards:
         replacement's serial, or None when the card is alive and keeps the money.
         """
         card = connection.execute(sql.LOCK_VOUCHER, {"voucher_id": voucher_id}).one()
-        over = card.ends_at is not None and card.ends_at <= call.now
+        over = is_over(card, call.now)
         if not KINDS[card.campaign_kind].holds_money or not (
             card.status in DEAD or over or card.replaced_by_id is not None
         ):
@@ -387,7 +387,7 @@ class Cards:
         seen = card
         while seen.replaced_by_id is not None:
             seen = connection.execute(sql.LOCK_VOUCHER, {"voucher_id": seen.replaced_by_id}).one()
-        over = seen.ends_at is not None and seen.ends_at <= call.now
+        over = is_over(seen, call.now)
         return None if seen.id == card.id or seen.status in DEAD or over else seen
 
     def _successor(self, connection: Connection, call: Call, card: Any, *, key_id: int) -> Any:

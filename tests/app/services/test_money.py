@@ -325,8 +325,7 @@ class Money(RuleBasedStateMachine):
     def tick(self) -> None:
         redeeming.release_lapsed(self.deployment, self.clock.now)
         self.lapse()
-        if not self.replaced:
-            self.settle()
+        self.settle()
 
     @invariant()
     def books(self) -> None:

@@ -12,6 +12,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import delete, func, select, update
 
+from app.domain import overrides
 from app.domain.campaign import Benefit, BenefitType, Source, Terms
 from app.domain.codes import from_serial
 from app.domain.refusals import Reason
@@ -582,3 +583,40 @@ def test_every_reason_that_only_money_has_can_be_had(
     assert answer["reason"] == reason
     assert answer["cashier_text"]
     assert "{" not in answer["cashier_text"]
+
+
+def test_money_expires_by_the_end_that_the_campaigns_override_sets(
+    shop: Shop, counter: Counter, deployment: Deployment, clock: Clock
+) -> None:
+    terms = Terms(amount_minor=5_000)
+    later = overrides.stored(ends_at=clock.now + dt.timedelta(days=2))
+    sooner = overrides.stored(ends_at=clock.now + dt.timedelta(hours=1))
+    shop.campaign("longer", kind="gift_card", terms=terms, override=later)
+    shop.campaign("recall", kind="gift_card", terms=terms, override=sooner, override_forced=True)
+    prolonged = shop.voucher("longer", ends_at=clock.now + dt.timedelta(hours=1))
+    endless = shop.voucher("recall")
+    spent = counter.spend(prolonged, 1_000)
+    clock.advance(hours=2)
+    # One at a time: what is protected takes no place of what is due.
+    redeeming.Tills(deployment).release_lapsed(now=clock.now, limit=1)
+    assert money(shop, endless) == (0, 0)
+    assert counter.refund(spent, 400)["replaced_by"] is None
+    assert counter.void(counter.held(prolonged, 100))["outcome"] == "accepted"
+    assert money(shop, prolonged) == (4_400, 0)
+    clock.advance(days=2)
+    redeeming.release_lapsed(deployment, clock.now)
+    assert money(shop, prolonged) == (0, 0)
+    assert balanced(deployment)
+
+
+def test_money_left_on_a_replaced_card_expires_too(
+    shop: Shop, counter: Counter, deployment: Deployment, clock: Clock
+) -> None:
+    shop.campaign(kind="gift_card", terms=Terms(amount_minor=5_000))
+    card = shop.voucher(ends_at=clock.now + dt.timedelta(minutes=5))
+    made = counter.spend(card, 1_000)
+    clock.advance(minutes=6)
+    assert counter.refund(made)["replaced_by"] is not None
+    redeeming.release_lapsed(deployment, clock.now)
+    assert money(shop, card) == (0, 0)
+    assert balanced(deployment)
