@@ -259,7 +259,7 @@ class Cards:
             card.status in DEAD or over or card.replaced_by_id is not None
         ):
             return None
-        target = self._living(connection, card, call)
+        target, last = self._living(connection, card, call)
         status = "expired" if card.status not in DEAD and over else card.status
         left = connection.execute(
             sql.MOVE_MONEY,
@@ -273,8 +273,10 @@ class Cards:
         if left is None:
             raise Busy
         if target is None:
-            target = self._successor(connection, call, card, key_id=key_id)
-            connection.execute(sql.REPLACE, {"voucher_id": card.id, "successor_id": target.id})
+            # The last of the chain is replaced: it is the one that its number and link lead to.
+            target = self._successor(connection, call, last, key_id=key_id)
+            connection.execute(sql.REPLACE, {"voucher_id": last.id, "successor_id": target.id})
+            call.changed.append(last.id)
         came = connection.execute(
             sql.MOVE_MONEY,
             {
@@ -382,13 +384,17 @@ class Cards:
             raise No(against[0], found)
         return status
 
-    def _living(self, connection: Connection, card: Any, call: Call) -> Any:
-        """The newest replacement of a card, if it can take money; rows are locked in order."""
+    def _living(self, connection: Connection, card: Any, call: Call) -> tuple[Any, Any]:
+        """The newest replacement of a card if it can take money, else None; and the last card.
+
+        Rows are locked in order.
+        """
         seen = card
         while seen.replaced_by_id is not None:
             seen = connection.execute(sql.LOCK_VOUCHER, {"voucher_id": seen.replaced_by_id}).one()
         over = is_over(seen, call.now)
-        return None if seen.id == card.id or seen.status in DEAD or over else seen
+        alive = not (seen.id == card.id or seen.status in DEAD or over)
+        return seen if alive else None, seen
 
     def _successor(self, connection: Connection, call: Call, card: Any, *, key_id: int) -> Any:
         """A fresh card on the terms of the old one, with nothing on it yet."""

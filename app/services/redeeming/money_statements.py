@@ -275,7 +275,7 @@ EMPTY_CARD = (
 REPLACE = (
     update(VOUCHER)
     .where(V.id == bindparam("voucher_id"))
-    .values(replaced_by_id=bindparam("successor_id"))
+    .values(replaced_by_id=bindparam("successor_id"), version=V.version + 1)
 )
 
 #: What of a redemption was given back already, in minor units.

@@ -620,3 +620,26 @@ def test_money_left_on_a_replaced_card_expires_too(
     redeeming.release_lapsed(deployment, clock.now)
     assert money(shop, card) == (0, 0)
     assert balanced(deployment)
+
+
+def test_a_refund_to_a_card_whose_replacement_is_dead_too_makes_another(
+    shop: Shop, counter: Counter, deployment: Deployment, clock: Clock
+) -> None:
+    shop.campaign(kind="gift_card", terms=Terms(amount_minor=5_000))
+    card = shop.voucher(
+        code="CARD-1",
+        ends_at=clock.now + dt.timedelta(minutes=5),
+        recipient_id=shop.recipient("r"),
+    )
+    made = counter.spend(card, 1_000)
+    clock.advance(minutes=6)
+    first = counter.refund(made, 100)["replaced_by"]
+    ended = counter.ask(
+        "/gift-cards/deactivate", boss=True, barcode="card-1", operator="ann", because="lost"
+    )
+    assert ended["voucher"]["serial"] == first
+    second = counter.refund(made, 200)["replaced_by"]
+    assert counter.refund(made, 300)["replaced_by"] == second != first
+    scanned = counter.till.scan("card-1")["voucher"]
+    assert (scanned["serial"], scanned["balance_minor"]) == (second, 500)
+    assert balanced(deployment)
