@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from app.domain.ledger import RETURNS, HoldStatus
+from app.domain.ledger import RETURNS, EntryKind, HoldStatus
 from app.services.redeeming.statements import (
     CAMPAIGN,
     CODE,
@@ -278,6 +278,12 @@ REPLACE = (
     .values(replaced_by_id=bindparam("successor_id"), version=V.version + 1)
 )
 
+#: What was captured of holds; the vouchers are named because the ledger is searched by them.
+READ_CAPTURED = select(E.id).where(
+    E.voucher_id.in_(bindparam("vouchers", expanding=True)),
+    E.hold_id.in_(bindparam("holds", expanding=True)),
+    E.kind == EntryKind.REDEMPTION,
+)
 #: What of a redemption was given back already, in minor units.
 READ_RETURNED = select(func.coalesce(func.sum(E.amount_minor), 0)).where(
     E.refers_to_id == bindparam("entry_id"), E.kind.in_(list(RETURNS))

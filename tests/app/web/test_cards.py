@@ -554,6 +554,13 @@ def _ended(shop: Shop, counter: Counter, card: Issued, clock: Clock) -> Any:
     return counter.card("unblock", card, because="x")
 
 
+def _block_by_key(shop: Shop, counter: Counter, card: Issued, clock: Clock) -> Any:
+    counter.ask(
+        "/gift-cards/block", key="k", boss=True, barcode=card.barcode, operator="a", because="x"
+    )
+    return counter.supervisor.reverse(key="k")
+
+
 REFUSALS: dict[Reason, Callable[[Shop, Counter, Issued, Clock], Any]] = {
     Reason.UNKNOWN_HOLD: lambda shop, counter, card, clock: counter.void(str(uuid.uuid4())),
     Reason.HOLD_EXPIRED: _hold_then(_lapse),
@@ -568,6 +575,7 @@ REFUSALS: dict[Reason, Callable[[Shop, Counter, Issued, Clock], Any]] = {
     Reason.ALREADY_ACTIVE: lambda shop, counter, card, clock: counter.card("activate", card),
     Reason.NOT_BLOCKED: _ended,
     Reason.OPERATOR_REQUIRED: _unnamed,
+    Reason.NOT_REVERSIBLE: _block_by_key,
     Reason.CURRENCY_MISMATCH: lambda shop, counter, card, clock: counter.card(
         "load", card, amount=euros(1, "USD")
     ),
@@ -643,3 +651,77 @@ def test_a_refund_to_a_card_whose_replacement_is_dead_too_makes_another(
     scanned = counter.till.scan("card-1")["voucher"]
     assert (scanned["serial"], scanned["balance_minor"]) == (second, 500)
     assert balanced(deployment)
+
+
+def test_an_activation_is_undone_with_its_money_until_the_card_is_used(
+    shop: Shop, counter: Counter, deployment: Deployment
+) -> None:
+    shop.campaign(kind="gift_card", terms=Terms())
+    card = shop.voucher(status="pending")
+    body: dict[str, Any] = {"barcode": card.barcode, "operator": "ann", "amount": euros(700)}
+    counter.ask("/gift-cards/activate", key="one", **body)
+    assert counter.till.reverse(key="one")["reversals"][0]["returned_minor"] == -700
+    assert (money(shop, card), shop.row(card).status) == ((0, 0), "pending")
+    counter.ask("/gift-cards/activate", key="two", **body)
+    counter.spend(card, 1)
+    assert counter.till.reverse(key="two")["reason"] == Reason.NOT_REVERSIBLE
+    assert (money(shop, card), shop.row(card).status) == ((699, 0), "active")
+    assert balanced(deployment)
+
+
+def test_the_key_of_a_refund_or_a_correction_is_refused_and_takes_nothing(
+    shop: Shop, counter: Counter, card: Issued
+) -> None:
+    made = counter.spend(card, 1_000)
+    counter.ask("/refunds", key="refund", redemption_id=made, operator="ann")
+    body: dict[str, Any] = {"barcode": card.barcode, "operator": "ann", "reason": "goodwill"}
+    done = counter.ask("/gift-cards/adjust", key="adjust", boss=True, change=euros(5), **body)
+    assert done["outcome"] == "accepted"
+    for till, key in ((counter.till, "refund"), (counter.supervisor, "adjust")):
+        assert till.reverse(key=key)["reason"] == Reason.NOT_REVERSIBLE
+    assert money(shop, card) == (5_005, 0)
+
+
+def test_taking_back_a_holds_key_takes_back_what_was_captured_of_it(
+    shop: Shop, counter: Counter, card: Issued, deployment: Deployment
+) -> None:
+    item = {"barcode": card.barcode, "amount": euros(900)}
+    made = counter.ask("/redemptions", key="the-hold", mode="hold", items=[item])
+    counter.capture(made["holds"][0]["hold_id"], amount=euros(300), final=False)
+    assert money(shop, card) == (4_700, 600)
+    answer = counter.till.reverse(key="the-hold")
+    assert [part["returned_minor"] for part in answer["reversals"]] == [300]
+    assert money(shop, card) == (5_000, 0)
+    assert counter.till.reverse(key="the-hold")["reason"] == Reason.ALREADY_REVERSED
+    assert balanced(deployment)
+
+
+def test_a_key_gives_back_what_was_not_given_back_before(
+    shop: Shop, counter: Counter, card: Issued, deployment: Deployment
+) -> None:
+    shop.campaign("coupon")
+    coupon, other = shop.voucher("coupon"), shop.voucher()
+    items: list[dict[str, Any]] = [
+        {"barcode": coupon.barcode},
+        {"barcode": card.barcode, "amount": euros(1_000)},
+        {"barcode": other.barcode, "amount": euros(500)},
+    ]
+    made = counter.ask("/redemptions", key="k", items=items)["redemptions"]
+    counter.till.reverse(redemption_id=made[0]["redemption_id"])
+    counter.refund(made[1]["redemption_id"], 300)
+    answer = counter.till.reverse(key="k")
+    assert sorted(part["returned_minor"] for part in answer["reversals"]) == [500, 700]
+    assert (money(shop, card), money(shop, other)) == ((5_000, 0), (5_000, 0))
+    assert shop.row(coupon).used == 0
+    assert counter.till.reverse(key="k")["reason"] == Reason.ALREADY_REVERSED
+    assert balanced(deployment)
+
+
+def test_a_later_reversal_that_puts_money_onto_a_card_names_who_does_it(
+    shop: Shop, counter: Counter, card: Issued, clock: Clock
+) -> None:
+    made = counter.spend(card, 1_000)
+    clock.advance(days=1)
+    assert counter.till.reverse(redemption_id=made)["reason"] == Reason.OPERATOR_REQUIRED
+    assert counter.till.reverse(redemption_id=made, operator="ann")["outcome"] == "accepted"
+    assert money(shop, card) == (5_000, 0)
