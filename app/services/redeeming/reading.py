@@ -225,5 +225,6 @@ class Reader:
             timezone=row.timezone,
             holds_money=kind.holds_money,
             bare=shared and bearer,
+            budgeted=row.budget_minor is not None,
         )
         return Found(row=row, standing=standing, terms=terms)

@@ -139,3 +139,9 @@ def test_refund_after_the_end_leaves_the_voucher_expired(
     assert till.reverse(redemption_id=made)["outcome"] == "accepted"
     assert shop.row(voucher).used == 0
     assert till.redeem(voucher.barcode)["reason"] == "expired"
+
+
+def test_a_budget_of_money_is_not_passed_by_leaving_the_basket_out(shop: Shop, till: Till) -> None:
+    benefit = Benefit(type=BenefitType.AMOUNT, minor=500)
+    shop.campaign(budget_minor=500, terms=Terms(benefit=benefit))
+    assert till.redeem(shop.voucher().barcode)["reason"] == "basket_required"
