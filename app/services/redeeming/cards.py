@@ -78,11 +78,14 @@ class Cards:
         status = self._status_after(asked, found, call)
         amount = asked.amount_minor
         if asked.action is CardAction.DEACTIVATE:
-            amount = -(standing.balance_minor - standing.held_minor)
+            # From the locked row: what was read before may have been spent or loaded since.
+            card = connection.execute(sql.LOCK_VOUCHER, {"voucher_id": row.voucher_id}).one()
+            amount = -int(card.balance_minor - card.held_minor)
         if amount and asked.currency is not None and asked.currency != standing.currency:
             details = {"currency": standing.currency}
             raise No(Refused(reason=Reason.CURRENCY_MISMATCH, details=details), found)
-        if rules.available(standing) + amount < 0:
+        ending = asked.action is CardAction.DEACTIVATE
+        if not ending and rules.available(standing) + amount < 0:
             raise No(_short(found), found)
         after = connection.execute(
             sql.MOVE_MONEY,

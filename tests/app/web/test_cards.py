@@ -6,8 +6,10 @@ import datetime as dt
 import threading
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import orjson
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import delete, func, select, update
@@ -16,9 +18,15 @@ from app.domain import overrides
 from app.domain.campaign import Benefit, BenefitType, Source, Terms
 from app.domain.codes import from_serial
 from app.domain.refusals import Reason
-from app.services import access, audit, keys, presenting, redeeming
-from app.services.access import Scope
+from app.services import access, audit, keys, presenting, redeeming, resolving
+from app.services.access import Client, Scope
 from app.services.deployment import Deployment
+from app.services.redeeming import CardAction, CardCall, Origin
+from app.services.redeeming.booking import Books
+from app.services.redeeming.calls import Where
+from app.services.redeeming.cards import Cards
+from app.services.redeeming.progress import Call
+from app.services.redeeming.reading import Reader
 from app.store.models import Campaign, Code, Entry, Event, Hold, RecipientUse, Voucher
 from passes.content import Localized, Money
 from tests.conftest import Clock
@@ -725,3 +733,24 @@ def test_a_later_reversal_that_puts_money_onto_a_card_names_who_does_it(
     assert counter.till.reverse(redemption_id=made)["reason"] == Reason.OPERATOR_REQUIRED
     assert counter.till.reverse(redemption_id=made, operator="ann")["outcome"] == "accepted"
     assert money(shop, card) == (5_000, 0)
+
+
+def test_a_card_is_ended_with_what_is_on_it_by_then(
+    shop: Shop, counter: Counter, card: Issued, deployment: Deployment
+) -> None:
+    client = Client(id=1, name="till", scopes=frozenset())
+    call = Call(client=client, key="", where=Where(), origin=Origin(), now=deployment.now())
+    postgresql = not deployment.database.is_sqlite
+    reader, books = Reader(postgresql=postgresql), Books(postgresql=postgresql)
+    asked = CardCall(action=CardAction.DEACTIVATE, barcode=card.barcode)
+    reading = resolving.read(deployment.keyring, card.barcode)
+    with deployment.database.transaction() as connection:
+        found = reader.find(connection, call, reading, index=0)
+    counter.card("load", card, amount=euros(700))
+    with deployment.database.transaction() as connection:
+        cards = Cards(reader, books, postgresql=postgresql)
+        keyed = replace(call, key="end")
+        body = orjson.loads(cards.act(connection, keyed, asked, found, fingerprint=b"").body)
+    assert body["applied_minor"] == -5_700
+    assert money(shop, card) == (0, 0)
+    assert balanced(deployment)
