@@ -8,10 +8,10 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from app.domain.campaign import Authority, Source
+from app.domain.campaign import Authority, Source, Terms
 from app.services.access import Scope
 from app.services.deployment import Deployment
-from app.store.models import Event
+from app.store.models import Event, RecipientUse
 from tests.shop import Shop, Till
 
 
@@ -108,3 +108,19 @@ def test_file_without_its_columns_is_a_problem(web_shop: FlaskClient) -> None:
     answer = web_shop.post("/api/v1/redemptions/report", data="code\nX\n", content_type="text/csv")
 
     assert (answer.status_code, answer.get_json()["code"]) == (422, "faulty_file")
+
+
+def test_reported_use_counts_on_the_day_of_the_campaigns_zone(
+    shop: Shop, web_shop: FlaskClient, deployment: Deployment
+) -> None:
+    shop.campaign(
+        authority=Authority.EXTERNAL,
+        source=Source.LIST,
+        timezone="Pacific/Auckland",
+        terms=Terms(uses_per_day=1),
+    )
+    shop.voucher(code="WEB-1", recipient_id=shop.recipient("r"))
+    assert _report(web_shop, {"id": "1", "code": "WEB-1"})["counts"]["applied"] == 1
+    with deployment.database.read() as session:
+        # It is noon in UTC, and tomorrow in Auckland.
+        assert session.scalars(select(RecipientUse.day)).all() == ["2026-11-22"]
