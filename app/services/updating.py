@@ -319,10 +319,11 @@ def change_vouchers(
             continue
         known.add(wanted[voucher.public_id])
         if action is Action.PROLONG:
-            if ends_at is None or (voucher.ends_at is not None and ends_at < voucher.ends_at):
+            # A voucher without an end would get one.
+            if ends_at is None or voucher.ends_at is None or ends_at < voucher.ends_at:
                 raise UpdateFault(
                     "would_shorten",
-                    f"Voucher {codes.serial(voucher.public_id)} ends later than that.",
+                    f"Voucher {codes.serial(voucher.public_id)} has no end, or a later one.",
                     "Prolong to a later time, or withdraw it.",
                 )
             voucher.ends_at = ends_at

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -27,6 +28,12 @@ FRESH = 5.0
 MOST_PLACES = 10_000
 
 _TERMS: TypeAdapter[Terms] = TypeAdapter(Terms)
+
+
+def is_over(card: Any, now: dt.datetime) -> bool:
+    """Whether a voucher's time is over, its campaign's override counted; of LOCK_VOUCHER."""
+    ends_at = overrides.end_for(card.ends_at, card.override, forced=bool(card.override_forced))
+    return ends_at is not None and ends_at <= now
 
 
 class Reader:
@@ -220,5 +227,6 @@ class Reader:
             timezone=row.timezone,
             holds_money=kind.holds_money,
             bare=shared and bearer,
+            budgeted=row.budget_minor is not None,
         )
         return Found(row=row, standing=standing, terms=terms)

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, select
 
@@ -209,7 +210,7 @@ class Reports:
         ).first()
         if earlier is not None:
             raise _Duplicate
-        today = call.now.date().isoformat()
+        today = call.now.astimezone(ZoneInfo(row.timezone)).date().isoformat()
         grant = Grant(index=0, found=found, lines=(use.discount_minor,), day=today)
         if beyond:
             after = connection.execute(

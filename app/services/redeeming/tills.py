@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 from uuid import UUID
 
 import orjson
 from sqlalchemy import Connection, delete
 
+from app.domain import overrides
 from app.domain.baskets import Basket
 from app.domain.campaign import Terms
 from app.domain.refusals import Reason
@@ -302,9 +304,22 @@ class Tills:
         """
         done = 0
         with self._database.reading() as connection:
-            bind = {"now": now, "count": limit}
+            bind: dict[str, Any] = {"now": now, "count": limit}
             held = list(connection.execute(money_statements.READ_DUE_HOLDS, bind).scalars())
-            ended = list(connection.execute(money_statements.READ_DUE_CARDS, bind).scalars())
+            moved = connection.execute(money_statements.READ_OVERRIDES).all()
+            ends = {row.id: overrides.end_of(row.override) for row in moved}
+            protected = [each for each, end in ends.items() if end is not None and end > now]
+            recalled = [
+                row.id
+                for row in moved
+                if row.override_forced and (end := ends[row.id]) is not None and end <= now
+            ]
+            bind |= {"protected": protected, "recalled": recalled}
+            due = (money_statements.READ_DUE_CARDS, money_statements.READ_RECALLED_CARDS)
+            # A card may be due in both ways.
+            ended = dict.fromkeys(
+                each for found in due for each in connection.execute(found, bind).scalars()
+            )
         for voucher_id in held:
             done += self.released(voucher_id, now=now)
         for voucher_id in ended:

@@ -8,11 +8,11 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from app.domain.campaign import Authority, Source
+from app.domain.campaign import Authority, Source, Terms
 from app.services.access import Scope
 from app.services.deployment import Deployment
 from app.services.guessing import LIMITS
-from app.store.models import Event
+from app.store.models import Event, RecipientUse
 from tests.conftest import Clock
 from tests.shop import Shop, Till
 
@@ -145,3 +145,19 @@ def test_a_report_takes_the_use_that_a_hold_kept_until_its_time_was_over(
 
     assert _report(web_shop, {"id": "o", "code": "WEB-1"})["counts"]["applied"] == 1
     assert (shop.row(voucher).used, shop.row(voucher).held) == (1, 0)
+
+
+def test_reported_use_counts_on_the_day_of_the_campaigns_zone(
+    shop: Shop, web_shop: FlaskClient, deployment: Deployment
+) -> None:
+    shop.campaign(
+        authority=Authority.EXTERNAL,
+        source=Source.LIST,
+        timezone="Pacific/Auckland",
+        terms=Terms(uses_per_day=1),
+    )
+    shop.voucher(code="WEB-1", recipient_id=shop.recipient("r"))
+    assert _report(web_shop, {"id": "1", "code": "WEB-1"})["counts"]["applied"] == 1
+    with deployment.database.read() as session:
+        # It is noon in UTC, and tomorrow in Auckland.
+        assert session.scalars(select(RecipientUse.day)).all() == ["2026-11-22"]

@@ -294,6 +294,11 @@ def test_single_vouchers_are_prolonged_and_withdrawn_and_never_shortened(
         "/vouchers/updates", {"serials": [two.serial], "action": "prolong", "ends_at": sooner}
     )
     assert refused.status_code == 422
+    endless = storefront.voucher(campaign)
+    refused = marketer.post(
+        "/vouchers/updates", {"serials": [endless.serial], "action": "prolong", "ends_at": until}
+    )
+    assert (refused.status_code, holding(deployment, endless).ends_at) == (422, None)
     marketer.post("/vouchers/updates", {"serials": [two.serial], "action": "withdraw"})
     assert holding(deployment, two).voucher.status == "revoked"
     assert holding(deployment, two).voucher.version == 2
