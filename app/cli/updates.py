@@ -186,16 +186,16 @@ def sync_health(deployment: Deployment, complaints: bool) -> None:
     for each in found.campaigns:
         say(
             f"{each.campaign:30}  installed {each.installed}  owed {each.owed}  "
-            f"pushed {each.pushed}  listed {each.listed}  fetched {each.fetched}"
+            f"pushed {each.pushed}  listed {each.listed}  fetched {each.fetched}  "
+            f"at Google {each.objects}  owed {each.objects_owed}"
         )
     for failure in found.failures:
-        say(f"  {failure.devices} devices failed: {failure.reason}")
+        what = "devices" if failure.wallet == "apple" else "objects at Google"
+        say(f"  {failure.count} {what} failed: {failure.reason}")
     rate = deployment.settings.google_rate
     with deployment.database.read() as session:
         google = google_standing.standing(session, rate=rate)
     say(f"{google}")
-    for reason, count in google.failing:
-        say(f"  {count} objects at Google failed: {reason}")
     if complaints:
         with deployment.database.read() as session:
             for log in installations.complaints(session):
