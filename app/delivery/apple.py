@@ -368,7 +368,7 @@ class ApplePushes:
             .returning(AppleRegistration.voucher_id)
         ).all()
         for voucher_id in sorted(gone):
-            record_event(session, "removed", voucher_id, now=now)
+            record_event(session, "removed", voucher_id, now=now, wallet="apple")
         session.delete(device)
         session.flush()
 

@@ -26,6 +26,7 @@ from sqlalchemy.orm import Session
 from app.domain import codes
 from app.domain.ledger import EntryKind, HoldStatus
 from app.services import closing
+from app.services.reporting import recount
 from app.store.models import (
     ApiKey,
     Campaign,
@@ -392,6 +393,14 @@ def _voucher(public_id: int) -> str:
     return f"voucher {codes.serial(public_id)}"
 
 
+def _counts(session: Session) -> Iterator[Finding]:
+    for each in recount(session):
+        yield Finding(
+            about=f"campaign {each.campaign}, {each.stage} on {each.day}",
+            cause=f"counts {each.stored} and the log says {each.counted}",
+        )
+
+
 CHECKS: tuple[tuple[str, Callable[[Session], Iterator[Finding]]], ...] = (
     ("Vouchers count what their ledgers say", _vouchers),
     ("Vouchers set aside what their open holds say", _holds),
@@ -407,4 +416,5 @@ CHECKS: tuple[tuple[str, Callable[[Session], Iterator[Finding]]], ...] = (
     ("Nothing was taken back twice", _returns),
     ("Events are numbered without gaps, and every entry has one", _events),
     ("Every kept answer has its entries", _answers),
+    ("Reports count what the log of events says", _counts),
 )

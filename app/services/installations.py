@@ -116,7 +116,7 @@ def register(
             device_id=device.id, voucher_id=voucher_id, generation=0, registered_at=now
         )
     )
-    record_event(session, "added", voucher_id, now=now)
+    record_event(session, "added", voucher_id, now=now, wallet="apple")
     session.flush()
     return True
 
@@ -132,7 +132,7 @@ def unregister(session: Session, *, library_id: str, voucher_id: int, now: dt.da
         .returning(AppleRegistration.id)
     )
     if removed is not None:
-        record_event(session, "removed", voucher_id, now=now)
+        record_event(session, "removed", voucher_id, now=now, wallet="apple")
     forget_if_empty(session, device.id)
     return removed is not None
 
@@ -242,8 +242,14 @@ def record_fetch(session: Session, voucher_id: int, pair: Pair, *, now: dt.datet
     session.flush()
 
 
-def record_event(session: Session, kind: str, voucher_id: int, *, now: dt.datetime) -> None:
-    """Append a fact about a voucher, numbered without gaps under its row lock."""
+def record_event(
+    session: Session, kind: str, voucher_id: int, *, now: dt.datetime, wallet: str | None = None
+) -> None:
+    """Append a fact about a voucher, numbered without gaps under its row lock.
+
+    Args:
+        wallet: the wallet that it happened in: "apple" or "google".
+    """
     numbered = session.execute(
         update(Voucher)
         .where(Voucher.id == voucher_id)
@@ -257,6 +263,7 @@ def record_event(session: Session, kind: str, voucher_id: int, *, now: dt.dateti
             campaign_id=numbered.campaign_id,
             voucher_id=voucher_id,
             number=numbered.events,
+            data=None if wallet is None else {"wallet": wallet},
         )
     )
 

@@ -360,10 +360,10 @@ class GoogleObjects:
         if job.has_users:
             row.has_users = True
             if before is not True:
-                record_event(session, "added", row.voucher_id, now=now)
+                record_event(session, "added", row.voucher_id, now=now, wallet="google")
         elif before is True:
             row.has_users = False
-            record_event(session, "removed", row.voucher_id, now=now)
+            record_event(session, "removed", row.voucher_id, now=now, wallet="google")
         elif first:
             # A callback that came meanwhile asks sooner.
             row.ask_users_at = row.ask_users_at or now + ASK_UNHEARD
