@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import uuid
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import click
 
 from app.cli.campaigns import campaign
 from app.cli.terminal import pass_deployment, say
+from app.domain import overrides
+from app.domain.overrides import Override
 from app.services import google_standing, installations, sync, updating
 from app.services.deployment import Deployment
 from app.services.updating import Action, Progress, Wanted
@@ -34,6 +37,23 @@ class Moment(click.ParamType[dt.datetime]):
         return moment
 
 
+class Number(click.ParamType[Decimal]):
+    """A decimal number, such as 12.5."""
+
+    name = "number"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Decimal:
+        try:
+            number = Decimal(value)
+        except InvalidOperation:
+            number = Decimal("NaN")
+        if not number.is_finite():
+            self.fail("Write it as a number, such as 30 or 12.5.", param, ctx)
+        return number
+
+
 @campaign.command()
 @click.argument("key")
 @click.option(
@@ -43,7 +63,11 @@ class Moment(click.ParamType[dt.datetime]):
 )
 @click.option("--message", "messages", multiple=True, metavar="LANGUAGE=TEXT", help="Tell holders.")
 @click.option("--ends-at", type=Moment(), help="Prolong all vouchers to this moment.")
-@click.option("--forced", is_flag=True, help="Let --ends-at shorten too.")
+@click.option("--uses", type=int, help="Let each voucher be used this often.")
+@click.option("--percent", type=Number(), help="Raise a percentage to this.")
+@click.option("--amount", "amount_minor", type=int, help="Raise an amount, in minor units.")
+@click.option("--min-basket", "min_basket_minor", type=int, help="Ask for less, in minor units.")
+@click.option("--forced", is_flag=True, help="Let these terms take away from holders, too.")
 @click.option("--at", type=Moment(), help="When to publish; now when absent.")
 @click.option("--yes", is_flag=True, help="Publish without asking.")
 @pass_deployment
@@ -53,6 +77,10 @@ def update(
     presentation: Path | None,
     messages: tuple[str, ...],
     ends_at: dt.datetime | None,
+    uses: int | None,
+    percent: Decimal | None,
+    amount_minor: int | None,
+    min_basket_minor: int | None,
     forced: bool,
     at: dt.datetime | None,
     yes: bool,
@@ -61,8 +89,14 @@ def update(
     wanted = Wanted(
         presentation=_json(presentation) if presentation else None,
         message=dict(_message(each) for each in messages) or None,
-        ends_at=ends_at,
-        forced=forced,
+        override=Override(
+            ends_at=ends_at,
+            uses=uses,
+            percent=percent,
+            amount_minor=amount_minor,
+            min_basket_minor=min_basket_minor,
+            forced=frozenset(overrides.TERMS) if forced else frozenset(),
+        ),
         at=at,
     )
     with deployment.database.read() as session:
@@ -71,7 +105,7 @@ def update(
         changed += ["override"] if ends_at else []
         changed += ["message"] if messages else []
         rate = deployment.settings.google_rate
-        at_google = google_standing.forecast(session, key, changed, rate=rate)
+        at_google = google_standing.forecast(session, key, wanted.changes, rate=rate)
     when = f"at {at.isoformat()}" if at else "now"
     say(
         f"This touches {touches.passes} passes: {touches.devices} devices of Apple's, "
@@ -154,16 +188,16 @@ def sync_health(deployment: Deployment, complaints: bool) -> None:
     for each in found.campaigns:
         say(
             f"{each.campaign:30}  installed {each.installed}  owed {each.owed}  "
-            f"pushed {each.pushed}  listed {each.listed}  fetched {each.fetched}"
+            f"pushed {each.pushed}  listed {each.listed}  fetched {each.fetched}  "
+            f"at Google {each.objects}  owed {each.objects_owed}"
         )
     for failure in found.failures:
-        say(f"  {failure.devices} devices failed: {failure.reason}")
+        what = "devices" if failure.wallet == "apple" else "objects at Google"
+        say(f"  {failure.count} {what} failed: {failure.reason}")
     rate = deployment.settings.google_rate
     with deployment.database.read() as session:
         google = google_standing.standing(session, rate=rate)
     say(f"{google}")
-    for reason, count in google.failing:
-        say(f"  {count} objects at Google failed: {reason}")
     if complaints:
         with deployment.database.read() as session:
             for log in installations.complaints(session):

@@ -146,7 +146,8 @@ def _show_override_ends(deployment: Deployment) -> None:
         for campaign in session.scalars(
             select(Campaign).where(Campaign.override.is_not(None)).with_for_update()
         ):
-            end = overrides.end_of(campaign.override)
+            override = overrides.read(campaign.override, forced=campaign.override_forced)
+            end = override.ends_at if override else None
             if end is not None and mark.done_until < end <= now:
                 campaign.version += 1
                 changes.campaign(session, campaign.id)

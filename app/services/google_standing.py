@@ -12,7 +12,7 @@ import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, case, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.store.models import Campaign, GoogleClass, GoogleObject, Voucher
@@ -133,6 +133,27 @@ def standing(session: Session, *, rate: float, campaign_key: str | None = None) 
         oldest_failure=min((row[2] for row in rows if row[2] is not None), default=None),
         failing=tuple((reason or "", count) for reason, count, _ in rows),
     )
+
+
+def by_campaign(session: Session) -> dict[str, tuple[int, int]]:
+    """Objects that are held, and of what is held or wanted how many are owed, by campaign."""
+    lags = or_(
+        GoogleObject.sent_voucher.is_distinct_from(Voucher.version),
+        GoogleObject.sent_campaign.is_distinct_from(Campaign.version),
+    )
+    owed = or_(GoogleObject.status == "wanted", and_(_held(), lags))
+
+    def count(condition: ColumnElement[bool]) -> ColumnElement[int]:
+        return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
+
+    rows = session.execute(
+        select(Campaign.key, count(_held()), count(owed))
+        .select_from(GoogleObject)
+        .join(Voucher, Voucher.id == GoogleObject.voucher_id)
+        .join(Campaign, Campaign.id == Voucher.campaign_id)
+        .group_by(Campaign.key)
+    )
+    return {key: (int(held), int(late)) for key, held, late in rows}
 
 
 def _held() -> ColumnElement[bool]:

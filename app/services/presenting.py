@@ -20,7 +20,7 @@ from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session, aliased
 
 from app.domain import codes, overrides
-from app.domain.campaign import Authority, BarcodeProfile, Look, Presentation, Texts
+from app.domain.campaign import Authority, BarcodeProfile, Look, Presentation, Source, Texts
 from app.domain.codes import Purpose
 from app.domain.kinds import KINDS
 from app.domain.nearby import MOST_PLACES, nearest
@@ -71,16 +71,27 @@ class Holding:
     @property
     def ends_at(self) -> dt.datetime | None:
         """When the voucher ends, the campaign's override included."""
-        return overrides.end_for(
-            self.voucher.ends_at, self.campaign.override, forced=self.campaign.override_forced
-        )
+        return overrides.end_for(self.voucher.ends_at, self.override)
+
+    @property
+    def override(self) -> overrides.Override | None:
+        """The terms that the campaign sets for all holders."""
+        return overrides.read(self.campaign.override, forced=self.campaign.override_forced)
+
+    @property
+    def uses(self) -> int | None:
+        """How often the voucher may be used, the campaign's override included."""
+        if self.campaign.source == Source.SHARED and self.voucher.recipient_id is None:
+            return self.voucher.uses
+        return overrides.uses_for(self.voucher.uses, self.override)
 
     def status(self, now: dt.datetime) -> Status:
         """What the voucher is good for at `now`."""
         voucher = self.voucher
         if voucher.status in ("revoked", "deactivated") or voucher.replaced_by_id is not None:
             return Status.WITHDRAWN
-        if voucher.uses is not None and voucher.used >= voucher.uses:
+        uses = self.uses
+        if uses is not None and voucher.used >= uses:
             return Status.USED
         if KINDS[self.campaign.kind].holds_money and voucher.balance_minor == 0:
             return Status.USED
@@ -422,10 +433,14 @@ def _own_words(holding: Holding) -> tuple[Text | None, Text | None]:
     """Offer and terms as the holder was given them, where the newest revision grants another
     benefit; else nothing, and the newest words show.
     """
-    if (
-        holding.own.id == holding.latest.id
-        or campaigns.terms_of(holding.own).benefit == campaigns.terms_of(holding.latest).benefit
-    ):
+    if holding.own.id == holding.latest.id:
+        return None, None
+    override = holding.override
+    own, latest = (
+        overrides.terms_for(campaigns.terms_of(each), override)
+        for each in (holding.own, holding.latest)
+    )
+    if own.benefit == latest.benefit:
         return None, None
     given, shown = campaigns.presentation_of(holding.own), holding.presentation
     languages = (shown.default_language, *shown.texts)

@@ -14,7 +14,7 @@ from prometheus_client import Gauge
 from sqlalchemy import ColumnElement, and_, case, func, not_, or_, select
 from sqlalchemy.orm import Session
 
-from app.services import pulses
+from app.services import google_standing, pulses
 from app.services.deployment import Deployment
 from app.services.installations import FETCHED, LISTED, PUSHED, behind
 from app.services.metrics import REGISTRY
@@ -23,6 +23,12 @@ from app.store.models import AppleDevice, AppleLog, AppleRegistration, Campaign,
 PASSES = Gauge(
     "passerelle_installed_passes",
     "Passes in Apple's wallets by what their device was told",
+    ["campaign", "state"],
+    registry=REGISTRY,
+)
+OBJECTS = Gauge(
+    "passerelle_google_objects",
+    "Objects at Google by whether they show the present state",
     ["campaign", "state"],
     registry=REGISTRY,
 )
@@ -38,7 +44,7 @@ DOUBTFUL = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sync:
-    """Passes of one campaign in Apple's wallets: each is in one of the four states."""
+    """Passes of one campaign in wallets; each of Apple's is in one of the four states."""
 
     campaign: str
     installed: int
@@ -50,14 +56,21 @@ class Sync:
     listed: int
     #: The device holds the present state.
     fetched: int
+    #: Objects at Google that are in a wallet, or may be.
+    objects: int
+    #: Objects that Google was not told the present state of, those still to be made included.
+    objects_owed: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Devices whose last push failed, by the reason."""
+    """Devices whose last push failed, or objects whose last call did, by the reason."""
 
+    #: `apple` or `google`.
+    wallet: str
     reason: str
-    devices: int
+    #: Devices at Apple, objects at Google.
+    count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +90,10 @@ class Health:
     failures: tuple[Failure, ...]
     #: Since when the device that waits longest has been waiting; None if nobody waits.
     oldest_owed: dt.datetime | None
+    #: Classes that Google was not told the present state of; one holds what all passes share.
+    google_classes_owed: int
+    #: Seconds that what Google is owed takes at the rate that Google allows.
+    google_takes_seconds: float
     workers: int
     alarms: tuple[Alarm, ...]
     #: Complaints of devices in the last day, by kind.
@@ -89,6 +106,7 @@ def health(deployment: Deployment) -> Health:
     with deployment.database.read() as session:
         campaigns = _campaigns(session)
         failures = _failures(session)
+        google = google_standing.standing(session, rate=deployment.settings.google_rate)
         oldest = _oldest_owed(session)
         workers = pulses.heard(session, pulses.WORKER, now=now)
         doubtful = session.scalar(select(func.count()).where(AppleDevice.doubtful_at.is_not(None)))
@@ -106,7 +124,7 @@ def health(deployment: Deployment) -> Health:
         for fault in deployment.certificates.check()
     ]
     alarms += _stopped(workers)
-    if not workers and any(each.installed for each in campaigns):
+    if not workers and any(each.installed or each.objects for each in campaigns):
         alarms.append(
             Alarm(
                 name="no_worker",
@@ -131,10 +149,15 @@ def health(deployment: Deployment) -> Health:
                 remedy="See the failures, and whether a worker runs.",
             )
         )
+    failures += [
+        Failure(wallet="google", reason=reason, count=count) for reason, count in google.failing
+    ]
     return Health(
         campaigns=tuple(campaigns),
         failures=tuple(failures),
         oldest_owed=oldest,
+        google_classes_owed=google.classes_owed,
+        google_takes_seconds=google.takes.total_seconds(),
         workers=len(workers),
         alarms=tuple(alarms),
         complaints=complaints,
@@ -145,9 +168,12 @@ def measure(deployment: Deployment) -> None:
     """Set the gauges to what is true now; `/metrics` calls it at each scrape."""
     found = health(deployment)
     PASSES.clear()
+    OBJECTS.clear()
     for each in found.campaigns:
         for state in ("owed", "pushed", "listed", "fetched"):
             PASSES.labels(each.campaign, state).set(getattr(each, state))
+        OBJECTS.labels(each.campaign, "owed").set(each.objects_owed)
+        OBJECTS.labels(each.campaign, "held").set(each.objects)
     ALARMS.clear()
     for alarm in found.alarms:
         ALARMS.labels(alarm.name).set(1)
@@ -175,19 +201,26 @@ def _campaigns(session: Session) -> list[Sync]:
         .join(Voucher, Voucher.id == AppleRegistration.voucher_id)
         .join(Campaign, Campaign.id == Voucher.campaign_id)
         .group_by(Campaign.key)
-        .order_by(Campaign.key)
     )
-    return [
-        Sync(
-            campaign=key,
-            installed=installed,
-            owed=int(first),
-            pushed=int(second),
-            listed=int(third),
-            fetched=installed - int(first) - int(second) - int(third),
+    apple = {key: (installed, int(a), int(b), int(c)) for key, installed, a, b, c in rows}
+    google = google_standing.by_campaign(session)
+    found = []
+    for key in sorted(apple.keys() | google.keys()):
+        installed, late, pushed, listed = apple.get(key, (0, 0, 0, 0))
+        objects, objects_owed = google.get(key, (0, 0))
+        found.append(
+            Sync(
+                campaign=key,
+                installed=installed,
+                owed=late,
+                pushed=pushed,
+                listed=listed,
+                fetched=installed - late - pushed - listed,
+                objects=objects,
+                objects_owed=objects_owed,
+            )
         )
-        for key, installed, first, second, third in rows
-    ]
+    return found
 
 
 def _failures(session: Session) -> list[Failure]:
@@ -198,7 +231,7 @@ def _failures(session: Session) -> list[Failure]:
         .order_by(func.count().desc())
         .limit(20)
     )
-    return [Failure(reason=str(reason), devices=count) for reason, count in rows]
+    return [Failure(wallet="apple", reason=str(reason), count=count) for reason, count in rows]
 
 
 def _oldest_owed(session: Session) -> dt.datetime | None:

@@ -22,9 +22,11 @@ from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.orm import Session
 
 from app.domain import codes, overrides
-from app.domain.campaign import Presentation
+from app.domain.campaign import BenefitType, Presentation
+from app.domain.kinds import KINDS
+from app.domain.overrides import Override
 from app.services import changes, events
-from app.services.campaigns import find, latest_revision
+from app.services.campaigns import find, latest_revision, terms_of
 from app.services.deployment import Deployment
 from app.services.installations import FETCHED, LISTED, PUSHED, Told
 from app.services.presenting import MESSAGE_FIELD, try_out
@@ -63,16 +65,20 @@ class Wanted:
     Args:
         presentation: members of the presentation, to be laid over the latest one.
         message: a text by language, shown on the pass and announced by the phone.
-        ends_at: until when all holders' vouchers are good, if that is later than their own end.
-        forced: let `ends_at` shorten too.
+        override: terms for all holders, where those are better than their own or forced.
         at: when it is published; None is now.
     """
 
     presentation: Mapping[str, Any] | None = None
     message: Mapping[str, str] | None = None
-    ends_at: dt.datetime | None = None
-    forced: bool = False
+    override: Override | None = None
     at: dt.datetime | None = None
+
+    @property
+    def changes(self) -> list[str]:
+        """What it changes, as dotted names of a campaign's members."""
+        found = [f"presentation.{name}" for name in self.presentation or ()]
+        return [*found, "override"] if self.override else found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,17 +156,19 @@ def order(
         change["presentation"] = dict(wanted.presentation)
     if wanted.message:
         change["message"] = dict(wanted.message)
-    if wanted.ends_at is not None:
-        change["override"] = overrides.stored(ends_at=wanted.ends_at)
-        change["forced"] = wanted.forced
+    revision = latest_revision(session, campaign)
+    if wanted.override:
+        _check_override(wanted.override, campaign, revision)
+        change["override"] = overrides.stored(wanted.override)
+        change["forced"] = bool(wanted.override.forced)
     if not change:
         raise UpdateFault(
             "nothing_to_update",
             "The update changes nothing.",
-            "Give presentation, message or ends_at.",
+            f"Give presentation, message or one of {', '.join(overrides.TERMS)}.",
         )
     # A fault is found now, not at three in the morning.
-    _tried(session, campaign, latest_revision(session, campaign), change, settings=settings)
+    _tried(session, campaign, revision, change, settings=settings)
     row = CampaignUpdate(
         campaign_id=campaign.id,
         status="scheduled",
@@ -360,9 +368,12 @@ def _apply(
                 api_key_id=row.api_key_id,
             )
         )
-    if "override" in row.change:
-        campaign.override = row.change["override"]
-        campaign.override_forced = bool(row.change.get("forced"))
+    after = overrides.read(row.change.get("override"), forced=bool(row.change.get("forced")))
+    if after is not None:
+        before = overrides.read(campaign.override, forced=campaign.override_forced)
+        override = overrides.laid_over(before, after)
+        campaign.override = overrides.stored(override)
+        campaign.override_forced = bool(override.forced)
     campaign.version += 1
     campaign.updated_at = now
     row.status = "applied"
@@ -412,6 +423,24 @@ def _tried(
             "Write it as the campaign's own presentation is written.",
         ) from error
     return found
+
+
+def _check_override(override: Override, campaign: Campaign, revision: Revision) -> None:
+    """Refuse terms that no holder of the campaign has, so that no override does nothing."""
+    faults = override.faults()
+    terms, money = terms_of(revision), KINDS[campaign.kind].holds_money
+    names = [name for name in overrides.TERMS if getattr(override, name) is not None]
+    if money and (others := [name for name in names if name != "ends_at"]):
+        faults.append(f"{', '.join(others)}: a gift card has an end and no other of these terms.")
+    for name, kind in (("percent", BenefitType.PERCENT), ("amount_minor", BenefitType.AMOUNT)):
+        if name in names and not money and terms.benefit.type is not kind:
+            faults.append(f"{name}: the campaign's benefit is {terms.benefit.type}, not {kind}.")
+    if faults:
+        raise UpdateFault(
+            "invalid_override",
+            " ".join(faults),
+            "Override terms that the campaign's vouchers have.",
+        )
 
 
 def _laid_over(presentation: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:

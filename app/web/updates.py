@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import uuid
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeVar
 
 from flask import Response
@@ -16,6 +17,8 @@ from flask_openapi3 import APIBlueprint, OpenAPI, Tag
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy.orm import Session
 
+from app.domain import overrides
+from app.domain.overrides import Override
 from app.services import installations, sync, updating
 from app.services.access import Scope
 from app.services.updating import Action, UpdateFault, Wanted
@@ -63,7 +66,28 @@ class UpdateBody(BaseModel):
     ends_at: AwareDatetime | None = Field(
         None, description="Until when all vouchers are good, where that is later than their own"
     )
-    forced: bool = Field(False, description="Let ends_at shorten too")
+    uses: int | None = Field(
+        None,
+        ge=1,
+        le=overrides.MOST_USES,
+        description="How often each voucher may be used, where that is more than its own",
+    )
+    percent: Decimal | None = Field(
+        None, gt=0, le=100, description="The percentage, where that is higher than their own"
+    )
+    amount_minor: int | None = Field(
+        None,
+        ge=1,
+        le=overrides.MOST_MINOR,
+        description="The amount off in minor units, where that is higher than their own",
+    )
+    min_basket_minor: int | None = Field(
+        None,
+        ge=0,
+        le=overrides.MOST_MINOR,
+        description="The basket needed in minor units, where that is less than their own; 0: none",
+    )
+    forced: bool = Field(False, description="Let these terms take away from holders, too")
     at: AwareDatetime | None = Field(None, description="When to publish; absent is now")
     dry_run: bool = Field(False, description="Say what it would touch, and order nothing")
 
@@ -88,11 +112,18 @@ def order(path: CampaignPath, body: UpdateBody) -> tuple[dict[str, Any], int]:
     _may_touch(path.key)
     house = deployment()
     now = house.now()
+    override = Override(
+        ends_at=body.ends_at,
+        uses=body.uses,
+        percent=body.percent,
+        amount_minor=body.amount_minor,
+        min_basket_minor=body.min_basket_minor,
+        forced=frozenset(overrides.TERMS) if body.forced else frozenset(),
+    )
     wanted = Wanted(
         presentation=body.presentation,
         message=body.message,
-        ends_at=body.ends_at,
-        forced=body.forced,
+        override=override,
         at=body.at,
     )
 

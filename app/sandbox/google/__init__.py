@@ -7,11 +7,12 @@ fetched, save links verified, callbacks signed. It fails on command. Refuses: an
 
 from .callbacks import CallbackSender, CallbackSigner
 from .schema import COLLECTIONS, SCHEMAS, faults
-from .server import Call, Chaos, Fault, GoogleStandIn
+from .server import PERSON, Call, Chaos, Fault, GoogleStandIn
 from .store import Notification, Refusal, Saved, WalletStore
 
 __all__ = [
     "COLLECTIONS",
+    "PERSON",
     "SCHEMAS",
     "Call",
     "CallbackSender",

@@ -36,13 +36,13 @@ from .pages import save_page, wallet_page
 from .schema import COLLECTIONS
 from .store import Refusal, Saved, WalletStore
 
-__all__ = ["Call", "Chaos", "Fault", "GoogleStandIn"]
+__all__ = ["PERSON", "Call", "Chaos", "Fault", "GoogleStandIn"]
 
 _SCOPE: Final = "https://www.googleapis.com/auth/wallet_object.issuer"
 _LINK_LIMIT: Final = 1800
 _LARGEST: Final = 1_000_000
 #: The user behind the phone that a browser shows.
-_PERSON: Final = "demo"
+PERSON: Final = "demo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -479,10 +479,10 @@ class _Handler(BaseHTTPRequestHandler):
             if path.startswith("/gp/v/save/"):
                 self._reply(200, save_page(path.removeprefix("/gp/v/save/")), html)
             elif path.startswith("/phone/save/") and self.command == "POST":
-                self.google.save(path.removeprefix("/phone/save/"), _PERSON)
+                self.google.save(path.removeprefix("/phone/save/"), PERSON)
                 self._reply(303, b"", {"Location": "/phone"})
             else:
-                held = self.google.store.wallet(_PERSON)
+                held = self.google.store.wallet(PERSON)
                 mine = {one["id"] for one in held}
                 rang = [n.text for n in self.google.store.notifications if n.object_id in mine]
                 self._reply(200, wallet_page(held, rang), html)

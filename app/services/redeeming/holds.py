@@ -141,6 +141,7 @@ class Holds:
             found = connection.execute(sql.HOLD_MONEY, {**bind, "amount": grant.amount}).first()
             reason = Reason.INSUFFICIENT_BALANCE
         else:
+            bind["allowed"] = standing.uses
             found = connection.execute(sql.HOLD_USE, bind).first()
             reason = Reason.HELD_ELSEWHERE
         if found is None:

@@ -27,6 +27,8 @@ from app.services.redeeming.statements import (
     CAMPAIGN,
     CODE,
     RECIPIENT_USE,
+    USE_LEFT,
+    USES,
     VOUCHER,
     C,
     E,
@@ -48,9 +50,9 @@ HOLD_USE = (
     .where(
         V.id == bindparam("voucher_id"),
         V.status == bindparam("expected_status"),
-        or_(V.uses.is_(None), V.used + V.held < V.uses),
+        USE_LEFT,
     )
-    .values(held=V.held + 1, events=V.events + 1)
+    .values(held=V.held + 1, uses=USES, events=V.events + 1)
     .returning(*_AFTER)
 )
 HOLD_MONEY = (

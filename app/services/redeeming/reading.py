@@ -210,7 +210,12 @@ class Reader:
             status, uses, balance = row.status, row.uses, row.balance_minor
             starts_at, ends_at = row.starts_at, row.ends_at
             used, held, held_minor = row.used, row.held, row.held_minor
-        ends_at = overrides.end_for(ends_at, row.override, forced=bool(row.override_forced))
+        override = overrides.read(row.override, forced=bool(row.override_forced))
+        ends_at = overrides.end_for(ends_at, override)
+        terms = overrides.terms_for(terms, override)
+        if not (kind.holds_money or (shared and bearer)):
+            # The uses of a bare shared code are everybody's together: no voucher's to override.
+            uses = overrides.uses_for(uses, override)
         standing = Standing(
             status=status,
             starts_at=starts_at,

@@ -15,11 +15,13 @@ from sqlalchemy import (
     Boolean,
     ColumnElement,
     FromClause,
+    Integer,
     Select,
     String,
     Table,
     and_,
     bindparam,
+    case,
     cast,
     func,
     insert,
@@ -207,15 +209,23 @@ RESOLVE = {
 
 _AFTER = (V.used, V.uses, V.held, V.balance_minor, V.held_minor, V.events)
 
+#: How many uses the voucher has, its campaign's override included; NULL is without limit. The
+#: caller read it in the same transaction; what is counted against it is the row's own.
+_ALLOWED = cast(bindparam("allowed"), Integer)
+USE_LEFT = or_(_ALLOWED.is_(None), V.used + V.held < _ALLOWED)
+#: Uses that an override added become the voucher's own when one is taken, so that the row's
+#: counters never exceed its limit. Fewer do not: an override may be taken back.
+USES = case((V.uses < _ALLOWED, _ALLOWED), else_=V.uses)
+
 #: Take one use; no row when the voucher cannot give it (any more).
 TAKE_USE = (
     update(VOUCHER)
     .where(
         V.id == bindparam("voucher_id"),
         V.status == bindparam("expected_status"),
-        or_(V.uses.is_(None), V.used + V.held < V.uses),
+        USE_LEFT,
     )
-    .values(used=V.used + 1, version=V.version + 1, events=V.events + 1)
+    .values(used=V.used + 1, uses=USES, version=V.version + 1, events=V.events + 1)
     .returning(*_AFTER, _receipt_seen())
 )
 

@@ -154,6 +154,7 @@ def _take_voucher(connection: Connection, call: Call, grant: Grant) -> Any:
         after = connection.execute(statements.TAKE_MONEY, bind).first()
     else:
         bind["receipt"], bind["store_id"] = call.origin.receipt, call.where.store_id
+        bind["allowed"] = standing.uses
         after = connection.execute(statements.TAKE_USE, bind).first()
         if after is not None and after.receipt_seen and not row.receipt_seen:
             raise Busy

@@ -18,7 +18,7 @@ from app.services.access import Scope
 from app.services.changes import Change, Subject
 from app.services.deployment import Deployment
 from app.services.presenting import Holding
-from app.store.models import AppleDevice, Campaign, Event, Voucher
+from app.store.models import AppleDevice, Campaign, Event, GoogleClass, GoogleObject, Voucher
 from tests.conftest import Clock
 from tests.serving import environment
 from tests.storefront import Issued, Storefront, days
@@ -330,13 +330,37 @@ def test_sync_counts_each_pass_once_and_alarms_name_their_remedy(
         failing = session.scalars(select(AppleDevice).order_by(AppleDevice.id)).first()
         assert failing is not None
         failing.attempts, failing.failure = 3, "503 ServiceUnavailable"
+        at_google = {"sent_voucher": 1, "sent_campaign": 1, "created_at": clock()}
+        for number, more in enumerate(
+            [
+                at_google | {"status": "inserted", "failure": "HTTP 500"},
+                at_google | {"status": "inserted"},
+                {"status": "wanted", "created_at": clock()},
+            ]
+        ):
+            session.add(GoogleObject(voucher_id=cards[number].id, object_id=f"1.{number}", **more))
+        session.add(GoogleClass(campaign_id=campaign, class_id="1.c", created_at=clock()))
     clock.advance(hours=1)
     found = marketer.get("/sync").json
     assert found is not None
     assert found["campaigns"] == [
-        {"campaign": key, "installed": 3, "owed": 1, "pushed": 0, "listed": 1, "fetched": 1}
+        {
+            "campaign": key,
+            "installed": 3,
+            "owed": 1,
+            "pushed": 0,
+            "listed": 1,
+            "fetched": 1,
+            "objects": 2,
+            "objects_owed": 2,
+        }
     ]
-    assert found["failures"] == [{"reason": "503 ServiceUnavailable", "devices": 1}]
+    assert found["failures"] == [
+        {"wallet": "apple", "reason": "503 ServiceUnavailable", "count": 1},
+        {"wallet": "google", "reason": "HTTP 500", "count": 1},
+    ]
+    assert found["google_classes_owed"] == 1
+    assert found["google_takes_seconds"] == 3 / deployment.settings.google_rate
     assert {alarm["name"] for alarm in found["alarms"]} >= {"no_worker", "late"}
     with deployment.database.write() as session:
         state = {"apple": {"rests": True, "reason": "BadCertificate", "remedy": "Replace it."}}
@@ -348,6 +372,7 @@ def test_sync_counts_each_pass_once_and_alarms_name_their_remedy(
     assert names["sender_stopped_apple"] == "Replace it."
     metrics = client.get("/metrics").text
     assert f'passerelle_installed_passes{{campaign="{key}",state="owed"}} 1.0' in metrics
+    assert f'passerelle_google_objects{{campaign="{key}",state="owed"}} 2.0' in metrics
     assert 'passerelle_alarm{name="sender_stopped_apple"} 1.0' in metrics
 
 
