@@ -32,7 +32,8 @@ _TERMS: TypeAdapter[Terms] = TypeAdapter(Terms)
 
 def is_over(card: Any, now: dt.datetime) -> bool:
     """Whether a voucher's time is over, its campaign's override counted; of LOCK_VOUCHER."""
-    ends_at = overrides.end_for(card.ends_at, card.override, forced=bool(card.override_forced))
+    override = overrides.read(card.override, forced=bool(card.override_forced))
+    ends_at = overrides.end_for(card.ends_at, override)
     return ends_at is not None and ends_at <= now
 
 

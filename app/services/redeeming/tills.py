@@ -307,13 +307,15 @@ class Tills:
             bind: dict[str, Any] = {"now": now, "count": limit}
             held = list(connection.execute(money_statements.READ_DUE_HOLDS, bind).scalars())
             moved = connection.execute(money_statements.READ_OVERRIDES).all()
-            ends = {row.id: overrides.end_of(row.override) for row in moved}
-            protected = [each for each, end in ends.items() if end is not None and end > now]
-            recalled = [
-                row.id
-                for row in moved
-                if row.override_forced and (end := ends[row.id]) is not None and end <= now
-            ]
+            protected, recalled = [], []
+            for row in moved:
+                override = overrides.read(row.override, forced=bool(row.override_forced))
+                if override is None or override.ends_at is None:
+                    continue
+                if override.ends_at > now:
+                    protected.append(row.id)
+                elif "ends_at" in override.forced:
+                    recalled.append(row.id)
             bind |= {"protected": protected, "recalled": recalled}
             due = (money_statements.READ_DUE_CARDS, money_statements.READ_RECALLED_CARDS)
             # A card may be due in both ways.
