@@ -12,6 +12,7 @@ import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -37,8 +38,9 @@ class Settings:
 
     env: str = "development"
     base_url: str = "http://127.0.0.1:8000"
-    database_url: str = "sqlite:///var/passerelle.sqlite"
-    queue_url: str = "sqlite:///var/queue.sqlite"
+    #: May hold a password, as the queue's may; `repr` shows neither.
+    database_url: str = field(default="sqlite:///var/passerelle.sqlite", repr=False)
+    queue_url: str = field(default="sqlite:///var/queue.sqlite", repr=False)
     #: Key id (1 to 255) to 32 bytes, newest first. `repr` never shows them.
     master_keys: Mapping[int, bytes] = field(
         default_factory=lambda: {DEVELOPMENT_KEY_ID: DEVELOPMENT_KEY}, repr=False
@@ -64,6 +66,10 @@ class Settings:
     threads: int = 8
     #: How many proxies in front of the service set X-Forwarded-For; 0 trusts none.
     trusted_proxies: int = 0
+    #: Days after which people of whom nothing was heard are forgotten; 0 forgets nobody.
+    retention_days: int = 0
+    #: Networks that webhooks may reach although they are not public.
+    webhook_allow: tuple[IPv4Network | IPv6Network, ...] = ()
 
     @property
     def production(self) -> bool:
@@ -119,10 +125,19 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         ),
         threads=reader.integer("THREADS", defaults.threads, 1, 256),
         trusted_proxies=reader.integer("TRUSTED_PROXIES", defaults.trusted_proxies, 0, 10),
+        retention_days=reader.integer("RETENTION_DAYS", defaults.retention_days, 0, 36_500),
+        webhook_allow=reader.networks("WEBHOOK_ALLOW"),
     )
     if settings.production:
         if not settings.base_url.startswith("https://"):
             reader.fault("BASE_URL", "is plain http", "production needs the public https address")
+        for name, address in (
+            ("APNS_URL", settings.apns_url),
+            ("GOOGLE_API_URL", settings.google_api_url),
+            ("GOOGLE_CALLBACK_KEYS_URL", settings.google_callback_keys_url),
+        ):
+            if not address.startswith("https://"):
+                reader.fault(name, "is plain http", "production speaks https only")
         if DEVELOPMENT_KEY in settings.master_keys.values():
             reader.fault(
                 "MASTER_KEYS",
@@ -179,6 +194,15 @@ class _Reader:
             self.fault(name, f"is {value!r}", f"use a whole number from {low} to {high}")
             return default
         return int(value)
+
+    def networks(self, name: str) -> tuple[IPv4Network | IPv6Network, ...]:
+        found = []
+        for item in filter(None, re.split(r"[\s,]+", self.text(name, ""))):
+            try:
+                found.append(ip_network(item))
+            except ValueError:
+                self.fault(name, f"names {item!r}", "write networks such as 10.20.0.0/16")
+        return tuple(found)
 
     def url(self, name: str, default: str) -> str:
         value = self.text(name, default).rstrip("/")

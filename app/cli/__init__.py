@@ -22,9 +22,11 @@ from app.cli import (
     google,
     invite,
     keys,
+    people,
     serve,
     stores,
     updates,
+    webhooks,
     worker,
 )
 from app.cli.terminal import fail
@@ -39,6 +41,7 @@ from app.services.issuing import IssueFault
 from app.services.keys import KeyFault
 from app.services.stores import StoreFault
 from app.services.updating import UpdateFault
+from app.services.webhooks import WebhookFault
 from app.settings import SettingsError, from_environment
 from app.store.session import Unavailable
 
@@ -56,6 +59,7 @@ MENDABLE = (
     StoreFault,
     Unavailable,
     UpdateFault,
+    WebhookFault,
 )
 
 
@@ -103,6 +107,9 @@ for command in (
     campaigns.stores_group,
     updates.vouchers,
     updates.sync_health,
+    webhooks.webhooks,
+    people.decide,
+    people.recipients,
     closing.report,
     backups.backup,
     backups.restore,

@@ -69,6 +69,7 @@ def update(
         touches = updating.reach(session, key)
         changed = [f"presentation.{name}" for name in wanted.presentation or ()]
         changed += ["override"] if ends_at else []
+        changed += ["message"] if messages else []
         rate = deployment.settings.google_rate
         at_google = google_standing.forecast(session, key, changed, rate=rate)
     when = f"at {at.isoformat()}" if at else "now"

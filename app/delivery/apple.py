@@ -369,7 +369,7 @@ class ApplePushes:
             .returning(AppleRegistration.voucher_id)
         ).all()
         for voucher_id in sorted(gone):
-            events.append(session, "removed", voucher_id, now=now)
+            events.append(session, "removed", voucher_id, now=now, data={"wallet": "apple"})
         session.delete(device)
         session.flush()
 

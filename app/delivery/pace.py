@@ -61,12 +61,14 @@ class SharedPace:
         )
         with self._database.write() as session:
             after = session.execute(statement).scalar_one_or_none()
-            known = after is not None or session.get(Pace, self._name) is not None
-        if not known:
-            self._begin(present)
-            return self.reserve(count, now=now, within=within)
+            row = None if after is not None else session.get(Pace, self._name)
         if after is None:
-            return None
+            if row is None:
+                self._begin(present)
+            elif row.next_at > latest:
+                return None
+            # The row came, or its moment passed, between the two statements.
+            return self.reserve(count, now=now, within=within)
         first = max(present, after - cost - self._allowance)
         return Slots(
             dt.datetime.fromtimestamp(first, dt.UTC), dt.timedelta(seconds=self._interval), count

@@ -24,13 +24,16 @@ from app.delivery.google import chores as google_chores
 from app.delivery.google.calls import Calls
 from app.delivery.google.classes import GoogleClasses
 from app.delivery.google.objects import GoogleObjects
-from app.services import clockwork, pulses
+from app.delivery.webhooks import Webhooks
+from app.services import clockwork, pulses, reporting
 from app.services.changes import Change
 from app.services.deployment import Deployment
 from app.store.session import Unavailable
 
 #: Seconds between two things a worker says of itself.
 PULSE = 15.0
+#: Seconds between two looks for events that reports do not count yet.
+COUNT = 1.0
 
 Kind = Callable[[Deployment], Installations[Any]]
 
@@ -59,8 +62,13 @@ def google_objects(deployment: Deployment) -> Installations[Any]:
     return GoogleObjects(Calls(deployment))
 
 
+def webhooks(deployment: Deployment) -> Installations[Any]:
+    """The deployment's webhooks."""
+    return Webhooks(deployment)
+
+
 #: Every kind of installation that is delivered to.
-KINDS: tuple[Kind, ...] = (apple_pushes, google_classes, google_objects)
+KINDS: tuple[Kind, ...] = (apple_pushes, google_classes, google_objects, webhooks)
 #: What is fetched or wished for from time to time; each decides itself whether it is due.
 CHORES: tuple[Callable[[Deployment], None], ...] = (google_chores.run,)
 
@@ -85,6 +93,7 @@ class Worker:
         ]
         self._threads.append(threading.Thread(target=self._listen, name="hints", daemon=True))
         self._threads.append(threading.Thread(target=self._speak, name="pulse", daemon=True))
+        self._threads.append(threading.Thread(target=self._count, name="count", daemon=True))
 
     def start(self) -> None:
         """Start working."""
@@ -149,6 +158,21 @@ class Worker:
             clockwork.run(self._deployment)
         except Unavailable as fault:
             structlog.get_logger().warning("clockwork_waits", reason=str(fault))
+
+    def _count(self) -> None:
+        """Keep the counts that reports are made of."""
+        while not self._stop.is_set():
+            try:
+                more = reporting.roll_up(self._deployment)
+            except Unavailable as fault:
+                structlog.get_logger().warning("count_waits", reason=str(fault))
+                more = False
+            except Exception:
+                # Counting must not end with one fault; nothing is lost, it goes on from there.
+                structlog.get_logger().exception("count_failed")
+                more = False
+            # A pause after each batch leaves tills on SQLite their turn.
+            self._stop.wait(0.01 if more else COUNT)
 
     def _speak(self) -> None:
         """Say how the senders are, for the health page; and watch the clock where Huey cannot."""

@@ -8,6 +8,7 @@ campaign or key; an empty list is the proof.
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,7 +24,9 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from app.domain import codes
-from app.domain.ledger import EntryKind
+from app.domain.ledger import EntryKind, HoldStatus
+from app.services import closing
+from app.services.reporting import recount
 from app.store.models import (
     ApiKey,
     Campaign,
@@ -119,6 +122,91 @@ def _holds(session: Session) -> Iterator[Finding]:
             f"sets aside {held} uses and {held_minor} minor units, "
             f"its open holds {held_uses} and {held_money}",
         )
+
+
+def _held_counters(session: Session) -> Iterator[Finding]:
+    """Codes and budgets set aside what the open holds of their vouchers say."""
+    uses = func.coalesce(func.sum(Hold.uses), 0)
+    codes_ = (
+        select(Code.id, Code.held, uses)
+        .outerjoin(Voucher, Voucher.code_id == Code.id)
+        .outerjoin(
+            Hold, and_(Hold.voucher_id == Voucher.id, Hold.status == HoldStatus.OPEN, Hold.on_code)
+        )
+        .group_by(Code.id)
+        .having(Code.held != uses)
+    )
+    for code_id, held, booked in session.execute(codes_):
+        yield Finding(f"code row {code_id}", f"sets aside {held} uses, its open holds {booked}")
+    money = func.coalesce(
+        func.sum(Hold.amount_minor - Hold.captured_minor + Hold.discount_minor), 0
+    )
+    budgets = (
+        select(Campaign.key, Campaign.held, uses, Campaign.held_minor, money)
+        .outerjoin(Voucher, Voucher.campaign_id == Campaign.id)
+        .outerjoin(
+            Hold,
+            and_(Hold.voucher_id == Voucher.id, Hold.status == HoldStatus.OPEN, Hold.on_budget),
+        )
+        .group_by(Campaign.id)
+        .having(or_(Campaign.held != uses, Campaign.held_minor != money))
+    )
+    for key, held, held_uses, held_minor, held_money in session.execute(budgets):
+        yield Finding(
+            f"campaign {key}",
+            f"sets aside {held} uses and {held_minor} minor units of its budget, "
+            f"the open holds {held_uses} and {held_money}",
+        )
+
+
+def _captures(session: Session) -> Iterator[Finding]:
+    """What holds say was captured is in the ledger."""
+    booked = func.coalesce(func.sum(-Entry.amount_minor), 0)
+    query = (
+        select(Voucher.public_id, Hold.id, Hold.captured_minor, booked)
+        .join(Voucher, Voucher.id == Hold.voucher_id)
+        .outerjoin(Entry, and_(Entry.hold_id == Hold.id, Entry.kind == EntryKind.REDEMPTION))
+        .group_by(Voucher.public_id, Hold.id)
+        .having(Hold.captured_minor != booked)
+    )
+    for public_id, hold_id, captured, entries in session.execute(query):
+        yield Finding(
+            _voucher(public_id),
+            f"hold {hold_id} says {captured} minor units captured, the ledger {entries}",
+        )
+
+
+def _transfers(session: Session) -> Iterator[Finding]:
+    """Money that moves between cards neither appears nor vanishes."""
+    moved = func.sum(Entry.amount_minor)
+    query = (
+        select(Campaign.key, moved)
+        .join(Entry, Entry.campaign_id == Campaign.id)
+        .where(Entry.kind == EntryKind.TRANSFER)
+        .group_by(Campaign.id)
+        .having(moved != 0)
+    )
+    for key, left in session.execute(query):
+        yield Finding(f"campaign {key}", f"has transfers that leave {left} minor units over")
+
+
+def _reports(session: Session) -> Iterator[Finding]:
+    """What the liability report says is owed is what is on the cards."""
+    owed = {
+        line.campaign: line.closing_minor
+        for line in closing.liability(session, until=dt.datetime.max.replace(tzinfo=dt.UTC))
+    }
+    balances = session.execute(
+        select(Campaign.key, func.coalesce(func.sum(Voucher.balance_minor), 0))
+        .outerjoin(Voucher, Voucher.campaign_id == Campaign.id)
+        .where(Campaign.key.in_(owed))
+        .group_by(Campaign.id)
+    )
+    for key, balance in balances:
+        if owed[key] != balance:
+            yield Finding(
+                f"campaign {key}", f"owes {owed[key]} by the report, its cards hold {balance}"
+            )
 
 
 def _running(session: Session) -> Iterator[Finding]:
@@ -285,6 +373,7 @@ def _answers(session: Session) -> Iterator[Finding]:
         answer = orjson.loads(body)
         named = [part["redemption_id"] for part in answer.get("redemptions", [])]
         named += [part["reversal_id"] for part in answer.get("reversals", [])]
+        named += [answer[name] for name in ("entry_id", "refund_id") if name in answer]
         for entry_id in named:
             wanted[uuid.UUID(entry_id)] = f"key {key!r} of pk_{prefix}_…"
         if len(wanted) >= BATCH:
@@ -304,9 +393,21 @@ def _voucher(public_id: int) -> str:
     return f"voucher {codes.serial(public_id)}"
 
 
+def _counts(session: Session) -> Iterator[Finding]:
+    for each in recount(session):
+        yield Finding(
+            about=f"campaign {each.campaign}, {each.stage} on {each.day}",
+            cause=f"counts {each.stored} and the log says {each.counted}",
+        )
+
+
 CHECKS: tuple[tuple[str, Callable[[Session], Iterator[Finding]]], ...] = (
     ("Vouchers count what their ledgers say", _vouchers),
     ("Vouchers set aside what their open holds say", _holds),
+    ("Codes and budgets set aside what the open holds say", _held_counters),
+    ("Captures are in the ledger", _captures),
+    ("Transfers between cards add up to nothing", _transfers),
+    ("The liability report is what is on the cards", _reports),
     ("Entries state the sum up to them", _running),
     ("Codes count what the ledger says", _codes),
     ("Budgets count what the ledger says", _campaigns),
@@ -315,4 +416,5 @@ CHECKS: tuple[tuple[str, Callable[[Session], Iterator[Finding]]], ...] = (
     ("Nothing was taken back twice", _returns),
     ("Events are numbered without gaps, and every entry has one", _events),
     ("Every kept answer has its entries", _answers),
+    ("Reports count what the log of events says", _counts),
 )

@@ -25,18 +25,25 @@ from pathlib import Path
 from typing import IO, Any
 
 import orjson
-from sqlalchemy import Table, func, select, text
+from sqlalchemy import Table, delete, func, select, text
 from sqlalchemy.orm import Session
 
+from app.services import eventlog
+from app.services.eventlog import Position
+from app.services.reporting.rollup import READER
 from app.store import migrations
 from app.store.models import (
     ApiKey,
     Base,
     Entry,
+    FunnelCount,
     IdempotencyRecord,
+    LogReader,
     MasterKey,
+    Milestone,
     Store,
     Terminal,
+    Webhook,
 )
 from app.store.session import Database
 
@@ -173,7 +180,8 @@ def _backup_sqlite(database: Database, archive: zipfile.ZipFile) -> dict[str, An
             contextlib.closing(sqlite3.connect(str(database.engine.url.database))) as source,
             contextlib.closing(sqlite3.connect(copy)) as target,
         ):
-            source.backup(target, pages=1_000)
+            # In one step: a copy in several starts anew whenever somebody writes between them.
+            source.backup(target)
         with contextlib.closing(sqlite3.connect(copy)) as plain:
             # The copy is of one file, without a log beside it.
             plain.execute("PRAGMA journal_mode=DELETE")
@@ -221,7 +229,7 @@ def _backup_postgresql(database: Database, archive: zipfile.ZipFile) -> dict[str
     with engine.connect() as connection:
         driver: Any = connection.connection.driver_connection
         for table in Base.metadata.sorted_tables:
-            counts[table.name] = connection.execute(
+            counts[str(table.name)] = connection.execute(
                 select(func.count()).select_from(table)
             ).scalar_one()
             digest = hashlib.sha256()
@@ -250,9 +258,22 @@ def _restore_postgresql(
                 for chunk in _checked(archive, f"{table.name}.copy", manifest):
                     rows.write(chunk)
             _set_sequence(connection, table)
-        # Numbers of transactions are those of the server that was backed up: here every one of
-        # them is over.
-        connection.execute(text("UPDATE event SET transaction = 0"))
+        with Session(bind=connection) as session:
+            _move_readers(session)
+            # Numbers of transactions are those of the server that was backed up: here every one
+            # of them is over.
+            session.execute(text("UPDATE event SET transaction = 0"))
+            session.flush()
+
+
+def _move_readers(session: Session) -> None:
+    """Let webhooks go on where they were, and reports count anew: they must count nothing twice."""
+    for webhook in session.scalars(select(Webhook)):
+        webhook.position = str(eventlog.rebased(session, Position.parse(webhook.position)))
+    session.flush()
+    for counted in (FunnelCount, Milestone):
+        session.execute(delete(counted))
+    session.execute(delete(LogReader).where(LogReader.name == READER))
 
 
 def _set_sequence(connection: Any, table: Table) -> None:

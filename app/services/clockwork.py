@@ -21,10 +21,12 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from app.domain import overrides
 from app.services import (
     changes,
+    expiring,
+    google_callbacks,
     google_notices,
-    google_wallet,
     importing,
     issuing,
+    people,
     redeeming,
     updating,
 )
@@ -110,7 +112,7 @@ def _mark(session: Session, name: str, *, now: dt.datetime) -> Clockwork:
 def _forget_callbacks(deployment: Deployment) -> None:
     """Drop what guards against repeated callbacks once Google's signature on them has lapsed."""
     with deployment.database.write() as session:
-        google_wallet.forget_nonces(session, now=deployment.now())
+        google_callbacks.forget_nonces(session, now=deployment.now())
 
 
 def _remind(deployment: Deployment) -> None:
@@ -163,14 +165,27 @@ def _forget_keys(deployment: Deployment) -> None:
     tills.guesses.forget(now=deployment.now())
 
 
+def _forget_people(deployment: Deployment) -> None:
+    """Forget people of whom nothing was heard for as long as the settings say."""
+    days = deployment.settings.retention_days
+    now = deployment.now()
+    while days:
+        with deployment.database.write() as session:
+            before = now - dt.timedelta(days=days)
+            if people.forget_inactive(session, before=before, now=now, limit=100) < 100:
+                return
+
+
 JOBS: tuple[Job, ...] = (
     updating.apply_due,
     _show_moments,
+    expiring.note_expired,
     _show_override_ends,
     _release,
     _celebrate,
     _resume_imports,
     _forget_callbacks,
+    _forget_people,
     _forget_keys,
     _remind,
 )

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, case, exists, false, func, select
+from sqlalchemy import ColumnElement, and_, case, exists, false, func, literal_column, select
 from sqlalchemy.orm import Session, aliased
 
 from app.domain.kinds import KINDS
@@ -282,13 +282,15 @@ def _of_store(
     where = [Entry.store_id == store.id, Entry.created_at >= starts, Entry.created_at < ends]
     if terminal_id is not None:
         where.append(Entry.terminal_id == terminal_id)
+    # Written out: PostgreSQL groups by an expression only when it is the same to the letter.
+    taken = Entry.amount_minor < literal_column("0")
     rows = session.execute(
         select(
             Terminal.key.label("terminal"),
             Entry.operator,
             Entry.currency,
             Entry.kind,
-            (Entry.amount_minor < 0).label("taken"),
+            taken.label("taken"),
             func.count().label("count"),
             func.sum(Entry.uses).label("uses"),
             func.sum(Entry.amount_minor).label("money"),
@@ -296,7 +298,7 @@ def _of_store(
         )
         .outerjoin(Terminal, Terminal.id == Entry.terminal_id)
         .where(*where)
-        .group_by(Terminal.key, Entry.operator, Entry.currency, Entry.kind, Entry.amount_minor < 0)
+        .group_by(Terminal.key, Entry.operator, Entry.currency, Entry.kind, taken)
     ).all()
     sums: dict[tuple[str | None, str | None, str | None], dict[str, int]] = {}
     for row in rows:

@@ -20,6 +20,7 @@ from app.store.models import Campaign, GoogleClass, GoogleObject, Voucher
 #: Members of a campaign that show on each object; all others show on its class alone.
 ON_OBJECTS = (
     "currency",
+    "message",
     "override",
     "presentation.barcode",
     "presentation.default_language",

@@ -1,25 +1,20 @@
-"""A voucher at Google: its ids and resources, the link that saves it, what Google calls back.
+"""A voucher at Google: its ids and resources, the link that saves it, messages to its holders.
 
 Promises: an object exists at Google once a customer has asked for it, and what is sent is built
-from the database at that moment; a callback counts once, and is believed only when Google signed
-it for this issuer and one of our classes. Refuses: to talk to the network (a wish is a row, which
-the delivery fulfils), to put a gift card's number into a link, and to take a deletion for the end
-of an object that others may hold.
-
-https://developers.google.com/wallet/retail/offers/use-cases/use-callbacks-for-saves-and-deletions
+from the database at that moment. Refuses: to talk to the network (a wish is a row, which the
+delivery fulfils), and to put a gift card's number into a link.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, exists, or_, select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -35,15 +30,12 @@ from app.store.models import (
     Campaign,
     GoogleClass,
     GoogleMessage,
-    GoogleNonce,
     GoogleObject,
-    GoogleRootKeys,
     Voucher,
 )
 from app.store.session import Database
 from passes import google
-from passes.errors import CallbackError, ResourceError
-from passes.google import Callback, CallbackVerifier, RootKeys
+from passes.errors import ResourceError
 
 #: When a customer whose pass is not at Google yet should ask again.
 AGAIN = dt.timedelta(seconds=2)
@@ -51,8 +43,6 @@ AGAIN = dt.timedelta(seconds=2)
 MESSAGE_LIFE = dt.timedelta(days=2)
 
 _POLL = 0.05
-_KEYS_KEPT = 30.0
-_KEYS_MISSED = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +66,6 @@ class TryAgain:
     """The object is not at Google yet, and must not travel in a link."""
 
     after: dt.timedelta
-
-
-class KeysMissing(Exception):
-    """Google's root keys were not fetched yet: no callback can be judged."""
 
 
 def ids(deployment: Deployment, holding: Holding) -> Ids:
@@ -308,113 +294,6 @@ def _placed(deployment: Deployment, url: str) -> str:
     return f"{deployment.settings.google_save_url}/{url.removeprefix(google.SAVE_URL)}"
 
 
-# -- callbacks ----------------------------------------------------------------------------------
-
-
-def take_callback(deployment: Deployment, body: bytes, *, now: dt.datetime) -> str:
-    """Judge a callback's bytes as received; returns what became of it, in a word.
-
-    ``taken`` (Google will be asked later who holds the object), ``repeated`` (the nonce was seen),
-    ``ignored`` (genuine, but an event we do not know or a class that is none of ours).
-
-    Raises:
-        KeysMissing: Google's keys are not here yet; it may be sent again.
-        CallbackError: it is not genuine, or out of date.
-    """
-    keys = _root_keys(deployment, now)
-    callback = CallbackVerifier(deployment.settings.google_issuer_id).verify(
-        body, keys=keys, now=now
-    )
-    if callback.event not in ("save", "del"):
-        return "ignored"
-    with deployment.database.write() as session:
-        return _record(session, callback, now=now)
-
-
-def _record(session: Session, callback: Callback, *, now: dt.datetime) -> str:
-    ours = (
-        exists()
-        .where(GoogleClass.class_id == callback.class_id)
-        .where(GoogleClass.campaign_id == Voucher.campaign_id)
-    )
-    object_row = session.execute(
-        select(GoogleObject.id)
-        .join(Voucher, Voucher.id == GoogleObject.voucher_id)
-        .where(GoogleObject.object_id == callback.object_id, ours)
-    ).scalar_one_or_none()
-    if object_row is None:
-        return "ignored"
-    fresh = session.execute(
-        _insert(session, GoogleNonce)
-        .values(nonce=callback.nonce[:200], expires_at=callback.expires)
-        .on_conflict_do_nothing()
-        .returning(GoogleNonce.nonce)
-    ).scalar_one_or_none()
-    if fresh is None:
-        return "repeated"
-    session.execute(
-        update(GoogleObject)
-        .where(GoogleObject.id == object_row)
-        .values(ask_users_at=now, due_at=now)
-    )
-    return "taken"
-
-
-def store_root_keys(database: Database, document: bytes, *, now: dt.datetime) -> RootKeys:
-    """Keep Google's key list, if it is one.
-
-    Raises:
-        CallbackError: it holds no usable key; the list kept so far stays.
-    """
-    keys = RootKeys.read(document, now=now)
-    with database.write() as session:
-        row = session.get(GoogleRootKeys, 1)
-        if row is None:
-            row = GoogleRootKeys(id=1)
-            session.add(row)
-        row.document, row.fetched_at = document.decode(), now
-    return keys
-
-
-def root_keys_age(database: Database, *, now: dt.datetime) -> tuple[dt.timedelta, RootKeys] | None:
-    """Return how old the kept key list is, and its keys that are in date; None when useless."""
-    with database.read() as session:
-        row = session.get(GoogleRootKeys, 1)
-    if row is None:
-        return None
-    try:
-        return now - row.fetched_at, RootKeys.read(row.document.encode(), now=now)
-    except CallbackError:
-        return None
-
-
-def forget_nonces(session: Session, *, now: dt.datetime) -> None:
-    """Drop the nonces of callbacks that would be refused as out of date anyway."""
-    session.execute(delete(GoogleNonce).where(GoogleNonce.expires_at < now))
-
-
-_keys_guard = threading.Lock()
-_keys: dict[str, tuple[float, RootKeys | None]] = {}
-
-
-def _root_keys(deployment: Deployment, now: dt.datetime) -> RootKeys:
-    """Return the keys from this process's memory or the database, never from the network.
-
-    The database is looked at every few seconds at most, whatever is posted.
-    """
-    place = deployment.settings.database_url
-    with _keys_guard:
-        read, kept = _keys.get(place, (float("-inf"), None))
-        stale = time.monotonic() - read > (_KEYS_KEPT if kept else _KEYS_MISSED)
-        if stale or (kept is not None and kept.expires <= now):
-            found = root_keys_age(deployment.database, now=now)
-            kept = found[1] if found else None
-            _keys[place] = (time.monotonic(), kept)
-    if kept is None:
-        raise KeysMissing("Google's callback keys were not fetched yet.")
-    return kept
-
-
 # -- messages -----------------------------------------------------------------------------------
 
 
@@ -463,20 +342,15 @@ def _insert(session: Session, table: type[Base]) -> Any:
 
 __all__ = [
     "Ids",
-    "KeysMissing",
     "Link",
     "TryAgain",
     "class_id",
     "class_resource",
-    "forget_nonces",
     "ids",
     "link",
     "object_resource",
     "public_url",
     "publish",
-    "root_keys_age",
-    "store_root_keys",
-    "take_callback",
     "tell",
     "want",
     "want_class",

@@ -128,19 +128,19 @@ def register(
             device_id=device.id, voucher_id=voucher_id, generation=0, registered_at=now
         )
     )
-    record_added(session, voucher_id, now=now)
+    record_added(session, voucher_id, now=now, wallet="apple")
     session.flush()
     return True
 
 
-def record_added(session: Session, voucher_id: int, *, now: dt.datetime) -> None:
-    """Note that the pass came into a wallet, of whichever sort.
+def record_added(session: Session, voucher_id: int, *, now: dt.datetime, wallet: str) -> None:
+    """Note that the pass came into a wallet: "apple" or "google".
 
     The first time a validity that counts from there begins: the voucher gets its end, and the pass
     shows it. An end that was set by hand before stays, and so does whatever the end is later: a
     pass that is removed and added again gains nothing.
     """
-    number = events.append(session, "added", voucher_id, now=now)
+    number = events.append(session, "added", voucher_id, now=now, data={"wallet": wallet})
     given = session.execute(
         select(Revision.terms, Campaign.timezone)
         .join(Voucher, Voucher.revision_id == Revision.id)
@@ -188,7 +188,7 @@ def unregister(session: Session, *, library_id: str, voucher_id: int, now: dt.da
         .returning(AppleRegistration.id)
     )
     if removed is not None:
-        events.append(session, "removed", voucher_id, now=now)
+        events.append(session, "removed", voucher_id, now=now, data={"wallet": "apple"})
     forget_if_empty(session, device.id)
     return removed is not None
 

@@ -19,9 +19,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.domain import codes
+from app.services import webhooks
 from app.store import keyring as kr
 from app.store.keyring import Keyring
-from app.store.models import Code, MasterKey, Voucher, WrappedKey
+from app.store.models import Code, MasterKey, Voucher, Webhook, WrappedKey
 from app.store.session import Database
 
 LOOKUP = "lookup"
@@ -43,10 +44,11 @@ class KeyUse:
     retired_at: dt.datetime | None
     codes: int
     vouchers: int
+    webhooks: int = 0
 
     @property
     def referenced(self) -> bool:
-        return bool(self.codes or self.vouchers)
+        return bool(self.codes or self.vouchers or self.webhooks)
 
 
 def open_keyring(
@@ -65,7 +67,8 @@ def open_keyring(
         wrapped = session.get(WrappedKey, LOOKUP)
     _check(known, master_keys)
     newest = next(iter(master_keys))
-    if wrapped is None or newest not in known:
+    # A key may become the newest again, after the one that replaced it was given up.
+    if wrapped is None or newest not in known or wrapped.key_id != newest:
         wrapped = _note(database, master_keys, now=now)
     try:
         lookup = kr.unwrap(wrapped.wrapped, key_id=wrapped.key_id, master_keys=master_keys)
@@ -82,6 +85,9 @@ def uses(session: Session, master_keys: Mapping[int, bytes]) -> list[KeyUse]:
     voucher_counts = dict(
         session.execute(select(Voucher.key_id, func.count()).group_by(Voucher.key_id)).all()
     )
+    webhook_counts = dict(
+        session.execute(select(Webhook.key_id, func.count()).group_by(Webhook.key_id)).all()
+    )
     newest = next(iter(master_keys))
     return [
         KeyUse(
@@ -92,6 +98,7 @@ def uses(session: Session, master_keys: Mapping[int, bytes]) -> list[KeyUse]:
             retired_at=key.retired_at,
             codes=code_counts.get(key.id, 0),
             vouchers=voucher_counts.get(key.id, 0),
+            webhooks=webhook_counts.get(key.id, 0),
         )
         for key in session.scalars(select(MasterKey).order_by(MasterKey.first_used_at.desc()))
     ]
@@ -100,11 +107,14 @@ def uses(session: Session, master_keys: Mapping[int, bytes]) -> list[KeyUse]:
 def reseal(
     database: Database, keyring: Keyring, *, progress: Callable[[int], None] = lambda _: None
 ) -> int:
-    """Seal every code and PIN with the newest key, in short transactions; returns how many.
+    """Seal every code, PIN and webhook's secret with the newest key, in short transactions;
+    returns how many codes.
 
     It may be stopped and started again at any time, and runs beside a working service.
     """
     done = 0
+    with database.write() as session:
+        webhooks.reseal(session, keyring)
     while True:
         with database.write() as session:
             rows = session.scalars(
@@ -126,6 +136,9 @@ def retire(
 ) -> None:
     """Note that a key is no longer needed, so that it may leave PASSERELLE_MASTER_KEYS.
 
+    Invitations that were made with it and not accepted yet, and tills signed in with it, end when
+    it leaves.
+
     Raises:
         KeyFault: the key is unknown, is the newest, or rows still need it.
     """
@@ -141,9 +154,15 @@ def retire(
             )
         if use.referenced:
             raise KeyFault(
-                f"Key {key_id} is still needed by {use.codes} codes and {use.vouchers} vouchers. "
-                "`passerelle keys reseal` moves codes to the newest key; vouchers keep theirs, "
-                "since their barcodes and links are derived from it."
+                f"Key {key_id} is still needed by {use.codes} codes, {use.webhooks} webhooks "
+                f"and {use.vouchers} vouchers. `passerelle keys reseal` moves codes and webhooks "
+                "to the newest key; vouchers keep theirs, since their barcodes and links are "
+                "derived from it."
+            )
+        if session.get_one(WrappedKey, LOOKUP).key_id == key_id:
+            raise KeyFault(
+                f"Key {key_id} still wraps the lookup key: restart the service with the present "
+                "PASSERELLE_MASTER_KEYS first, which wraps it by the newest."
             )
         session.execute(update(MasterKey).where(MasterKey.id == key_id).values(retired_at=now))
 
@@ -189,6 +208,11 @@ def generate(known: Mapping[int, bytes]) -> tuple[int, bytes]:
 
 def _check(known: Mapping[int, MasterKey], master_keys: Mapping[int, bytes]) -> None:
     faults = []
+    newest = known.get(next(iter(master_keys)))
+    if newest is not None and newest.retired_at is not None:
+        faults.append(
+            f"Master key {newest.id} is retired and cannot be the newest: put another before it."
+        )
     for key_id, key in known.items():
         if key_id not in master_keys:
             if key.retired_at is None:

@@ -30,6 +30,7 @@ KEY = "movements"
 _WORDS: dict[str, dict[str, str]] = {
     "en": {
         "label": "Last movements",
+        "replacement": "Your new card",
         EntryKind.REDEMPTION: "Payment",
         EntryKind.REVERSAL: "Cancelled",
         EntryKind.REFUND: "Refund",
@@ -42,6 +43,7 @@ _WORDS: dict[str, dict[str, str]] = {
     },
     "fr": {
         "label": "Derniers mouvements",
+        "replacement": "Votre nouvelle carte",
         EntryKind.REDEMPTION: "Paiement",
         EntryKind.REVERSAL: "Annulation",
         EntryKind.REFUND: "Remboursement",
@@ -54,6 +56,7 @@ _WORDS: dict[str, dict[str, str]] = {
     },
     "de": {
         "label": "Letzte Bewegungen",
+        "replacement": "Ihre neue Karte",
         EntryKind.REDEMPTION: "Zahlung",
         EntryKind.REVERSAL: "Storno",
         EntryKind.REFUND: "Erstattung",
@@ -66,6 +69,7 @@ _WORDS: dict[str, dict[str, str]] = {
     },
     "es": {
         "label": "Últimos movimientos",
+        "replacement": "Su nueva tarjeta",
         EntryKind.REDEMPTION: "Pago",
         EntryKind.REVERSAL: "Anulación",
         EntryKind.REFUND: "Reembolso",
@@ -114,6 +118,16 @@ def field(
                 for tag in languages
             }
         ),
+        slot=Slot.DETAILS,
+    )
+
+
+def replacement(address: str, *, languages: Sequence[str]) -> Field:
+    """The way from a card that was replaced to the one that has its money now."""
+    return Field(
+        key="replacement",
+        label=Localized({tag: _words(tag)["replacement"] for tag in languages}),
+        value=address,
         slot=Slot.DETAILS,
     )
 

@@ -23,7 +23,7 @@ from app.domain.campaign import Authority, BarcodeProfile, Look, Presentation, T
 from app.domain.codes import Purpose
 from app.domain.kinds import KINDS
 from app.domain.nearby import MOST_PLACES, nearest
-from app.services import campaigns, keys, movements
+from app.services import campaigns, keys, links, movements
 from app.services.deployment import Deployment
 from app.store.models import Asset, Campaign, Code, Recipient, Revision, Voucher
 from passes import apple, artwork, content
@@ -129,6 +129,16 @@ def find_all(session: Session, public_ids: Sequence[int]) -> list[Holding]:
     return [found[public_id] for public_id in public_ids if public_id in found]
 
 
+def current(session: Session, holding: Holding) -> Holding:
+    """The voucher that holds now what this one held: itself, unless it was replaced."""
+    while holding.voucher.replaced_by_id is not None:
+        public_id = session.scalars(
+            select(Voucher.public_id).where(Voucher.id == holding.voucher.replaced_by_id)
+        ).one()
+        (holding,) = find_all(session, [public_id])
+    return holding
+
+
 def code_text(deployment: Deployment, holding: Holding) -> str | None:
     """The code in clear, for the holder's own eyes."""
     code = holding.code
@@ -207,15 +217,22 @@ def _movements(deployment: Deployment, holding: Holding) -> tuple[content.Field,
     campaign = holding.campaign
     if not KINDS[campaign.kind].holds_money or campaign.currency is None:
         return ()
+    languages = template(deployment, holding).presentation.languages
     with deployment.database.read() as session:
         found = movements.recent(session, holding.voucher.id)
+        newer = current(session, holding).voucher
+        address = (newer.public_id, newer.key_id)
+    fields = []
+    if newer is not holding.voucher:
+        page = links.page(deployment.settings, deployment.keyring, [address])
+        fields.append(movements.replacement(page, languages=languages))
     field = movements.field(
         found,
-        languages=template(deployment, holding).presentation.languages,
+        languages=languages,
         currency=campaign.currency,
         zone=ZoneInfo(campaign.timezone),
     )
-    return () if field is None else (field,)
+    return (*fields, field) if field is not None else tuple(fields)
 
 
 def apple_pass(deployment: Deployment, holding: Holding, *, now: dt.datetime) -> bytes:

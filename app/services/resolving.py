@@ -29,12 +29,14 @@ class Reading:
 
     Attributes:
         public_id: of the voucher, when the payload is a genuine token.
+        key_id: of the master key that made that token, which must be the voucher's.
         lookups: lookup hashes of the codes that it may be, most likely first.
         forged: whether it looks like a token of ours and is not.
         prefix: the first four characters of the likeliest code, to count guesses by.
     """
 
     public_id: int | None = None
+    key_id: int | None = None
     lookups: tuple[bytes, ...] = ()
     forged: bool = False
     prefix: str = ""
@@ -47,7 +49,7 @@ def read(keyring: Keyring, payload: str) -> Reading:
     compact = codes.normalise(bare)
     token = keyring.verify(compact, Purpose.BARCODE)
     if token is not None:
-        return Reading(public_id=token.public_id)
+        return Reading(public_id=token.public_id, key_id=token.key_id)
     forms = [form for form in dict.fromkeys((compact, codes.normalise(plain))) if form]
     return Reading(
         lookups=tuple(keyring.lookup_normalised(form) for form in forms),

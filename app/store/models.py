@@ -231,6 +231,13 @@ class Campaign(Base):
     held: Mapped[int] = mapped_column(BigInteger, default=0)
     used_minor: Mapped[int] = mapped_column(BigInteger, default=0)
     held_minor: Mapped[int] = mapped_column(BigInteger, default=0)
+    #: Who gets which value, as `app.domain.values` reads it; None is everybody the campaign's own.
+    rules: Mapped[dict[str, Any] | None] = mapped_column(NullableJson)
+    #: What places in tests and holdouts are drawn with; given with the first rules, never changed.
+    seed: Mapped[bytes | None]
+    #: Vouchers that the rules gave, and the most that they can cost.
+    given: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
+    given_minor: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
     created_at: Mapped[dt.datetime]
     updated_at: Mapped[dt.datetime]
 
@@ -238,6 +245,9 @@ class Campaign(Base):
 class Revision(Base):
     """What a campaign said at one time: terms and presentation as `app.domain.campaign` reads
     them.
+
+    A value by rule has a revision of its own, with a negative number: the terms of revision
+    `of_id` with the value that `grant` names. It never shows; it is what vouchers keep.
     """
 
     __tablename__ = "revision"
@@ -248,6 +258,8 @@ class Revision(Base):
     number: Mapped[int]
     terms: Mapped[dict[str, Any]]
     presentation: Mapped[dict[str, Any]]
+    of_id: Mapped[int | None] = mapped_column(BigInteger)
+    grant: Mapped[str | None]
     created_at: Mapped[dt.datetime]
     api_key_id: Mapped[int | None] = mapped_column(ForeignKey("api_key.id"))
 
@@ -264,6 +276,8 @@ class Recipient(Base):
     #: Month and day of `birth_date` as one number, by which birthdays are found.
     birth_day: Mapped[int | None] = mapped_column(SmallInteger, index=True, default=_birth_day)
     segment: Mapped[str | None]
+    #: The segment before the present one.
+    previous_segment: Mapped[str | None]
     score: Mapped[int | None] = mapped_column(BigInteger)
     attributes: Mapped[dict[str, Any]] = mapped_column(default=dict)
     created_at: Mapped[dt.datetime]
@@ -817,3 +831,184 @@ class Event(Base):
     terminal_id: Mapped[int | None] = mapped_column(ForeignKey("terminal.id"))
     reason: Mapped[str | None]
     data: Mapped[dict[str, Any] | None] = mapped_column(NullableJson)
+
+
+class Webhook(Base):
+    """An address that is told every event it wants, in the order of each voucher's numbers."""
+
+    __tablename__ = "webhook"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    public_id: Mapped[uuid.UUID] = mapped_column(unique=True, default=new_id)
+    url: Mapped[str] = mapped_column(Text)
+    #: Kinds of event, and keys of campaigns, that it wants; empty is every one.
+    kinds: Mapped[list[Any]]
+    campaigns: Mapped[list[Any]]
+    #: Both sealed, bound to `public_id`; the previous one signs too until its end.
+    key_id: Mapped[int] = mapped_column(SmallInteger)
+    secret: Mapped[bytes]
+    previous_secret: Mapped[bytes | None]
+    previous_until: Mapped[dt.datetime | None]
+    #: active or disabled.
+    status: Mapped[str] = mapped_column(default="active")
+    #: How far it has read the log of events, as `app.services.eventlog` writes it.
+    position: Mapped[str] = mapped_column(Text)
+    failure: Mapped[str | None]
+    due_at: Mapped[dt.datetime | None] = mapped_column(index=True)
+    claimed_until: Mapped[dt.datetime | None]
+    created_at: Mapped[dt.datetime]
+    updated_at: Mapped[dt.datetime]
+
+
+class WebhookDelivery(Base):
+    """An event that a webhook did not take at once: waiting for its next attempt, or dead."""
+
+    __tablename__ = "webhook_delivery"
+    __table_args__ = (
+        UniqueConstraint("webhook_id", "event_id"),
+        Index("ix_webhook_delivery_due", "webhook_id", "status", "due_at"),
+        Index("ix_webhook_delivery_voucher", "webhook_id", "voucher_id"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    webhook_id: Mapped[int] = mapped_column(ForeignKey("webhook.id"))
+    event_id: Mapped[int] = mapped_column(ForeignKey("event.id"))
+    voucher_id: Mapped[int | None] = mapped_column(ForeignKey("voucher.id"))
+    #: waiting or dead.
+    status: Mapped[str] = mapped_column(default="waiting")
+    attempts: Mapped[int] = mapped_column(default=0)
+    due_at: Mapped[dt.datetime]
+    failure: Mapped[str | None]
+    created_at: Mapped[dt.datetime]
+
+
+class LogReader(Base):
+    """How far a reader of the log of events has come, and until when it had read everything."""
+
+    __tablename__ = "log_reader"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    position: Mapped[str] = mapped_column(Text)
+    current_at: Mapped[dt.datetime]
+
+
+class Slice(Base):
+    """Vouchers of a campaign that reports count together."""
+
+    __tablename__ = "slice"
+    __table_args__ = (UniqueConstraint("campaign_id", "variant", "tier", "segment"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    campaign_id: Mapped[int] = mapped_column(ForeignKey("campaign.id"))
+    #: Empty where there is none.
+    variant: Mapped[str]
+    tier: Mapped[str]
+    segment: Mapped[str]
+
+
+class Milestone(Base):
+    """The stages that a voucher has reached, one bit each, so that only first times are counted."""
+
+    __tablename__ = "milestone"
+
+    voucher_id: Mapped[int] = mapped_column(
+        ForeignKey("voucher.id"), primary_key=True, autoincrement=False
+    )
+    slice_id: Mapped[int] = mapped_column(ForeignKey("slice.id"), index=True)
+    stages: Mapped[int] = mapped_column(BigInteger)
+
+
+class FunnelCount(Base):
+    """How many vouchers of a slice reached a stage on a day, where and why, and what it moved."""
+
+    __tablename__ = "funnel_count"
+
+    slice_id: Mapped[int] = mapped_column(ForeignKey("slice.id"), primary_key=True)
+    stage: Mapped[str] = mapped_column(String(20), primary_key=True)
+    #: Of the campaign's time zone.
+    day: Mapped[dt.date] = mapped_column(Date, primary_key=True)
+    #: 0 where there is none.
+    store_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    #: Why it was refused; empty otherwise.
+    reason: Mapped[str] = mapped_column(primary_key=True)
+    #: Vouchers that reached the stage for the first time, and how often it was reached at all.
+    vouchers: Mapped[int] = mapped_column(BigInteger)
+    times: Mapped[int] = mapped_column(BigInteger)
+    discount_minor: Mapped[int] = mapped_column(BigInteger)
+    spent_minor: Mapped[int] = mapped_column(BigInteger)
+    revenue_minor: Mapped[int] = mapped_column(BigInteger)
+
+
+class Decision(Base):
+    """What a campaign's rules decided for a recipient and an occasion: a voucher or the holdout."""
+
+    __tablename__ = "decision"
+    __table_args__ = (
+        UniqueConstraint("campaign_id", "recipient_id", "occasion"),
+        # How much a recipient got lately, across campaigns.
+        Index("ix_decision_recipient_id_created_at", "recipient_id", "created_at"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    campaign_id: Mapped[int] = mapped_column(ForeignKey("campaign.id"))
+    recipient_id: Mapped[int] = mapped_column(ForeignKey("recipient.id"))
+    occasion: Mapped[str]
+    held_out: Mapped[bool]
+    tier: Mapped[str]
+    variant: Mapped[str]
+    #: The recipient's segment then.
+    segment: Mapped[str]
+    voucher_id: Mapped[int | None] = mapped_column(ForeignKey("voucher.id"), index=True)
+    #: The frequency's group, when the rules have one.
+    group: Mapped[str | None]
+    #: The most that it can cost, where that is known.
+    most_minor: Mapped[int | None] = mapped_column(BigInteger)
+    #: When the recipient first bought afterwards, and for how much in all.
+    acted_at: Mapped[dt.datetime | None]
+    spent_minor: Mapped[int] = mapped_column(BigInteger, default=0)
+    created_at: Mapped[dt.datetime]
+
+
+class Activity(Base):
+    """Something that a recipient did, as another system reports it: a purchase, a visit."""
+
+    __tablename__ = "activity"
+    __table_args__ = (
+        UniqueConstraint("recipient_id", "name", "key"),
+        Index("ix_activity_recipient_id_at", "recipient_id", "at"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    recipient_id: Mapped[int] = mapped_column(ForeignKey("recipient.id"))
+    name: Mapped[str]
+    #: The reporting system's own id, so that what is reported twice counts once.
+    key: Mapped[str]
+    value_minor: Mapped[int] = mapped_column(BigInteger)
+    at: Mapped[dt.datetime]
+    created_at: Mapped[dt.datetime]
+
+
+class ArmCount(Base):
+    """What the people of one arm of a campaign did, for the lift; the holdout is the arm ''."""
+
+    __tablename__ = "arm_count"
+
+    campaign_id: Mapped[int] = mapped_column(ForeignKey("campaign.id"), primary_key=True)
+    held_out: Mapped[bool] = mapped_column(primary_key=True)
+    variant: Mapped[str] = mapped_column(primary_key=True)
+    people: Mapped[int] = mapped_column(BigInteger)
+    acted: Mapped[int] = mapped_column(BigInteger)
+    spent_minor: Mapped[int] = mapped_column(BigInteger)
+    spent_squared: Mapped[float]
+
+
+class Disclosure(Base):
+    """Somebody read codes in clear, or what is held about a person: who, what, when."""
+
+    __tablename__ = "disclosure"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    at: Mapped[dt.datetime]
+    api_key_id: Mapped[int | None] = mapped_column(ForeignKey("api_key.id"))
+    campaign_id: Mapped[int | None] = mapped_column(ForeignKey("campaign.id"))
+    what: Mapped[str]

@@ -56,7 +56,9 @@ class Database:
         if self.is_sqlite:
             if parsed.database and parsed.database != ":memory:":
                 Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-            self.engine = create_engine(parsed, pool_size=pool_size, max_overflow=pool_size)
+            self.engine = create_engine(
+                parsed, pool_size=pool_size, max_overflow=pool_size, hide_parameters=True
+            )
             event.listen(self.engine, "connect", _configure_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
         else:
@@ -66,6 +68,8 @@ class Database:
                 max_overflow=pool_size,
                 pool_timeout=5,
                 pool_pre_ping=False,
+                # Errors are logged, and parameters are recipients, device ids and hashes.
+                hide_parameters=True,
                 connect_args={
                     "connect_timeout": 5,
                     "options": f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT_MS}",

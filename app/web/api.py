@@ -19,6 +19,7 @@ from app.web import (
     apple,
     cards,
     closing,
+    decisions,
     google,
     health,
     links,
@@ -28,8 +29,10 @@ from app.web import (
     pos,
     problems,
     reports,
+    results,
     till,
     updates,
+    webhooks,
 )
 
 #: Every door registers itself with the application.
@@ -43,8 +46,11 @@ DOORS: tuple[Callable[[OpenAPI], None], ...] = (
     closing.register,
     till.register,
     reports.register,
+    results.register,
+    decisions.register,
     marketing.register,
     updates.register,
+    webhooks.register,
 )
 
 

@@ -178,7 +178,9 @@ def _authenticated(house: Deployment, type_id: str, serial: str) -> Holding | No
     ):
         return None
     with house.database.read() as session:
-        return presenting.find(session, token.public_id)
+        found = presenting.find(session, token.public_id)
+    # A key that leaked and was replaced must not open what was issued under its successor.
+    return found if found is not None and found.voucher.key_id == token.key_id else None
 
 
 def _unauthorized() -> Response:

@@ -90,24 +90,35 @@ class _Query(BaseModel):
     format: Literal["json", "csv"] = "json"
 
 
+#: Days and moments that calendars of every time zone can reckon with.
+Day = Annotated[dt.date, Field(ge=dt.date(2000, 1, 1), le=dt.date(2199, 12, 31))]
+Moment = Annotated[
+    AwareDatetime,
+    Field(ge=dt.datetime(2000, 1, 1, tzinfo=dt.UTC), le=dt.datetime(2199, 12, 31, tzinfo=dt.UTC)),
+]
+
+
 class DayQuery(_Query):
     """A day, of one store or of all."""
 
-    date: dt.date
-    store: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
+    date: Day
+    store: (
+        Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f]+$")]
+        | None
+    ) = None
 
 
 class LiabilityQuery(_Query):
     """A moment, and optionally the one from which movements are shown."""
 
-    until: AwareDatetime
-    since: AwareDatetime | None = None
+    until: Moment
+    since: Moment | None = None
 
 
 class OddQuery(_Query):
     """A day."""
 
-    date: dt.date
+    date: Day
 
 
 class DayReport(BaseModel):
@@ -126,6 +137,17 @@ class OddReport(BaseModel):
     """What is worth a look."""
 
     oddities: list[dict[str, Any]]
+
+
+def _either(report: type[BaseModel]) -> dict[str, Any]:
+    """The description of a report that comes as JSON or as CSV."""
+    return {
+        "description": report.__doc__ or "",
+        "content": {
+            "application/json": {"schema": report.model_json_schema()},
+            "text/csv": {"schema": {"type": "string"}},
+        },
+    }
 
 
 till_blueprint = APIBlueprint(
@@ -206,7 +228,7 @@ def today() -> Response:
     )
 
 
-@blueprint.get("/day", responses={200: DayReport})
+@blueprint.get("/day", responses={200: _either(DayReport)})
 @access.requires(Scope.REPORT)
 def day(query: DayQuery) -> Response:
     """Close a day: per store, terminal, operator and currency."""
@@ -215,7 +237,7 @@ def day(query: DayQuery) -> Response:
     return _report(lines, Line, name="lines", form=query.format)
 
 
-@blueprint.get("/liability", responses={200: LiabilityReport})
+@blueprint.get("/liability", responses={200: _either(LiabilityReport)})
 @access.requires(Scope.REPORT)
 def liability(query: LiabilityQuery) -> Response:
     """What gift cards owe just before a moment, with movements, breakage and adjustments."""
@@ -224,7 +246,7 @@ def liability(query: LiabilityQuery) -> Response:
     return _report(found, Liability, name="campaigns", form=query.format)
 
 
-@blueprint.get("/odd-days", responses={200: OddReport})
+@blueprint.get("/odd-days", responses={200: _either(OddReport)})
 @access.requires(Scope.REPORT)
 def odd(query: OddQuery) -> Response:
     """What about a day is worth a look."""

@@ -73,10 +73,11 @@ def register(app: Flask) -> None:
         rule = request.url_rule
         route = rule.rule if rule is not None else "unknown"
         # Looking a labelled series up costs more than counting in it.
-        key = (route, request.method, response.status_code)
+        # Whoever invents methods must not make series of them.
+        method = request.method if rule is not None else "other"
+        key = (route, method, response.status_code)
         found = series.get(key)
         if found is None:
-            method = request.method if rule is not None else "other"
             found = series[key] = (
                 REQUESTS.labels(route, method, str(response.status_code)),
                 SECONDS.labels(route),
@@ -88,7 +89,7 @@ def register(app: Flask) -> None:
             "request",
             request_id=g.get("request_id"),
             route=route,
-            method=request.method,
+            method=method,
             status=response.status_code,
             ms=round(seconds * 1000, 2),
         )

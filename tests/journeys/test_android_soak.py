@@ -35,7 +35,7 @@ from app.sandbox.google import Chaos, GoogleStandIn
 from app.services import changes, google_wallet, presenting
 from app.services.deployment import Deployment
 from app.settings import Settings
-from app.store.models import GoogleMessage, GoogleObject, Voucher
+from app.store.models import GoogleClass, GoogleMessage, GoogleObject, Voucher
 from passes.signing import throwaway_service_account
 from tests.google_wire import google
 from tests.storefront import Issued, Storefront
@@ -149,6 +149,10 @@ def _lagging(deployment: Deployment, wire: GoogleStandIn) -> list[str]:
     """Name the objects in wallets that show anything else than the database says."""
     wrong = []
     kinds = {"offerObject", "giftCardObject"}
+    kept = {
+        kind: {one["id"]: one for one in wire.store.resources(kind)}
+        for kind in ("offerClass", "giftCardClass")
+    }
     stored = {one["id"]: one for kind in kinds for one in wire.store.resources(kind)}
     with deployment.database.read() as session:
         rows = session.execute(
@@ -156,9 +160,17 @@ def _lagging(deployment: Deployment, wire: GoogleStandIn) -> list[str]:
                 Voucher, Voucher.id == GoogleObject.voucher_id
             )
         ).all()
+        classes = session.scalars(select(GoogleClass).where(GoogleClass.status == "inserted")).all()
+    for each in classes:
+        kind = next(kind for kind in ("offerClass", "giftCardClass") if each.class_id in kept[kind])
+        meant = google_wallet.class_resource(
+            deployment, each.campaign_id, each.variant, now=deployment.now()
+        )
+        there = kept[kind][each.class_id] | {"reviewStatus": "UNDER_REVIEW"}
+        wrong += [f"{each.class_id}: {name}" for name in meant if there.get(name) != meant[name]]
     for object_id, has_users, public_id in rows:
-        there = stored.get(object_id)
-        if there is None or not there["hasUsers"]:
+        there = stored.get(object_id, {"hasUsers": False})
+        if not there["hasUsers"]:
             if has_users:
                 wrong.append(f"{object_id} is in no wallet")
             continue

@@ -31,8 +31,8 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 DESK = {"width": 1024, "height": 768}
 PHONE = {"width": 390, "height": 844}
-#: Where screenshots go when somebody wants to look at them.
-LOOK = Path("/tmp/passerelle-till")  # noqa: S108
+#: Where screenshots go when somebody wants to look at them: a folder that exists.
+LOOK = os.environ.get("PASSERELLE_TEST_SCREENSHOTS")
 
 
 @pytest.fixture(scope="module")
@@ -82,8 +82,8 @@ class Till:
             return [(row.kind, row.amount_minor, row.operator) for row in rows]
 
     def look(self, name: str) -> None:
-        if LOOK.is_dir():
-            self.page.screenshot(path=LOOK / f"{name}.png", full_page=True)
+        if LOOK is not None:
+            self.page.screenshot(path=Path(LOOK) / f"{name}.png", full_page=True)
 
 
 @pytest.fixture

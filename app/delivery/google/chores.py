@@ -14,7 +14,7 @@ import requests
 import structlog
 from sqlalchemy import exists, select
 
-from app.services import google_wallet
+from app.services import google_callbacks, google_wallet
 from app.services.certificates import CertificateFault
 from app.services.deployment import Deployment
 from app.settings import Settings
@@ -41,13 +41,13 @@ def refresh_root_keys(deployment: Deployment) -> bool:
     now = deployment.now()
     if _nobody_calls(deployment):
         return False
-    kept = google_wallet.root_keys_age(deployment.database, now=now)
+    kept = google_callbacks.root_keys_age(deployment.database, now=now)
     if kept is not None and kept[0] < KEYS_AGE and kept[1].expires - now > KEYS_MARGIN:
         return True
     try:
         answer = requests.get(deployment.settings.google_callback_keys_url, timeout=_TIMEOUT)
         answer.raise_for_status()
-        google_wallet.store_root_keys(deployment.database, answer.content[:_LARGEST], now=now)
+        google_callbacks.store_root_keys(deployment.database, answer.content[:_LARGEST], now=now)
     except (requests.RequestException, CallbackError, UnicodeDecodeError) as error:
         structlog.get_logger().warning(
             "google_keys_unavailable",

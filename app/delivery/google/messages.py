@@ -22,7 +22,7 @@ from app.domain.kinds import KINDS
 from app.services import google_notices, google_wallet
 from app.services.deployment import Deployment
 from app.services.presenting import Holding
-from app.store.models import GoogleMessage, GoogleObject
+from app.store.models import Campaign, CampaignUpdate, GoogleMessage, GoogleObject
 from passes import google
 from passes.content import Money
 from passes.text import Localized
@@ -49,8 +49,31 @@ _UNDONE = frozenset(
 
 
 def announce(session: Session, row: GoogleObject, holding: Holding, *, now: dt.datetime) -> None:
-    """Wish for a message when a gift card's balance at Google changed from what was shown."""
+    """Wish for messages about what is new to an object since it was last sent.
+
+    Called before the row takes the holding's pair: a gift card's balance that changed is told, and
+    so is what the marketer said with the campaign's updates meanwhile.
+    """
     campaign, balance = holding.campaign, holding.voucher.balance_minor
+    for said in _said(session, row, campaign):
+        google_wallet.tell(
+            session,
+            row.id,
+            [
+                {
+                    "language": language,
+                    "header": holding.presentation.in_language(language).title or campaign.name,
+                    "body": text,
+                }
+                for language, text in sorted(
+                    said.change["message"].items(),
+                    # A database keeps no order of members, and the default comes first.
+                    key=lambda each: (each[0] != holding.presentation.default_language, each[0]),
+                )
+            ],
+            message_id=f"update-{said.id.hex}-{row.id}",
+            now=now,
+        )
     before, row.sent_balance_minor = row.sent_balance_minor, balance
     money = KINDS[campaign.kind].holds_money and campaign.currency is not None
     if not money or before is None or before == balance or campaign.currency is None:
@@ -63,6 +86,23 @@ def announce(session: Session, row: GoogleObject, holding: Holding, *, now: dt.d
         message_id=f"balance-{row.id}-{holding.voucher.version}",
         now=now,
     )
+
+
+def _said(session: Session, row: GoogleObject, campaign: Campaign) -> list[CampaignUpdate]:
+    """Return the updates with a message that were published since the object was last sent."""
+    if row.sent_campaign is None or row.sent_campaign == campaign.version:
+        return []
+    updates = session.scalars(
+        select(CampaignUpdate)
+        .where(
+            CampaignUpdate.campaign_id == campaign.id,
+            CampaignUpdate.status == "applied",
+            CampaignUpdate.version > row.sent_campaign,
+            CampaignUpdate.version <= campaign.version,
+        )
+        .order_by(CampaignUpdate.version)
+    )
+    return [each for each in updates if each.change.get("message")]
 
 
 def send_open(

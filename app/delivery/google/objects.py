@@ -348,8 +348,8 @@ class GoogleObjects:
             row.sent_at = now
         row.sent_digest = job.sent
         if job.holding is not None:
-            row.sent_voucher, row.sent_campaign = job.holding.pair
             messages.announce(session, row, job.holding, now=now)
+            row.sent_voucher, row.sent_campaign = job.holding.pair
         if job.has_users is None:
             return
         # Unless another callback came while Google was asked, the question is answered.
@@ -359,10 +359,10 @@ class GoogleObjects:
         if job.has_users:
             row.has_users = True
             if before is not True:
-                installations.record_added(session, row.voucher_id, now=now)
+                installations.record_added(session, row.voucher_id, now=now, wallet="google")
         elif before is True:
             row.has_users = False
-            events.append(session, "removed", row.voucher_id, now=now)
+            events.append(session, "removed", row.voucher_id, now=now, data={"wallet": "google"})
         elif first:
             # A callback that came meanwhile asks sooner.
             row.ask_users_at = row.ask_users_at or now + ASK_UNHEARD

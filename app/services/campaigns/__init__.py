@@ -12,6 +12,7 @@ from app.services.campaigns.file import (
     read_document,
     read_file,
 )
+from app.services.campaigns.rules import rules_of
 from app.services.campaigns.stored import (
     find,
     latest_revision,
@@ -35,6 +36,7 @@ __all__ = [
     "presentation_of",
     "read_document",
     "read_file",
+    "rules_of",
     "store_presentation",
     "store_terms",
     "terms_from",

@@ -9,6 +9,7 @@ books rely on (kind, authority, currency) is refused to change once vouchers exi
 from __future__ import annotations
 
 import datetime as dt
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -43,6 +44,7 @@ _COLUMNS = (
     "budget_uses",
     "budget_minor",
     "birthday",
+    "rules",
 )
 _FIXED = ("kind", "authority", "currency")
 
@@ -144,6 +146,8 @@ def apply(
         changes.campaign(session, campaign.id)
     for name, value in columns.items():
         setattr(campaign, name, value)
+    if campaign.rules is not None and campaign.seed is None:
+        campaign.seed = secrets.token_bytes(16)
     campaign.updated_at = now
     if plan.revises:
         campaign.revision += 1
@@ -182,6 +186,7 @@ def _columns(draft: Draft) -> dict[str, Any]:
         "budget_uses": draft.budget_uses,
         "budget_minor": draft.budget_minor,
         "birthday": draft.birthday,
+        "rules": draft.rules,
     }
 
 

@@ -45,6 +45,7 @@ from app.domain.campaign import (
 )
 from app.domain.kinds import KINDS
 from app.domain.validity import end_of_day, start_of_day
+from app.services.campaigns.rules import RulesSection, built
 
 MODEL = TypeVar("MODEL", bound=BaseModel)
 
@@ -95,6 +96,8 @@ class Draft:
     budget_minor: int | None = None
     #: Birthday settings; None when the campaign is none for birthdays.
     birthday: dict[str, Any] | None = None
+    #: Who gets which value, as `app.services.campaigns.rules` stores it; None is everybody.
+    rules: dict[str, Any] | None = None
     #: Digest to bytes of the pictures that `presentation.look` names.
     pictures: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
@@ -244,6 +247,8 @@ class _Limits(_Section):
 class _GiftCard(_Section):
     amount: Amount | None = None
     pin_above: Amount | None = None
+    #: The most that one operator may load, refund and add by adjustment on one day.
+    operator_cap: Amount | None = None
 
 
 class _Budget(_Section):
@@ -305,6 +310,7 @@ _SECTIONS = frozenset(
         "gift_card",
         "budget",
         "birthday",
+        "rules",
         "texts",
         "look",
         "fields",
@@ -347,6 +353,7 @@ class _Reader:
             self.fault(
                 "birthday", "is given one shared code.", "Use generated, list or on_demand codes."
             )
+        rules = self.rules(birthday is not None)
         if self.faults or head is None or codes is None or terms is None or presentation is None:
             raise CampaignFault(self.faults)
         return Draft(
@@ -363,6 +370,7 @@ class _Reader:
             budget_uses=budget.uses if budget else None,
             budget_minor=budget_minor,
             birthday=None if birthday is None else birthday.model_dump(mode="json"),
+            rules=rules,
             pictures=self.pictures,
         )
 
@@ -549,6 +557,7 @@ class _Reader:
             refund_days=limits.refund_days,
             amount_minor=self.minor("gift_card.amount", card.amount),
             pin_above_minor=self.minor("gift_card.pin_above", card.pin_above),
+            operator_cap_minor=self.minor("gift_card.operator_cap", card.operator_cap),
         )
 
     def check_benefit(self, benefit: _Benefit) -> None:
@@ -691,6 +700,19 @@ class _Reader:
             Locale.parse(tag, sep="-")
         except (UnknownLocaleError, ValueError):
             self.fault(at, f"{tag!r} is no language.", "Write a tag such as fr or pt-BR.")
+
+    def rules(self, birthday: bool) -> dict[str, Any] | None:
+        """The stored rules; None when there are none."""
+        if "rules" not in self.document:
+            return None
+        section = self.section("rules", RulesSection, self.document["rules"])
+        if birthday:
+            self.fault(
+                "rules",
+                "are not read for birthdays, which the service issues by itself.",
+                "Leave [birthday] out and ask for decisions from your own birthday journey.",
+            )
+        return None if section is None else built(section, self.minor)
 
     def minor(self, at: str, amount: Decimal | None) -> int | None:
         """Minor units of an amount in the campaign's currency."""

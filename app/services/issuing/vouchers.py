@@ -60,6 +60,8 @@ class Wanted:
     occasion: str = ""
     variant: str | None = None
     sent_at: dt.datetime | None = None
+    #: Revision and terms that a rule decided; None are the campaign's own.
+    granted: tuple[int, Terms] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,16 +103,28 @@ def issue(
     wanted: Sequence[Wanted],
     *,
     now: dt.datetime,
+    people: Mapping[str, int] | None = None,
 ) -> Batch:
     """Let each of `wanted` have its voucher of `campaign`.
 
+    Args:
+        people: ids by external id of recipients that the caller stored already, having decided by
+            the campaign's rules.
+
     Raises:
-        IssueFault: the campaign is not live, or its validity is over.
+        IssueFault: the campaign is not live, its validity is over, or its rules decide who gets
+            something and were not asked.
     """
     revision = campaigns.latest_revision(session, campaign)
     terms = campaigns.terms_of(revision)
-    _refuse(campaign, terms, now=now)
-    people = _recipients(session, [item.person for item in wanted if item.person], now=now)
+    refuse(campaign, terms, now=now)
+    if people is None:
+        if campaign.rules is not None:
+            raise IssueFault(
+                f"The campaign {campaign.key} decides by rules: issue with `passerelle decide` or "
+                "POST /api/v1/decisions."
+            )
+        people = recipients(session, [item.person for item in wanted if item.person], now=now)
     slots = [
         _Slot(item, people[item.person.external_id] if item.person else None) for item in wanted
     ]
@@ -171,12 +185,16 @@ class Stock:
         return self.threshold is not None and self.left < self.threshold
 
 
-def stock(session: Session, campaign: Campaign) -> Stock | None:
-    """Codes left; None when the campaign cannot run out."""
+def stock(session: Session, campaign: Campaign, *, exact: bool = False) -> Stock | None:
+    """Codes left; None when the campaign cannot run out.
+
+    Args:
+        exact: count all of them, also above the threshold.
+    """
     if campaign.source not in (Source.LIST.value, Source.GENERATED.value):
         return None
     threshold = campaign.source_options.get("low_stock")
-    limit = None if threshold is None else int(threshold) + 1
+    limit = None if threshold is None or exact else int(threshold) + 1
     left = 0
     for job_id in _pools(session, campaign):
         free = select(Code.id).where(Code.import_job_id == job_id, Code.free)
@@ -188,7 +206,12 @@ def stock(session: Session, campaign: Campaign) -> Stock | None:
     return Stock(left, threshold)
 
 
-def _refuse(campaign: Campaign, terms: Terms, *, now: dt.datetime) -> None:
+def refuse(campaign: Campaign, terms: Terms, *, now: dt.datetime) -> None:
+    """Refuse a campaign that issues nothing now.
+
+    Raises:
+        IssueFault: it is not live, or its validity is over.
+    """
     if campaign.status != "live":
         raise IssueFault(
             f"The campaign {campaign.key} is {campaign.status}: set it live to issue vouchers."
@@ -201,7 +224,7 @@ def _refuse(campaign: Campaign, terms: Terms, *, now: dt.datetime) -> None:
         )
 
 
-def _recipients(session: Session, people: Iterable[Person], *, now: dt.datetime) -> dict[str, int]:
+def recipients(session: Session, people: Iterable[Person], *, now: dt.datetime) -> dict[str, int]:
     """Ids by external id; people who are new are stored, changes of the others too."""
     by_id = {person.external_id: person for person in people}
     if not by_id:
@@ -259,6 +282,8 @@ def _changes(person: Person, row: Any) -> dict[str, Any]:
         for name in ("language", "birth_date", "segment", "score")
         if (value := getattr(person, name)) is not None and value != getattr(row, name)
     }
+    if "segment" in changes and row.segment is not None:
+        changes["previous_segment"] = row.segment
     if "birth_date" in changes:
         changes["birth_day"] = day_number(changes["birth_date"])
     merged = {**row.attributes, **person.attributes}
@@ -430,26 +455,26 @@ def _insert(
         return
     kind = KINDS[campaign.kind]
     zone = ZoneInfo(campaign.timezone)
-    uses = kind.uses(terms)
     windows: dict[dt.datetime | None, Window] = {}
     by_public: dict[int, dict[str, Any]] = {}
     for slot, (code_id, amount) in zip(slots, codes, strict=True):
         sent = slot.wanted.sent_at
+        own_id, own_terms = slot.wanted.granted or (revision_id, terms)
         if sent not in windows:
             windows[sent] = window(terms.validity, zone, issued_at=now, sent_at=sent)
         slot.row = {
             "public_id": new_public_id(),
             "key_id": keyring.newest,
             "campaign_id": campaign.id,
-            "revision_id": revision_id,
+            "revision_id": own_id,
             "code_id": code_id,
             "recipient_id": slot.recipient_id,
             "occasion": slot.wanted.occasion,
             "status": "active",
             "starts_at": windows[sent].starts_at,
             "ends_at": windows[sent].ends_at,
-            "uses": uses,
-            "balance_minor": kind.opening_balance(terms, code_amount=amount),
+            "uses": kind.uses(own_terms),
+            "balance_minor": kind.opening_balance(own_terms, code_amount=amount),
             "variant": slot.wanted.variant,
             "events": 1,
             "issued_at": now,

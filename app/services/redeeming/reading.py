@@ -64,8 +64,10 @@ class Reader:
             for lookup in reading.lookups or (b"",):
                 rows += self._resolve(connection, {**bind, "lookup": lookup}, by_code=True)
         found = [row for row in rows if row.campaign_id is not None]
-        if not found:
-            reason = Reason.BAD_SIGNATURE if reading.forged else Reason.UNKNOWN_CODE
+        # A key that leaked and was replaced must not redeem what was issued under its successor.
+        forged = reading.key_id is not None and any(row.key_id != reading.key_id for row in found)
+        if forged or not found:
+            reason = Reason.BAD_SIGNATURE if forged or reading.forged else Reason.UNKNOWN_CODE
             raise No(Refused(reason=reason, item=index), prefix=reading.prefix)
         if len(found) > 1:
             raise No(Refused(reason=Reason.AMBIGUOUS, item=index))

@@ -265,7 +265,9 @@ def read_csv(text: str) -> tuple[list[Use], list[Reported]]:
     """
     head = text.partition("\n")[0]
     separator = max(",;\t", key=head.count)
-    rows = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")), delimiter=separator)
+    # Without newline="" a bare carriage return within a line is a fault of the reader.
+    plain = io.StringIO(text.removeprefix("\ufeff"), newline="")
+    rows = csv.DictReader(plain, delimiter=separator)
     names = [name.strip().lower() for name in rows.fieldnames or []]
     if missing := [name for name in COLUMNS[:2] if name not in names]:
         raise ValueError(f"The file has no column {' and no column '.join(missing)}.")

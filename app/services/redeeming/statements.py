@@ -88,6 +88,7 @@ _USABLE = or_(
 _COLUMNS: tuple[ColumnElement[Any], ...] = (
     V.id.label("voucher_id"),
     V.public_id,
+    V.key_id,
     V.revision_id,
     V.recipient_id,
     V.status,

@@ -89,9 +89,27 @@ def entry_of(
     )
 
 
-def event_of(call: Call, grant: Grant, after: Any, entry: dict[str, Any]) -> dict[str, Any]:
-    """The event for what a grant took."""
+def event_of(
+    call: Call,
+    grant: Grant,
+    after: Any,
+    entry: dict[str, Any],
+    *,
+    basket_minor: int | None = None,
+) -> dict[str, Any]:
+    """The event for what a grant took.
+
+    Args:
+        basket_minor: what the basket came to, told once for each campaign in it.
+    """
     row = grant.found.row
+    data: dict[str, object] = (
+        {"amount_minor": grant.amount}
+        if grant.found.standing.holds_money
+        else {"discount_minor": grant.discount}
+    )
+    if basket_minor is not None:
+        data["basket_minor"] = basket_minor
     return booking.event(
         call,
         kind="redeemed",
@@ -99,9 +117,7 @@ def event_of(call: Call, grant: Grant, after: Any, entry: dict[str, Any]) -> dic
         voucher_id=row.voucher_id,
         number=after.events,
         entry_id=entry["entry_id"],
-        data={"amount_minor": grant.amount}
-        if grant.found.standing.holds_money
-        else {"discount_minor": grant.discount},
+        data=data,
     )
 
 

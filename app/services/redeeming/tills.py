@@ -187,13 +187,27 @@ class Tills:
                 )
             taken = taking.take(connection, call, grants, postgresql=self._postgresql)
             entries, events = [], []
+            told: set[int] = set()
             for grant in grants:
                 after = taken[grant.found.row.voucher_id]
                 entry = taking.entry_of(
                     call, grant, after, override=redemption.override, basket=redemption.basket
                 )
                 entries.append(entry)
-                events.append(taking.event_of(call, grant, after, entry))
+                campaign_id = grant.found.row.campaign_id
+                first = redemption.basket is not None and campaign_id not in told
+                told.add(campaign_id)
+                events.append(
+                    taking.event_of(
+                        call,
+                        grant,
+                        after,
+                        entry,
+                        basket_minor=sum(line.amount_minor for line in redemption.basket.lines)
+                        if first and redemption.basket is not None
+                        else None,
+                    )
+                )
             body = taking.body_of(grants, taken, entries, redemption.basket)
             self._books.book(
                 connection, call, entries=entries, events=events, body=body, fingerprint=fingerprint

@@ -138,7 +138,8 @@ def _opened(tokens: str) -> list[tuple[str, Holding]]:
         raise answers.unknown()
     with house.database.read() as session:
         found = presenting.find_all(session, [each.public_id for each in genuine if each])
-    if len(found) != len(texts):
+    # A key that leaked and was replaced must not open what was issued under its successor.
+    if [each.voucher.key_id for each in found] != [each.key_id for each in genuine if each]:
         raise answers.unknown()
     good = [
         pair for pair in zip(texts, found, strict=True) if pair[1].voucher.link_withdrawn_at is None
@@ -150,7 +151,23 @@ def _opened(tokens: str) -> list[tuple[str, Holding]]:
             cause="The link was withdrawn.",
             remedy="Use the link in the latest message.",
         )
+    if any(each.voucher.replaced_by_id is not None for _, each in good):
+        return _replaced(good)
     return good
+
+
+def _replaced(found: list[tuple[str, Holding]]) -> list[tuple[str, Holding]]:
+    """The same with each card that was replaced given up for the one that has its money now."""
+    house = deployment()
+    with house.database.read() as session:
+        present = [presenting.current(session, each) for _, each in found]
+    tokens = [
+        house.keyring.token(
+            Purpose.LINK, key_id=each.voucher.key_id, public_id=each.voucher.public_id
+        )
+        for each in present
+    ]
+    return list(zip(tokens, present, strict=True))
 
 
 def _one(token: str) -> Holding:

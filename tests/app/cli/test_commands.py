@@ -3,6 +3,7 @@
 import base64
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -99,3 +100,40 @@ def test_sqlite_is_served_by_one_process(run: Run, sqlite_url: str) -> None:
 
     assert refused.exit_code == 2
     assert "one writer" in refused.output
+
+
+def test_stores_come_from_a_file_and_their_days_are_reported(run: Run, tmp_path: Path) -> None:
+    stores, keys = tmp_path / "stores.csv", tmp_path / "keys.csv"
+    stores.write_text("store,terminal,timezone\nparis,1,Europe/Paris\nparis,2,Europe/Paris\n")
+
+    done = run("stores", "import", str(stores), "--keys", str(keys))
+
+    assert "1 stores and 2 terminals are new." in done.output
+    assert keys.stat().st_mode & 0o077 == 0
+    assert [line.split(",")[1] for line in keys.read_text().splitlines()] == [
+        *("terminal", "1", "2"),
+    ]
+    assert run("stores", "import", str(stores), "--keys", str(keys)).exit_code == 2
+    stores.write_text("store,terminal\n,1\n")
+    assert "Nothing was imported: line 2" in run("stores", "import", str(stores)).stderr
+    assert run("report", "day", "2026-11-21").output.startswith("date,store,terminal,operator")
+    assert run("report", "liability", "--format", "json").output.strip() == "[]"
+    assert run("report", "odd-days", "2026-11-21").output.startswith("date,store")
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_backup_is_restored_audited_and_says_what_tills_send_again(
+    run: Run, settings: Settings, tmp_path: Path
+) -> None:
+    stores, file = tmp_path / "stores.csv", tmp_path / "shop.backup"
+    stores.write_text("store,terminal\nparis,1\n")
+    run("stores", "import", str(stores), "--keys", str(tmp_path / "keys.csv"))
+    assert "master keys" in run("backup", str(file)).output
+
+    fresh = {"PASSERELLE_DATABASE_URL": f"sqlite:///{tmp_path}/fresh.sqlite"}
+    done = run("restore", str(file), **fresh)
+
+    assert done.exit_code == 0, done.output
+    assert "The audit finds nothing." in done.output
+    assert re.search(r"paris/1 +till paris/1 +last known call: never", done.output)
+    assert "not empty" in run("restore", str(file)).stderr

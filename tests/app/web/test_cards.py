@@ -10,14 +10,16 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select, update
 
 from app.domain.campaign import Benefit, BenefitType, Source, Terms
+from app.domain.codes import from_serial
 from app.domain.refusals import Reason
-from app.services import access, keys, redeeming
+from app.services import access, audit, keys, links, presenting, redeeming
 from app.services.access import Scope
 from app.services.deployment import Deployment
-from app.store.models import Campaign, Code, Entry, Hold, RecipientUse, Voucher
+from app.store.models import Campaign, Code, Entry, Event, Hold, RecipientUse, Voucher
+from passes.content import Localized, Money
 from tests.conftest import Clock
 from tests.shop import Issued, Shop, Till
 
@@ -274,6 +276,99 @@ def test_a_refund_to_a_dead_card_goes_to_one_replacement(
     )
     assert counter.till.scan(card.barcode)["reason"] == Reason.STALE_BARCODE
     assert balanced(deployment)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_the_old_cards_link_and_pass_lead_to_the_replacement(
+    shop: Shop, counter: Counter, deployment: Deployment, clock: Clock, client: FlaskClient
+) -> None:
+    shop.campaign(kind="gift_card", terms=Terms(amount_minor=5_000))
+    code_id = shop.code("CARD-1", free=False)
+    card = shop.voucher(code_id=code_id, ends_at=clock.now + dt.timedelta(minutes=5))
+    made = counter.spend(card, 1_234)
+    clock.advance(minutes=6)
+    counter.refund(made)
+
+    with deployment.database.read() as session:
+        old = presenting.find(session, from_serial(card.serial) or 0)
+        assert old is not None
+        new = presenting.current(session, old)
+    shown = presenting.pass_content(deployment, old, now=clock.now)
+    address = links.page(
+        deployment.settings, deployment.keyring, [(new.voucher.public_id, new.voucher.key_id)]
+    )
+    assert shown.status.spent
+    assert [field.value for field in shown.fields if field.key == "replacement"] == [address]
+    fresh = presenting.pass_content(deployment, new, now=clock.now)
+    assert (fresh.balance, fresh.card_number) == (Money(1_234, EUR), "CARD-1")
+    assert not fresh.status.spent
+    link = links.page(
+        deployment.settings, deployment.keyring, [(old.voucher.public_id, old.voucher.key_id)]
+    )
+    page = client.get(link.removeprefix(deployment.settings.base_url))
+    assert page.status_code == 200
+    assert "12.34" in page.get_data(as_text=True)
+    assert counter.till.redeem("card-1", amount=euros(234))["outcome"] == "accepted"
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_pass_shows_the_last_movements_in_each_of_its_languages(
+    shop: Shop, counter: Counter, deployment: Deployment, card: Issued
+) -> None:
+    before = shop.row(card).version
+    counter.card("load", card, amount=euros(700))
+    counter.spend(card, 1_250)
+    with deployment.database.read() as session:
+        holding = presenting.find(session, from_serial(card.serial) or 0)
+    assert holding is not None
+    assert holding.voucher.version == before + 2
+    content = presenting.pass_content(deployment, holding, now=deployment.now())
+    (field,) = content.fields
+    shown = field.value["en"] if isinstance(field.value, Localized) else ""
+    assert shown.splitlines() == [
+        "Nov 21, 2026 · Payment · -€12.50",
+        "Nov 21, 2026 · Top-up · +€7.00",
+        "Nov 21, 2026 · Top-up · +€50.00",
+    ]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("spoil", "cause"),
+    [
+        (update(Hold).values(captured_minor=99), "99 minor units captured, the ledger 100"),
+        (update(Campaign).values(held_minor=1), "1 minor units of its budget"),
+        (
+            update(Entry)
+            .where(Entry.kind == "transfer", Entry.amount_minor > 0)
+            .values(kind="load"),
+            "leave -100 minor units over",
+        ),
+        (
+            update(Voucher).where(Voucher.balance_minor == 50).values(balance_minor=51),
+            "owes 150 by the report, its cards hold 151",
+        ),
+        (delete(Entry).where(Entry.kind == "refund"), "was answered with entry"),
+    ],
+)
+def test_the_audit_finds_spoiled_money(
+    shop: Shop, counter: Counter, deployment: Deployment, clock: Clock, spoil: Any, cause: str
+) -> None:
+    shop.campaign(kind="gift_card", terms=Terms(amount_minor=150), budget_minor=1_000)
+    card = shop.voucher(ends_at=clock.now + dt.timedelta(minutes=5))
+    made = counter.capture(counter.held(card, 150), amount=euros(100))
+    clock.advance(minutes=6)
+    redeeming.release_lapsed(deployment, clock.now)
+    shop.voucher(balance_minor=50)
+    counter.refund(made["redemptions"][0]["redemption_id"])
+    found = [each for section in audit.run(deployment.database) for each in section.findings]
+    assert found == []
+    with deployment.database.write() as session:
+        if spoil.is_delete:
+            session.execute(update(Event).values(entry_id=None))
+        session.execute(spoil)
+    found = [each for section in audit.run(deployment.database) for each in section.findings]
+    assert any(cause in each.cause for each in found), found
 
 
 def test_a_card_is_activated_loaded_adjusted_blocked_and_ended(

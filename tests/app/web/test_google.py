@@ -9,7 +9,7 @@ from PIL import Image
 from sqlalchemy import select, update
 
 from app.sandbox.google import CallbackSigner
-from app.services import clockwork, google_wallet
+from app.services import clockwork, google_callbacks, google_wallet
 from app.services.deployment import Deployment
 from app.store.models import GoogleClass, GoogleNonce, GoogleObject
 from tests.conftest import Clock
@@ -43,7 +43,7 @@ def ids(saved: Issued, deployment: Deployment) -> dict[str, str]:
 
 def publish(deployment: Deployment, signer: CallbackSigner) -> None:
     """Let the worker have fetched Google's keys."""
-    google_wallet.store_root_keys(deployment.database, signer.keys(), now=deployment.now())
+    google_callbacks.store_root_keys(deployment.database, signer.keys(), now=deployment.now())
 
 
 def nonces(deployment: Deployment) -> list[str]:

@@ -11,7 +11,7 @@ from app.delivery.google import chores
 from app.domain.campaign import Anchor, Presentation, Terms, Texts, Validity
 from app.sandbox.android import AndroidPhone, NotSavedError
 from app.sandbox.google import Fault
-from app.services import changes, clockwork
+from app.services import changes, clockwork, updating
 from app.store.models import Campaign, Event, GoogleMessage, GoogleObject, Voucher
 from tests.app.delivery.google.conftest import House
 from tests.storefront import TEXTS, Issued
@@ -372,3 +372,22 @@ def test_a_gift_card_that_ends_soon_is_told_once_by_day_and_an_offer_by_google(
             house.settle()
             house.clock.advance(minutes=1)
         assert phone.notifications() == ["Nov 25, 2026"]
+
+
+def test_a_marketers_message_reaches_every_holder_once(house: House) -> None:
+    campaign = house.shop.campaign()
+    issued = [house.shop.voucher(campaign) for _ in range(3)]
+    with AndroidPhone(house.wire.url, user="anna") as phone:
+        for each in issued:
+            save(house, phone, each)
+        with house.deployment.database.write() as session:
+            key = session.get_one(Campaign, campaign).key
+            said = updating.Wanted(message={"en": "Two more days", "fr": "Encore deux jours"})
+            updating.order(session, key, said, now=house.deployment.now())
+        for _ in range(3):
+            house.settle()
+        assert phone.notifications() == ["Two more days"] * 3
+        change(house, issued[0], used=1)
+        late = save(house, phone, house.shop.voucher(campaign))
+        assert phone.passes()[late].messages == ()
+        assert len(phone.notifications()) == 3

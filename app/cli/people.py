@@ -1,0 +1,199 @@
+"""`passerelle decide` and `passerelle recipients`: values by rule, and the people they are for."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import click
+import orjson
+from babel.numbers import get_currency_precision
+
+from app.cli.terminal import fail, pass_deployment, say
+from app.domain.values import AMOUNTS
+from app.services import campaigns, deciding, issuing, links, people
+from app.services.deciding import Candidate, Tally
+from app.services.deployment import Deployment
+from app.services.importing.reading import FileFault, table
+from app.services.issuing import IssueFault, Person
+from app.store.models import Disclosure
+
+_AMOUNT = re.compile(r"\d{1,12}(?:[.,]\d{1,4})?")
+
+
+@click.command()
+@click.argument("campaign")
+@click.argument("recipients", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File for what each recipient gets, with their links.",
+)
+@click.option("--occasion", default="", help="For rows that state none.")
+@click.option("--dry-run", is_flag=True, help="Say who would get what; nothing is written.")
+@pass_deployment
+def decide(
+    deployment: Deployment,
+    campaign: str,
+    recipients: Path,
+    out: Path | None,
+    occasion: str,
+    dry_run: bool,
+) -> None:
+    """Issue CAMPAIGN to a CSV of RECIPIENTS by its rules.
+
+    Columns: external_id, and language, birth_date, segment, score, occasion; basket and lifetime
+    are amounts of the campaign's currency; any other column is an attribute.
+    """
+    with deployment.database.read() as session:
+        found = campaigns.find(session, campaign)
+        if found is None:
+            raise IssueFault(f"No campaign {campaign!r} exists.")
+        digits = get_currency_precision(found.currency) if found.currency else None
+    tally, rejected = Tally(), list[str]()
+    part = None if out is None else out.with_name(out.name + ".part")
+    target = Path(os.devnull) if part is None else part
+    try:
+        with recipients.open("rb") as source, target.open("w", encoding="utf-8", newline="") as to:
+            if part is not None:
+                part.chmod(0o600)
+            writer = csv.writer(to)
+            writer.writerow(
+                ["external_id", "occasion", "outcome", "tier", "variant", "campaign", "wallet_link"]
+            )
+            rows = _candidates(table(source), occasion, digits, rejected)
+            keyring = deployment.keyring
+            for each in deciding.decide(deployment, campaign, rows, tally, dry_run=dry_run):
+                link = ""
+                if each.issued is not None:
+                    link = links.page(
+                        deployment.settings, keyring, [(each.issued.public_id, each.issued.key_id)]
+                    )
+                writer.writerow(
+                    [
+                        each.candidate.person.external_id,
+                        each.candidate.occasion,
+                        each.why.value if each.why else "given",
+                        each.tier,
+                        each.variant,
+                        each.campaign,
+                        link,
+                    ]
+                )
+        if part is not None and out is not None:
+            part.replace(out)
+    except FileFault as fault:
+        fail(f"{recipients.name}: {fault}")
+    finally:
+        if part is not None:
+            part.unlink(missing_ok=True)
+    say(
+        f"{tally.given} {'would get' if dry_run else 'got'} something, {tally.known} had it before."
+    )
+    for value, count in sorted(tally.by_value.items()):
+        say(f"  {count:>8}  {value or 'the value of the campaign'}")
+    for why, count in sorted(tally.not_given.items()):
+        say(f"  {count:>8}  nothing: {why}")
+    if digits is not None:
+        say(f"It costs at most {Decimal(tally.most_minor).scaleb(-digits)}.")
+    if tally.unbounded:
+        say(f"Nothing bounds the cost of {tally.unbounded}: give percentages a cap.")
+    for line in rejected[:10]:
+        say(line)
+    if rejected:
+        fail(f"{len(rejected)} rows were not understood.")
+
+
+@click.group()
+def recipients() -> None:
+    """Recipients: bring a list, show and forget one."""
+
+
+@recipients.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@pass_deployment
+def bring(deployment: Deployment, file: Path) -> None:
+    """Store the recipients of a CSV FILE as the marketer's system knows them."""
+    rejected: list[str] = []
+    try:
+        with file.open("rb") as source:
+            count = people.remember(
+                deployment.database,
+                (person for person, _ in _people(table(source), rejected)),
+                now=deployment.now(),
+            )
+    except FileFault as fault:
+        fail(f"{file.name}: {fault}")
+    say(f"{count} recipients are stored.")
+    for line in rejected[:10]:
+        say(line)
+    if rejected:
+        fail(f"{len(rejected)} rows were not understood.")
+
+
+@recipients.command()
+@click.argument("external_id")
+@pass_deployment
+def show(deployment: Deployment, external_id: str) -> None:
+    """Print everything that is held about a person, as JSON; that it was read is recorded."""
+    with deployment.database.write() as session:
+        recipient = people.find(session, external_id)
+        if recipient is None:
+            fail("There is no such recipient.")
+        session.add(Disclosure(what=f"recipient {recipient.id}", at=deployment.now()))
+        say(orjson.dumps(people.held(session, recipient), option=orjson.OPT_INDENT_2).decode())
+
+
+@recipients.command()
+@click.argument("external_id")
+@click.confirmation_option(prompt="Forget this person for ever?")
+@pass_deployment
+def forget(deployment: Deployment, external_id: str) -> None:
+    """Forget a person; the books stay whole and gift money can still be spent."""
+    with deployment.database.write() as session:
+        recipient = people.find(session, external_id)
+        if recipient is None:
+            fail("There is no such recipient.")
+        count = people.forget(session, recipient, now=deployment.now())
+    say(f"The person is forgotten; {count} vouchers stay, belonging to nobody known.")
+
+
+def _people(
+    rows: Iterator[tuple[int, dict[str, str]]], rejected: list[str]
+) -> Iterator[tuple[Person, dict[str, str]]]:
+    for line, cells in rows:
+        try:
+            yield issuing.person_from(cells), cells
+        except ValueError as error:
+            rejected.append(f"line {line}: {error}")
+
+
+def _candidates(
+    rows: Iterator[tuple[int, dict[str, str]]],
+    occasion: str,
+    digits: int | None,
+    rejected: list[str],
+) -> Iterator[Candidate]:
+    def kept() -> Iterator[tuple[int, dict[str, str]]]:
+        for line, cells in rows:
+            bad = [
+                name
+                for name in AMOUNTS
+                if cells.get(name) and (digits is None or not _AMOUNT.fullmatch(cells[name]))
+            ]
+            if bad:
+                rejected.append(f"line {line}: {bad[0]} is no amount of the campaign's currency")
+            else:
+                yield line, cells
+
+    for person, cells in _people(kept(), rejected):
+        facts = {
+            name: int(Decimal(cells[name].replace(",", ".")).scaleb(digits or 0))
+            for name in AMOUNTS
+            if cells.get(name)
+        }
+        yield Candidate(person=person, occasion=cells.get("occasion") or occasion, facts=facts)

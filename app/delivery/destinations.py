@@ -1,0 +1,196 @@
+"""Where webhooks may go: a host is resolved, its address judged, and the judged address dialled.
+
+Promises: no request of a customer's making reaches the deployment's own network: private,
+loopback, link-local (cloud metadata) and reserved addresses are refused unless the operator names
+their network in PASSERELLE_WEBHOOK_ALLOW. The address that was judged is the one that is dialled,
+so that a name which resolves anew to another address gains nothing; certificates are still checked
+against the name. Redirects are not followed.
+Refuses: plain http to any address that the operator did not name.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from urllib.parse import urlsplit
+
+import urllib3
+from urllib3.exceptions import HTTPError
+
+Address = IPv4Address | IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Resolve = Callable[[str, int], list[str]]
+
+#: Seconds to connect, and to answer after that.
+CONNECT_TIMEOUT = 5.0
+READ_TIMEOUT = 15.0
+#: Bytes of an answer that are read so that the connection can be used again.
+_READ = 65_536
+#: IPv6 prefixes that lead to an IPv4 address in their last 32 bits (NAT64, RFC 6052 and 8215).
+_TRANSLATED = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why an address is not dialled."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A receiver's answer: its status, and the seconds that it asks to wait, if it does."""
+
+    status: int
+    retry_after: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """There was no answer."""
+
+    reason: str
+
+
+def is_public(address: Address) -> bool:
+    """Whether an address is on the internet, seen through every form that wraps another."""
+    if isinstance(address, IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour
+        if inner is None and any(address in network for network in _TRANSLATED):
+            inner = IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner is None and address.teredo is not None:
+            return False
+        if inner is not None:
+            return is_public(inner)
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def resolve(host: str, port: int) -> list[str]:
+    """The addresses of a host, as the system resolves it."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(each[4][0]) for each in found))
+
+
+class Destination:
+    """One webhook's receiver: judged once, then posted to over connections that stay open.
+
+    Args:
+        url: http or https.
+        allowed: networks that may be dialled although they are not public, and without TLS.
+        ca: certificates to trust instead of the usual ones.
+        resolving: how a host becomes addresses.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        allowed: Iterable[Network] = (),
+        ca: str | None = None,
+        resolving: Resolve = resolve,
+        connections: int = 8,
+    ) -> None:
+        parts = urlsplit(url)
+        self._host = parts.hostname or ""
+        self._secure = parts.scheme == "https"
+        self._port = parts.port or (443 if self._secure else 80)
+        self._netloc = parts.netloc
+        self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        self._allowed = tuple(allowed)
+        self._ca = ca
+        self._resolving = resolving
+        self._connections = connections
+        self._pool: urllib3.HTTPConnectionPool | None = None
+
+    def open(self) -> Refusal | Unreachable | None:
+        """Resolve and judge; None when it may be dialled."""
+        try:
+            addresses = self._resolving(self._host, self._port)
+        except (OSError, UnicodeError):
+            return Unreachable("The host is not known.")
+        if not addresses:
+            return Unreachable("The host is not known.")
+        judged = [ipaddress.ip_address(each.partition("%")[0]) for each in addresses]
+        named = [any(each in network for network in self._allowed) for each in judged]
+        # One bad address condemns the name: who controls it could choose that one next.
+        if any(not ok and not is_public(each) for each, ok in zip(judged, named, strict=True)):
+            return Refusal(
+                "The host has an address that is not public: name its network in "
+                "PASSERELLE_WEBHOOK_ALLOW, or use another address."
+            )
+        if not self._secure and not all(named):
+            return Refusal("The address is plain http: use https.")
+        timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT)
+        if self._secure:
+            self._pool = urllib3.HTTPSConnectionPool(
+                str(judged[0]),
+                self._port,
+                timeout=timeout,
+                maxsize=self._connections,
+                retries=False,
+                block=True,
+                server_hostname=self._host,
+                assert_hostname=self._host,
+                cert_reqs="CERT_REQUIRED",
+                ca_certs=self._ca,
+            )
+        else:
+            self._pool = urllib3.HTTPConnectionPool(
+                str(judged[0]),
+                self._port,
+                timeout=timeout,
+                maxsize=self._connections,
+                retries=False,
+                block=True,
+            )
+        return None
+
+    def post(self, body: bytes, headers: Mapping[str, str]) -> Answered | Unreachable:
+        """Send one message; `open` was called and refused nothing."""
+        if self._pool is None:
+            raise RuntimeError("Open a destination before posting to it.")
+        try:
+            answer = self._pool.urlopen(
+                "POST",
+                self._path,
+                body=body,
+                headers={**headers, "Host": self._netloc, "User-Agent": "Passerelle-Webhooks"},
+                redirect=False,
+                preload_content=False,
+                decode_content=False,
+                assert_same_host=False,
+            )
+        except HTTPError as error:
+            return Unreachable(_named(error))
+        try:
+            rest = answer.read(_READ)
+        except HTTPError:
+            rest = b""
+            answer.close()
+        if len(rest) == _READ:
+            answer.close()
+        answer.release_conn()
+        after = answer.headers.get("Retry-After", "")
+        return Answered(
+            status=answer.status,
+            retry_after=min(int(after), 86_400) if after.isascii() and after.isdigit() else None,
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
+
+
+def _named(error: Exception) -> str:
+    """A failure in words, without the address."""
+    name = type(error).__name__
+    if "Timeout" in name:
+        return "It did not answer in time."
+    if "SSL" in name or "Certificate" in name:
+        return "Its certificate is not trusted."
+    return "It could not be reached."

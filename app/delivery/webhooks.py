@@ -1,0 +1,382 @@
+"""Webhooks as the delivery engine sees them: read the log, post in order, keep what failed.
+
+Promises: a receiver hears each event at least once, under the same id, and those of one voucher in
+order: while one of them waits for another attempt, its successors wait behind it. What failed is
+tried again on `SCHEDULE`, then kept as a dead letter, and its successors go on. 410 disables the
+webhook; nothing is lost, since it goes on where it stood once it is active again.
+Refuses: two workers at one webhook: its row is leased.
+
+How: a lease takes what waits and is due, then the next page of the log. Only what did not succeed
+is ever written down, so that a receiver which works costs one row's change for a whole page.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import delete, exists, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session, aliased
+
+from app.delivery.destinations import Answered, Destination, Network, Refusal
+from app.delivery.engine import Found, Rest
+from app.delivery.outcomes import DONE, Fault, Outcome, Retry
+from app.services import eventlog, webhooks
+from app.services.deployment import Deployment
+from app.services.eventlog import Position
+from app.services.webhooks import MEDIA_TYPE, SCHEDULE
+from app.store.models import Webhook, WebhookDelivery
+
+#: Events of one lease.
+BATCH = 1_000
+THREADS = 8
+#: Seconds after which a lease starts no further post, well within the engine's lease.
+PATIENCE = 45.0
+#: So many posts without any success, and the receiver is left alone for a while.
+HOPELESS = 2 * THREADS
+PAUSE = dt.timedelta(seconds=5)
+
+GONE = 410
+
+
+@dataclass(slots=True)
+class Item:
+    """One event on its way; `delivery_id` when it waited."""
+
+    row: Any
+    delivery_id: int | None = None
+    attempts: int = 0
+    #: None: not tried. Otherwise how it failed, or "" for success.
+    failure: str | None = None
+    retry_after: int | None = None
+
+
+@dataclass(slots=True)
+class Job:
+    """A leased webhook and what it is told."""
+
+    id: int
+    url: str
+    secrets: tuple[bytes, ...]
+    until: dt.datetime
+    items: list[Item]
+    #: Events that are to wait because an earlier one of their voucher does.
+    behind: list[Any]
+    position: Position
+    gone: bool = False
+    refusal: str | None = None
+    posts: int = 0
+    successes: int = 0
+    _began: float = field(default_factory=time.monotonic)
+
+    def hopeless(self) -> bool:
+        """Whether to stop for now."""
+        return (
+            self.gone
+            or time.monotonic() - self._began > PATIENCE
+            or (self.posts >= HOPELESS and not self.successes)
+        )
+
+
+class Webhooks:
+    """The deployment's webhooks, as a kind of installation.
+
+    Args:
+        deployment: settings, database and keys.
+        ca: certificates to trust instead of the usual ones.
+    """
+
+    name = "webhooks"
+    #: Webhooks of one lease; each takes `BATCH` events.
+    batch = 16
+
+    def __init__(self, deployment: Deployment, *, ca: str | None = None) -> None:
+        self._deployment = deployment
+        self._allowed: tuple[Network, ...] = deployment.settings.webhook_allow
+        self._ca = ca
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="webhook")
+        self._destinations: dict[tuple[int, str], Destination] = {}
+
+    def rest(self) -> Rest | None:
+        return None
+
+    def owed(self, session: Session, vouchers: Sequence[int], *, now: dt.datetime) -> list[int]:
+        return self.due(session, now=now, limit=BATCH)
+
+    def sweep(self, session: Session, *, campaign: int | None, after: int, limit: int) -> Found:
+        return Found((), None)
+
+    def due(self, session: Session, *, now: dt.datetime, limit: int) -> list[int]:
+        """Webhooks for which something waits that is due, or which have not read the log's end."""
+        rows = session.execute(
+            select(Webhook.id, Webhook.position)
+            .where(
+                Webhook.status == "active",
+                or_(Webhook.due_at.is_(None), Webhook.due_at <= now),
+                or_(Webhook.claimed_until.is_(None), Webhook.claimed_until <= now),
+            )
+            .order_by(Webhook.id)
+            .limit(limit)
+        ).all()
+        return [
+            row.id
+            for row in rows
+            if eventlog.read(session, Position.parse(row.position), limit=1).events
+            or session.scalar(
+                select(WebhookDelivery.id)
+                .where(
+                    WebhookDelivery.webhook_id == row.id,
+                    WebhookDelivery.status == "waiting",
+                    WebhookDelivery.due_at <= now,
+                )
+                .limit(1)
+            )
+            is not None
+        ]
+
+    def lease(
+        self, session: Session, targets: Sequence[int], *, now: dt.datetime, until: dt.datetime
+    ) -> list[Job]:
+        free = session.scalars(
+            select(Webhook)
+            .where(
+                Webhook.id.in_(targets),
+                Webhook.status == "active",
+                or_(Webhook.claimed_until.is_(None), Webhook.claimed_until <= now),
+            )
+            .order_by(Webhook.id)
+            .with_for_update(skip_locked=True)
+        ).all()
+        jobs = []
+        for webhook in free:
+            webhook.claimed_until = until
+            jobs.append(self._job(session, webhook, now=now, until=until))
+        session.flush()
+        return jobs
+
+    def _job(
+        self, session: Session, webhook: Webhook, *, now: dt.datetime, until: dt.datetime
+    ) -> Job:
+        waiting = self._waiting(session, webhook, now=now)
+        page = eventlog.read(
+            session,
+            Position.parse(webhook.position),
+            limit=BATCH,
+            columns=webhooks.described(),
+        )
+        wanted = [row for row in page.events if webhooks.wants(webhook, row)]
+        taken = {item.delivery_id for item in waiting}
+        held = {
+            voucher_id
+            for id_, voucher_id in session.execute(
+                select(WebhookDelivery.id, WebhookDelivery.voucher_id).where(
+                    WebhookDelivery.webhook_id == webhook.id,
+                    WebhookDelivery.status == "waiting",
+                    WebhookDelivery.voucher_id.in_({row.voucher_id for row in wanted}),
+                )
+            )
+            if id_ not in taken
+        }
+        return Job(
+            id=webhook.id,
+            url=webhook.url,
+            secrets=webhooks.signing_secrets(self._deployment.keyring, webhook, now=now),
+            until=until,
+            items=[
+                *waiting,
+                *(Item(row) for row in wanted if row.voucher_id not in held),
+            ],
+            behind=[row for row in wanted if row.voucher_id in held],
+            position=page.position,
+        )
+
+    def _waiting(self, session: Session, webhook: Webhook, *, now: dt.datetime) -> list[Item]:
+        """What waits and is due, with no earlier event of its voucher that is not."""
+        earlier = aliased(WebhookDelivery)
+        rows = session.execute(
+            webhooks.described()
+            .add_columns(WebhookDelivery.id.label("delivery_id"), WebhookDelivery.attempts)
+            .join(WebhookDelivery, WebhookDelivery.event_id == eventlog.EVENT.c.id)
+            .where(
+                WebhookDelivery.webhook_id == webhook.id,
+                WebhookDelivery.status == "waiting",
+                WebhookDelivery.due_at <= now,
+                ~exists().where(
+                    earlier.webhook_id == webhook.id,
+                    earlier.voucher_id == WebhookDelivery.voucher_id,
+                    earlier.status == "waiting",
+                    earlier.event_id < WebhookDelivery.event_id,
+                    earlier.due_at > now,
+                ),
+            )
+            .order_by(WebhookDelivery.event_id)
+            .limit(BATCH)
+        ).all()
+        return [Item(row, delivery_id=row.delivery_id, attempts=row.attempts) for row in rows]
+
+    def deliver(self, jobs: Iterable[Job], *, now: dt.datetime) -> Iterator[tuple[Job, Outcome]]:
+        for job in jobs:
+            yield job, self._deliver(job, now=now)
+
+    def _deliver(self, job: Job, *, now: dt.datetime) -> Outcome:
+        destination = Destination(job.url, allowed=self._allowed, ca=self._ca, connections=THREADS)
+        refused = destination.open() if job.items else None
+        if refused is not None:
+            for item in _heads(job.items):
+                item.failure = refused.reason
+            job.refusal = refused.reason
+            if isinstance(refused, Refusal):
+                return Fault(refused.reason, "See `passerelle webhooks list`.")
+            return Retry(PAUSE, refused.reason)
+        groups: dict[object, list[Item]] = {}
+        for item in job.items:
+            groups.setdefault(item.row.voucher_id or (item.row.id,), []).append(item)
+        try:
+            # Each thread takes the next voucher; one voucher is never on two threads.
+            left = iter(list(groups.values()))
+            for _ in self._threads.map(
+                lambda group: self._tell(job, destination, group, now=now), left
+            ):
+                pass
+        finally:
+            destination.close()
+        if job.gone:
+            return Fault("The receiver said that it is gone (410).", "Make it active again.")
+        failures = [item.failure for item in job.items if item.failure]
+        return Retry(PAUSE, failures[0]) if failures else DONE
+
+    def _tell(
+        self, job: Job, destination: Destination, group: Sequence[Item], *, now: dt.datetime
+    ) -> None:
+        """Post the events of one voucher until one fails that will be tried again."""
+        for item in group:
+            if job.hopeless():
+                return
+            body = webhooks.body(item.row, source=self._deployment.settings.base_url)
+            headers = webhooks.sign(
+                job.secrets,
+                message_id=webhooks.message_id(item.row),
+                at=self._deployment.now(),
+                body=body,
+            )
+            answer = destination.post(body, {**headers, "Content-Type": MEDIA_TYPE})
+            job.posts += 1
+            if isinstance(answer, Answered):
+                if 200 <= answer.status < 300:
+                    item.failure = ""
+                    job.successes += 1
+                    continue
+                if answer.status == GONE:
+                    job.gone = True
+                    return
+                item.failure = f"It answered {answer.status}."
+                item.retry_after = answer.retry_after
+            else:
+                item.failure = answer.reason
+            if item.attempts < len(SCHEDULE):
+                return
+
+    def record(
+        self, session: Session, results: Sequence[tuple[Job, Outcome]], *, now: dt.datetime
+    ) -> None:
+        for job, _ in results:
+            self._record(session, job, now=now)
+
+    def _record(self, session: Session, job: Job, *, now: dt.datetime) -> None:
+        webhook = session.scalar(select(Webhook).where(Webhook.id == job.id).with_for_update())
+        if webhook is None or webhook.claimed_until != job.until:
+            # The lease ended meanwhile: somebody else tells the same, under the same ids.
+            return
+        webhook.claimed_until = None
+        done = [
+            item.delivery_id
+            for item in job.items
+            if item.failure == "" and item.delivery_id is not None
+        ]
+        for at in range(0, len(done), 500):
+            session.execute(
+                delete(WebhookDelivery).where(WebhookDelivery.id.in_(done[at : at + 500]))
+            )
+        fresh = [_waiting_row(job, row, now=now) for row in job.behind]
+        for item in job.items:
+            if item.failure == "":
+                continue
+            values = _after(item, now=now)
+            if item.delivery_id is None:
+                fresh.append({**_waiting_row(job, item.row, now=now), **values})
+            elif item.failure is not None:
+                session.execute(
+                    update(WebhookDelivery)
+                    .where(WebhookDelivery.id == item.delivery_id)
+                    .values(**values)
+                )
+        make = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+        for at in range(0, len(fresh), 500):
+            session.execute(make(WebhookDelivery).on_conflict_do_nothing(), fresh[at : at + 500])
+        webhook.position = str(job.position)
+        webhook.failure = next((item.failure for item in job.items if item.failure), None)
+        untried = any(item.failure is None for item in job.items)
+        webhook.due_at = now + PAUSE if untried or job.refusal else None
+        if job.gone:
+            webhook.status = "disabled"
+            webhook.failure = "It said that it is gone (410)."
+
+    def release(self, session: Session, jobs: Sequence[Job], *, now: dt.datetime) -> None:
+        for job in jobs:
+            session.execute(
+                update(Webhook)
+                .where(Webhook.id == job.id, Webhook.claimed_until == job.until)
+                .values(claimed_until=None)
+            )
+
+    def close(self) -> None:
+        self._threads.shutdown()
+
+
+def _heads(items: Sequence[Item]) -> Iterator[Item]:
+    """The first event of each voucher."""
+    seen: set[object] = set()
+    for item in items:
+        key = item.row.voucher_id or (item.row.id,)
+        if key not in seen:
+            seen.add(key)
+            yield item
+
+
+def _waiting_row(job: Job, row: Any, *, now: dt.datetime) -> dict[str, Any]:
+    return {
+        "webhook_id": job.id,
+        "event_id": row.id,
+        "voucher_id": row.voucher_id,
+        "status": "waiting",
+        "attempts": 0,
+        "due_at": now,
+        "failure": None,
+        "created_at": now,
+    }
+
+
+def _after(item: Item, *, now: dt.datetime) -> dict[str, Any]:
+    """What an event that did not succeed is like afterwards."""
+    if item.failure is None:
+        return {"status": "waiting", "attempts": item.attempts, "due_at": now, "failure": None}
+    attempts = item.attempts + 1
+    if attempts > len(SCHEDULE):
+        return {
+            "status": "dead",
+            "attempts": attempts,
+            "due_at": now,
+            "failure": item.failure,
+        }
+    after = max(SCHEDULE[attempts - 1], dt.timedelta(seconds=item.retry_after or 0))
+    return {
+        "status": "waiting",
+        "attempts": attempts,
+        "due_at": now + after,
+        "failure": item.failure,
+    }

@@ -1,0 +1,225 @@
+"""The `[rules]` of a campaign file: who gets which value, read whole with every fault named.
+
+Conditions are written as tables, `{ fact = "score", above = 500 }`; facts that are amounts
+(`basket`, `lifetime`) are written as amounts. Stored rules are read back by `rules_of`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from functools import lru_cache
+from typing import Annotated, Any
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+
+from app.domain.campaign import Benefit, BenefitType, Texts
+from app.domain.values import (
+    AMOUNTS,
+    Condition,
+    Frequency,
+    Grant,
+    Operator,
+    Rules,
+    Stop,
+    Tier,
+    Variant,
+)
+from app.store.models import Campaign
+
+_RULES: TypeAdapter[Rules] = TypeAdapter(Rules)
+_Key = Annotated[str, Field(pattern=r"^[a-z0-9]+(?:[-_][a-z0-9]+)*$", max_length=40)]
+#: Minor units of an amount written as people write it; None after a fault at the place given.
+Minor = Callable[[str, Decimal | None], int | None]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Condition(_Section):
+    fact: str = Field(min_length=1, max_length=100)
+    at_least: Decimal | None = None
+    above: Decimal | None = None
+    at_most: Decimal | None = None
+    below: Decimal | None = None
+    is_: str | Decimal | None = Field(default=None, alias="is")
+    is_not: str | Decimal | None = None
+    one_of: list[str] | None = Field(default=None, min_length=1)
+
+    @model_validator(mode="after")
+    def _one(self) -> _Condition:
+        if len(self.compared()) != 1:
+            raise ValueError(
+                "compares a fact once: give one of at_least, above, at_most, below, is, is_not, "
+                "one_of"
+            )
+        return self
+
+    def compared(self) -> list[tuple[Operator, Any]]:
+        return [
+            (operator, value)
+            for operator in Operator
+            if (value := getattr(self, "is_" if operator is Operator.IS else operator.value))
+            is not None
+        ]
+
+
+class _Texts(_Section):
+    title: str = Field(default="", max_length=120)
+    offer: str = Field(default="", max_length=40)
+    description: str = Field(default="", max_length=2_000)
+    terms: str = Field(default="", max_length=20_000)
+
+
+class _Value(_Section):
+    percent: Decimal | None = Field(default=None, gt=0, le=100)
+    amount: Decimal | None = Field(default=None, gt=0)
+    #: The most that a percentage takes off.
+    cap: Decimal | None = Field(default=None, gt=0)
+    free_shipping: bool = False
+    #: Opening balance of a gift card.
+    card: Decimal | None = Field(default=None, gt=0)
+    campaign: str | None = None
+    texts: dict[str, _Texts] = {}
+
+
+class _Tier(_Value):
+    key: _Key
+    when: list[_Condition] = []
+    nothing: bool = False
+
+
+class _Variant(_Value):
+    key: _Key
+    weight: int = Field(default=1, ge=0, le=1_000_000)
+
+
+class _Frequency(_Section):
+    group: _Key
+    count: int = Field(default=1, ge=1)
+    days: int = Field(default=30, ge=1, le=3_650)
+
+
+class _Stop(_Section):
+    when: list[_Condition] = []
+    event: str | None = Field(default=None, min_length=1, max_length=100)
+    days: int = Field(default=0, ge=0, le=3_650)
+
+    @model_validator(mode="after")
+    def _something(self) -> _Stop:
+        if not self.when and self.event is None:
+            raise ValueError("says when to stop: give `when` or `event`")
+        return self
+
+
+class RulesSection(_Section):
+    """The section as it is written."""
+
+    tiers: list[_Tier] = []
+    variants: list[_Variant] = []
+    holdout_percent: Decimal = Field(default=Decimal(0), ge=0, lt=100)
+    frequency: _Frequency | None = None
+    stops: list[_Stop] = []
+    points: dict[str, int] = {}
+    most_vouchers: int | None = Field(default=None, ge=1)
+    most_cost: Decimal | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _distinct(self) -> RulesSection:
+        for what, keys in (
+            ("tiers", [tier.key for tier in self.tiers]),
+            ("variants", [variant.key for variant in self.variants]),
+        ):
+            if len(set(keys)) != len(keys):
+                raise ValueError(f"{what} share a key: give each its own")
+        if self.variants and not sum(variant.weight for variant in self.variants):
+            raise ValueError("variants have no weight: give at least one of them some")
+        return self
+
+
+def built(section: RulesSection, minor: Minor) -> dict[str, Any]:
+    """The stored form of the rules, amounts in minor units."""
+    rules = Rules(
+        tiers=tuple(
+            Tier(
+                key=tier.key,
+                when=_conditions(f"rules.tiers.{at}", tier.when, minor),
+                grant=None if tier.nothing else _grant(f"rules.tiers.{at}", tier, minor),
+            )
+            for at, tier in enumerate(section.tiers)
+        ),
+        variants=tuple(
+            Variant(
+                key=variant.key,
+                weight=variant.weight,
+                grant=_grant(f"rules.variants.{at}", variant, minor)
+                if variant.model_fields_set - {"key", "weight"}
+                else None,
+            )
+            for at, variant in enumerate(section.variants)
+        ),
+        holdout_percent=section.holdout_percent,
+        frequency=Frequency(**section.frequency.model_dump()) if section.frequency else None,
+        stops=tuple(
+            Stop(
+                when=_conditions(f"rules.stops.{at}", stop.when, minor),
+                event=stop.event,
+                days=stop.days,
+            )
+            for at, stop in enumerate(section.stops)
+        ),
+        points=section.points,
+        most_vouchers=section.most_vouchers,
+        most_minor=minor("rules.most_cost", section.most_cost),
+    )
+    stored: dict[str, Any] = _RULES.dump_python(rules, mode="json")
+    return stored
+
+
+def rules_of(campaign: Campaign) -> Rules:
+    """How a campaign decides; without rules everybody gets its own value."""
+    return Rules() if campaign.rules is None else _read(orjson.dumps(campaign.rules))
+
+
+@lru_cache(maxsize=512)
+def _read(stored: bytes) -> Rules:
+    return _RULES.validate_json(stored)
+
+
+def _conditions(at: str, conditions: list[_Condition], minor: Minor) -> tuple[Condition, ...]:
+    found = []
+    for number, condition in enumerate(conditions):
+        operator, value = condition.compared()[0]
+        values = tuple(value) if isinstance(value, list) else (value,)
+        if condition.fact in AMOUNTS:
+            place = f"{at}.when.{number}"
+            values = tuple(minor(place, Decimal(each)) or 0 for each in values)
+        # A whole number is stored as one, so that it is compared without being read each time.
+        values = tuple(
+            int(each) if isinstance(each, Decimal) and each == each.to_integral_value() else each
+            for each in values
+        )
+        found.append(Condition(of=condition.fact, operator=operator, values=values))
+    return tuple(found)
+
+
+def _grant(at: str, value: _Value, minor: Minor) -> Grant:
+    benefit = None
+    if value.percent is not None:
+        benefit = Benefit(
+            type=BenefitType.PERCENT,
+            percent=value.percent,
+            cap_minor=minor(f"{at}.cap", value.cap),
+        )
+    elif value.amount is not None:
+        benefit = Benefit(type=BenefitType.AMOUNT, minor=minor(f"{at}.amount", value.amount))
+    elif value.free_shipping:
+        benefit = Benefit(type=BenefitType.FREE_SHIPPING)
+    return Grant(
+        benefit=benefit,
+        amount_minor=minor(f"{at}.card", value.card),
+        campaign=value.campaign,
+        texts={language: Texts(**texts.model_dump()) for language, texts in value.texts.items()},
+    )

@@ -1,0 +1,338 @@
+"""Recipients: what marketers tell of them, what they did, what is held of them, and forgetting.
+
+Promises: what is reported twice counts once; a person who is forgotten leaves the books whole:
+their vouchers stay, a gift card's money can still be spent by whoever has the card, and nothing
+left in the database says whose it was.
+Refuses: to forget by anything but the marketer's own id.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import String, cast, delete, literal, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from app.domain import codes
+from app.domain.lift import Arm, Difference, share, spending
+from app.services import changes
+from app.services.issuing import Person
+from app.services.issuing.vouchers import recipients
+from app.store.models import (
+    Activity,
+    ArmCount,
+    Campaign,
+    Decision,
+    Event,
+    Recipient,
+    Voucher,
+)
+from app.store.session import Database
+
+CHUNK = 500
+#: The reported event by which campaigns are measured, and how long after a decision it counts.
+OUTCOME = "purchase"
+ATTRIBUTION = dt.timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Did:
+    """Something that a recipient did; `key` is the reporting system's own id of it."""
+
+    external_id: str
+    name: str
+    key: str
+    value_minor: int = 0
+    at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lift:
+    """One arm of a campaign against the holdout."""
+
+    variant: str
+    treated: Arm
+    held_out: Arm
+    share: Difference | None
+    spending: Difference | None
+
+
+def remember(database: Database, people: Iterable[Person], *, now: dt.datetime) -> int:
+    """Store recipients as the marketer's system knows them; returns how many.
+
+    What is absent stays as it was stored.
+    """
+    rest, count = iter(people), 0
+    while chunk := list(islice(rest, CHUNK)):
+        with database.write() as session:
+            recipients(session, chunk, now=now)
+        count += len(chunk)
+    return count
+
+
+def report(session: Session, done: Sequence[Did], *, now: dt.datetime) -> int:
+    """Record what recipients did; returns how many of the reports were new.
+
+    A person who is not known yet becomes a recipient.
+    """
+    ids = recipients(session, [Person(external_id=each.external_id) for each in done], now=now)
+    session.execute(
+        select(Recipient.id)
+        .where(Recipient.id.in_(ids.values()))
+        .order_by(Recipient.id)
+        .with_for_update()
+    ).all()
+    fresh = 0
+    for each in done:
+        added = session.scalar(
+            _insert(session, Activity)
+            .values(
+                recipient_id=ids[each.external_id],
+                name=each.name,
+                key=each.key,
+                value_minor=each.value_minor,
+                at=each.at,
+                created_at=now,
+            )
+            .on_conflict_do_nothing()
+            .returning(Activity.id)
+        )
+        if added is None:
+            continue
+        fresh += 1
+        if each.name == OUTCOME:
+            _attribute(session, ids[each.external_id], each)
+    return fresh
+
+
+def _attribute(session: Session, recipient_id: int, done: Did) -> None:
+    """Count a purchase for every decision that it may come of."""
+    decisions = session.scalars(
+        select(Decision)
+        .where(
+            Decision.recipient_id == recipient_id,
+            Decision.created_at <= done.at,
+            Decision.created_at > done.at - ATTRIBUTION,
+        )
+        .order_by(Decision.id)
+    ).all()
+    for decision in decisions:
+        first = decision.acted_at is None
+        before = decision.spent_minor
+        decision.acted_at = decision.acted_at or done.at
+        decision.spent_minor = before + done.value_minor
+        session.execute(
+            update(ArmCount)
+            .where(
+                ArmCount.campaign_id == decision.campaign_id,
+                ArmCount.held_out == decision.held_out,
+                ArmCount.variant == decision.variant,
+            )
+            .values(
+                acted=ArmCount.acted + (1 if first else 0),
+                spent_minor=ArmCount.spent_minor + done.value_minor,
+                spent_squared=ArmCount.spent_squared + float(decision.spent_minor**2 - before**2),
+            )
+        )
+    session.flush()
+
+
+def lift(session: Session, campaign_id: int, *, confidence: float = 0.95) -> list[Lift]:
+    """Every arm of a campaign against its holdout, and all of them together (variant '*')."""
+    rows = session.scalars(
+        select(ArmCount).where(ArmCount.campaign_id == campaign_id).order_by(ArmCount.variant)
+    ).all()
+
+    def arm(some: Iterable[ArmCount]) -> Arm:
+        found = list(some)
+        return Arm(
+            people=sum(row.people for row in found),
+            acted=sum(row.acted for row in found),
+            spent_minor=sum(row.spent_minor for row in found),
+            spent_squared=sum(row.spent_squared for row in found),
+        )
+
+    held_out = arm(row for row in rows if row.held_out)
+    treated = [row for row in rows if not row.held_out]
+    arms = {"*": arm(treated), **{row.variant: arm([row]) for row in treated if row.variant}}
+    return [
+        Lift(
+            variant=variant,
+            treated=each,
+            held_out=held_out,
+            share=share(each, held_out, confidence=confidence),
+            spending=spending(each, held_out, confidence=confidence),
+        )
+        for variant, each in arms.items()
+    ]
+
+
+def find(session: Session, external_id: str) -> Recipient | None:
+    """The recipient of that id."""
+    return session.scalar(select(Recipient).where(Recipient.external_id == external_id))
+
+
+def held(session: Session, recipient: Recipient) -> dict[str, Any]:
+    """Everything that is held about a person, for the person; never a code."""
+    vouchers = session.execute(
+        select(Voucher, Campaign.key)
+        .join(Campaign, Campaign.id == Voucher.campaign_id)
+        .where(Voucher.recipient_id == recipient.id)
+        .order_by(Voucher.id)
+    ).all()
+    ids = [row.Voucher.id for row in vouchers]
+    return {
+        "external_id": recipient.external_id,
+        "language": recipient.language,
+        "birth_date": recipient.birth_date.isoformat() if recipient.birth_date else None,
+        "segment": recipient.segment,
+        "previous_segment": recipient.previous_segment,
+        "score": recipient.score,
+        "attributes": recipient.attributes,
+        "created_at": recipient.created_at.isoformat(),
+        "updated_at": recipient.updated_at.isoformat(),
+        "vouchers": [
+            {
+                "serial": codes.serial(row.Voucher.public_id),
+                "campaign": row.key,
+                "occasion": row.Voucher.occasion,
+                "variant": row.Voucher.variant,
+                "status": row.Voucher.status,
+                "issued_at": row.Voucher.issued_at.isoformat(),
+                "used": row.Voucher.used,
+                "balance_minor": row.Voucher.balance_minor,
+            }
+            for row in vouchers
+        ],
+        "decisions": [
+            {
+                "campaign": row.key,
+                "occasion": row.Decision.occasion,
+                "held_out": row.Decision.held_out,
+                "tier": row.Decision.tier,
+                "variant": row.Decision.variant,
+                "segment": row.Decision.segment,
+                "bought_minor": row.Decision.spent_minor,
+                "created_at": row.Decision.created_at.isoformat(),
+            }
+            for row in session.execute(
+                select(Decision, Campaign.key)
+                .join(Campaign, Campaign.id == Decision.campaign_id)
+                .where(Decision.recipient_id == recipient.id)
+                .order_by(Decision.id)
+            )
+        ],
+        "activities": [
+            {
+                "name": each.name,
+                "id": each.key,
+                "value_minor": each.value_minor,
+                "at": each.at.isoformat(),
+            }
+            for each in session.scalars(
+                select(Activity).where(Activity.recipient_id == recipient.id).order_by(Activity.id)
+            )
+        ],
+        "events": [
+            {"kind": each.kind, "at": each.at.isoformat(), "voucher": each.voucher_id}
+            for some in _some(ids)
+            for each in session.scalars(
+                select(Event).where(Event.voucher_id.in_(some)).order_by(Event.id)
+            )
+        ],
+    }
+
+
+def forget(session: Session, recipient: Recipient, *, now: dt.datetime) -> int:
+    """Forget a person: who they are, what is known of them, what they did; returns how many of
+    their vouchers stay, belonging to nobody known. Forgetting again changes nothing.
+
+    The row stays without a name, since entries and events hold its number; passes show nothing
+    personal from now on, and every installation is owed that.
+    """
+    session.execute(select(Recipient.id).where(Recipient.id == recipient.id).with_for_update())
+    vouchers = session.execute(
+        select(Voucher.id).where(Voucher.recipient_id == recipient.id).order_by(Voucher.id)
+    ).scalars()
+    ids = list(vouchers)
+    if recipient.forgotten_at is not None:
+        return len(ids)
+    recipient.external_id = None
+    recipient.language = None
+    recipient.birth_date = None
+    recipient.birth_day = None
+    recipient.segment = None
+    recipient.previous_segment = None
+    recipient.score = None
+    recipient.attributes = {}
+    recipient.updated_at = recipient.forgotten_at = now
+    session.execute(delete(Activity).where(Activity.recipient_id == recipient.id))
+    session.execute(
+        update(Decision)
+        .where(Decision.recipient_id == recipient.id)
+        # An occasion may name a basket or a mail, and so the person.
+        .values(segment="", occasion=_unnamed(Decision.id))
+        .execution_options(synchronize_session=False)
+    )
+    for some in _some(ids):
+        session.execute(
+            update(Voucher)
+            .where(Voucher.id.in_(some))
+            .values(version=Voucher.version + 1, occasion=_unnamed(Voucher.id))
+            .execution_options(synchronize_session=False)
+        )
+    for voucher_id in ids:
+        changes.voucher(session, voucher_id)
+    session.flush()
+    return len(ids)
+
+
+def forget_inactive(session: Session, *, before: dt.datetime, now: dt.datetime, limit: int) -> int:
+    """Forget people of whom nothing was heard since `before` and who hold nothing that is still
+    good; returns how many.
+    """
+    holds = (
+        select(Voucher.id)
+        .where(
+            Voucher.recipient_id == Recipient.id,
+            Voucher.status.in_(("active", "pending", "blocked")),
+            (Voucher.ends_at.is_(None)) | (Voucher.ends_at > before),
+        )
+        .exists()
+    )
+    quiet = session.scalars(
+        select(Recipient)
+        .where(
+            Recipient.forgotten_at.is_(None),
+            Recipient.updated_at < before,
+            ~holds,
+            ~select(Activity.id)
+            .where(Activity.recipient_id == Recipient.id, Activity.at >= before)
+            .exists(),
+        )
+        .order_by(Recipient.id)
+        .limit(limit)
+    ).all()
+    for recipient in quiet:
+        forget(session, recipient, now=now)
+    return len(quiet)
+
+
+def _unnamed(row_id: Any) -> Any:
+    """An occasion that says nothing and is no other's."""
+    return literal("forgotten-") + cast(row_id, String)
+
+
+def _some(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    for at in range(0, len(ids), CHUNK):
+        yield ids[at : at + CHUNK]
+
+
+def _insert(session: Session, model: Any) -> Any:
+    on_sqlite = session.get_bind().dialect.name == "sqlite"
+    return (sqlite.insert if on_sqlite else postgresql.insert)(model)

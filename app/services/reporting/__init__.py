@@ -1,0 +1,18 @@
+"""What came of campaigns: counts that the worker keeps, reports over them, lists of people."""
+
+from app.services.reporting.lists import LISTS, people
+from app.services.reporting.reports import Dimension, Funnel, Row, as_of, funnel
+from app.services.reporting.rollup import Recount, recount, roll_up
+
+__all__ = [
+    "LISTS",
+    "Dimension",
+    "Funnel",
+    "Recount",
+    "Row",
+    "as_of",
+    "funnel",
+    "people",
+    "recount",
+    "roll_up",
+]

@@ -1,0 +1,312 @@
+"""The log of events, counted: first times of each voucher and stage, by slice, day and store.
+
+Promises: every event is counted once, in the order of its voucher, however many workers run and
+whenever one is killed: counts and the place in the log change in one transaction. `recount` does
+the same from the log alone and names what differs.
+Refuses: to count what it has not read; `log_reader.current_at` says until when it had read
+everything.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from app.domain.funnel import Stage, stages
+from app.services import eventlog
+from app.services.deployment import Deployment
+from app.services.eventlog import BEGINNING, EVENT, Position
+from app.store.models import (
+    Campaign,
+    Decision,
+    Entry,
+    FunnelCount,
+    LogReader,
+    Milestone,
+    Recipient,
+    Slice,
+    Voucher,
+)
+
+READER = "funnel"
+#: Events of one transaction: few enough that a till beside it on SQLite does not wait long.
+BATCH = 1_000
+#: Rows of one statement, within SQLite's number of variables.
+_ROWS = 500
+
+#: Slice, stage, day, store, reason.
+Key = tuple[int, str, dt.date, int, str]
+
+_WANTED = (
+    select(
+        EVENT.c.id,
+        EVENT.c.kind,
+        EVENT.c.at,
+        EVENT.c.campaign_id,
+        EVENT.c.voucher_id,
+        EVENT.c.store_id,
+        EVENT.c.reason,
+        EVENT.c.data,
+        Entry.discount_minor,
+        Entry.amount_minor,
+        Campaign.timezone,
+    )
+    .select_from(EVENT)
+    .join(Campaign, Campaign.id == EVENT.c.campaign_id)
+    .outerjoin(Entry, Entry.id == EVENT.c.entry_id)
+)
+
+
+@dataclass(slots=True)
+class _Count:
+    vouchers: int = 0
+    times: int = 0
+    discount_minor: int = 0
+    spent_minor: int = 0
+    revenue_minor: int = 0
+
+
+def roll_up(deployment: Deployment, *, limit: int = BATCH) -> bool:
+    """Count the next events; returns whether there may be more right now."""
+    now = deployment.now()
+    with deployment.database.read() as session:
+        stored = session.scalar(select(LogReader.position).where(LogReader.name == READER))
+        position = BEGINNING if stored is None else Position.parse(stored)
+        if stored is not None and not eventlog.read(session, position, limit=1).events:
+            return False
+    with deployment.database.write() as session:
+        reader = _reader(session, now=now)
+        if reader is None:
+            return False
+        page = eventlog.read(session, Position.parse(reader.position), limit=limit, columns=_WANTED)
+        rows = [row for row in page.events if row.voucher_id is not None]
+        if rows:
+            known = _milestones(session, {row.voucher_id for row in rows})
+            before = dict(known)
+            counts = _count(rows, known)
+            _add(session, counts)
+            _store(session, {key: value for key, value in known.items() if before[key] != value})
+        reader.position = str(page.position)
+        if not page.more:
+            reader.current_at = now
+    return page.more
+
+
+def _count(rows: Iterable[Any], known: dict[int, tuple[int, int]]) -> dict[Key, _Count]:
+    """What these events add; `known` maps vouchers to slice and stages, and is kept up."""
+    counts: dict[Key, _Count] = defaultdict(_Count)
+    for row in rows:
+        slice_id, reached = known[row.voucher_id]
+        day = row.at.astimezone(_zone(row.timezone)).date()
+        for stage in stages(row.kind, row.data):
+            reason = (row.reason or "") if stage is Stage.REFUSED else ""
+            count = counts[slice_id, stage.value, day, row.store_id or 0, reason]
+            count.times += 1
+            if not reached & stage.bit:
+                count.vouchers += 1
+                reached |= stage.bit
+            if stage in (Stage.REDEEMED, Stage.REVERSED):
+                count.discount_minor += row.discount_minor or 0
+                count.spent_minor -= row.amount_minor or 0
+                count.revenue_minor += int((row.data or {}).get("basket_minor") or 0)
+        known[row.voucher_id] = slice_id, reached
+    return counts
+
+
+def _milestones(session: Session, vouchers: set[int]) -> dict[int, tuple[int, int]]:
+    """Slice and stages of each voucher; a voucher that is new gets its slice."""
+    found: dict[int, tuple[int, int]] = {}
+    ids = sorted(vouchers)
+    for at in range(0, len(ids), _ROWS):
+        some = ids[at : at + _ROWS]
+        for row in session.execute(
+            select(Milestone.voucher_id, Milestone.slice_id, Milestone.stages).where(
+                Milestone.voucher_id.in_(some)
+            )
+        ):
+            found[row.voucher_id] = row.slice_id, row.stages
+        new = [each for each in some if each not in found]
+        if not new:
+            continue
+        described = session.execute(described_vouchers().where(Voucher.id.in_(new))).all()
+        slices = _slices(session, {tuple(row[1:]) for row in described})
+        for row in described:
+            found[row.id] = slices[tuple(row[1:])], 0
+    return found
+
+
+def described_vouchers() -> Any:
+    """Vouchers with what decides their slice: campaign, variant, tier, segment."""
+    return (
+        select(
+            Voucher.id,
+            # A rule may issue from another campaign; its own is the one that is reported on.
+            func.coalesce(Decision.campaign_id, Voucher.campaign_id).label("campaign_id"),
+            func.coalesce(Decision.variant, Voucher.variant, "").label("variant"),
+            func.coalesce(Decision.tier, "").label("tier"),
+            func.coalesce(Decision.segment, Recipient.segment, "").label("segment"),
+        )
+        .outerjoin(Decision, Decision.voucher_id == Voucher.id)
+        .outerjoin(Recipient, Recipient.id == Voucher.recipient_id)
+    )
+
+
+def _slices(session: Session, wanted: set[tuple[Any, ...]]) -> dict[tuple[Any, ...], int]:
+    """Ids of slices, made where they are new."""
+    campaigns = {key[0] for key in wanted}
+
+    def stored() -> dict[tuple[Any, ...], int]:
+        return {
+            (row.campaign_id, row.variant, row.tier, row.segment): row.id
+            for row in session.scalars(select(Slice).where(Slice.campaign_id.in_(campaigns)))
+        }
+
+    found = stored()
+    if missing := sorted(wanted - found.keys()):
+        session.execute(
+            _insert(session)(Slice).on_conflict_do_nothing(),
+            [
+                dict(zip(("campaign_id", "variant", "tier", "segment"), key, strict=True))
+                for key in missing
+            ],
+        )
+        found = stored()
+    return found
+
+
+def _add(session: Session, counts: Mapping[Key, _Count]) -> None:
+    insert = _insert(session)(FunnelCount)
+    numbers = ("vouchers", "times", "discount_minor", "spent_minor", "revenue_minor")
+    statement = insert.on_conflict_do_update(
+        index_elements=["slice_id", "stage", "day", "store_id", "reason"],
+        set_={name: getattr(FunnelCount, name) + insert.excluded[name] for name in numbers},
+    )
+    rows = [
+        {
+            "slice_id": key[0],
+            "stage": key[1],
+            "day": key[2],
+            "store_id": key[3],
+            "reason": key[4],
+            **{name: getattr(count, name) for name in numbers},
+        }
+        for key, count in sorted(counts.items())
+    ]
+    for at in range(0, len(rows), _ROWS):
+        session.execute(statement, rows[at : at + _ROWS])
+
+
+def _store(session: Session, milestones: Mapping[int, tuple[int, int]]) -> None:
+    insert = _insert(session)(Milestone)
+    statement = insert.on_conflict_do_update(
+        index_elements=["voucher_id"], set_={"stages": insert.excluded.stages}
+    )
+    rows = [
+        {"voucher_id": voucher_id, "slice_id": slice_id, "stages": reached}
+        for voucher_id, (slice_id, reached) in sorted(milestones.items())
+    ]
+    for at in range(0, len(rows), _ROWS):
+        session.execute(statement, rows[at : at + _ROWS])
+
+
+def _reader(session: Session, *, now: dt.datetime) -> LogReader | None:
+    """The reader's row, locked; None while another worker counts."""
+    session.execute(
+        _insert(session)(LogReader)
+        .values(name=READER, position=str(BEGINNING), current_at=now)
+        .on_conflict_do_nothing()
+    )
+    return session.scalar(
+        select(LogReader).where(LogReader.name == READER).with_for_update(skip_locked=True)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recount:
+    """A slice's stage whose stored sums differ from those of the log."""
+
+    campaign: str
+    stage: str
+    day: dt.date
+    stored: tuple[int, ...]
+    counted: tuple[int, ...]
+
+
+def recount(session: Session) -> Sequence[Recount]:
+    """Count the part of the log that was rolled up anew, and name every sum that differs.
+
+    It reads the whole log: for `audit`, not for a request. The session must not see newer states
+    of the counts than of the log, so that it runs in one transaction.
+    """
+    position = session.scalar(select(LogReader.position).where(LogReader.name == READER))
+    until = Position.parse(position) if position is not None else None
+    keys = {
+        row.id: (row.campaign_id, row.variant, row.tier, row.segment)
+        for row in session.scalars(select(Slice))
+    }
+    placed = {
+        row.voucher_id: row.slice_id
+        for row in session.execute(select(Milestone.voucher_id, Milestone.slice_id))
+    }
+    known = {voucher_id: (slice_id, 0) for voucher_id, slice_id in placed.items()}
+    counted: dict[Key, _Count] = defaultdict(_Count)
+    if until is not None:
+        for rows in _log(session, until):
+            for key, count in _count(
+                (row for row in rows if row.voucher_id in known), known
+            ).items():
+                total = counted[key]
+                for name in _Count.__slots__:
+                    setattr(total, name, getattr(total, name) + getattr(count, name))
+    stored = {
+        (row.slice_id, row.stage, row.day, row.store_id, row.reason): tuple(
+            getattr(row, name) for name in _Count.__slots__
+        )
+        for row in session.scalars(select(FunnelCount))
+    }
+    names = {row.id: row.key for row in session.execute(select(Campaign.id, Campaign.key))}
+    nothing = (0,) * len(_Count.__slots__)
+    differing = []
+    for key in sorted(stored.keys() | counted.keys()):
+        ours = tuple(getattr(counted[key], name) for name in _Count.__slots__)
+        if stored.get(key, nothing) != ours:
+            differing.append(
+                Recount(
+                    campaign=names[keys[key[0]][0]],
+                    stage=key[1],
+                    day=key[2],
+                    stored=stored.get(key, nothing),
+                    counted=ours,
+                )
+            )
+    return differing
+
+
+def _log(session: Session, until: Position) -> Iterable[Sequence[Any]]:
+    """Pages of the log up to where the reader stands, in the order of ids: that of each voucher."""
+    after = 0
+    while True:
+        statement = _WANTED.where(EVENT.c.id > after).order_by(EVENT.c.id).limit(5_000)
+        rows = session.execute(eventlog.read_by(session, statement, until)).all()
+        if not rows:
+            return
+        yield rows
+        after = rows[-1].id
+
+
+@cache
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)
+
+
+def _insert(session: Session) -> Any:
+    return sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert

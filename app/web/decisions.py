@@ -1,0 +1,306 @@
+"""The marketers' door for recipients and for issuing by rules: `/api/v1`.
+
+Every request may be repeated: a recipient has one decision for an occasion, and what is reported
+twice counts once.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import orjson
+from flask import Response, request
+from flask_openapi3 import APIBlueprint, OpenAPI, Tag
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+from app.domain import codes
+from app.services import campaigns, deciding, links, people
+from app.services.access import Scope
+from app.services.deciding import Candidate, Tally
+from app.services.issuing import IssueFault
+from app.services.people import Did
+from app.store.models import Disclosure
+from app.web import access, deployment
+from app.web.marketing import RecipientBody
+from app.web.problems import Problem, ProblemBody
+
+LARGEST = 64 * 1024**2
+
+_Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class CandidateBody(_Body):
+    """Somebody who may get something."""
+
+    recipient: RecipientBody
+    occasion: Annotated[str, StringConstraints(max_length=200)] = ""
+    facts: Annotated[dict[str, str | int], Field(max_length=50)] = Field(
+        {}, description="Of the occasion; `basket` and `lifetime` in minor units"
+    )
+    sent_at: AwareDatetime | None = None
+
+
+class DecideBody(_Body):
+    """Who may get something of a campaign that decides by rules."""
+
+    campaign: _Name
+    candidates: Annotated[list[CandidateBody], Field(min_length=1, max_length=10_000)]
+    dry_run: bool = Field(False, description="Say what would happen; nothing is written")
+
+
+class DecisionBody(BaseModel):
+    """What a candidate gets, or why nothing."""
+
+    external_id: str
+    occasion: str
+    outcome: str = Field(description="given, or why not: no_tier, holdout, capped, stopped, …")
+    tier: str
+    variant: str
+    campaign: str
+    most_minor: int | None = Field(description="The most it can cost; null when nothing bounds it")
+    serial: str | None
+    wallet_link: str | None
+    fresh: bool
+
+
+class DecideAnswer(BaseModel):
+    """Every decision, in the order asked, and what they cost at most together."""
+
+    decisions: list[DecisionBody]
+    given: int
+    most_minor: int
+    unbounded: int = Field(description="Given vouchers whose cost nothing bounds")
+    not_given: dict[str, int]
+
+
+class RecipientsBody(_Body):
+    """People as the marketer's system knows them."""
+
+    recipients: Annotated[list[RecipientBody], Field(min_length=1, max_length=10_000)]
+
+
+class StoredAnswer(BaseModel):
+    """How many were stored."""
+
+    stored: int
+
+
+class ActivityBody(_Body):
+    """Something that a recipient did."""
+
+    external_id: _Name
+    name: _Name = Field(description="purchase, visit or any other; purchase measures campaigns")
+    id: _Name = Field(description="Your own id of it; reported twice it counts once")
+    value_minor: Annotated[int, Field(ge=0, le=10**12)] = 0
+    at: AwareDatetime | None = None
+
+
+class ActivitiesBody(_Body):
+    """What recipients did."""
+
+    activities: Annotated[list[ActivityBody], Field(min_length=1, max_length=1_000)]
+
+
+class RecordedAnswer(BaseModel):
+    """How many reports were new."""
+
+    recorded: int
+
+
+class RecipientPath(BaseModel):
+    """A recipient by the marketer's own id."""
+
+    external_id: str
+
+
+class CampaignPath(BaseModel):
+    """A campaign by its key."""
+
+    key: str
+
+
+class LiftAnswer(BaseModel):
+    """Each arm against the holdout; the arm `*` is all of them together."""
+
+    campaign: str
+    days: int = Field(description="How long after a decision a purchase counts")
+    arms: list[dict[str, Any]]
+
+
+class ForgottenAnswer(BaseModel):
+    """A person is forgotten."""
+
+    vouchers: int = Field(description="Vouchers that stay, belonging to nobody known")
+
+
+blueprint = APIBlueprint(
+    "decisions",
+    __name__,
+    url_prefix="/api/v1",
+    abp_tags=[Tag(name="recipients", description="People, values by rule, and lift")],
+    abp_security=access.SECURITY,
+    abp_responses=dict.fromkeys(("401", "403", "404", "413", "422", "503"), ProblemBody),
+)
+
+
+@blueprint.post("/decisions", responses={200: DecideAnswer})
+@access.requires(Scope.ISSUE)
+def decide(body: DecideBody) -> Response:
+    """Issue by the campaign's rules, or say in a dry run what would be issued."""
+    house = deployment()
+    _touch(body.campaign)
+    candidates = [
+        Candidate(
+            person=each.recipient.person(),
+            occasion=each.occasion,
+            facts=each.facts,
+            sent_at=each.sent_at,
+        )
+        for each in body.candidates
+    ]
+    tally = Tally()
+    try:
+        decided = list(
+            deciding.decide(house, body.campaign, candidates, tally, dry_run=body.dry_run)
+        )
+    except IssueFault as fault:
+        raise Problem(
+            422, "issue_refused", cause=str(fault), remedy="Mend the campaign and ask again."
+        ) from None
+    keyring = house.keyring
+    return _json(
+        {
+            "decisions": [
+                {
+                    "external_id": each.candidate.person.external_id,
+                    "occasion": each.candidate.occasion,
+                    "outcome": each.why.value if each.why else "given",
+                    "tier": each.tier,
+                    "variant": each.variant,
+                    "campaign": each.campaign,
+                    "most_minor": each.most_minor,
+                    "serial": codes.serial(each.issued.public_id) if each.issued else None,
+                    "wallet_link": links.page(
+                        house.settings, keyring, [(each.issued.public_id, each.issued.key_id)]
+                    )
+                    if each.issued
+                    else None,
+                    "fresh": each.fresh,
+                }
+                for each in decided
+            ],
+            "given": tally.given,
+            "most_minor": tally.most_minor,
+            "unbounded": tally.unbounded,
+            "not_given": dict(tally.not_given),
+        }
+    )
+
+
+@blueprint.post("/recipients", responses={200: StoredAnswer})
+@access.requires(Scope.ISSUE, Scope.CAMPAIGN)
+def remember(body: RecipientsBody) -> Response:
+    """Store recipients; what is left out stays as it is stored."""
+    house = deployment()
+    stored = people.remember(
+        house.database, (each.person() for each in body.recipients), now=house.now()
+    )
+    return _json({"stored": stored})
+
+
+@blueprint.post("/activities", responses={200: RecordedAnswer})
+@access.requires(Scope.ISSUE, Scope.CAMPAIGN)
+def report(body: ActivitiesBody) -> Response:
+    """Report what recipients did: for points, stop conditions, and the lift of campaigns."""
+    house = deployment()
+    now = house.now()
+    done = [
+        Did(
+            external_id=each.external_id,
+            name=each.name,
+            key=each.id,
+            value_minor=each.value_minor,
+            at=(each.at or now).astimezone(dt.UTC),
+        )
+        for each in body.activities
+    ]
+    with house.database.write() as session:
+        recorded = people.report(session, done, now=now)
+    return _json({"recorded": recorded})
+
+
+@blueprint.get("/campaigns/<key>/lift", responses={200: LiftAnswer})
+@access.requires(Scope.REPORT)
+def lift(path: CampaignPath) -> Response:
+    """Compare those who got something with the holdout, with 95 % intervals."""
+    _touch(path.key)
+    with deployment().database.read() as session:
+        campaign = campaigns.find(session, path.key)
+        if campaign is None:
+            raise _unknown("campaign")
+        arms = [asdict(each) for each in people.lift(session, campaign.id)]
+    return _json({"campaign": path.key, "days": people.ATTRIBUTION.days, "arms": arms})
+
+
+@blueprint.get("/recipients/<external_id>")
+@access.requires(Scope.ADMIN)
+def held(path: RecipientPath) -> Response:
+    """Everything that is held about a person, for the person; the request is recorded."""
+    house = deployment()
+    with house.database.write() as session:
+        recipient = people.find(session, path.external_id)
+        if recipient is None:
+            raise _unknown("recipient")
+        session.add(
+            Disclosure(
+                api_key_id=access.client().id, what=f"recipient {recipient.id}", at=house.now()
+            )
+        )
+        return _json(people.held(session, recipient))
+
+
+@blueprint.delete("/recipients/<external_id>", responses={200: ForgottenAnswer})
+@access.requires(Scope.ADMIN)
+def forget(path: RecipientPath) -> Response:
+    """Forget a person: nothing that is left says whose it was; the books stay whole."""
+    house = deployment()
+    with house.database.write() as session:
+        recipient = people.find(session, path.external_id)
+        if recipient is None:
+            raise _unknown("recipient")
+        return _json({"vouchers": people.forget(session, recipient, now=house.now())})
+
+
+def _touch(campaign: str) -> None:
+    if not access.client().may_touch(campaign):
+        raise _unknown("campaign")
+
+
+def _unknown(what: str) -> Problem:
+    return Problem(
+        404, "not_found", cause=f"There is no such {what}.", remedy="Check what the address names."
+    )
+
+
+def _json(body: dict[str, Any]) -> Response:
+    answer = Response(orjson.dumps(body), mimetype="application/json")
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+def register(app: OpenAPI) -> None:
+    """Put the doors of this module into `app`."""
+
+    @app.before_request
+    def _allow_many() -> None:
+        # Read before the view can say so: these carry many recipients in one request.
+        if request.path in ("/api/v1/decisions", "/api/v1/recipients", "/api/v1/activities"):
+            request.max_content_length = LARGEST
+
+    app.register_api(blueprint)

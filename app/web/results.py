@@ -1,0 +1,202 @@
+"""The marketers' door for what came of campaigns: `/api/v1/campaigns/<key>/…`.
+
+Reports read sums that the worker keeps, and say until when everything was counted. Lists stream.
+Codes in clear need the scope `codes:reveal`, and each such list is recorded.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+import orjson
+from flask import Response
+from flask_openapi3 import APIBlueprint, OpenAPI, Tag
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.domain.funnel import ESTIMATES
+from app.services import campaigns, reporting
+from app.services.access import Scope
+from app.services.reporting import Dimension
+from app.store.models import Campaign, Disclosure
+from app.web import access, deployment
+from app.web.problems import Problem, ProblemBody
+
+
+class CampaignPath(BaseModel):
+    """A campaign by its key."""
+
+    key: str
+
+
+class ResultsQuery(BaseModel):
+    """How to split a report, and for which days of the campaign's zone."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: Annotated[list[Dimension], Field(max_length=5)] = []
+    since: dt.date | None = None
+    until: dt.date | None = None
+
+
+class PeopleQuery(BaseModel):
+    """Which people, and how they are written."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    which: Literal["all", "redeemers", "non_redeemers", "holdout"] = "all"
+    format: Literal["csv", "json"] = "csv"
+    codes: bool = Field(False, description="With codes in clear; needs the scope codes:reveal")
+
+
+class FunnelRow(BaseModel):
+    """The funnel of one part."""
+
+    part: dict[str, str]
+    vouchers: dict[str, int] = Field(description="By stage: vouchers that reached it")
+    times: dict[str, int] = Field(description="By stage: how often it was reached")
+    refused: dict[str, int] = Field(description="Refusals by reason")
+    discount_minor: int
+    spent_minor: int
+    revenue_minor: int
+
+
+class ResultsAnswer(BaseModel):
+    """A campaign's report."""
+
+    campaign: str
+    currency: str | None
+    as_of: str | None = Field(description="Until when everything was counted")
+    estimates: list[str] = Field(description="Stages that are estimates")
+    rows: list[FunnelRow]
+
+
+blueprint = APIBlueprint(
+    "results",
+    __name__,
+    url_prefix="/api/v1/campaigns",
+    abp_tags=[Tag(name="results", description="What came of campaigns")],
+    abp_security=access.SECURITY,
+    abp_responses=dict.fromkeys((401, 403, 404, 422, 503), ProblemBody),
+)
+
+
+@blueprint.get("/<key>/results", responses={200: ResultsAnswer})
+@access.requires(Scope.REPORT)
+def results(path: CampaignPath, query: ResultsQuery) -> Response:
+    """Report the funnel of a campaign, split by variant, tier, segment, store or day."""
+    house = deployment()
+    with house.database.read() as session:
+        campaign = _found(session, path)
+        found = reporting.funnel(
+            session,
+            campaign.id,
+            by=tuple(dict.fromkeys(query.by)),
+            since=query.since,
+            until=query.until,
+            now=house.now(),
+        )
+    body = {
+        "campaign": campaign.key,
+        "currency": campaign.currency,
+        "as_of": found.as_of.isoformat() if found.as_of else None,
+        "estimates": sorted(ESTIMATES),
+        "rows": [
+            {
+                "part": row.part,
+                "vouchers": row.vouchers,
+                "times": row.times,
+                "refused": row.refused,
+                "discount_minor": row.discount_minor,
+                "spent_minor": row.spent_minor,
+                "revenue_minor": row.revenue_minor,
+            }
+            for row in found.rows
+        ],
+    }
+    return _private(Response(orjson.dumps(body), mimetype="application/json"))
+
+
+@blueprint.get("/<key>/people")
+@access.requires(Scope.REPORT)
+def people(path: CampaignPath, query: PeopleQuery) -> Response:
+    """Stream who has a voucher, why, and what became of it: CSV, or one JSON object a line."""
+    house, client = deployment(), access.client()
+    keyring = None
+    if query.codes:
+        if not client.may(Scope.CODES_REVEAL):
+            raise Problem(
+                403,
+                "scope_missing",
+                cause="The key may not read codes in clear.",
+                remedy=f"Use a key with the scope {Scope.CODES_REVEAL}, or leave codes out.",
+            )
+        keyring = house.keyring
+    with house.database.write() as session:
+        campaign = _found(session, path)
+        if keyring is not None:
+            session.add(
+                Disclosure(
+                    api_key_id=client.id,
+                    campaign_id=campaign.id,
+                    what=f"codes of {query.which}",
+                    at=house.now(),
+                )
+            )
+    rows = reporting.people(house.database, campaign.id, which=query.which, keyring=keyring)
+    if query.format == "json":
+        lines: Iterator[bytes] = (orjson.dumps(row) + b"\n" for row in rows)
+        return _private(Response(lines, mimetype="application/x-ndjson"))
+    return _private(Response(_csv(rows), mimetype="text/csv"))
+
+
+def _csv(rows: Iterator[dict[str, Any]]) -> Iterator[bytes]:
+    """Rows as CSV; attributes are one column of JSON, lists are joined by a bar."""
+    buffer = io.StringIO()
+    writer: csv.DictWriter[str] | None = None
+    for row in rows:
+        if writer is None:
+            writer = csv.DictWriter(buffer, list(row))
+            writer.writeheader()
+        writer.writerow({name: _cell(value) for name, value in row.items()})
+        if buffer.tell() > 65_536:
+            yield buffer.getvalue().encode()
+            buffer.seek(0)
+            buffer.truncate()
+    yield buffer.getvalue().encode()
+
+
+def _cell(value: Any) -> Any:
+    """A value as a spreadsheet may open it: text that starts like a formula is quoted."""
+    if isinstance(value, dict):
+        return orjson.dumps(value).decode() if value else ""
+    if isinstance(value, list):
+        return "|".join(map(str, value))
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return "'" + value
+    return value
+
+
+def _found(session: Any, path: CampaignPath) -> Campaign:
+    campaign = campaigns.find(session, path.key)
+    if campaign is None or not access.client().may_touch(path.key):
+        raise Problem(
+            404,
+            "not_found",
+            cause="There is no such campaign.",
+            remedy="Check its key; a key that is bound to campaigns sees no other.",
+        )
+    return campaign
+
+
+def _private(answer: Response) -> Response:
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+def register(app: OpenAPI) -> None:
+    """Put the doors of this module into `app`."""
+    app.register_api(blueprint)
