@@ -128,12 +128,12 @@ def register(
             device_id=device.id, voucher_id=voucher_id, generation=0, registered_at=now
         )
     )
-    record_added(session, voucher_id, wallet="apple", now=now)
+    record_added(session, voucher_id, now=now, wallet="apple")
     session.flush()
     return True
 
 
-def record_added(session: Session, voucher_id: int, *, wallet: str, now: dt.datetime) -> None:
+def record_added(session: Session, voucher_id: int, *, now: dt.datetime, wallet: str) -> None:
     """Note that the pass came into a wallet: "apple" or "google".
 
     The first time a validity that counts from there begins: the voucher gets its end, and the pass

@@ -375,7 +375,7 @@ class GoogleObjects:
         if job.has_users:
             row.has_users = True
             if before is not True:
-                installations.record_added(session, row.voucher_id, wallet="google", now=now)
+                installations.record_added(session, row.voucher_id, now=now, wallet="google")
         elif before is True:
             row.has_users = False
             events.append(session, "removed", row.voucher_id, now=now, data={"wallet": "google"})

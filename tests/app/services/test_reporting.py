@@ -193,10 +193,10 @@ def test_coupon_that_ends_unused_is_recorded_once(
     expiring.note_expired(deployment)
 
     with deployment.database.read() as session:
-        events = session.execute(
+        found = session.execute(
             select(Event.voucher_id, Event.number).where(Event.kind == "expired")
         ).all()
-    assert sorted(map(tuple, events)) == [(id_, 1) for id_ in unused]
+    assert sorted(map(tuple, found)) == [(id_, 1) for id_ in unused]
 
 
 def test_lists_tell_redeemers_from_the_others_and_codes_only_to_those_who_may(

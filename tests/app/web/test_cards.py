@@ -18,7 +18,7 @@ from app.domain import overrides
 from app.domain.campaign import Benefit, BenefitType, Source, Terms
 from app.domain.codes import from_serial
 from app.domain.refusals import Reason
-from app.services import access, audit, keys, presenting, redeeming, resolving
+from app.services import access, audit, keys, links, presenting, redeeming, resolving
 from app.services.access import Client, Scope
 from app.services.deployment import Deployment
 from app.services.redeeming import CardAction, CardCall, Origin
@@ -303,13 +303,17 @@ def test_the_old_cards_link_and_pass_lead_to_the_replacement(
         assert old is not None
         new = presenting.current(session, old)
     shown = presenting.pass_content(deployment, old, now=clock.now)
-    address = presenting.link(deployment, [(new.voucher.public_id, new.voucher.key_id)])
+    address = links.page(
+        deployment.settings, deployment.keyring, [(new.voucher.public_id, new.voucher.key_id)]
+    )
     assert shown.status.spent
     assert [field.value for field in shown.fields if field.key == "replacement"] == [address]
     fresh = presenting.pass_content(deployment, new, now=clock.now)
     assert (fresh.balance, fresh.card_number) == (Money(1_234, EUR), "CARD-1")
     assert not fresh.status.spent
-    link = presenting.link(deployment, [(old.voucher.public_id, old.voucher.key_id)])
+    link = links.page(
+        deployment.settings, deployment.keyring, [(old.voucher.public_id, old.voucher.key_id)]
+    )
     page = client.get(link.removeprefix(deployment.settings.base_url))
     assert page.status_code == 200
     assert "12.34" in page.get_data(as_text=True)
