@@ -61,7 +61,7 @@ def wire(authority: Authority, tmp_path: Path) -> Iterator[Wire]:
     clock = Clock()
 
     def identity() -> bytes:
-        return wire.pem()
+        return made.pem()
 
     with ApnsStandIn(
         identity=authority.server(), trusted=authority.certificate, streams=20
@@ -74,9 +74,9 @@ def wire(authority: Authority, tmp_path: Path) -> Iterator[Wire]:
             answer_timeout=1.0,
             clock=clock,
         )
-        wire = Wire(apns, sender, authority, clock)
-        wire.install()
-        yield wire
+        made = Wire(apns, sender, authority, clock)
+        made.install()
+        yield made
         sender.close()
 
 

@@ -6,9 +6,12 @@ import datetime as dt
 from dataclasses import replace
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import select
 
 from app.delivery import apple as apple_delivery
+from app.delivery import worker
+from app.delivery.engine import Runner
 from app.sandbox.apns import Answer
 from app.sandbox.iphone import Phone
 from app.services.changes import Change, Subject
@@ -77,6 +80,24 @@ def test_a_redemption_reaches_the_phone_with_one_push(apple: World) -> None:
     with apple.house.database.read() as session:
         kinds = session.scalars(select(Event.kind).order_by(Event.id)).all()
     assert kinds == ["added"]
+
+
+def test_a_worker_pushes_with_the_certificate_that_signs_whatever_its_form(apple: World) -> None:
+    """Apple's portal gives DER, which signs passes as it is."""
+    folder = apple.settings.certs / "apple"
+    signing = apple.house.certificates.signer.certificate
+    (folder / "pass.cer").write_bytes(signing.public_bytes(Encoding.DER))
+    (folder / "pass.pem").unlink()
+    card = apple.storefront.voucher(apple.storefront.campaign("gift_card"))
+    phone = apple.holder(card)
+    spend(apple, card)
+    runner = Runner(apple.house, worker.apple_pushes(apple.house))
+    try:
+        apple.deliver(runner)
+    finally:
+        runner.kind.close()
+    assert balance(phone, card) == 14
+    assert len(apple.apns.tokens()) == 1
 
 
 def test_a_lost_hint_costs_moments_and_no_update(apple: World) -> None:
