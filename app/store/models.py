@@ -477,6 +477,13 @@ class Hold(Base):
             sqlite_where=text("status = 'open'"),
             postgresql_where=text("status = 'open'"),
         ),
+        # Coupons that are set aside count among those of their receipt.
+        Index(
+            "ix_hold_receipt",
+            "receipt",
+            sqlite_where=text("status = 'open' AND receipt IS NOT NULL"),
+            postgresql_where=text("status = 'open' AND receipt IS NOT NULL"),
+        ),
         CheckConstraint("captured_minor >= 0 AND captured_minor <= amount_minor", name="money"),
     )
 

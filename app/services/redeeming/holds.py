@@ -17,12 +17,13 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
+from app.domain import rules
 from app.domain.baskets import Basket
 from app.domain.kinds import KINDS
 from app.domain.ledger import DEAD, EntryKind, HoldStatus
 from app.domain.refusals import Reason, Refused
 from app.services.access import Client
-from app.services.redeeming import answers, booking
+from app.services.redeeming import answers, booking, statements
 from app.services.redeeming import money_statements as sql
 from app.services.redeeming.booking import Books
 from app.services.redeeming.calls import Answer, Capture, Origin, Where
@@ -77,7 +78,7 @@ class Holds:
         expires_at = call.now + min(ttl, LONGEST_TTL)
         rows, events, parts = [], [], []
         after = {
-            grant.found.row.voucher_id: self._hold_voucher(connection, grant)
+            grant.found.row.voucher_id: self._hold_voucher(connection, call, grant)
             for grant in sorted(grants, key=lambda grant: int(grant.found.row.voucher_id))
         }
         self._hold_others(connection, grants)
@@ -134,16 +135,23 @@ class Holds:
         )
         return Answer(status=200, body=body)
 
-    def _hold_voucher(self, connection: Connection, grant: Grant) -> Any:
+    def _hold_voucher(self, connection: Connection, call: Call, grant: Grant) -> Any:
         row, standing = grant.found.row, grant.found.standing
         bind: dict[str, Any] = {"voucher_id": row.voucher_id, "expected_status": row.status}
         if standing.holds_money:
             found = connection.execute(sql.HOLD_MONEY, {**bind, "amount": grant.amount}).first()
             reason = Reason.INSUFFICIENT_BALANCE
         else:
-            bind["allowed"] = standing.uses
+            bind |= {
+                "allowed": standing.uses,
+                "receipt": call.origin.receipt,
+                "store_id": call.where.store_id,
+            }
             found = connection.execute(sql.HOLD_USE, bind).first()
             reason = Reason.HELD_ELSEWHERE
+            if found is not None and found.receipt_seen and not row.receipt_seen:
+                # The receipt got a coupon between the decision and now: decide again.
+                raise Busy
         if found is None:
             details = {"currency": standing.currency} if standing.holds_money else {}
             raise No(Refused(reason=reason, details=details, item=grant.index), grant.found)
@@ -208,6 +216,7 @@ class Holds:
         if amount > left or (hold.uses and capture.amount_minor is not None):
             details = {"left_minor": left, "currency": hold.currency}
             raise No(Refused(reason=Reason.CAPTURE_OVER_HOLD, details=details))
+        self._join_receipt(connection, call, hold)
         closing = capture.final or amount == left
         done = _Settlement(
             kept=hold.uses,
@@ -400,6 +409,22 @@ class Holds:
         return available
 
     # -- parts --
+
+    def _join_receipt(self, connection: Connection, call: Call, hold: Any) -> None:
+        """Refuse a coupon that may not join the receipt it is captured on.
+
+        On the receipt that it was held for it was decided already.
+        """
+        receipt, store_id = call.origin.receipt, call.where.store_id
+        if not hold.uses or receipt is None or (receipt, store_id) == (hold.receipt, hold.store_id):
+            return
+        bind = {"receipt": receipt, "store_id": store_id, "now": call.now}
+        others = [
+            self._reader.terms_of(connection, row.revision_id)
+            for row in connection.execute(statements.READ_RECEIPT, bind).all()
+        ]
+        if not rules.combinable(self._reader.terms_of(connection, hold.revision_id), others):
+            raise No(Refused(reason=Reason.NOT_COMBINABLE))
 
     def _find(self, connection: Connection, call: Call, hold_id: uuid.UUID) -> Any:
         self._reader.claim(connection, call)

@@ -26,20 +26,23 @@ from app.domain.ledger import RETURNS, EntryKind, HoldStatus
 from app.services.redeeming.statements import (
     CAMPAIGN,
     CODE,
+    HOLD,
     RECIPIENT_USE,
     USE_LEFT,
     USES,
     VOUCHER,
     C,
     E,
+    H,
     K,
     U,
     V,
+    receipt_seen,
 )
-from app.store.models import Hold, OperatorDay
+from app.store.models import OperatorDay
 
-HOLD, OPERATOR_DAY = (typing.cast(Table, model.__table__) for model in (Hold, OperatorDay))
-H, D = HOLD.c, OPERATOR_DAY.c
+OPERATOR_DAY = typing.cast(Table, OperatorDay.__table__)
+D = OPERATOR_DAY.c
 
 _AFTER = (V.used, V.uses, V.held, V.balance_minor, V.held_minor, V.events, V.status)
 
@@ -53,7 +56,7 @@ HOLD_USE = (
         USE_LEFT,
     )
     .values(held=V.held + 1, uses=USES, events=V.events + 1)
-    .returning(*_AFTER)
+    .returning(*_AFTER, receipt_seen())
 )
 HOLD_MONEY = (
     update(VOUCHER)

@@ -86,15 +86,15 @@ class Reader:
         return understood
 
     def claim(self, connection: Connection, call: Call) -> None:
-        """Become the only one at work on the call's key.
+        """Become the only one at work on the call's key and receipt.
 
         Raises:
             Known: the key has an answer already.
-            Busy: another call is at work on it.
+            Busy: another call is at work on one of them.
         """
         bind: dict[str, Any] = {}
         if self._postgresql:
-            bind = {"key_hash": call.key_hash, "other_hash": None}
+            bind = {"key_hash": call.key_hash, "other_hash": call.receipt_hash}
         if not connection.execute(statements.CLAIM[self._postgresql], bind).scalar_one():
             raise Busy
         known = connection.execute(

@@ -26,9 +26,11 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    literal_column,
     or_,
     select,
     true,
+    union_all,
     update,
 )
 from sqlalchemy import exists as sql_exists
@@ -41,6 +43,7 @@ from app.store.models import (
     Code,
     Entry,
     Event,
+    Hold,
     IdempotencyRecord,
     ImportJob,
     RecipientUse,
@@ -62,6 +65,7 @@ from app.store.models import (
     TERMINAL,
     RECIPIENT_USE,
     IMPORT,
+    HOLD,
 ) = (
     typing.cast(Table, model.__table__)
     for model in (
@@ -76,9 +80,11 @@ from app.store.models import (
         Terminal,
         RecipientUse,
         ImportJob,
+        Hold,
     )
 )
 V, K, C, E, R, U = VOUCHER.c, CODE.c, CAMPAIGN.c, ENTRY.c, RECORD.c, RECIPIENT_USE.c
+H = HOLD.c
 
 # A code on its way in is nobody's until its import is complete; one that was taken is past that.
 _USABLE = or_(
@@ -131,19 +137,37 @@ _RECORD: tuple[ColumnElement[Any], ...] = (
 )
 
 
-def _receipt_seen() -> ColumnElement[Any]:
-    """Whether the receipt has coupons already; a receipt's number counts within its store."""
-    return sql_exists(
+def receipt_seen() -> ColumnElement[Any]:
+    """Whether the receipt has coupons already, redeemed or set aside.
+
+    A receipt's number counts within its store.
+    """
+    receipt = bindparam("receipt", type_=String)
+    store_id = bindparam("store_id", type_=BigInteger)
+    redeemed = sql_exists(
         select(1)
         .select_from(ENTRY)
         .where(
-            E.receipt == bindparam("receipt", type_=String),
-            E.store_id == bindparam("store_id", type_=BigInteger),
+            E.receipt == receipt,
+            E.store_id == store_id,
             E.kind == EntryKind.REDEMPTION,
             E.uses > 0,
         )
         .correlate(None)
-    ).label("receipt_seen")
+    )
+    held = sql_exists(
+        select(1)
+        .select_from(HOLD)
+        .where(
+            H.receipt == receipt,
+            H.store_id == store_id,
+            # Written out, so that the index of open holds with a receipt is used.
+            H.status == literal_column("'open'"),
+            H.uses > 0,
+        )
+        .correlate(None)
+    )
+    return or_(redeemed, held).label("receipt_seen")
 
 
 def _one(*columns: ColumnElement[Any]) -> FromClause:
@@ -194,7 +218,7 @@ def _resolve(*, by_code: bool, postgresql: bool) -> Select[tuple[Any, ...]]:
             .outerjoin(CODE, K.id == V.code_id)
         )
     return (
-        select(one.c.mine, *_RECORD, *_COLUMNS, _receipt_seen())
+        select(one.c.mine, *_RECORD, *_COLUMNS, receipt_seen())
         .select_from(found)
         # Two rows say that a code means several vouchers; more are not needed to say so.
         .limit(2)
@@ -226,7 +250,7 @@ TAKE_USE = (
         USE_LEFT,
     )
     .values(used=V.used + 1, uses=USES, version=V.version + 1, events=V.events + 1)
-    .returning(*_AFTER, _receipt_seen())
+    .returning(*_AFTER, receipt_seen())
 )
 
 #: Take money; no row when what is available does not suffice.
@@ -464,17 +488,27 @@ READ_LAST_USE = (
     .limit(1)
 )
 
-#: The coupons of a receipt that were not taken back, by the revision whose terms they keep.
-READ_RECEIPT = (
+#: The coupons of a receipt, set aside or redeemed and not taken back, by the revision whose
+#: terms they keep.
+READ_RECEIPT = union_all(
     select(V.revision_id)
     .select_from(ENTRY.join(VOUCHER, V.id == E.voucher_id))
     .where(
-        E.receipt == bindparam("receipt"),
-        E.store_id == bindparam("store_id"),
+        E.receipt == bindparam("receipt", type_=String),
+        E.store_id == bindparam("store_id", type_=BigInteger),
         E.kind == EntryKind.REDEMPTION,
         E.uses > 0,
         _not_returned(),
-    )
+    ),
+    select(V.revision_id)
+    .select_from(HOLD.join(VOUCHER, V.id == H.voucher_id))
+    .where(
+        H.receipt == bindparam("receipt", type_=String),
+        H.store_id == bindparam("store_id", type_=BigInteger),
+        H.status == literal_column("'open'"),
+        H.expires_at > bindparam("now", type_=H.expires_at.type),
+        H.uses > 0,
+    ),
 )
 
 #: Entries to be taken back, with what that needs to know.

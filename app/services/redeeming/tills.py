@@ -469,7 +469,11 @@ class Tills:
             return []
         rows = connection.execute(
             statements.READ_RECEIPT,
-            {"receipt": call.origin.receipt, "store_id": call.where.store_id},
+            {
+                "receipt": call.origin.receipt,
+                "store_id": call.where.store_id,
+                "now": call.now,
+            },
         )
         return [self._reader.terms_of(connection, row.revision_id) for row in rows.all()]
 

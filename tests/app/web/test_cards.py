@@ -758,3 +758,20 @@ def test_a_card_is_ended_with_what_is_on_it_by_then(
     assert body["applied_minor"] == -5_700
     assert money(shop, card) == (0, 0)
     assert balanced(deployment)
+
+
+def test_a_coupon_that_is_set_aside_counts_among_those_of_its_receipt(
+    shop: Shop, counter: Counter, clock: Clock
+) -> None:
+    shop.campaign()
+    shop.campaign("alone", terms=Terms(combinable=False))
+    hold = counter.held(shop.voucher(), receipt="R1", ttl_seconds=60)
+    alone = shop.voucher("alone")
+    assert counter.hold(alone, receipt="R1")["reason"] == Reason.NOT_COMBINABLE
+    assert counter.till.redeem(alone.barcode, receipt="R1")["reason"] == Reason.NOT_COMBINABLE
+    counter.till.redeem(alone.barcode, receipt="R2")
+    assert counter.capture(hold, receipt="R2")["reason"] == Reason.NOT_COMBINABLE
+    assert counter.capture(hold, receipt="R1")["outcome"] == "accepted"
+    counter.held(shop.voucher(), receipt="R3", ttl_seconds=60)
+    clock.advance(minutes=2)
+    assert counter.hold(shop.voucher("alone"), receipt="R3")["outcome"] == "accepted"
