@@ -19,7 +19,8 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
         clock: the present moment; the server's clock when absent.
 
     Raises:
-        SettingsError: the environment is faulty; it lists every fault.
+        SettingsError: the environment is faulty, or production has no usable certificates; it
+            lists every fault.
     """
     # Imported here, so that importing a part of the service does not load the whole of it.
     import os
@@ -31,4 +32,6 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
 
     settings = settings or from_environment(os.environ)
     configure_logging(settings.log_level)
-    return api.build(Deployment(settings, clock=clock or utc_now))
+    deployment = Deployment(settings, clock=clock or utc_now)
+    deployment.certificates.insist()
+    return api.build(deployment)

@@ -74,12 +74,13 @@ class World:
         phone.install(self.link(issued))
         return phone
 
+    def identity(self) -> bytes:
+        return self.house.certificates.signer.client_pem()
+
     def sender(self) -> ApnsSender:
-        certs = self.settings.certs / "apple"
         return ApnsSender(
             topic=self.settings.pass_type_id,
-            certificate=certs / "pass.pem",
-            key=certs / "pass.key",
+            identity=self.identity,
             url=self.settings.apns_url,
             ca=self.settings.apns_ca,
             answer_timeout=2.0,

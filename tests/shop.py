@@ -51,6 +51,7 @@ class Shop:
         *scopes: Scope,
         store: str | None = None,
         terminal: str | None = None,
+        campaigns: Sequence[str] | None = None,
     ) -> str:
         """An API key; a till's unless scopes are named."""
         with self.deployment.database.write() as session:
@@ -61,6 +62,7 @@ class Shop:
                 now=self.deployment.now(),
                 store=store,
                 terminal=terminal,
+                campaigns=campaigns,
             )
 
     def store(

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import csv
 import sys
-from zoneinfo import ZoneInfo
 
 import click
 
 from app.cli.terminal import pass_deployment
-from app.domain.validity import end_of_day
-from app.services import campaigns, inviting
+from app.services import inviting
 from app.services.deployment import Deployment
-from app.services.inviting import Invitation, InvitationFault
+from app.services.inviting import Invitation
 
 
 @click.command()
@@ -38,13 +36,7 @@ def invite(
 ) -> None:
     """Print a CSV of links to CAMPAIGN's offer, one for each of the RECIPIENTS' external ids."""
     with deployment.database.read() as session:
-        found = campaigns.find(session, campaign)
-        if found is None:
-            raise InvitationFault(
-                f"There is no campaign {campaign}: `passerelle campaign list` shows all."
-            )
-        zone = ZoneInfo(found.timezone)
-    expires_at = end_of_day(deployment.now(), zone, days=days)
+        expires_at = inviting.expiry(session, campaign, days=days, now=deployment.now())
     out = csv.writer(sys.stdout)
     out.writerow(["external_id", "invitation_link"])
     for recipient in recipients:

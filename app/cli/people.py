@@ -15,7 +15,7 @@ from babel.numbers import get_currency_precision
 
 from app.cli.terminal import fail, pass_deployment, say
 from app.domain.values import AMOUNTS
-from app.services import campaigns, deciding, issuing, people
+from app.services import campaigns, deciding, issuing, links, people
 from app.services.deciding import Candidate, Tally
 from app.services.deployment import Deployment
 from app.services.importing.reading import FileFault, table
@@ -70,11 +70,8 @@ def decide(
             for each in deciding.decide(deployment, campaign, rows, tally, dry_run=dry_run):
                 link = ""
                 if each.issued is not None:
-                    link = issuing.link(
-                        deployment.settings,
-                        keyring,
-                        public_id=each.issued.public_id,
-                        key_id=each.issued.key_id,
+                    link = links.page(
+                        deployment.settings, keyring, [(each.issued.public_id, each.issued.key_id)]
                     )
                 writer.writerow(
                     [

@@ -39,6 +39,7 @@ def serve(deployment: Deployment, host: str, port: int, processes: int, worker: 
             "The database's schema is not this release's: run `passerelle migrate` first."
         )
     _ = deployment.keyring  # A key that is missing is found now, not at the first scan.
+    deployment.certificates.insist()
     _ = deployment.hints.huey  # So is a queue address that is wrong.
     run(
         host=host,

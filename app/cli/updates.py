@@ -115,7 +115,9 @@ def update(
     if not yes:
         click.confirm("Publish?", abort=True)
     with deployment.database.write() as session:
-        ordered = updating.order(session, key, wanted, now=deployment.now())
+        ordered = updating.order(
+            session, key, wanted, settings=deployment.settings, now=deployment.now()
+        )
     say(f"Update {ordered}: see `passerelle campaign updates {key}`.")
 
 

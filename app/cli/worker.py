@@ -24,6 +24,7 @@ def worker(deployment: Deployment) -> None:
             "The database's schema is not this release's: run `passerelle migrate` first."
         )
     _ = deployment.keyring
+    deployment.certificates.insist()
     _ = deployment.hints.huey  # A queue address that is wrong is found now.
     working = Worker(deployment)
 

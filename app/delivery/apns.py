@@ -3,7 +3,7 @@
 Promises: whatever Apple's push service answers, and whatever the network does, each push ends as
 one `Outcome`; one connection serves all pushes, as many at once as the server's SETTINGS allow; it
 survives GOAWAY, is reopened with growing pauses (Apple counts rapid reconnects as abuse), and is
-replaced as soon as the certificate or key on disk changes. Nothing waits for ever.
+replaced as soon as another certificate signs passes. Nothing waits for ever.
 Refuses: to send anything while Apple refuses the certificate; to be used by two threads at once.
 
 Rules: developer.apple.com/documentation/usernotifications/sending-notification-requests-to-apns
@@ -26,6 +26,7 @@ import orjson
 import pycurl
 
 from app.delivery.outcomes import DONE, Drop, Fault, Outcome, Retry, Stop
+from app.services.certificates import CertificateFault
 
 PRODUCTION = "https://api.push.apple.com"
 
@@ -74,8 +75,9 @@ class Pause:
 class ApnsSender:
     """Sends pushes for one pass type identifier.
 
-    `certificate` and `key` are PEM files, read again before each `send`, so that a renewed
-    certificate is used without a restart. `ca` names a PEM file of authorities to trust instead of
+    `identity` returns certificate, intermediate and key as one PEM text, or raises
+    CertificateFault; it is asked before each `send`, so that a renewed certificate is used without
+    a restart. `ca` names a PEM file of authorities to trust instead of
     the built-in ones (for a stand-in). `clock` is monotonic seconds.
     """
 
@@ -83,8 +85,7 @@ class ApnsSender:
         self,
         *,
         topic: str,
-        certificate: Path,
-        key: Path,
+        identity: Callable[[], bytes],
         url: str = PRODUCTION,
         ca: Path | None = None,
         in_flight: int = IN_FLIGHT,
@@ -93,8 +94,7 @@ class ApnsSender:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._topic = topic
-        self._certificate = certificate
-        self._key = key
+        self._ask_identity = identity
         self._ca = ca
         self._prefix = f"{url.rstrip('/')}/3/device/"
         self._in_flight = in_flight
@@ -102,7 +102,7 @@ class ApnsSender:
         self._answer_timeout = answer_timeout
         self._clock = clock
         self._identity: bytes | None = None
-        self._pem: tuple[bytes, bytes] = (b"", b"")
+        self._pem = b""
         self._transfers: _Transfers | None = None
         self._idle: list[pycurl.Curl] = []
         self._bodies: dict[pycurl.Curl, BytesIO] = {}
@@ -190,17 +190,17 @@ class ApnsSender:
         self._proved = False
 
     def _load_certificate(self) -> None:
-        """Read certificate and key; a change closes the connection and ends a stop."""
+        """Ask for certificate and key; a change closes the connection and ends a stop."""
         try:
-            pem = (self._certificate.read_bytes(), self._key.read_bytes())
-        except OSError as fault:
+            pem = self._ask_identity()
+        except CertificateFault as fault:
             self._stopped = (
-                Stop(f"CertificateUnreadable: {fault.strerror}", _CERTIFICATE_REMEDY),
+                Stop(f"CertificateUnusable: {fault}", _CERTIFICATE_REMEDY),
                 self._clock() + RECHECK.total_seconds(),
             )
             self._identity = None
             return
-        identity = sha256(pem[0] + b"\0" + pem[1]).digest()
+        identity = sha256(pem).digest()
         if identity != self._identity:
             self.close()
             self._identity = identity
@@ -232,7 +232,6 @@ class ApnsSender:
     def _new_handle(self) -> pycurl.Curl:
         handle = pycurl.Curl()
         body = BytesIO()
-        certificate, key = self._pem
         handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS)
         handle.setopt(pycurl.PIPEWAIT, 1)
         handle.setopt(pycurl.POST, 1)
@@ -241,8 +240,8 @@ class ApnsSender:
         handle.setopt(pycurl.WRITEFUNCTION, body.write)
         handle.setopt(pycurl.NOSIGNAL, 1)
         handle.setopt(pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2)
-        handle.setopt(pycurl.SSLCERT_BLOB, certificate)
-        handle.setopt(pycurl.SSLKEY_BLOB, key)
+        handle.setopt(pycurl.SSLCERT_BLOB, self._pem)
+        handle.setopt(pycurl.SSLKEY_BLOB, self._pem)
         if self._ca is not None:
             handle.setopt(pycurl.CAINFO, str(self._ca))
         handle.setopt(pycurl.PROXY, "")

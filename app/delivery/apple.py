@@ -37,7 +37,8 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from app.delivery.apns import ApnsSender, Push
 from app.delivery.engine import BATCH, Found, Rest
 from app.delivery.outcomes import Done, Drop, Fault, Outcome, Retry
-from app.services.installations import FETCHED, LISTED, PUSHED, Pair, behind, record_event
+from app.services import events
+from app.services.installations import FETCHED, LISTED, PUSHED, Pair, behind
 from app.store.models import AppleDevice, AppleRegistration, Campaign, Voucher
 
 #: Two pushes to one device are at least so far apart; what changes meanwhile rides on the second.
@@ -368,7 +369,7 @@ class ApplePushes:
             .returning(AppleRegistration.voucher_id)
         ).all()
         for voucher_id in sorted(gone):
-            record_event(session, "removed", voucher_id, now=now, wallet="apple")
+            events.append(session, "removed", voucher_id, now=now, data={"wallet": "apple"})
         session.delete(device)
         session.flush()
 

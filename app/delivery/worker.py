@@ -41,11 +41,15 @@ Kind = Callable[[Deployment], Installations[Any]]
 def apple_pushes(deployment: Deployment) -> Installations[Any]:
     """Apple's wallets, by the deployment's settings."""
     settings = deployment.settings
+
+    def identity() -> bytes:
+        # Asked anew each time: another certificate may sign by then.
+        return deployment.certificates.signer.client_pem()
+
     return ApplePushes(
         ApnsSender(
             topic=settings.pass_type_id,
-            certificate=settings.certs / "apple" / "pass.pem",
-            key=settings.certs / "apple" / "pass.key",
+            identity=identity,
             url=settings.apns_url,
             ca=settings.apns_ca,
         )

@@ -43,6 +43,7 @@ class Reason(StrEnum):
     CURRENCY_MISMATCH = "currency_mismatch"
     UNKNOWN_REDEMPTION = "unknown_redemption"
     ALREADY_REVERSED = "already_reversed"
+    NOT_REVERSIBLE = "not_reversible"
     REVERSAL_WINDOW_CLOSED = "reversal_window_closed"
     UNKNOWN_HOLD = "unknown_hold"
     HOLD_EXPIRED = "hold_expired"

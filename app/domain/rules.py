@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from app.domain.baskets import Basket, eligible
-from app.domain.campaign import Authority, Channel, OpenHours, Products, Terms, Validity
+from app.domain.campaign import Authority, BenefitType, Channel, OpenHours, Products, Terms
 from app.domain.refusals import Reason, Refused
 
 
@@ -37,6 +37,8 @@ class Standing:
     holds_money: bool
     #: Whether it belongs to nobody and came from typing a code that many share.
     bare: bool = False
+    #: Whether a budget of money bounds its campaign, so that each discount has to be known.
+    budgeted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,10 @@ _STATUS_REASONS = {
     "deactivated": Reason.REVOKED,
     "expired": Reason.EXPIRED,
 }
+
+
+#: Benefits whose worth depends on the basket.
+_COSTING = frozenset({BenefitType.PERCENT, BenefitType.AMOUNT})
 
 
 def objections(
@@ -175,7 +181,8 @@ def _of_basket(standing: Standing, terms: Terms, basket: Basket | None) -> list[
         return []
     chosen = terms.products != Products()
     if basket is None:
-        required = chosen or terms.min_basket_minor is not None
+        counted = standing.budgeted and terms.benefit.type in _COSTING
+        required = chosen or counted or terms.min_basket_minor is not None
         return [Refused(reason=Reason.BASKET_REQUIRED)] if required else []
     found = []
     if standing.currency is not None and basket.currency != standing.currency:
@@ -196,25 +203,6 @@ def _of_basket(standing: Standing, terms: Terms, basket: Basket | None) -> list[
     if chosen and not any(eligible(terms.products, line) for line in basket.lines):
         found.append(Refused(reason=Reason.PRODUCTS_NOT_ELIGIBLE))
     return found
-
-
-def window(
-    validity: Validity, *, at: dt.datetime | None, zone: ZoneInfo
-) -> tuple[dt.datetime | None, dt.datetime | None]:
-    """The first and the last (exclusive) moment of a voucher whose validity counts from `at`.
-
-    Days end with the day in `zone`, hours at a full minute; the narrower of window and length
-    holds. Without `at` only the window does.
-    """
-    ends = [validity.ends_at] if validity.ends_at is not None else []
-    if at is not None and validity.days is not None:
-        last = at.astimezone(zone).date() + dt.timedelta(days=validity.days + 1)
-        ends.append(dt.datetime.combine(last, dt.time(), zone).astimezone(dt.UTC))
-    if at is not None and validity.hours is not None:
-        end = at + dt.timedelta(hours=validity.hours)
-        full = end.replace(second=0, microsecond=0)
-        ends.append(full if full == end else full + dt.timedelta(minutes=1))
-    return validity.starts_at, min(ends, default=None)
 
 
 def is_open(hours: Sequence[OpenHours], local: dt.datetime) -> bool:

@@ -37,7 +37,7 @@ def window(
     validity: Validity,
     zone: ZoneInfo,
     *,
-    issued_at: dt.datetime,
+    issued_at: dt.datetime | None,
     sent_at: dt.datetime | None = None,
     added_at: dt.datetime | None = None,
 ) -> Window:
@@ -45,7 +45,8 @@ def window(
 
     Args:
         zone: the campaign's time zone, whose days end lengths in days.
-        issued_at: when it is issued; the anchor too when `sent_at` is wanted and not stated.
+        issued_at: when it is issued; the anchor too when `sent_at` is wanted and not stated. None:
+            nobody was given it, as a shared code, so that no length has begun.
         sent_at: when the message that carries it is sent.
         added_at: when it was first added to a wallet; until then a length counted from there has
             not begun, and only the campaign's own window holds.

@@ -1,8 +1,9 @@
 """The deployment's certificates: loaded from PASSERELLE_CERTS, watched, and replaced in place.
 
 An operator puts new files into the folder while the service runs; the next pass is signed with
-them. Files that do not load leave the last good ones at work and are reported at `/readyz`.
-Production refuses throw-away certificates; a development service without any makes some, and says
+them. Files that do not load, or are for another pass type or team, leave the last good ones at work
+and are reported at `/readyz`. Production refuses throw-away certificates, and to start without
+usable ones; a development service without any makes some, and says
 so loudly. From 60 days before the end on, a warning a day says how long the certificate lasts.
 """
 
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import structlog
 
-from app.settings import Settings
+from app.settings import Settings, SettingsError
 from passes.errors import PassError
 from passes.google import ServiceAccount
 from passes.signing import Signer, Signers, throwaway
@@ -80,6 +81,15 @@ class Certificates:
         self._look()
         return self._faults
 
+    def insist(self) -> None:
+        """Let production start with usable certificates only.
+
+        Raises:
+            SettingsError: production, and something is wrong with them; names all of it.
+        """
+        if self._settings.production and (faults := self.check()):
+            raise SettingsError(list(faults))
+
     def _look(self) -> None:
         if time.monotonic() - self._looked < LOOK_AGAIN:
             return
@@ -99,14 +109,14 @@ class Certificates:
 
     def _look_for_apple(self) -> list[str]:
         try:
-            if self._signers is None:
-                signers = Signers(self._settings.certs)
-                faults = self._misfits(signers.current(self._clock()))
-                if not faults:
-                    self._signers = signers
-                return faults
-            error = self._signers.refresh()
-            return [str(error)] if error else self._misfits(self._signers.current(self._clock()))
+            if self._signers is not None and not self._signers.changed():
+                return []
+            # Judged before any of them signs: each may be the one that does, today or later.
+            fresh = Signers(self._settings.certs)
+            faults = [fault for each in fresh.all for fault in self._misfits(each)]
+            if not faults:
+                self._signers = fresh
+            return list(dict.fromkeys(faults))
         except (PassError, OSError) as error:
             return [str(error)]
 

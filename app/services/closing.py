@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, case, exists, false, func, literal_column, select
+from sqlalchemy import ColumnElement, and_, case, exists, false, func, literal_column, select, true
 from sqlalchemy.orm import Session, aliased
 
 from app.domain.kinds import KINDS
@@ -128,15 +128,25 @@ def bounds(day: dt.date, timezone: str) -> tuple[dt.datetime, dt.datetime]:
 
 
 def day(
-    session: Session, date: dt.date, *, store: str | None = None, terminal_id: int | None = None
+    session: Session,
+    date: dt.date,
+    *,
+    store: str | None = None,
+    store_id: int | None = None,
+    terminal_id: int | None = None,
+    campaigns: frozenset[str] | None = None,
 ) -> list[Line]:
-    """The day's lines of one store or of all, by terminal, operator and currency."""
+    """The day's lines of one store or of all, by terminal, operator and currency.
+
+    Args:
+        store: key of the store that is asked for.
+        store_id: the only store that may be seen.
+        terminal_id: the only terminal that may be seen.
+        campaigns: keys of the campaigns that may be seen; None is every campaign.
+    """
     lines: list[Line] = []
-    query = select(Store).order_by(Store.key)
-    if store is not None:
-        query = query.where(Store.key == store)
-    for row in session.scalars(query).all():
-        lines += _of_store(session, row, date, terminal_id=terminal_id)
+    for row in _stores(session, store=store, store_id=store_id):
+        lines += _of_store(session, row, date, terminal_id=terminal_id, campaigns=campaigns)
     return lines
 
 
@@ -181,9 +191,16 @@ def listed(
 
 
 def liability(
-    session: Session, *, until: dt.datetime, since: dt.datetime | None = None
+    session: Session,
+    *,
+    until: dt.datetime,
+    since: dt.datetime | None = None,
+    campaigns: frozenset[str] | None = None,
 ) -> list[Liability]:
-    """What the cards of each campaign owe just before `until`, and the movements since `since`."""
+    """What the cards of each campaign owe just before `until`, and the movements since `since`.
+
+    `campaigns` are keys of those that may be seen; None is every campaign.
+    """
     before = Entry.created_at < since if since is not None else false()
 
     def moved(*kinds: EntryKind) -> Any:
@@ -213,7 +230,10 @@ def liability(
         )
         .select_from(Campaign)
         .outerjoin(Entry, and_(Entry.campaign_id == Campaign.id, Entry.created_at < until))
-        .where(Campaign.kind.in_(_MONEY_KINDS))
+        .where(
+            Campaign.kind.in_(_MONEY_KINDS),
+            true() if campaigns is None else Campaign.key.in_(campaigns),
+        )
         .group_by(Campaign.id)
         .order_by(Campaign.key)
     ).all()
@@ -228,13 +248,25 @@ def liability(
     ]
 
 
-def odd(session: Session, date: dt.date) -> list[Oddity]:
-    """What is worth a look about a day: the same person gives and takes, refunds, many cards."""
+def odd(
+    session: Session,
+    date: dt.date,
+    *,
+    store_id: int | None = None,
+    campaigns: frozenset[str] | None = None,
+) -> list[Oddity]:
+    """What is worth a look about a day: the same person gives and takes, refunds, many cards.
+
+    `store_id` and `campaigns` are the only store and campaigns that may be seen; None is all.
+    """
     found: list[Oddity] = []
-    for store in session.scalars(select(Store).order_by(Store.key)).all():
+    for store in _stores(session, store_id=store_id):
         starts, ends = bounds(date, store.timezone)
         within = and_(
-            Entry.store_id == store.id, Entry.created_at >= starts, Entry.created_at < ends
+            Entry.store_id == store.id,
+            Entry.created_at >= starts,
+            Entry.created_at < ends,
+            _of_campaigns(campaigns),
         )
         common = {"date": date.isoformat(), "store": store.key}
         found += _gave_and_took(session, within, common, starts=starts, ends=ends)
@@ -275,11 +307,39 @@ def _cell(value: object) -> object:
     return value
 
 
+def _stores(
+    session: Session, *, store: str | None = None, store_id: int | None = None
+) -> Sequence[Store]:
+    query = select(Store).order_by(Store.key)
+    if store is not None:
+        query = query.where(Store.key == store)
+    if store_id is not None:
+        query = query.where(Store.id == store_id)
+    return session.scalars(query).all()
+
+
+def _of_campaigns(keys: frozenset[str] | None) -> ColumnElement[bool]:
+    """Entries of these campaigns only; None is every campaign."""
+    if keys is None:
+        return true()
+    return Entry.campaign_id.in_(select(Campaign.id).where(Campaign.key.in_(keys)))
+
+
 def _of_store(
-    session: Session, store: Store, date: dt.date, *, terminal_id: int | None
+    session: Session,
+    store: Store,
+    date: dt.date,
+    *,
+    terminal_id: int | None,
+    campaigns: frozenset[str] | None,
 ) -> list[Line]:
     starts, ends = bounds(date, store.timezone)
-    where = [Entry.store_id == store.id, Entry.created_at >= starts, Entry.created_at < ends]
+    where = [
+        Entry.store_id == store.id,
+        Entry.created_at >= starts,
+        Entry.created_at < ends,
+        _of_campaigns(campaigns),
+    ]
     if terminal_id is not None:
         where.append(Entry.terminal_id == terminal_id)
     # Written out: PostgreSQL groups by an expression only when it is the same to the letter.

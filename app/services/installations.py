@@ -17,13 +17,25 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, delete, exists, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.domain import codes
-from app.store.models import AppleDevice, AppleLog, AppleRegistration, Campaign, Event, Voucher
+from app.domain.validity import begins_when_added, window
+from app.services import changes, events
+from app.services.campaigns.stored import terms_from
+from app.store.models import (
+    AppleDevice,
+    AppleLog,
+    AppleRegistration,
+    Campaign,
+    Event,
+    Revision,
+    Voucher,
+)
 
 Pair = tuple[int, int]
 """The state of a pass: (voucher version, campaign version)."""
@@ -116,9 +128,53 @@ def register(
             device_id=device.id, voucher_id=voucher_id, generation=0, registered_at=now
         )
     )
-    record_event(session, "added", voucher_id, now=now, wallet="apple")
+    record_added(session, voucher_id, wallet="apple", now=now)
     session.flush()
     return True
+
+
+def record_added(session: Session, voucher_id: int, *, wallet: str, now: dt.datetime) -> None:
+    """Note that the pass came into a wallet: "apple" or "google".
+
+    The first time a validity that counts from there begins: the voucher gets its end, and the pass
+    shows it. An end that was set by hand before stays, and so does whatever the end is later: a
+    pass that is removed and added again gains nothing.
+    """
+    number = events.append(session, "added", voucher_id, now=now, data={"wallet": wallet})
+    given = session.execute(
+        select(Revision.terms, Campaign.timezone)
+        .join(Voucher, Voucher.revision_id == Revision.id)
+        .join(Campaign, Campaign.id == Voucher.campaign_id)
+        .where(Voucher.id == voucher_id)
+    ).one()
+    validity = terms_from(given.terms).validity
+    if not begins_when_added(validity):
+        return
+    zone = ZoneInfo(given.timezone)
+    issued = window(validity, zone, issued_at=now)
+    begun = window(validity, zone, issued_at=now, added_at=now)
+    # The row is locked since the event was numbered: of two wallets at once, one comes first.
+    earlier = exists().where(
+        Event.voucher_id == voucher_id, Event.kind == "added", Event.number < number
+    )
+    changed = session.execute(
+        update(Voucher)
+        .where(
+            Voucher.id == voucher_id,
+            Voucher.ends_at.is_not_distinct_from(issued.ends_at),
+            Voucher.ends_at.is_distinct_from(begun.ends_at),
+            ~earlier,
+        )
+        .values(
+            starts_at=begun.starts_at,
+            ends_at=begun.ends_at,
+            version=Voucher.version + 1,
+        )
+        .returning(Voucher.id)
+        .execution_options(synchronize_session=False)
+    ).one_or_none()
+    if changed is not None:
+        changes.voucher(session, voucher_id)
 
 
 def unregister(session: Session, *, library_id: str, voucher_id: int, now: dt.datetime) -> bool:
@@ -132,7 +188,7 @@ def unregister(session: Session, *, library_id: str, voucher_id: int, now: dt.da
         .returning(AppleRegistration.id)
     )
     if removed is not None:
-        record_event(session, "removed", voucher_id, now=now, wallet="apple")
+        events.append(session, "removed", voucher_id, now=now, data={"wallet": "apple"})
     forget_if_empty(session, device.id)
     return removed is not None
 
@@ -242,32 +298,6 @@ def record_fetch(session: Session, voucher_id: int, pair: Pair, *, now: dt.datet
     session.flush()
 
 
-def record_event(
-    session: Session, kind: str, voucher_id: int, *, now: dt.datetime, wallet: str | None = None
-) -> None:
-    """Append a fact about a voucher, numbered without gaps under its row lock.
-
-    Args:
-        wallet: the wallet that it happened in: "apple" or "google".
-    """
-    numbered = session.execute(
-        update(Voucher)
-        .where(Voucher.id == voucher_id)
-        .values(events=Voucher.events + 1)
-        .returning(Voucher.events, Voucher.campaign_id)
-    ).one()
-    session.add(
-        Event(
-            kind=kind,
-            at=now,
-            campaign_id=numbered.campaign_id,
-            voucher_id=voucher_id,
-            number=numbered.events,
-            data=None if wallet is None else {"wallet": wallet},
-        )
-    )
-
-
 def forget_if_empty(session: Session, device_id: int) -> None:
     """Drop a device that holds no pass any more."""
     session.execute(
@@ -314,10 +344,11 @@ _SERIAL = re.compile(r"serial number '?([0-9a-f]{16})\b")
 def understand(message: str) -> Complaint:
     """Sort a log line of a device by its meaning.
 
-    Anybody can write to /log: the text is cut, control characters are blanked and what looks like
+    Anybody can write to /log: the text is cut, control characters and halves of surrogate
+    pairs, which no database stores, are blanked, and what looks like
     a secret (an authentication token, a push token) is left out.
     """
-    text = re.sub(r"[^\x20-\x7e\u00a0-\uffff]", " ", message)[:500]
+    text = re.sub(r"[^\x20-\x7e\u00a0-\ud7ff\ue000-\uffff]", " ", message)[:500]
     text = re.sub(r"(ApplePass )\S+", r"\1…", text)
     text = re.sub(r"\b[0-9a-fA-F]{32,}\b", "…", text)
     kind = next((kind for kind, form in _COMPLAINTS if form.search(text)), "other")
@@ -337,9 +368,29 @@ def keep_complaints(session: Session, complaints: Sequence[Complaint], *, now: d
         session.execute(delete(AppleLog).where(AppleLog.id <= rows[-1].id - KEPT_LOGS))
 
 
-def complaints(session: Session, *, limit: int = 100) -> list[AppleLog]:
-    """The newest complaints first."""
-    return list(session.scalars(select(AppleLog).order_by(AppleLog.id.desc()).limit(limit)))
+def complaints(
+    session: Session, *, limit: int = 100, only: frozenset[str] | None = None
+) -> list[AppleLog]:
+    """The newest complaints first.
+
+    `only` are keys of campaigns: complaints that name none of their passes are left out then.
+    """
+    query = select(AppleLog).order_by(AppleLog.id.desc())
+    if only is None:
+        return list(session.scalars(query.limit(limit)))
+    named = [
+        (row, codes.from_serial(row.serial))
+        for row in session.scalars(query.where(AppleLog.serial.is_not(None)).limit(KEPT_LOGS))
+        if row.serial is not None
+    ]
+    theirs = set(
+        session.scalars(
+            select(Voucher.public_id)
+            .join(Campaign, Campaign.id == Voucher.campaign_id)
+            .where(Voucher.public_id.in_({each for _, each in named}), Campaign.key.in_(only))
+        )
+    )
+    return [row for row, public_id in named if public_id in theirs][:limit]
 
 
 def _seen(tag: str | None, generation: int) -> int:

@@ -16,6 +16,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import orjson
 from cryptography.exceptions import InvalidTag
@@ -23,6 +24,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.domain.validity import end_of_day
 from app.services import campaigns, issuing
 from app.services.issuing import IssueFault, Person, Wanted
 from app.settings import Settings
@@ -79,6 +81,20 @@ class Refused:
     """No voucher: `ended` or `sold_out`."""
 
     reason: str
+
+
+def expiry(session: Session, campaign_key: str, *, days: int, now: dt.datetime) -> dt.datetime:
+    """When invitations end: with the day `days` after today, in the campaign's time zone.
+
+    Raises:
+        InvitationFault: there is no such campaign.
+    """
+    campaign = campaigns.find(session, campaign_key)
+    if campaign is None:
+        raise InvitationFault(
+            f"There is no campaign {campaign_key}: `passerelle campaign list` shows all."
+        )
+    return end_of_day(now, ZoneInfo(campaign.timezone), days=days)
 
 
 def link(settings: Settings, keyring: Keyring, campaign_key: str, invitation: Invitation) -> str:

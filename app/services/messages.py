@@ -27,8 +27,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 from sqlalchemy import select
 
-from app.domain.codes import Purpose
-from app.services import campaigns, issuing
+from app.services import campaigns, issuing, links
 from app.services.deployment import Deployment
 from app.services.issuing import Issued, IssueFault, Person, Wanted
 from app.store.models import Campaign, Code
@@ -338,8 +337,7 @@ def _issue(
             clear[code.id] = issuing.code_of(keyring, code)
     vouchers: dict[str, dict[str, _Voucher]] = {}
     for key, item in issued:
-        token = keyring.token(Purpose.LINK, key_id=item.key_id, public_id=item.public_id)
-        address = f"{settings.base_url}/p/{token}"
+        address = links.page(settings, keyring, [(item.public_id, item.key_id)])
         vouchers.setdefault(item.external_id or "", {})[key] = _Voucher(
             address, f"{address}/code.png", clear.get(item.code_id, ""), message.is_html
         )

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
+from babel import Locale, UnknownLocaleError
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session, aliased
 
@@ -23,7 +24,7 @@ from app.domain.campaign import Authority, BarcodeProfile, Look, Presentation, S
 from app.domain.codes import Purpose
 from app.domain.kinds import KINDS
 from app.domain.nearby import MOST_PLACES, nearest
-from app.services import campaigns, keys, movements
+from app.services import campaigns, keys, links, movements
 from app.services.deployment import Deployment
 from app.store.models import Asset, Campaign, Code, Recipient, Revision, Voucher
 from passes import apple, artwork, content
@@ -34,10 +35,8 @@ KEPT_TEMPLATES = 64
 #: What a phone announces when the marketer's message changes: the message itself.
 MESSAGE_FIELD = "news"
 NEWS = "%@"
-#: The most vouchers of one link: what one bundle of Apple's holds.
-MOST_TOGETHER = 10
-#: Stands between the tokens of a link to several: never escaped in an address, in no token.
-TOGETHER = "."
+#: The barcodes that every wallet draws.
+SYMBOLOGIES = ("qr", "pdf417", "aztec", "code128")
 
 _guard = threading.Lock()
 _templates: OrderedDict[tuple[str, int], apple.Template] = OrderedDict()
@@ -154,27 +153,6 @@ def current(session: Session, holding: Holding) -> Holding:
     return holding
 
 
-def link(deployment: Deployment, vouchers: Sequence[tuple[int, int]]) -> str:
-    """The address of one voucher's page, or of one page for up to ten vouchers of one message.
-
-    A page of several is named by the links' tokens joined by dots, so that each is checked like
-    a link of its own and no set has to be stored.
-
-    Args:
-        vouchers: (public id, key id) of each, as its row has them.
-
-    Raises:
-        ValueError: none, or more than the ten that a wallet takes in one go.
-    """
-    if not 1 <= len(vouchers) <= MOST_TOGETHER:
-        raise ValueError(f"A link opens 1 to {MOST_TOGETHER} vouchers, not {len(vouchers)}.")
-    tokens = [
-        deployment.keyring.token(Purpose.LINK, key_id=key_id, public_id=public_id)
-        for public_id, key_id in vouchers
-    ]
-    return f"{deployment.settings.base_url}/p/{TOGETHER.join(tokens)}"
-
-
 def code_text(deployment: Deployment, holding: Holding) -> str | None:
     """The code in clear, for the holder's own eyes."""
     code = holding.code
@@ -260,7 +238,8 @@ def _movements(deployment: Deployment, holding: Holding) -> tuple[content.Field,
         address = (newer.public_id, newer.key_id)
     fields = []
     if newer is not holding.voucher:
-        fields.append(movements.replacement(link(deployment, [address]), languages=languages))
+        page = links.page(deployment.settings, deployment.keyring, [address])
+        fields.append(movements.replacement(page, languages=languages))
     field = movements.field(
         found,
         languages=languages,
@@ -305,7 +284,14 @@ def template_of(deployment: Deployment, campaign: Campaign, latest: Revision) ->
         if found is not None:
             _templates.move_to_end(key)
             return found
-    made = apple.Template(_shared_presentation(deployment, campaign, latest))
+    with deployment.database.read() as session:
+        shared = _shared_presentation(
+            session,
+            campaign,
+            campaigns.presentation_of(latest),
+            organization=deployment.settings.organization,
+        )
+    made = apple.Template(shared)
     with _guard:
         _templates[key] = made
         while len(_templates) > KEPT_TEMPLATES:
@@ -313,10 +299,34 @@ def template_of(deployment: Deployment, campaign: Campaign, latest: Revision) ->
     return made
 
 
+def try_out(
+    session: Session, campaign: Campaign, presentation: Presentation, *, organization: str
+) -> None:
+    """Make once what every pass would share under `presentation`, and throw it away.
+
+    Args:
+        organization: the deployment's, for a campaign that names none.
+
+    Raises:
+        ValueError: no pass could be made of it; a `passes.errors.PassError` names the field.
+    """
+    default = presentation.default_language
+    for language in dict.fromkeys((default, *presentation.texts)):
+        try:
+            Locale.parse(language, sep="-")
+        except (UnknownLocaleError, ValueError):
+            raise ValueError(f"{language!r} is no language: write a tag such as fr.") from None
+    if default not in presentation.texts:
+        raise ValueError(f"There are no texts in the default language {default!r}: add them.")
+    if presentation.symbology not in SYMBOLOGIES:
+        raise ValueError(f"symbology is none of {', '.join(SYMBOLOGIES)}: use one of them.")
+    shared = _shared_presentation(session, campaign, presentation, organization=organization)
+    apple.Template(shared)
+
+
 def _shared_presentation(
-    deployment: Deployment, campaign: Campaign, latest: Revision
+    session: Session, campaign: Campaign, presentation: Presentation, *, organization: str
 ) -> content.Presentation:
-    presentation = campaigns.presentation_of(latest)
     default = presentation.default_language
     languages = (default, *(each for each in presentation.texts if each != default))
 
@@ -327,15 +337,14 @@ def _shared_presentation(
     def labelled(texts: Mapping[str, str]) -> Text | None:
         return _labelled(texts, languages)
 
-    organization = presentation.organization or deployment.settings.organization
+    organization = presentation.organization or organization
     look = presentation.look
-    with deployment.database.read() as session:
-        pictures = {
-            asset.sha256: asset.data
-            for asset in session.scalars(
-                select(Asset).where(Asset.sha256.in_([look.logo or "", look.banner or ""]))
-            )
-        }
+    pictures = {
+        asset.sha256: asset.data
+        for asset in session.scalars(
+            select(Asset).where(Asset.sha256.in_([look.logo or "", look.banner or ""]))
+        )
+    }
     title = localized(lambda each: each.title) or campaign.name
     return content.Presentation(
         kind=KINDS[campaign.kind].name,

@@ -25,11 +25,12 @@ from app.domain import codes, overrides
 from app.domain.campaign import BenefitType, Presentation
 from app.domain.kinds import KINDS
 from app.domain.overrides import Override
-from app.services import changes
+from app.services import changes, events
 from app.services.campaigns import find, latest_revision, terms_of
 from app.services.deployment import Deployment
-from app.services.installations import FETCHED, LISTED, PUSHED, Told, record_event
-from app.services.presenting import MESSAGE_FIELD
+from app.services.installations import FETCHED, LISTED, PUSHED, Told
+from app.services.presenting import MESSAGE_FIELD, try_out
+from app.settings import Settings
 from app.store.models import (
     AppleDevice,
     AppleRegistration,
@@ -39,6 +40,7 @@ from app.store.models import (
     Revision,
     Voucher,
 )
+from passes.errors import PassError
 
 _PRESENTATION: TypeAdapter[Presentation] = TypeAdapter(Presentation)
 
@@ -133,9 +135,17 @@ def reach(session: Session, key: str) -> Reach:
 
 
 def order(
-    session: Session, key: str, wanted: Wanted, *, now: dt.datetime, api_key_id: int | None = None
+    session: Session,
+    key: str,
+    wanted: Wanted,
+    *,
+    settings: Settings,
+    now: dt.datetime,
+    api_key_id: int | None = None,
 ) -> uuid.UUID:
     """Order an update; it is published at once unless it is for later. Returns its id.
+
+    A pass is made of it first, so that what no pass can show is refused and never published.
 
     Raises:
         UpdateFault: there is no such campaign, or the update changes nothing or is faulty.
@@ -157,7 +167,8 @@ def order(
             "The update changes nothing.",
             f"Give presentation, message or one of {', '.join(overrides.TERMS)}.",
         )
-    _laid_over(revision.presentation, change)  # A fault is found now, not at three in the morning.
+    # A fault is found now, not at three in the morning.
+    _tried(session, campaign, revision, change, settings=settings)
     row = CampaignUpdate(
         campaign_id=campaign.id,
         status="scheduled",
@@ -169,7 +180,7 @@ def order(
     session.add(row)
     session.flush()
     if row.apply_at <= now:
-        _apply(session, campaign, row, now=now)
+        _apply(session, campaign, row, settings=settings, now=now)
     return row.id
 
 
@@ -189,7 +200,7 @@ def apply_due(deployment: Deployment) -> None:
                 return
             campaign = session.get_one(Campaign, row.campaign_id, with_for_update=True)
             try:
-                _apply(session, campaign, row, now=now)
+                _apply(session, campaign, row, settings=deployment.settings, now=now)
             except UpdateFault as fault:
                 row.status, row.failure = "failed", str(fault)
 
@@ -316,10 +327,11 @@ def change_vouchers(
             continue
         known.add(wanted[voucher.public_id])
         if action is Action.PROLONG:
-            if ends_at is None or (voucher.ends_at is not None and ends_at < voucher.ends_at):
+            # A voucher without an end would get one.
+            if ends_at is None or voucher.ends_at is None or ends_at < voucher.ends_at:
                 raise UpdateFault(
                     "would_shorten",
-                    f"Voucher {codes.serial(voucher.public_id)} ends later than that.",
+                    f"Voucher {codes.serial(voucher.public_id)} has no end, or a later one.",
                     "Prolong to a later time, or withdraw it.",
                 )
             voucher.ends_at = ends_at
@@ -327,15 +339,23 @@ def change_vouchers(
             voucher.status = "revoked"
         voucher.version += 1
         session.flush()
-        record_event(session, "updated", voucher.id, now=now)
+        events.append(session, "updated", voucher.id, now=now)
         changes.voucher(session, voucher.id)
     return [serial for serial in serials if serial not in known]
 
 
-def _apply(session: Session, campaign: Campaign, row: CampaignUpdate, *, now: dt.datetime) -> None:
+def _apply(
+    session: Session,
+    campaign: Campaign,
+    row: CampaignUpdate,
+    *,
+    settings: Settings,
+    now: dt.datetime,
+) -> None:
     """Publish: the campaign's row, a revision if words or looks change, and the history line."""
     revision = latest_revision(session, campaign)
-    presentation = _laid_over(revision.presentation, row.change)
+    # The campaign may have been revised since the update was ordered.
+    presentation = _tried(session, campaign, revision, row.change, settings=settings)
     if presentation != revision.presentation:
         campaign.revision += 1
         session.add(
@@ -371,6 +391,38 @@ def _apply(session: Session, campaign: Campaign, row: CampaignUpdate, *, now: dt
     )
     session.flush()
     changes.campaign(session, campaign.id)
+
+
+def _tried(
+    session: Session,
+    campaign: Campaign,
+    revision: Revision,
+    change: Mapping[str, Any],
+    *,
+    settings: Settings,
+) -> dict[str, Any]:
+    """The stored presentation with a change laid over it, of which a pass can be made."""
+    found = _laid_over(revision.presentation, change)
+    if found == revision.presentation:
+        return found
+    try:
+        try_out(
+            session,
+            campaign,
+            _PRESENTATION.validate_python(found),
+            organization=settings.organization,
+        )
+    except PassError as error:
+        raise UpdateFault(
+            "invalid_presentation", f"{error.field}: {error.cause}", error.remedy
+        ) from error
+    except ValueError as error:
+        raise UpdateFault(
+            "invalid_presentation",
+            f"No pass can be made of it: {error}",
+            "Write it as the campaign's own presentation is written.",
+        ) from error
+    return found
 
 
 def _check_override(override: Override, campaign: Campaign, revision: Revision) -> None:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
-from sqlalchemy import insert, or_, update
+from sqlalchemy import or_
 
+from app.services import events
 from app.services.presenting import Holding
-from app.store.models import Event, Voucher
+from app.store.models import Voucher
 from app.store.session import Database
 
 #: How long after a view the next one counts.
@@ -31,36 +32,23 @@ def record_views(
 ) -> int:
     """Append a `viewed` event to each voucher that was not seen lately; returns how many.
 
-    Events of a voucher are numbered without gaps under its row lock; vouchers are taken in the
-    order of their ids, as every writer takes them.
+    Vouchers are taken in the order of their ids, as every writer takes them.
 
     Args:
         device: the sort of device: "iphone", "android" or "desktop".
     """
-    counted = 0
+    not_lately = or_(Voucher.viewed_at.is_(None), Voucher.viewed_at <= now - PAUSE)
     with database.write() as session:
-        for voucher_id in sorted(voucher_ids):
-            numbered = session.execute(
-                update(Voucher)
-                .where(
-                    Voucher.id == voucher_id,
-                    or_(Voucher.viewed_at.is_(None), Voucher.viewed_at <= now - PAUSE),
-                )
-                .values(events=Voucher.events + 1, viewed_at=now)
-                .returning(Voucher.events, Voucher.campaign_id)
-                .execution_options(synchronize_session=False)
-            ).one_or_none()
-            if numbered is None:
-                continue
-            session.execute(
-                insert(Event).values(
-                    kind="viewed",
-                    at=now,
-                    campaign_id=numbered.campaign_id,
-                    voucher_id=voucher_id,
-                    number=numbered.events,
-                    data={"device": device},
-                )
+        numbers = [
+            events.append(
+                session,
+                "viewed",
+                voucher_id,
+                now=now,
+                only=not_lately,
+                together={"viewed_at": now},
+                data={"device": device},
             )
-            counted += 1
-    return counted
+            for voucher_id in sorted(voucher_ids)
+        ]
+    return len(numbers) - numbers.count(None)

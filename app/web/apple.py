@@ -59,8 +59,7 @@ def register_device(library_id: str, type_id: str, serial: str) -> Response:
     holding = _authenticated(house, type_id, serial)
     if holding is None:
         return _unauthorized()
-    body = request.get_json(silent=True)
-    token = body.get("pushToken") if isinstance(body, dict) else None
+    token = _said("pushToken")
     if not isinstance(token, str) or not _is_push_token(token):
         return Response(status=400)
     with house.database.write() as session:
@@ -135,8 +134,7 @@ def send_pass(type_id: str, serial: str) -> Response:
 def take_log() -> Response:
     """Complaints of devices: counted, and the newest kept to be read."""
     house = deployment()
-    body = request.get_json(silent=True)
-    lines = body.get("logs") if isinstance(body, dict) else None
+    lines = _said("logs")
     if not isinstance(lines, list):
         return Response(status=400)
     understood = [
@@ -163,6 +161,15 @@ for _number, _root in enumerate(_ROOTS):
         blueprint.add_url_rule(
             _rule, f"{_view.__name__}_{_number}", _view, methods=_methods, strict_slashes=False
         )
+
+
+def _said(name: str) -> object:
+    """A member of the JSON object that was sent; None without one, or without such an object."""
+    try:
+        body = request.get_json(silent=True)
+    except RecursionError:  # Thousands of brackets: valid JSON, and nothing a device sends.
+        return None
+    return body.get(name) if isinstance(body, dict) else None
 
 
 def _authenticated(house: Deployment, type_id: str, serial: str) -> Holding | None:

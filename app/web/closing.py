@@ -231,9 +231,17 @@ def today() -> Response:
 @blueprint.get("/day", responses={200: _either(DayReport)})
 @access.requires(Scope.REPORT)
 def day(query: DayQuery) -> Response:
-    """Close a day: per store, terminal, operator and currency."""
+    """Close a day: per store, terminal, operator and currency, as far as the key may see."""
+    asking = access.client()
     with deployment().database.read() as session:
-        lines = closing.day(session, query.date, store=query.store)
+        lines = closing.day(
+            session,
+            query.date,
+            store=query.store,
+            store_id=asking.store_id,
+            terminal_id=asking.terminal_id,
+            campaigns=asking.campaigns,
+        )
     return _report(lines, Line, name="lines", form=query.format)
 
 
@@ -241,17 +249,30 @@ def day(query: DayQuery) -> Response:
 @access.requires(Scope.REPORT)
 def liability(query: LiabilityQuery) -> Response:
     """What gift cards owe just before a moment, with movements, breakage and adjustments."""
+    asking = access.client()
+    if asking.store_id is not None:
+        raise Problem(
+            403,
+            "store_key_refused",
+            cause="What cards owe is owed by every store, and the key is bound to one.",
+            remedy="Use a key that was made without --store.",
+        )
     with deployment().database.read() as session:
-        found = closing.liability(session, until=query.until, since=query.since)
+        found = closing.liability(
+            session, until=query.until, since=query.since, campaigns=asking.campaigns
+        )
     return _report(found, Liability, name="campaigns", form=query.format)
 
 
 @blueprint.get("/odd-days", responses={200: _either(OddReport)})
 @access.requires(Scope.REPORT)
 def odd(query: OddQuery) -> Response:
-    """What about a day is worth a look."""
+    """What about a day is worth a look, as far as the key may see."""
+    asking = access.client()
     with deployment().database.read() as session:
-        found = closing.odd(session, query.date)
+        found = closing.odd(
+            session, query.date, store_id=asking.store_id, campaigns=asking.campaigns
+        )
     return _report(found, Oddity, name="oddities", form=query.format)
 
 

@@ -16,7 +16,7 @@ from flask_openapi3 import APIBlueprint, OpenAPI, Tag
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from app.domain import codes
-from app.services import campaigns, deciding, issuing, people
+from app.services import campaigns, deciding, links, people
 from app.services.access import Scope
 from app.services.deciding import Candidate, Tally
 from app.services.issuing import IssueFault
@@ -186,11 +186,8 @@ def decide(body: DecideBody) -> Response:
                     "campaign": each.campaign,
                     "most_minor": each.most_minor,
                     "serial": codes.serial(each.issued.public_id) if each.issued else None,
-                    "wallet_link": issuing.link(
-                        house.settings,
-                        keyring,
-                        public_id=each.issued.public_id,
-                        key_id=each.issued.key_id,
+                    "wallet_link": links.page(
+                        house.settings, keyring, [(each.issued.public_id, each.issued.key_id)]
                     )
                     if each.issued
                     else None,

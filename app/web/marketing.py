@@ -9,6 +9,7 @@ read as they arrive and are never stored in clear.
 from __future__ import annotations
 
 import datetime as dt
+import re
 import threading
 import uuid
 from collections.abc import Iterable, Iterator
@@ -21,11 +22,12 @@ from flask_openapi3 import APIBlueprint, OpenAPI, Tag
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from app.domain import codes
-from app.services import campaigns, importing, issuing, messages
+from app.services import campaigns, importing, inviting, issuing, links, messages
 from app.services.access import Scope
 from app.services.campaigns import CampaignFault, pictures
 from app.services.deployment import Deployment
 from app.services.importing import ImportFault, Standing
+from app.services.inviting import Invitation, InvitationFault
 from app.services.issuing import IssueFault, Outcome, Person, Wanted
 from app.services.messages import MessageFault, Rendered
 from app.web import access, deployment
@@ -45,6 +47,9 @@ LARGEST_PICTURE = 10_000_000
 LARGEST_FILE = 16 * 1024**3
 LARGEST_BATCH = 64 * 1024**2
 MOST_RECIPIENTS = 100_000
+
+#: Doors that take many recipients in one request.
+_MANY = re.compile(r"/api/v1/(messages/render|vouchers|campaigns/[^/]+/invitations)")
 
 _Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 _Attribute = Annotated[str, StringConstraints(max_length=2_000)] | int | float | bool | None
@@ -104,6 +109,40 @@ class IssueAnswer(BaseModel):
     vouchers: list[IssuedBody]
     missing: int = Field(description="Codes that are lacking")
     codes_left: int | None = Field(description="Set when the campaign's stock is low")
+
+
+class InviteeBody(_Body):
+    """Somebody who is invited; what is said of them is stored when they accept."""
+
+    external_id: _Name = Field(description="Your own id of the person")
+    language: str | None = Field(None, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
+    attributes: Annotated[dict[str, _Attribute], Field(max_length=50)] = {}
+
+
+class InviteBody(_Body):
+    """Whom an offer is for."""
+
+    recipients: Annotated[list[InviteeBody], Field(min_length=1, max_length=10_000)]
+    occasion: Annotated[str, StringConstraints(max_length=200)] = Field(
+        "", description="Why; one voucher for each recipient and occasion"
+    )
+    days: Annotated[int, Field(ge=1, le=3660)] = Field(
+        30, description="Days after today through which the offer can be accepted"
+    )
+
+
+class InvitedBody(BaseModel):
+    """A link to the offer, for one recipient."""
+
+    external_id: str
+    invitation_link: str
+
+
+class InviteAnswer(BaseModel):
+    """The invitations, in the order asked; nothing is issued before one is accepted."""
+
+    invitations: list[InvitedBody]
+    expires_at: dt.datetime
 
 
 class WithdrawBody(_Body):
@@ -371,11 +410,8 @@ def issue_vouchers(body: IssueBody) -> Response:
                 serial=codes.serial(item.public_id),
                 external_id=item.external_id,
                 occasion=item.occasion,
-                wallet_link=issuing.link(
-                    house.settings,
-                    house.keyring,
-                    public_id=item.public_id,
-                    key_id=item.key_id,
+                wallet_link=links.page(
+                    house.settings, house.keyring, [(item.public_id, item.key_id)]
                 ),
                 fresh=item.fresh,
             )
@@ -392,6 +428,40 @@ def issue_vouchers(body: IssueBody) -> Response:
             codes_left=outcome.stock.left if low and outcome.stock else None,
         )
     )
+
+
+@blueprint.post("/campaigns/<key>/invitations", responses={"200": InviteAnswer})
+@access.requires(Scope.ISSUE)
+def invite(path: CampaignPath, body: InviteBody) -> Response:
+    """Make links with which each recipient can take one voucher of the campaign, once."""
+    _touch(path.key)
+    house = deployment()
+    try:
+        with house.database.read() as session:
+            expires_at = inviting.expiry(session, path.key, days=body.days, now=house.now())
+    except InvitationFault:
+        raise _unknown("campaign") from None
+    invited = []
+    for place, item in enumerate(body.recipients):
+        invitation = Invitation(
+            external_id=item.external_id,
+            occasion=body.occasion,
+            language=item.language,
+            attributes=item.attributes,
+            expires_at=expires_at,
+        )
+        try:
+            link = inviting.link(house.settings, house.keyring, path.key, invitation)
+        except InvitationFault as fault:
+            raise Problem(
+                422,
+                "not_invited",
+                cause="A recipient cannot be invited.",
+                remedy="Mend what `errors` names; nobody was invited.",
+                errors=[FaultyMember(at=f"recipients.{place}", cause=str(fault))],
+            ) from None
+        invited.append(InvitedBody(external_id=item.external_id, invitation_link=link))
+    return _json(InviteAnswer(invitations=invited, expires_at=expires_at))
 
 
 @blueprint.post("/vouchers/<serial>/withdraw", responses={"200": IssuedBody})
@@ -447,8 +517,8 @@ def register(app: OpenAPI) -> None:
 
     @app.before_request
     def _allow_large() -> None:
-        # Read before the view can say so: these two carry many recipients in one request.
-        if request.path in ("/api/v1/messages/render", "/api/v1/vouchers"):
+        # Read before the view can say so: these carry many recipients in one request.
+        if _MANY.fullmatch(request.path):
             request.max_content_length = LARGEST_BATCH
 
     app.register_api(blueprint)

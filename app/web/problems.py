@@ -15,9 +15,11 @@ from flask import Flask, Response, g
 from pydantic import BaseModel, Field, ValidationError
 from werkzeug.exceptions import HTTPException
 
+from app.services.certificates import CertificateFault
 from app.services.keys import KeyFault
 from app.store.keyring import MissingKey
 from app.store.session import Unavailable
+from passes.errors import CertificateError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -195,6 +197,20 @@ def register(app: Flask) -> None:
                 "misconfigured",
                 cause="The service's keys do not fit its database.",
                 remedy="Tell the operator: /readyz and the log name the key.",
+                headers={"Retry-After": "30"},
+            )
+        )
+
+    @app.errorhandler(CertificateFault)
+    @app.errorhandler(CertificateError)
+    def _certificates(error: Exception) -> Response:
+        structlog.get_logger().error("certificate_fault", cause=str(error))
+        return answer(
+            Problem(
+                503,
+                "misconfigured",
+                cause="The service has no certificate that it can sign passes with.",
+                remedy="Tell the operator: /readyz and the log name what is wrong with it.",
                 headers={"Retry-After": "30"},
             )
         )

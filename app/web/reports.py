@@ -15,6 +15,7 @@ from flask_openapi3 import APIBlueprint, OpenAPI, Tag
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from app.services.access import Scope
+from app.services.guessing import Guessing
 from app.services.redeeming import CallFault, Origin, reporting
 from app.services.redeeming.reporting import Reports, Use
 from app.web import access
@@ -95,7 +96,7 @@ blueprint = APIBlueprint(
     url_prefix="/api/v1/redemptions",
     abp_tags=[Tag(name="reported uses", description="Uses that other systems decide")],
     abp_security=access.SECURITY,
-    abp_responses=dict.fromkeys((400, 401, 403, 413, 415, 422, 503), ProblemBody),
+    abp_responses=dict.fromkeys((400, 401, 403, 413, 415, 422, 429, 503), ProblemBody),
 )
 
 _CONTENT: dict[Literal["requestBody"], object] = {
@@ -145,10 +146,20 @@ def report() -> Response:
             cause="A report is JSON or CSV.",
             remedy="Send application/json or text/csv.",
         )
+    origin = Origin(store=store, address=request.remote_addr or "")
     try:
-        done = _reports().report(access.client(), uses, origin=Origin(store=store))
+        done = _reports().report(access.client(), uses, origin=origin)
     except CallFault as fault:
         raise Problem(422, fault.code, cause=str(fault), remedy=fault.remedy) from None
+    except Guessing as guessing:
+        raise Problem(
+            429,
+            "guessing",
+            cause="Too many codes that do not exist were reported from here.",
+            remedy="Wait for the seconds in Retry-After and send the report again, or report with "
+            "a key of scope campaign; what was booked counts once.",
+            headers={"Retry-After": str(guessing.retry_after)},
+        ) from None
     every = [*done, *faulty]
     answer = ReportAnswer(
         counts=reporting.counts(every),
@@ -181,7 +192,9 @@ def conflicts(query: ConflictsQuery) -> Response:
 
 def register(app: OpenAPI) -> None:
     """Put the doors of this module into `app`."""
-    app.extensions["passerelle.reports"] = Reports(app.extensions["passerelle"])
+    app.extensions["passerelle.reports"] = Reports(
+        app.extensions["passerelle"], app.extensions["passerelle.tills"]
+    )
     app.register_api(blueprint)
 
 

@@ -131,7 +131,14 @@ def order(path: CampaignPath, body: UpdateBody) -> tuple[dict[str, Any], int]:
         touches = dataclasses.asdict(updating.reach(session, path.key))
         if body.dry_run:
             return {"touches": touches}
-        ordered = updating.order(session, path.key, wanted, now=now, api_key_id=access.client().id)
+        ordered = updating.order(
+            session,
+            path.key,
+            wanted,
+            settings=house.settings,
+            now=now,
+            api_key_id=access.client().id,
+        )
         return {"touches": touches, **_shown(updating.progress(session, ordered))}
 
     if body.dry_run:
@@ -231,7 +238,7 @@ def complaints() -> dict[str, Any]:
                     "serial": each.serial,
                     "message": each.message,
                 }
-                for each in installations.complaints(session)
+                for each in installations.complaints(session, only=access.client().campaigns)
             ]
         }
 

@@ -29,6 +29,8 @@ PROTOCOL = "ECv2SigningOnly"
 SENDER = "GooglePayPasses"
 LARGEST = 16_384
 """The most bytes a callback may have; real ones have under two thousand."""
+MOST_SIGNATURES = 8
+"""The most signatures of the intermediate key that are tried; real ones have one or two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,9 @@ class CallbackVerifier:
             raise _refused("body", "It is not a callback.") from error
         if protocol != PROTOCOL:
             raise _refused("protocolVersion", "It uses another protocol.")
+        if len(key_signatures) > MOST_SIGNATURES:
+            # Each costs a verification for each root key, before anything is known as genuine.
+            raise _refused("intermediateSigningKey", "It has too many signatures.")
         if not any(_verifies(root, each, signed) for root in keys.keys for each in key_signatures):
             raise _refused("intermediateSigningKey", "No root key of Google's signed it.")
         try:

@@ -39,6 +39,10 @@ class Signers:
         valid = [each for each in self.all if each.starts <= now <= each.ends]
         return max(valid or self.all, key=lambda each: each.ends)
 
+    def changed(self) -> bool:
+        """Tell whether the disk has something else than what was taken up."""
+        return self._look() != self._seen
+
     def refresh(self) -> CertificateError | None:
         """Take up what changed on the disk; return what is wrong with it, if anything is."""
         seen = self._look()

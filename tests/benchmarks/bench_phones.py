@@ -159,6 +159,7 @@ def _edit(stage: Stage, title: str, *, paused: bool) -> None:
             session,
             stage.campaign,
             Wanted(presentation={"texts": {"en": {"title": title}}}),
+            settings=stage.house.settings,
             now=stage.house.now(),
         )
 

@@ -34,6 +34,7 @@ from tests.storefront import Storefront
 
 PUSH = Path(__file__).parent / "push"
 DEVICES = 20_000
+PEM = ("client.pem", "client.key")
 
 
 class Unpaced(Flow):
@@ -64,8 +65,7 @@ def push_rate() -> Iterator[Rounds]:
         campaign = _install(house, DEVICES)
         sender = ApnsSender(
             topic="pass.example",
-            certificate=folder / "client.pem",
-            key=folder / "client.key",
+            identity=lambda: b"".join((folder / name).read_bytes() for name in PEM),
             url=f"https://127.0.0.1:{port}",
             ca=folder / "ca.pem",
         )

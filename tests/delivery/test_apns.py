@@ -10,7 +10,8 @@ import pytest
 from app.delivery.apns import ApnsSender, Push, judge
 from app.delivery.outcomes import DONE, Done, Drop, Fault, Outcome, Retry, Stop
 from app.sandbox.apns import SILENCE, Answer, ApnsStandIn
-from app.sandbox.certificates import Authority
+from app.sandbox.certificates import Authority, Identity
+from app.services.certificates import CertificateFault
 
 TOPIC = "pass.example.loyalty"
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -33,15 +34,20 @@ class Wire:
     apns: ApnsStandIn
     sender: ApnsSender
     authority: Authority
-    folder: Path
     clock: Clock
+    identity: Identity | None = None
 
     def send(self, *tokens: str) -> dict[str, Outcome]:
         pushes = [Push(token, token) for token in tokens]
         return {push.token: outcome for push, outcome in self.sender.send(pushes, now=NOW)}
 
     def install(self, uid: str = TOPIC) -> None:
-        self.authority.client(uid).write(self.folder / "pass.pem", self.folder / "pass.key")
+        self.identity = self.authority.client(uid)
+
+    def pem(self) -> bytes:
+        if self.identity is None:
+            raise CertificateFault("apple/pass.pem: There is no certificate.")
+        return self.identity.certificate + self.identity.key
 
 
 @pytest.fixture(scope="module")
@@ -53,19 +59,22 @@ def authority() -> Authority:
 def wire(authority: Authority, tmp_path: Path) -> Iterator[Wire]:
     (tmp_path / "ca.pem").write_bytes(authority.certificate)
     clock = Clock()
+
+    def identity() -> bytes:
+        return wire.pem()
+
     with ApnsStandIn(
         identity=authority.server(), trusted=authority.certificate, streams=20
     ) as apns:
         sender = ApnsSender(
             topic=TOPIC,
-            certificate=tmp_path / "pass.pem",
-            key=tmp_path / "pass.key",
+            identity=identity,
             url=apns.url,
             ca=tmp_path / "ca.pem",
             answer_timeout=1.0,
             clock=clock,
         )
-        wire = Wire(apns, sender, authority, tmp_path, clock)
+        wire = Wire(apns, sender, authority, clock)
         wire.install()
         yield wire
         sender.close()
@@ -190,17 +199,16 @@ def test_a_replaced_certificate_is_used_without_a_restart(wire: Wire) -> None:
 
 
 def test_a_missing_certificate_is_a_pause_and_not_a_crash(wire: Wire) -> None:
-    (wire.folder / "pass.pem").unlink()
+    wire.identity = None
     pause = wire.sender.pause()
     assert pause is not None
+    assert "There is no certificate" in pause.reason
     assert "pass.pem" in pause.remedy
     assert wire.send("aa") == {}
 
 
 def test_a_certificate_refused_in_the_handshake_stops_the_sender(wire: Wire) -> None:
-    Authority("Somebody else").client(TOPIC).write(
-        wire.folder / "pass.pem", wire.folder / "pass.key"
-    )
+    wire.identity = Authority("Somebody else").client(TOPIC)
     assert isinstance(wire.send("aa")["aa"], Stop | Retry)
     assert wire.sender.pause() is not None
     assert wire.apns.received == []

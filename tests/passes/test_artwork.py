@@ -201,6 +201,20 @@ def test_a_banner_of_the_wrong_shape_or_size_is_refused() -> None:
         make(square(), Image.new("RGB", (749, 300), "#000000"))
 
 
+@pytest.mark.parametrize("size", [(750, 300), (750, 240), (763, 320), (1125, 432), (1400, 410)])
+def test_a_banner_of_any_size_fills_its_frame_though_its_middle_is_no_whole_pixel(
+    size: tuple[int, int],
+) -> None:
+    """Of 750×300 the part for Google begins 6e-14 pixels left of the picture, by rounding."""
+    art = make(square(), Image.new("RGB", size, "#14532d"))
+
+    for name in ("strip.png", "strip@2x.png", "strip@3x.png", "google-hero.png"):
+        banner = opened(art.files[name]).convert("RGB")
+        assert banner.size == SIZES[name]
+        for corner in ((0, 0), (banner.width - 1, banner.height - 1)):
+            assert banner.getpixel(corner) == (0x14, 0x53, 0x2D)
+
+
 def test_an_offer_that_could_not_be_read_on_the_banner_is_refused_with_a_colour() -> None:
     light = Image.new("RGB", (1125, 432), "#fafafa")
     with pytest.raises(ContrastError) as caught:

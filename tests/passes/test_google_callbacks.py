@@ -99,6 +99,22 @@ def test_a_callback_that_is_too_large_is_refused_unread(
         VERIFIER.verify(body, keys=keys(signer, clock), now=clock.now)
 
 
+def test_a_callback_with_more_signatures_than_anybody_needs_is_refused(
+    signer: CallbackSigner, clock: Clock
+) -> None:
+    """Each is tried with each root key, so that their number is work that a stranger orders."""
+    body = json.loads(signer.body(**IDS, event="save"))
+    key = body["intermediateSigningKey"]
+    for many, fits in ((8, True), (9, False)):
+        key["signatures"] = [key["signatures"][0]] * many
+        sent = json.dumps(body).encode()
+        if fits:
+            assert VERIFIER.verify(sent, keys=keys(signer, clock), now=clock.now).event == "save"
+        else:
+            with pytest.raises(CallbackError, match="too many signatures"):
+                VERIFIER.verify(sent, keys=keys(signer, clock), now=clock.now)
+
+
 def test_a_rotated_root_key_is_taken_once_the_new_list_was_read(
     signer: CallbackSigner, clock: Clock
 ) -> None:

@@ -13,6 +13,7 @@ import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select, update
@@ -26,8 +27,7 @@ from app.delivery.google.classes import REFUSED_FOR, bring, digest_of
 from app.delivery.google.rest import Answer, Change, Collection, Verdict
 from app.delivery.outcomes import DONE, Done, Fault, Outcome, Retry
 from app.domain.kinds import KINDS
-from app.services import google_wallet, presenting
-from app.services.installations import record_event
+from app.services import events, google_wallet, installations, presenting
 from app.services.presenting import Holding
 from app.store.models import Campaign, GoogleClass, GoogleMessage, GoogleObject, Voucher
 from passes.errors import PassError
@@ -40,6 +40,10 @@ ASK_UNHEARD = dt.timedelta(days=1)
 #: Calls under way at a time; Google answers in about a tenth of a second.
 THREADS = 4
 
+#: The longest that a call may take with all its waiting; none begins with less of a lease left.
+CALL_TAKES = dt.timedelta(seconds=60)
+
+_LATE = Retry(LATER, "Its lease was about to end.")
 _OPEN = ("wanted", "unclear")
 _LOOKED_THROUGH = 20
 
@@ -208,16 +212,24 @@ class GoogleObjects:
     def deliver(
         self, jobs: Iterable[ObjectJob], *, now: dt.datetime
     ) -> Iterator[tuple[ObjectJob, Outcome]]:
-        jobs = list(jobs)
-        single = [job for job in jobs if not job.campaign_only]
-        edits = [job for job in jobs if job.campaign_only]
+        # No more than can be called about before the leases end; the engine offers a whole sweep.
+        taken = list(islice(jobs, self.batch))
+        single = [job for job in taken if not job.campaign_only]
+        edits = [job for job in taken if job.campaign_only]
         running = {self._pool.submit(self._one, job, now=now): job for job in single}
         for done in as_completed(running):
             yield running[done], done.result()
         for start in range(0, len(edits), TOGETHER):
             yield from self._together(edits[start : start + TOGETHER], now=now)
 
+    def _ends_soon(self, job: ObjectJob) -> bool:
+        """Whether a call begun now might still be under way when somebody else has the lease."""
+        job.waited = self._calls.deployment.now() > job.until - CALL_TAKES
+        return job.waited
+
     def _one(self, job: ObjectJob, *, now: dt.datetime) -> Outcome:
+        if self._ends_soon(job):
+            return _LATE
         try:
             built = self._build(job, now=now)
             if built is None:
@@ -267,6 +279,9 @@ class GoogleObjects:
         """Change several objects in one request; what shows no change is only recorded."""
         changes: list[tuple[ObjectJob, _Built]] = []
         for job in jobs:
+            if self._ends_soon(job):
+                yield job, _LATE
+                continue
             try:
                 built = self._build(job, now=now)
             except PassError as error:
@@ -360,10 +375,10 @@ class GoogleObjects:
         if job.has_users:
             row.has_users = True
             if before is not True:
-                record_event(session, "added", row.voucher_id, now=now, wallet="google")
+                installations.record_added(session, row.voucher_id, wallet="google", now=now)
         elif before is True:
             row.has_users = False
-            record_event(session, "removed", row.voucher_id, now=now, wallet="google")
+            events.append(session, "removed", row.voucher_id, now=now, data={"wallet": "google"})
         elif first:
             # A callback that came meanwhile asks sooner.
             row.ask_users_at = row.ask_users_at or now + ASK_UNHEARD

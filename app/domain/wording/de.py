@@ -121,6 +121,10 @@ REFUSALS: dict[Reason, tuple[str, str]] = {
         "Bereits am {at} zurückgenommen.",
         "Das wurde bereits zurückgenommen.",
     ),
+    Reason.NOT_REVERSIBLE: (
+        "Das lässt sich hier nicht zurücknehmen. Bitte auf der Karte berichtigen.",
+        "Das lässt sich nicht zurücknehmen.",
+    ),
     Reason.REVERSAL_WINDOW_CLOSED: (
         "Zu spät für eine Rücknahme: Die Frist ist vorbei.",
         "Das kann nicht mehr zurückgenommen werden.",

@@ -121,6 +121,10 @@ REFUSALS: dict[Reason, tuple[str, str]] = {
         "Already taken back on {at}.",
         "This was taken back already.",
     ),
+    Reason.NOT_REVERSIBLE: (
+        "This cannot be taken back here. Correct it on the card instead.",
+        "This cannot be taken back.",
+    ),
     Reason.REVERSAL_WINDOW_CLOSED: (
         "Too late to take this back: the time for it has passed.",
         "This can no longer be taken back.",

@@ -121,6 +121,10 @@ REFUSALS: dict[Reason, tuple[str, str]] = {
         "Ya se anuló el {at}.",
         "Esto ya se anuló.",
     ),
+    Reason.NOT_REVERSIBLE: (
+        "No se puede anular aquí. Corríjalo en la tarjeta.",
+        "Esto no se puede anular.",
+    ),
     Reason.REVERSAL_WINDOW_CLOSED: (
         "Demasiado tarde para anularlo: el plazo ha pasado.",
         "Ya no se puede anular.",

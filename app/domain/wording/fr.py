@@ -121,6 +121,10 @@ REFUSALS: dict[Reason, tuple[str, str]] = {
         "Déjà annulé le {at}.",
         "Cela a déjà été annulé.",
     ),
+    Reason.NOT_REVERSIBLE: (
+        "Impossible à annuler ici. Corrigez-le sur la carte.",
+        "Cela ne peut pas être annulé.",
+    ),
     Reason.REVERSAL_WINDOW_CLOSED: (
         "Trop tard pour annuler : le délai est passé.",
         "L'annulation n'est plus possible.",

@@ -285,7 +285,7 @@ class _Field(_Section):
 
 
 class _Link(_Section):
-    url: str = Field(pattern=r"^(https?://|mailto:|tel:)\S+$", max_length=2_000)
+    url: str = Field(pattern=r"^(https://|mailto:|tel:)\S+$", max_length=2_000)
     label: Localised
 
 

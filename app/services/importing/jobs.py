@@ -5,7 +5,8 @@
 `complete`: every code of it became usable in one moment. `cancelled`, `failed`: its codes are gone.
 
 A crash while reading loses the attempt (send the file again); one while loading loses nothing:
-`resume` goes on, and so does importing the same file. A file is known by the SHA-256 of its bytes:
+`resume` goes on, and so does importing the same file. Of codes that are generated, `resume` makes
+those that are lacking. A file is known by the SHA-256 of its bytes:
 importing it again into the same campaign adds nothing and answers with the earlier import.
 """
 
@@ -37,7 +38,8 @@ from app.services.importing.sealing import REASONS, Expected, Reason, Reject, Ro
 from app.services.importing.spool import Spool, SpoolBroken
 from app.store.models import Campaign, Code, ImportJob, ImportReject
 
-#: After this long without progress an import that was being read is given up.
+#: After this long without progress nobody is at work on an import that is being read, or on a
+#: generation of codes.
 READING_LIMIT = dt.timedelta(minutes=15)
 #: What stands in the place of a file's name for codes that are made here.
 GENERATED = "(generated)"
@@ -161,15 +163,12 @@ def generate(
     """
     with deployment.database.read() as session:
         campaign = _campaign(session, campaign_key)
-        recipe = recipe_of(campaign)
-        pins = int(campaign.source_options.get("pin_digits", 0))
-        zone = ZoneInfo(campaign.timezone)
     if campaign.source != Source.GENERATED.value:
         raise ImportFault(
             f"The codes of {campaign_key} come from {campaign.source}: only generated ones are "
             "made ahead."
         )
-    if recipe.personal:
+    if recipe_of(campaign).personal:
         raise ImportFault(
             "The pattern names the recipient, so that codes can be made only when they are "
             'issued: use source = "on_demand".'
@@ -177,15 +176,28 @@ def generate(
     job_id = begin(
         deployment, campaign_key, filename=GENERATED, options={"count": count}, files=False
     )
+    return _generate(deployment, job_id, campaign, progress)
+
+
+def _generate(
+    deployment: Deployment, job_id: uuid.UUID, campaign: Campaign, progress: Progress
+) -> Standing:
+    """Make and load the codes that are still lacking; those of an earlier attempt count."""
+    with deployment.database.read() as session:
+        job = session.get_one(ImportJob, job_id)
+    recipe, count = recipe_of(campaign), int(job.options["count"])
+    pins = int(campaign.source_options.get("pin_digits", 0))
     spool = _spool(deployment, job_id)
-    today = deployment.now().astimezone(zone).date()
+    today = deployment.now().astimezone(ZoneInfo(campaign.timezone)).date()
     sealer = Sealer(
         keyring=deployment.keyring,
         expected=_expected(deployment, campaign),
         hinted=recipe.hides_40_bits,
     )
-    wanted, first = count, 1
+    wanted, first = count - job.accepted, 1
     for _ in range(_MOST_ROUNDS):
+        if not wanted:
+            return _complete(deployment, job_id)
         spool.begin()
         for done in range(0, wanted, _GENERATED):
             codes = recipe.mint(min(_GENERATED, wanted - done), today=today)
@@ -196,14 +208,16 @@ def generate(
         spool.seal()
         first += wanted
         _note_read(deployment, job_id, "", read=count)
-        _load(deployment, job_id, progress)
-        accepted = standing(deployment, job_id).accepted
-        if accepted == count:
-            return _complete(deployment, job_id)
-        wanted = count - accepted
+        try:
+            _load(deployment, job_id, progress)
+        except loading.Stopped:
+            return _stopped(deployment, job_id)
+        wanted = count - standing(deployment, job_id).accepted
+    if not wanted:
+        return _complete(deployment, job_id)
     _discard(deployment, job_id, "failed", "The pattern has too few codes left: lengthen it.")
     raise ImportFault(
-        f"The pattern of {campaign_key} has too few codes left for {count} more: lengthen it."
+        f"The pattern of {campaign.key} has too few codes left for {count} more: lengthen it."
     )
 
 
@@ -214,14 +228,19 @@ def load(
     try:
         _load(deployment, job_id, progress)
     except loading.Stopped:
-        found = standing(deployment, job_id)
-        if found.status == "cancelling":
-            return _discard(deployment, job_id, "cancelled", None)
-        return found
+        return _stopped(deployment, job_id)
     except SpoolBroken as broken:
         _discard(deployment, job_id, "failed", str(broken))
         raise ImportFault(str(broken)) from None
     return _complete(deployment, job_id)
+
+
+def _stopped(deployment: Deployment, job_id: uuid.UUID) -> Standing:
+    """What became of an import that somebody cancelled, or finished, while it was loading."""
+    found = standing(deployment, job_id)
+    if found.status == "cancelling":
+        return _discard(deployment, job_id, "cancelled", None)
+    return found
 
 
 def resume(deployment: Deployment) -> list[Standing]:
@@ -233,16 +252,48 @@ def resume(deployment: Deployment) -> list[Standing]:
     results = []
     for job in jobs:
         idle = deployment.now() - job.updated_at
-        if job.status == "reading":
+        if job.status == "cancelling":
+            results.append(_discard(deployment, job.id, "cancelled", None))
+        elif job.filename == GENERATED:
+            if idle > READING_LIMIT and _taken_over(deployment, job):
+                results.append(_generate_on(deployment, job))
+        elif job.status == "reading":
             if idle > READING_LIMIT:
                 results.append(
                     _discard(deployment, job.id, "failed", "The file broke off: send it again.")
                 )
-        elif job.status == "cancelling":
-            results.append(_discard(deployment, job.id, "cancelled", None))
-        elif _spool(deployment, job.id).complete and job.filename != GENERATED:
+        elif _spool(deployment, job.id).complete:
             results.append(load(deployment, job.id))
     return results
+
+
+def _taken_over(deployment: Deployment, job: ImportJob) -> bool:
+    """Whether this worker, and no other, goes on with a generation that stands still."""
+    with deployment.database.write() as session:
+        taken = session.execute(
+            update(ImportJob)
+            .where(
+                ImportJob.id == job.id,
+                ImportJob.status == job.status,
+                ImportJob.updated_at == job.updated_at,
+            )
+            # The codes that are still to be made are sealed with the newest key.
+            .values(
+                updated_at=deployment.now(),
+                options={**job.options, "key_id": deployment.keyring.newest},
+            )
+            .returning(ImportJob.id)
+        ).first()
+    return taken is not None
+
+
+def _generate_on(deployment: Deployment, job: ImportJob) -> Standing:
+    with deployment.database.read() as session:
+        campaign = session.get_one(Campaign, job.campaign_id)
+    try:
+        return _generate(deployment, job.id, campaign, lambda _: None)
+    except ImportFault:
+        return standing(deployment, job.id)
 
 
 def cancel(deployment: Deployment, job_id: uuid.UUID) -> Standing:

@@ -12,7 +12,6 @@ from app.services.issuing.vouchers import (
     Wanted,
     code_of,
     issue,
-    link,
     pin_of,
     stock,
 )
@@ -34,7 +33,6 @@ __all__ = [
     "issue",
     "issue_file",
     "issue_many",
-    "link",
     "person_from",
     "pin_of",
     "revoke",

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from app.services import campaigns
+from app.services import campaigns, links
 from app.services.deployment import Deployment
 from app.services.importing.reading import FileFault, table
 from app.services.issuing.vouchers import (
@@ -33,7 +33,6 @@ from app.services.issuing.vouchers import (
     Wanted,
     code_of,
     issue,
-    link,
     stock,
 )
 from app.store.models import Code
@@ -122,7 +121,7 @@ def issue_file(
                     [
                         item.external_id,
                         item.occasion,
-                        link(settings, keyring, public_id=item.public_id, key_id=item.key_id),
+                        links.page(settings, keyring, [(item.public_id, item.key_id)]),
                         *([codes.get(item.code_id, "")] if clear_codes else []),
                     ]
                     for item in batch.issued

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from app.domain.birthdays import day_number
 from app.domain.campaign import Source, Terms
-from app.domain.codes import Purpose, new_public_id
+from app.domain.codes import new_public_id
 from app.domain.kinds import KINDS
 from app.domain.ledger import EntryKind
 from app.domain.validity import Window, window
@@ -28,7 +28,6 @@ from app.services import campaigns
 from app.services.importing import recipe_of
 from app.services.importing.sealing import Expected, Sealer
 from app.services.keys import pin_row
-from app.settings import Settings
 from app.store.keyring import Keyring
 from app.store.models import Campaign, Code, Entry, Event, ImportJob, Recipient, Voucher, new_id
 
@@ -159,12 +158,6 @@ def issue(
         session.execute(update(Code).where(Code.id.in_(unused)).values(free=True))
         existing.update(_existing(session, campaign, lost))
     return _answer(slots, fresh, existing, set(map(id, lost)))
-
-
-def link(settings: Settings, keyring: Keyring, *, public_id: int, key_id: int) -> str:
-    """The address of a voucher's page, which a mail carries."""
-    token = keyring.token(Purpose.LINK, key_id=key_id, public_id=public_id)
-    return f"{settings.base_url}/p/{token}"
 
 
 def code_of(keyring: Keyring, code: Code) -> str:

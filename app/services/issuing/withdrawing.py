@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import datetime as dt
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.services import changes
+from app.services import changes, events
 from app.services.deployment import Deployment
 from app.services.issuing.vouchers import IssueFault
-from app.store.models import Campaign, Event, Voucher
+from app.store.models import Campaign, Voucher
 
 _ENDED = ("revoked", "deactivated", "expired")
 
@@ -47,17 +47,9 @@ def revoke(
         )
     voucher.status = "revoked"
     voucher.version += 1
-    voucher.events += 1
-    session.execute(
-        insert(Event).values(
-            kind="updated",
-            at=now,
-            campaign_id=voucher.campaign_id,
-            voucher_id=voucher.id,
-            number=voucher.events,
-            reason=reason,
-            data={"status": "revoked"},
-        )
+    session.flush()
+    events.append(
+        session, "updated", voucher.id, now=now, reason=reason, data={"status": "revoked"}
     )
     changes.voucher(session, voucher.id)
     return voucher

@@ -15,10 +15,11 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, insert, select, update
 
-from app.domain import codes, rules
+from app.domain import codes
 from app.domain.campaign import Terms
 from app.domain.kinds import KINDS
 from app.domain.ledger import EntryKind
+from app.domain.validity import window
 from app.services.redeeming import statements
 from app.services.redeeming.statements import CAMPAIGN, CODE, ENTRY, REVISION, VOUCHER
 from app.store.models import new_id
@@ -94,11 +95,11 @@ def ensure(
         )
     ).one()
     terms, kind = terms_of(connection, revision.id), KINDS[campaign.kind]
-    starts_at, ends_at = rules.window(
-        # A shared code is not issued to anybody, so that a relative validity has no beginning.
+    good = window(
         terms.validity,
-        at=None if shared else now,
-        zone=ZoneInfo(campaign.timezone),
+        ZoneInfo(campaign.timezone),
+        # A shared code is not issued to anybody, so that a relative validity has no beginning.
+        issued_at=None if shared else now,
     )
     balance = kind.opening_balance(terms, code_amount=code.amount_minor)
     voucher_id = connection.execute(
@@ -112,8 +113,8 @@ def ensure(
             recipient_id=None,
             occasion="bearer",
             status="active",
-            starts_at=starts_at,
-            ends_at=ends_at,
+            starts_at=good.starts_at,
+            ends_at=good.ends_at,
             uses=None if shared else kind.uses(terms),
             used=0,
             held=0,

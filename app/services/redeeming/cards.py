@@ -20,12 +20,13 @@ from app.domain.kinds import KINDS
 from app.domain.ledger import DEAD, EntryKind
 from app.domain.refusals import Reason, Refused
 from app.domain.rules import Place
+from app.domain.validity import window
 from app.services.redeeming import answers, booking, statements
 from app.services.redeeming import money_statements as sql
 from app.services.redeeming.booking import Books
 from app.services.redeeming.calls import Answer, CardAction, CardCall, Refund
 from app.services.redeeming.progress import Busy, Call, Found, No
-from app.services.redeeming.reading import Reader
+from app.services.redeeming.reading import Reader, is_over
 from app.services.redeeming.statements import VOUCHER
 
 #: How long a replacement lasts at least, whatever was left of the card it replaces.
@@ -78,14 +79,15 @@ class Cards:
         status = self._status_after(asked, found, call)
         amount = asked.amount_minor
         if asked.action is CardAction.DEACTIVATE:
-            amount = -(standing.balance_minor - standing.held_minor)
+            # From the locked row: what was read before may have been spent or loaded since.
+            card = connection.execute(sql.LOCK_VOUCHER, {"voucher_id": row.voucher_id}).one()
+            amount = -int(card.balance_minor - card.held_minor)
         if amount and asked.currency is not None and asked.currency != standing.currency:
             details = {"currency": standing.currency}
             raise No(Refused(reason=Reason.CURRENCY_MISMATCH, details=details), found)
-        if rules.available(standing) + amount < 0:
+        ending = asked.action is CardAction.DEACTIVATE
+        if not ending and rules.available(standing) + amount < 0:
             raise No(_short(found), found)
-        if asked.action in (CardAction.LOAD, CardAction.ADJUST, CardAction.ACTIVATE):
-            self.count_operator(connection, call, found.terms.operator_cap_minor, row, amount)
         after = connection.execute(
             sql.MOVE_MONEY,
             {
@@ -98,6 +100,8 @@ class Cards:
         if after is None:
             raise Busy
         call.changed.append(row.voucher_id)
+        if asked.action in (CardAction.LOAD, CardAction.ADJUST, CardAction.ACTIVATE):
+            self.count_operator(connection, call, found.terms.operator_cap_minor, row, amount)
         if asked.action is CardAction.UNBLOCK:
             connection.execute(sql.RESET_PIN, {"voucher_id": row.voucher_id})
         because = asked.reason.value if asked.reason is not None else asked.because
@@ -187,12 +191,6 @@ class Cards:
         after = connection.execute(
             statements.GIVE_MONEY, {"voucher_id": row.voucher_id, "amount": amount}
         ).one()
-        self.count_operator(connection, call, terms.operator_cap_minor, row, amount)
-        if row.on_budget:
-            connection.execute(
-                statements.GIVE_BUDGET,
-                {"campaign_id": row.campaign_id, "taken": 0, "amount": amount},
-            )
         entry = booking.entry(
             call,
             voucher_id=row.voucher_id,
@@ -221,6 +219,13 @@ class Cards:
         successor = self.move_from_dead(
             connection, call, row.voucher_id, amount, key_id=key_id, entries=entries, events=events
         )
+        # After every voucher's row, as everywhere: two calls never wait for each other.
+        self.count_operator(connection, call, terms.operator_cap_minor, row, amount)
+        if row.on_budget:
+            connection.execute(
+                statements.GIVE_BUDGET,
+                {"campaign_id": row.campaign_id, "taken": 0, "amount": amount},
+            )
         body = orjson.dumps(
             {
                 "outcome": "accepted",
@@ -254,12 +259,12 @@ class Cards:
         replacement's serial, or None when the card is alive and keeps the money.
         """
         card = connection.execute(sql.LOCK_VOUCHER, {"voucher_id": voucher_id}).one()
-        over = card.ends_at is not None and card.ends_at <= call.now
+        over = is_over(card, call.now)
         if not KINDS[card.campaign_kind].holds_money or not (
             card.status in DEAD or over or card.replaced_by_id is not None
         ):
             return None
-        target = self._living(connection, card, call)
+        target, last = self._living(connection, card, call)
         status = "expired" if card.status not in DEAD and over else card.status
         left = connection.execute(
             sql.MOVE_MONEY,
@@ -273,8 +278,10 @@ class Cards:
         if left is None:
             raise Busy
         if target is None:
-            target = self._successor(connection, call, card, key_id=key_id)
-            connection.execute(sql.REPLACE, {"voucher_id": card.id, "successor_id": target.id})
+            # The last of the chain is replaced: it is the one that its number and link lead to.
+            target = self._successor(connection, call, last, key_id=key_id)
+            connection.execute(sql.REPLACE, {"voucher_id": last.id, "successor_id": target.id})
+            call.changed.append(last.id)
         came = connection.execute(
             sql.MOVE_MONEY,
             {
@@ -382,19 +389,24 @@ class Cards:
             raise No(against[0], found)
         return status
 
-    def _living(self, connection: Connection, card: Any, call: Call) -> Any:
-        """The newest replacement of a card, if it can take money; rows are locked in order."""
+    def _living(self, connection: Connection, card: Any, call: Call) -> tuple[Any, Any]:
+        """The newest replacement of a card if it can take money, else None; and the last card.
+
+        Rows are locked in order.
+        """
         seen = card
         while seen.replaced_by_id is not None:
             seen = connection.execute(sql.LOCK_VOUCHER, {"voucher_id": seen.replaced_by_id}).one()
-        over = seen.ends_at is not None and seen.ends_at <= call.now
-        return None if seen.id == card.id or seen.status in DEAD or over else seen
+        over = is_over(seen, call.now)
+        alive = not (seen.id == card.id or seen.status in DEAD or over)
+        return seen if alive else None, seen
 
     def _successor(self, connection: Connection, call: Call, card: Any, *, key_id: int) -> Any:
         """A fresh card on the terms of the old one, with nothing on it yet."""
         terms = self._reader.terms_of(connection, card.revision_id)
         zone = ZoneInfo(card.campaign_timezone)
-        _, ends_at = rules.window(terms.validity, at=call.now, zone=zone)
+        # The new card is in no wallet yet: a length that counts from the first add begins there.
+        ends_at = window(terms.validity, zone, issued_at=call.now).ends_at
         if ends_at is not None:
             ends_at = max(ends_at, call.now + REPLACEMENT)
         made = connection.execute(

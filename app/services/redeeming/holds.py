@@ -27,7 +27,7 @@ from app.services.redeeming import money_statements as sql
 from app.services.redeeming.booking import Books
 from app.services.redeeming.calls import Answer, Capture, Origin, Where
 from app.services.redeeming.progress import Busy, Call, Grant, No
-from app.services.redeeming.reading import Reader
+from app.services.redeeming.reading import Reader, is_over
 from app.store.models import new_id
 
 #: How long a hold lasts when the till does not say, and the longest that it may ask for.
@@ -355,7 +355,7 @@ class Holds:
         row = connection.execute(sql.LOCK_VOUCHER, {"voucher_id": voucher_id}).one()
         if not KINDS[row.campaign_kind].holds_money:
             return 0
-        over = row.ends_at is not None and row.ends_at <= call.now
+        over = is_over(row, call.now)
         if row.status not in DEAD and not over:
             return 0
         available = int(row.balance_minor - row.held_minor)

@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from app.domain.ledger import RETURNS, HoldStatus
+from app.domain.ledger import RETURNS, EntryKind, HoldStatus
 from app.services.redeeming.statements import (
     CAMPAIGN,
     CODE,
@@ -202,15 +202,30 @@ READ_DUE_HOLDS = (
     .distinct()
     .limit(bindparam("count", type_=BigInteger))
 )
+#: Campaigns whose override moves the end of their cards.
+READ_OVERRIDES = select(C.id, C.override, C.override_forced).where(C.override.is_not(None))
+#: Cards whose own end is over; `protected` are campaigns whose override ends later than now.
 READ_DUE_CARDS = (
     select(V.id)
     .where(
         V.balance_minor > 0,
         V.ends_at <= bindparam("now", type_=V.ends_at.type),
         V.balance_minor > V.held_minor,
-        V.replaced_by_id.is_(None),
+        V.campaign_id.not_in(bindparam("protected", expanding=True)),
     )
     .order_by(V.ends_at)
+    .limit(bindparam("count", type_=BigInteger))
+)
+
+#: Cards of campaigns whose forced end is over, whatever their own end is.
+READ_RECALLED_CARDS = (
+    select(V.id)
+    .where(
+        V.balance_minor > 0,
+        V.balance_minor > V.held_minor,
+        V.campaign_id.in_(bindparam("recalled", expanding=True)),
+    )
+    .order_by(V.id)
     .limit(bindparam("count", type_=BigInteger))
 )
 
@@ -221,6 +236,8 @@ LOCK_VOUCHER = (
         C.kind.label("campaign_kind"),
         C.currency.label("campaign_currency"),
         C.timezone.label("campaign_timezone"),
+        C.override,
+        C.override_forced,
     )
     .select_from(VOUCHER.join(CAMPAIGN, C.id == V.campaign_id))
     .where(V.id == bindparam("voucher_id"))
@@ -260,9 +277,15 @@ EMPTY_CARD = (
 REPLACE = (
     update(VOUCHER)
     .where(V.id == bindparam("voucher_id"))
-    .values(replaced_by_id=bindparam("successor_id"))
+    .values(replaced_by_id=bindparam("successor_id"), version=V.version + 1)
 )
 
+#: What was captured of holds; the vouchers are named because the ledger is searched by them.
+READ_CAPTURED = select(E.id).where(
+    E.voucher_id.in_(bindparam("vouchers", expanding=True)),
+    E.hold_id.in_(bindparam("holds", expanding=True)),
+    E.kind == EntryKind.REDEMPTION,
+)
 #: What of a redemption was given back already, in minor units.
 READ_RETURNED = select(func.coalesce(func.sum(E.amount_minor), 0)).where(
     E.refers_to_id == bindparam("entry_id"), E.kind.in_(list(RETURNS))

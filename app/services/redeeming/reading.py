@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -9,11 +10,12 @@ from zoneinfo import ZoneInfo
 from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
-from app.domain import overrides, rules
+from app.domain import overrides
 from app.domain.campaign import Source, Terms
 from app.domain.kinds import KINDS
 from app.domain.refusals import Reason, Refused
 from app.domain.rules import Standing
+from app.domain.validity import window
 from app.services.access import Client
 from app.services.redeeming import bearers, money_statements, statements
 from app.services.redeeming.calls import CallFault, Origin, Where
@@ -26,6 +28,13 @@ FRESH = 5.0
 MOST_PLACES = 10_000
 
 _TERMS: TypeAdapter[Terms] = TypeAdapter(Terms)
+
+
+def is_over(card: Any, now: dt.datetime) -> bool:
+    """Whether a voucher's time is over, its campaign's override counted; of LOCK_VOUCHER."""
+    override = overrides.read(card.override, forced=bool(card.override_forced))
+    ends_at = overrides.end_for(card.ends_at, override)
+    return ends_at is not None and ends_at <= now
 
 
 class Reader:
@@ -191,7 +200,8 @@ class Reader:
         if row.voucher_id is None:
             terms = bearers.current_terms(connection, row.campaign_id, row.revision, self.terms_of)
             status, uses = "active", kind.uses(terms)
-            starts_at, ends_at = rules.window(terms.validity, at=None, zone=ZoneInfo(row.timezone))
+            good = window(terms.validity, ZoneInfo(row.timezone), issued_at=None)
+            starts_at, ends_at = good.starts_at, good.ends_at
             balance = kind.opening_balance(terms, code_amount=row.code_amount)
             used = held = held_minor = 0
             if shared:
@@ -223,5 +233,6 @@ class Reader:
             timezone=row.timezone,
             holds_money=kind.holds_money,
             bare=shared and bearer,
+            budgeted=row.budget_minor is not None,
         )
         return Found(row=row, standing=standing, terms=terms)

@@ -3,7 +3,9 @@
 A report is a fact: it is booked whatever the rules say. When it takes a use that was left it
 counts like a redemption; when none was left it is a conflict, booked beside the counters, listed
 and counted, because no limit is ever passed. Each use carries the reporting system's own id and
-is booked once, however often it is reported.
+is booked once, however often it is reported. Codes that do not exist count as guesses, as at a
+till; only a key that may change campaigns, such as the one a partner's file is sent with, may
+report any number of them.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, select
 
@@ -22,14 +25,15 @@ from app.domain import codes
 from app.domain.campaign import Authority
 from app.domain.ledger import EntryKind
 from app.services import resolving
-from app.services.access import Client
+from app.services.access import Client, Scope
 from app.services.changes import Change, Subject
 from app.services.deployment import Deployment
 from app.services.redeeming import bearers, booking, statements, taking
 from app.services.redeeming.booking import Books
 from app.services.redeeming.calls import Origin
-from app.services.redeeming.progress import Busy, Call, Found, Grant, No
+from app.services.redeeming.progress import Busy, Call, Found, Grant, Lapsed, No
 from app.services.redeeming.reading import Reader
+from app.services.redeeming.tills import Tills
 
 COLUMNS = ("id", "code", "occurred_at", "discount_minor")
 
@@ -78,10 +82,16 @@ class Conflict:
 
 
 class Reports:
-    """Books reported uses for one deployment; safe to share between threads."""
+    """Books reported uses for one deployment; safe to share between threads.
 
-    def __init__(self, deployment: Deployment) -> None:
+    Args:
+        deployment: settings, database, keys and clock.
+        tills: the deployment's tills, which count guesses and release what is over.
+    """
+
+    def __init__(self, deployment: Deployment, tills: Tills) -> None:
         self._deployment = deployment
+        self._tills = tills
         self._database = deployment.database
         self._postgresql = not deployment.database.is_sqlite
         self._reader = Reader(postgresql=self._postgresql)
@@ -94,6 +104,8 @@ class Reports:
 
         Raises:
             CallFault: the store does not exist or is not the key's.
+            Guessing: too many codes that do not exist came from there; what was booked before
+                stays, and the whole report may be sent again later.
             Unavailable: the database went away; send the whole report again.
         """
         return [self._report(client, use, origin) for use in uses]
@@ -141,6 +153,9 @@ class Reports:
     def _report(self, client: Client, use: Use, origin: Origin) -> Reported:
         now = self._deployment.now()
         reading = resolving.read(self._deployment.keyring, use.code)
+        guarded = not client.may(Scope.CAMPAIGN)
+        if guarded:
+            self._tills.check_guess(client, origin, reading, now=now)
         beyond = False
         while True:
             try:
@@ -163,10 +178,14 @@ class Reports:
                 self._make_bearer(code.id, now=now)
             except _Duplicate:
                 return Reported(id=use.id, outcome=Outcome.DUPLICATE)
+            except Lapsed as lapsed:
+                self._tills.released(lapsed.voucher_id, now=now)
             except Busy:
                 continue
             except No as no:
                 if no.found is None or not client.may_touch(no.found.row.campaign_key):
+                    if guarded:
+                        self._tills.count_guess(client, origin, reading.prefix, now=now)
                     return Reported(id=use.id, outcome=Outcome.UNKNOWN_CODE)
                 # A guard had nothing left: book it again, as a conflict.
                 beyond = True
@@ -191,7 +210,7 @@ class Reports:
         ).first()
         if earlier is not None:
             raise _Duplicate
-        today = call.now.date().isoformat()
+        today = call.now.astimezone(ZoneInfo(row.timezone)).date().isoformat()
         grant = Grant(index=0, found=found, lines=(use.discount_minor,), day=today)
         if beyond:
             after = connection.execute(

@@ -1,14 +1,17 @@
 """Taking redemptions back: by their id, or by the key of the call that made them.
 
-A reversal gives back every counter that the redemption took, and no other. A key that was never
-seen gets a tombstone, so that the original, should it still arrive, is refused.
+A reversal gives back every counter that the redemption took, and no other. What of a call was
+taken back before stays so, the rest is given back; a card's load or activation is undone on the
+spot or not at all; a refund, a correction or a block is refused, never silently kept. A key that
+was never seen gets a tombstone, so that the original, should it still arrive, is refused.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -26,6 +29,17 @@ from app.services.redeeming.holds import Holds
 from app.services.redeeming.progress import Busy, Call, Known, No, lock_name
 from app.services.redeeming.reading import Reader
 from app.store.models import new_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Taken:
+    """An entry that is taken back; `row` is of READ_ENTRIES, `after` the voucher's counters."""
+
+    row: Any
+    #: What the balance changes by, in minor units.
+    back: int
+    kind: EntryKind
+    after: Any
 
 
 class Reverser:
@@ -58,7 +72,7 @@ class Reverser:
         """
         self._claim(connection, call, reversal.key)
         if reversal.key is None:
-            ids = [str(reversal.redemption_id)]
+            ids = [reversal.redemption_id]
         else:
             original = connection.execute(
                 statements.READ_RECORD, {"client_id": call.client.id, "key": reversal.key}
@@ -68,24 +82,38 @@ class Reverser:
                     connection, call, reversal.key, fresh=original is None, fingerprint=fingerprint
                 )
             made = orjson.loads(original.body)
-            ids = [part["redemption_id"] for part in made.get("redemptions", [])]
-            if made.get("action") == CardAction.LOAD:
-                ids.append(made["entry_id"])
-            self._void(connection, call, [part["hold_id"] for part in made.get("holds", [])])
+            holds = [uuid.UUID(part["hold_id"]) for part in made.get("holds", [])]
+            ids = [uuid.UUID(part["redemption_id"]) for part in made.get("redemptions", [])]
+            ids += self._void(connection, call, holds)
+            if made.get("action") in (CardAction.LOAD, CardAction.ACTIVATE):
+                ids.append(uuid.UUID(made["entry_id"]))
             if not ids:
+                if made["outcome"] == "accepted" and not holds:
+                    raise No(Refused(reason=Reason.NOT_REVERSIBLE))
                 return self._answer(connection, call, [], [], [], fingerprint=fingerprint)
         rows = self._entries(connection, call, ids)
         return self._take_back(
             connection, call, reversal, rows, key_id=key_id, fingerprint=fingerprint
         )
 
-    def _void(self, connection: Connection, call: Call, hold_ids: list[str]) -> None:
-        """Release the holds of a call that is taken back, as far as they are still open."""
-        for hold_id in sorted(hold_ids):
-            bind = {"hold_id": uuid.UUID(hold_id)}
-            hold = connection.execute(money_statements.READ_HOLD, bind).one()
+    def _void(self, connection: Connection, call: Call, ids: list[uuid.UUID]) -> list[uuid.UUID]:
+        """Release the holds of a call that is taken back, as far as they are still open.
+
+        Returns the redemptions that they were captured by, whoever captured them.
+        """
+        if not ids:
+            return []
+        read = money_statements.READ_HOLD
+        vouchers = {connection.execute(read, {"hold_id": each}).one().voucher_id for each in ids}
+        for voucher_id in sorted(vouchers):
+            connection.execute(money_statements.LOCK_VOUCHER, {"voucher_id": voucher_id}).one()
+        for each in ids:
+            # Read again under the lock: somebody may have settled it meanwhile.
+            hold = connection.execute(read, {"hold_id": each}).one()
             if hold.status == HoldStatus.OPEN:
                 self._holds.release(connection, call, hold, status=HoldStatus.VOIDED)
+        bind = {"vouchers": sorted(vouchers), "holds": ids}
+        return list(connection.execute(money_statements.READ_CAPTURED, bind).scalars())
 
     def _claim(self, connection: Connection, call: Call, other: str | None) -> None:
         bind: dict[str, Any] = {}
@@ -117,14 +145,14 @@ class Reverser:
             connection, call, [], [], [], fingerprint=fingerprint, before_original=True
         )
 
-    def _entries(self, connection: Connection, call: Call, ids: list[str]) -> list[Any]:
-        rows = connection.execute(
-            statements.READ_ENTRIES, {"ids": [uuid.UUID(found) for found in ids]}
-        ).all()
+    def _entries(
+        self, connection: Connection, call: Call, ids: Sequence[uuid.UUID | None]
+    ) -> list[Any]:
+        rows = connection.execute(statements.READ_ENTRIES, {"ids": list(ids)}).all()
         rows = [row for row in rows if call.client.may_touch(row.campaign_key)]
         if not rows:
             raise No(Refused(reason=Reason.UNKNOWN_REDEMPTION))
-        return sorted(rows, key=lambda row: int(row.voucher_id))
+        return sorted(rows, key=lambda row: (int(row.voucher_id), row.created_at))
 
     def _take_back(
         self,
@@ -136,23 +164,30 @@ class Reverser:
         key_id: int,
         fingerprint: bytes,
     ) -> Answer:
-        entries, events, parts, returned = [], [], [], None
-        kinds: list[tuple[Any, EntryKind, Any]] = []
+        entries: list[dict[str, Any]] = []
+        events: list[dict[str, Any]] = []
+        parts: list[dict[str, object]] = []
+        taken: list[_Taken] = []
+        earlier: list[dt.datetime] = []
         for row in rows:
-            after = self._give_voucher(connection, row)
             # Asked after the voucher's row is locked, so that of two reversals one sees the other.
-            earlier = connection.execute(
-                statements.READ_RETURN, {"entry_id": row.id}
-            ).scalar_one_or_none()
-            if earlier is not None:
-                returned = earlier
+            connection.execute(money_statements.LOCK_VOUCHER, {"voucher_id": row.voucher_id}).one()
+            bind = {"entry_id": row.id}
+            returned = connection.execute(money_statements.READ_RETURNED, bind).scalar_one()
+            at = connection.execute(statements.READ_RETURN, bind).scalar_one_or_none()
+            back = -row.amount_minor - int(returned)
+            if at is not None and (row.uses or back == 0):
+                earlier.append(at)
                 continue
-            kinds.append((row, self._kind(connection, call, row), after))
-        if returned is not None:
-            raise No(Refused(reason=Reason.ALREADY_REVERSED, details={"at": returned.isoformat()}))
-        call.changed.extend(row.voucher_id for row, _, _ in kinds)
-        self._give_others(connection, [row for row, _, _ in kinds])
-        for row, kind, after in kinds:
+            kind = self._kind(connection, call, row, back)
+            after = self._give_voucher(connection, row, back)
+            taken.append(_Taken(row=row, back=back, kind=kind, after=after))
+        if not taken:
+            details = {"at": max(earlier).isoformat()}
+            raise No(Refused(reason=Reason.ALREADY_REVERSED, details=details))
+        for each in taken:
+            row, kind, after, back = each.row, each.kind, each.after, each.back
+            call.changed.append(row.voucher_id)
             entry = booking.entry(
                 call,
                 id=new_id(),
@@ -161,7 +196,7 @@ class Reverser:
                 code_id=row.code_id,
                 kind=kind,
                 uses=-row.uses,
-                amount_minor=-row.amount_minor,
+                amount_minor=back,
                 currency=row.currency,
                 discount_minor=-row.discount_minor,
                 used_after=after.used,
@@ -182,7 +217,7 @@ class Reverser:
                     voucher_id=row.voucher_id,
                     number=after.events,
                     entry_id=entry["entry_id"],
-                    data={"amount_minor": -row.amount_minor, "discount_minor": row.discount_minor},
+                    data={"amount_minor": back, "discount_minor": row.discount_minor},
                 )
             )
             parts.append(
@@ -190,45 +225,57 @@ class Reverser:
                     "redemption_id": str(row.id),
                     "reversal_id": str(entry["entry_id"]),
                     "kind": "undo" if kind is EntryKind.REVERSAL else "refund",
-                    "returned_minor": -row.amount_minor or None,
+                    "returned_minor": back or None,
                     "voucher": answers.returned(row, after),
                 }
             )
-            if row.amount_minor < 0:
+        for each in taken:
+            if each.back > 0:
                 self._cards.move_from_dead(
                     connection,
                     call,
-                    row.voucher_id,
-                    -row.amount_minor,
+                    each.row.voucher_id,
+                    each.back,
                     key_id=key_id,
                     entries=entries,
                     events=events,
                 )
+        for each in taken:
+            if each.kind is EntryKind.REFUND:
+                cap = self._reader.terms_of(connection, each.row.revision_id).operator_cap_minor
+                self._cards.count_operator(connection, call, cap, each.row, each.back)
+        self._give_others(connection, taken)
         return self._answer(connection, call, parts, entries, events, fingerprint=fingerprint)
 
-    def _give_voucher(self, connection: Connection, row: Any) -> Any:
+    def _give_voucher(self, connection: Connection, row: Any, back: int) -> Any:
+        bind: dict[str, Any] = {"voucher_id": row.voucher_id}
         if row.uses:
-            after = connection.execute(statements.GIVE_USE, {"voucher_id": row.voucher_id}).first()
+            after = connection.execute(statements.GIVE_USE, bind).first()
+        elif row.kind == EntryKind.ACTIVATE:
+            last = connection.execute(statements.READ_LAST_USE, bind).first()
+            if last is not None and last.created_at >= row.created_at:
+                raise No(Refused(reason=Reason.NOT_REVERSIBLE))
+            # Until it is activated again it is what it was before: worth nothing at a till.
+            bind |= {"amount": back, "expected_status": "active", "new_status": "pending"}
+            after = connection.execute(money_statements.MOVE_MONEY, bind).first()
+            if after is None and row.status != "active":
+                raise No(Refused(reason=Reason.NOT_REVERSIBLE))
         else:
-            after = connection.execute(
-                statements.GIVE_MONEY, {"voucher_id": row.voucher_id, "amount": -row.amount_minor}
-            ).first()
-        if after is None and row.kind == EntryKind.LOAD:
+            after = connection.execute(statements.GIVE_MONEY, bind | {"amount": back}).first()
+        if after is None and back < 0:
             details = {"currency": row.currency}
             raise No(Refused(reason=Reason.INSUFFICIENT_BALANCE, details=details))
         if after is None:
             # Nothing is counted any more, so that it was taken back by somebody else.
-            earlier = connection.execute(
-                statements.READ_RETURN, {"entry_id": row.id}
-            ).scalar_one_or_none()
-            raise _returned(earlier)
+            raise No(Refused(reason=Reason.ALREADY_REVERSED))
         return after
 
-    def _give_others(self, connection: Connection, rows: list[Any]) -> None:
+    def _give_others(self, connection: Connection, taken: list[_Taken]) -> None:
+        rows = [each.row for each in taken]
         for row in _by(rows, "code_id"):
             if row.on_code:
                 connection.execute(statements.GIVE_CODE, {"code_id": row.code_id})
-        for row in _by(rows, "recipient_id"):
+        for row in sorted(rows, key=lambda row: (row.recipient_id or 0, row.campaign_id)):
             days = ([""] if row.on_recipient else []) + ([row.on_day] if row.on_day else [])
             for day in days:
                 connection.execute(
@@ -239,18 +286,19 @@ class Reverser:
                         "on_day": day,
                     },
                 )
-        for row in _by(rows, "campaign_id"):
+        for each in sorted(taken, key=lambda each: int(each.row.campaign_id)):
+            row = each.row
             if row.on_budget:
                 connection.execute(
                     statements.GIVE_BUDGET,
                     {
                         "campaign_id": row.campaign_id,
                         "taken": row.uses,
-                        "amount": row.discount_minor - row.amount_minor,
+                        "amount": row.discount_minor + each.back,
                     },
                 )
 
-    def _kind(self, connection: Connection, call: Call, row: Any) -> EntryKind:
+    def _kind(self, connection: Connection, call: Call, row: Any, back: int) -> EntryKind:
         terms = self._reader.terms_of(connection, row.revision_id)
         same_till = (
             row.api_key_id == call.client.id
@@ -265,12 +313,11 @@ class Reverser:
             now=call.now,
         )
         # What was loaded is undone on the spot or not at all: afterwards it may be spent.
-        if kind is None or (row.kind == EntryKind.LOAD and kind is not EntryKind.REVERSAL):
+        if kind is None or (row.kind != EntryKind.REDEMPTION and kind is not EntryKind.REVERSAL):
             raise No(Refused(reason=Reason.REVERSAL_WINDOW_CLOSED))
-        if kind is EntryKind.REFUND:
-            self._cards.count_operator(
-                connection, call, terms.operator_cap_minor, row, -row.amount_minor
-            )
+        # Money comes onto a card by somebody, here as by a refund.
+        if kind is EntryKind.REFUND and back > 0 and call.origin.operator is None:
+            raise No(Refused(reason=Reason.OPERATOR_REQUIRED))
         return kind
 
     def _answer(
@@ -291,11 +338,6 @@ class Reverser:
             connection, call, entries=entries, events=events, body=body, fingerprint=fingerprint
         )
         return Answer(status=200, body=body)
-
-
-def _returned(at: dt.datetime | None) -> No:
-    details = {"at": at.isoformat()} if at is not None else {}
-    return No(Refused(reason=Reason.ALREADY_REVERSED, details=details))
 
 
 def _by(rows: Iterable[Any], column: str) -> list[Any]:

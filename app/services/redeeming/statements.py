@@ -499,16 +499,17 @@ READ_ENTRIES = (
     )
     .where(
         E.id.in_(bindparam("ids", expanding=True)),
-        E.kind.in_([EntryKind.REDEMPTION, EntryKind.LOAD]),
+        E.kind.in_([EntryKind.REDEMPTION, EntryKind.LOAD, EntryKind.ACTIVATE]),
     )
 )
 
-#: Whether an entry was taken back, and when.
+#: Whether an entry was taken back, and when last.
 READ_RETURN = (
     select(E.created_at)
     .where(
         E.refers_to_id == bindparam("entry_id"),
         E.kind.in_([EntryKind.REVERSAL, EntryKind.REFUND]),
     )
+    .order_by(E.created_at.desc())
     .limit(1)
 )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 from uuid import UUID
 
 import orjson
 from sqlalchemy import Connection, delete
 
+from app.domain import overrides
 from app.domain.baskets import Basket
 from app.domain.campaign import Terms
 from app.domain.refusals import Reason
@@ -99,7 +101,7 @@ class Tills:
         try:
             return self._scan(client, item, reading, origin=origin, basket=basket, now=now)
         except Lapsed as lapsed:
-            self._released(lapsed.voucher_id, now=now)
+            self.released(lapsed.voucher_id, now=now)
             return self._scan(client, item, reading, origin=origin, basket=basket, now=now)
 
     def _scan(
@@ -302,18 +304,34 @@ class Tills:
         """
         done = 0
         with self._database.reading() as connection:
-            bind = {"now": now, "count": limit}
+            bind: dict[str, Any] = {"now": now, "count": limit}
             held = list(connection.execute(money_statements.READ_DUE_HOLDS, bind).scalars())
-            ended = list(connection.execute(money_statements.READ_DUE_CARDS, bind).scalars())
+            moved = connection.execute(money_statements.READ_OVERRIDES).all()
+            protected, recalled = [], []
+            for row in moved:
+                override = overrides.read(row.override, forced=bool(row.override_forced))
+                if override is None or override.ends_at is None:
+                    continue
+                if override.ends_at > now:
+                    protected.append(row.id)
+                elif "ends_at" in override.forced:
+                    recalled.append(row.id)
+            bind |= {"protected": protected, "recalled": recalled}
+            due = (money_statements.READ_DUE_CARDS, money_statements.READ_RECALLED_CARDS)
+            # A card may be due in both ways.
+            ended = dict.fromkeys(
+                each for found in due for each in connection.execute(found, bind).scalars()
+            )
         for voucher_id in held:
-            done += self._released(voucher_id, now=now)
+            done += self.released(voucher_id, now=now)
         for voucher_id in ended:
             by = Call(client=CLOCK, key="", where=Where(), origin=Origin(), now=now)
             with self._database.transaction() as connection:
                 done += self._holds.expire(connection, voucher_id, by) > 0
         return done
 
-    def _released(self, voucher_id: int, *, now: dt.datetime) -> int:
+    def released(self, voucher_id: int, *, now: dt.datetime) -> int:
+        """Release what is over of one voucher; returns how much there was."""
         for _ in range(3):
             try:
                 with self._database.transaction() as connection:
@@ -399,7 +417,7 @@ class Tills:
             except Bare as bare:
                 self._make_bearer(bare.code_id, now=now)
             except Lapsed as lapsed:
-                self._released(lapsed.voucher_id, now=now)
+                self.released(lapsed.voucher_id, now=now)
             except PinAsked as asked:
                 wrong = pins.verify(self._database, self._deployment.keyring, asked)
                 if wrong is not None:
@@ -468,15 +486,33 @@ class Tills:
 
     def _read(self, client: Client, item: Item, origin: Origin, *, now: dt.datetime) -> Reading:
         reading = resolving.read(self._deployment.keyring, item.barcode)
+        self.check_guess(client, origin, reading, now=now)
+        return reading
+
+    def check_guess(
+        self, client: Client, origin: Origin, reading: Reading, *, now: dt.datetime
+    ) -> None:
+        """Let a code be looked up, or not; a genuine token always is.
+
+        Raises:
+            Guessing: too many codes that do not exist came from there.
+        """
         if reading.public_id is None:
             self.guesses.check(_subjects(client, origin, reading.prefix), now=now)
-        return reading
+
+    def count_guess(self, client: Client, origin: Origin, prefix: str, *, now: dt.datetime) -> None:
+        """Count a code that does not exist; `prefix` is its beginning.
+
+        Raises:
+            Guessing: it was one too many.
+        """
+        self.guesses.failed(
+            _subjects(client, origin, prefix), keyring=self._deployment.keyring, now=now
+        )
 
     def _count_guess(self, client: Client, origin: Origin, no: No, *, now: dt.datetime) -> None:
         if no.refused.reason in _GUESSES:
-            self.guesses.failed(
-                _subjects(client, origin, no.prefix), keyring=self._deployment.keyring, now=now
-            )
+            self.count_guess(client, origin, no.prefix, now=now)
 
 
 def _subjects(client: Client, origin: Origin, prefix: str) -> Mapping[str, str]:

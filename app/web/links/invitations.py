@@ -70,9 +70,14 @@ def show(campaign: str, invitation: str) -> BaseResponse:
 @blueprint.post("/c/<campaign>/<invitation>")
 def accept(campaign: str, invitation: str) -> BaseResponse:
     """Issue the voucher, or find the one that was issued, and go to its page."""
+    # Read first: what is not genuine never takes the writer's turn from the tills.
+    found = _found(campaign, invitation)
     if _from_elsewhere():
-        _found(campaign, invitation)
         return redirect(request.path, 303)
+    if found.taken is not None:
+        return _onward(found.taken)
+    if not found.open:
+        raise _ended()
     house = deployment()
     keyring = house.keyring
     with house.database.write() as session:

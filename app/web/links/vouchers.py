@@ -14,7 +14,8 @@ from werkzeug.wrappers import Response as BaseResponse
 from app.domain.codes import Purpose
 from app.services import google_wallet, presenting, visits
 from app.services.google_wallet import TryAgain
-from app.services.presenting import MOST_TOGETHER, TOGETHER, Holding
+from app.services.links import MOST_TOGETHER, TOGETHER
+from app.services.presenting import Holding
 from app.store.session import Unavailable
 from app.web import deployment
 from app.web.links import answers, numbers, pages

@@ -85,3 +85,10 @@ def test_the_end_is_the_first_instant_of_a_local_day_and_no_day_is_cut_short(
     # Samoa left out 30 December 2011: a day that never was is over when the one before it is.
     assert last == wanted or (zone.key == "Pacific/Apia" and wanted == dt.date(2011, 12, 30))
     assert end.astimezone(zone).date() > wanted
+
+
+def test_a_code_that_was_given_to_nobody_has_only_the_campaigns_own_window() -> None:
+    validity = Validity(ends_at=at("2026-12-31T00:00+01:00"), days=3)
+
+    assert window(validity, PARIS, issued_at=None).ends_at == validity.ends_at
+    assert window(Validity(anchor=Anchor.SEND, hours=1), PARIS, issued_at=None) == Window()

@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
 
+from app import create_app
 from app.services import certificates
 from app.services.certificates import CertificateFault, Certificates
-from app.settings import Settings
+from app.services.deployment import Deployment
+from app.settings import Settings, SettingsError
 from passes.signing import throwaway
+from tests.storefront import Storefront
 
 Lines = list[MutableMapping[str, Any]]
 NOW = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
@@ -75,6 +79,47 @@ def test_production_refuses_throwaway_certificates(folder: Path) -> None:
     assert all("throw-away" in fault for fault in faults)
     with pytest.raises(CertificateFault):
         _ = watched.account
+
+
+def test_a_certificate_that_does_not_fit_never_signs_though_it_was_copied_in(
+    folder: Path, tmp_path: Path, certs: Path
+) -> None:
+    watched = _watch(folder)
+    before = watched.signer.certificate.serial_number
+
+    throwaway(tmp_path / "other", now=NOW, days=500, pass_type_id="pass.example.other")
+    for name in ("pass.pem", "pass.key", "wwdr.pem"):
+        shutil.copy(tmp_path / "other" / "apple" / name, folder / "apple" / name)
+
+    for _ in range(2):
+        assert any("PASSERELLE_PASS_TYPE_ID" in fault for fault in watched.check())
+        assert watched.signer.certificate.serial_number == before
+    shutil.copytree(certs / "apple", folder / "apple", dirs_exist_ok=True)
+    assert watched.check() == ()
+
+
+def test_production_does_not_start_with_certificates_that_no_phone_accepts(
+    folder: Path, tmp_path: Path
+) -> None:
+    settings = Settings(
+        certs=folder, database_url=f"sqlite:///{tmp_path}/x.sqlite", env="production"
+    )
+    with pytest.raises(SettingsError, match="throw-away"):
+        create_app(settings)
+    with pytest.raises(SettingsError, match="There is no certificate"):
+        create_app(dataclasses.replace(settings, certs=tmp_path / "none"))
+
+
+def test_a_pass_that_cannot_be_signed_is_a_503_that_names_the_remedy(
+    client: FlaskClient, deployment: Deployment, storefront: Storefront
+) -> None:
+    issued = storefront.voucher(storefront.campaign())
+    deployment.certificates = _watch(deployment.settings.certs, pass_type_id="pass.example.other")
+
+    answer = client.get(f"/p/{issued.link}/apple")
+
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "30"
 
 
 def test_production_makes_no_certificates(tmp_path: Path) -> None:

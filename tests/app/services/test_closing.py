@@ -6,6 +6,7 @@ import csv
 import datetime as dt
 import io
 from dataclasses import asdict
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -91,6 +92,38 @@ def test_a_day_is_summed_by_terminal_and_operator_and_ends_at_the_stores_midnigh
     today = client.get("/pos/v1/day", headers={"Authorization": f"Bearer {tills[0].key}"})
     assert today.get_json()["totals"][0]["redeemed_minor"] == 3_000
     assert {entry["operator"] for entry in today.get_json()["entries"]} == {"bob"}
+
+
+def test_reports_show_a_key_its_own_store_and_its_own_campaigns(
+    shop: Shop, client: FlaskClient
+) -> None:
+    shop.store("rome", terminals=("1",), timezone="Europe/Rome")
+    _do(Till(client, shop.key(store="paris", terminal="1")), shop, "ann")
+    _do(Till(client, shop.key(store="rome", terminal="1")), shop, "bob")
+
+    def ask(report: str, **bound: Any) -> Any:
+        key = shop.key(Scope.REPORT, **bound)
+        path = f"/api/v1/reports/{report}"
+        return client.get(path, headers={"Authorization": f"Bearer {key}"}).get_json()
+
+    def figures(**bound: Any) -> list[tuple[str, int, int]]:
+        lines = ask("day?date=2026-11-21", **bound)["lines"]
+        return [(each["store"], each["redeemed_minor"], each["discounts_minor"]) for each in lines]
+
+    assert figures() == [("paris", 3_000, 300), ("rome", 3_000, 300)]
+    assert figures(store="rome") == [("rome", 3_000, 300)]
+    assert figures(store="paris", terminal="2") == []
+    assert figures(campaigns=["sun"]) == [("paris", 0, 300), ("rome", 0, 300)]
+
+    owed = "liability?until=2026-11-22T00:00:00Z"
+    assert [each["campaign"] for each in ask(owed)["campaigns"]] == ["card"]
+    assert ask(owed, campaigns=["sun"])["campaigns"] == []
+    assert ask(owed, store="paris")["code"] == "store_key_refused"
+
+    odd = "odd-days?date=2026-11-21"
+    assert {each["store"] for each in ask(odd)["oddities"]} == {"paris", "rome"}
+    assert {each["store"] for each in ask(odd, store="rome")["oddities"]} == {"rome"}
+    assert ask(odd, campaigns=["sun"])["oddities"] == []
 
 
 def test_liability_leads_from_its_opening_by_its_movements_to_the_balance_of_the_cards(

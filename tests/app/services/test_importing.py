@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import gzip
 import io
 import os
@@ -14,6 +15,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import func, select
@@ -25,8 +27,10 @@ from app.services.importing import ImportFault, reading
 from app.services.importing.sealing import Expected, Reason, Sealer
 from app.settings import Settings
 from app.store.keyring import Keyring
-from app.store.models import Code, ImportReject
+from app.store.models import Code, ImportJob, ImportReject, Voucher
+from tests.conftest import Clock
 from tests.marketing import apply, apply_document, bring, card
+from tests.shop import Shop, Till
 
 XML = """<?xml version="1.0" encoding="UTF-8"?>
 <coupons xmlns="http://www.demandware.com/xml/impex/coupon/2008-06-17">
@@ -208,6 +212,31 @@ def test_codes_become_usable_together_and_the_same_file_again_adds_nothing(
     assert (other.accepted, other.reasons["in_campaign"]) == (1, 3_000)
 
 
+def test_a_code_is_unknown_at_the_till_until_its_import_is_complete(
+    deployment: Deployment, client: FlaskClient
+) -> None:
+    apply(deployment)
+    shop = Shop(deployment)
+    shop.store("paris", terminals=("1",))
+    till = Till(client, shop.key(store="paris", terminal="1"))
+    done = bring(deployment, b"CODE0001\nCODE0002\n")
+
+    def stands(status: str) -> None:
+        """Put the import where a crash (or a cancelling) between two transactions leaves it."""
+        with deployment.database.write() as session:
+            session.get_one(ImportJob, done.id).status = status
+
+    for status in ("loading", "cancelling"):
+        stands(status)
+        assert till.redeem("CODE0001")["reason"] == "unknown_code"
+        scan = till.post("/scans", {"barcode": "CODE0001"}).get_json()
+        assert scan["reason"] == "unknown_code"
+    with deployment.database.read() as session:
+        assert session.scalar(select(func.count()).select_from(Voucher)) == 0
+    stands("complete")
+    assert till.redeem("CODE0001")["outcome"] == "accepted"
+
+
 def test_a_code_of_another_campaign_is_refused_and_stays_there(deployment: Deployment) -> None:
     apply(deployment)
     apply(deployment, key="autumn")
@@ -298,19 +327,13 @@ def test_last_characters_are_shown_only_where_forty_bits_stay_unknown(
     assert hints == {(False, None), (True, None)}
 
 
-@pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
-def test_an_import_killed_in_its_middle_ends_the_same_when_it_is_started_again(
-    settings: Settings, deployment: Deployment, tmp_path: Path
-) -> None:
-    apply(deployment)
-    path = tmp_path / "codes.txt"
-    codes = [f"KILL{n:07}" for n in range(40_000)]
-    path.write_text("\n".join([*codes, codes[5], "é"]) + "\n")
+def _kill(settings: Settings, deployment: Deployment, *arguments: str) -> None:
+    """Run a command until codes of it are in the table, and kill it there."""
     keys = ",".join(
         f"{key_id}:{base64.b64encode(key).decode()}" for key_id, key in settings.master_keys.items()
     )
     process = subprocess.Popen(
-        [sys.executable, "-m", "app.cli", "import", "spring", str(path)],
+        [sys.executable, "-m", "app.cli", *arguments],
         env={
             **os.environ,
             "PASSERELLE_DATABASE_URL": settings.database_url,
@@ -328,6 +351,17 @@ def test_an_import_killed_in_its_middle_ends_the_same_when_it_is_started_again(
                 break
     process.send_signal(signal.SIGKILL)
     process.communicate()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+def test_an_import_killed_in_its_middle_ends_the_same_when_it_is_started_again(
+    settings: Settings, deployment: Deployment, tmp_path: Path
+) -> None:
+    apply(deployment)
+    path = tmp_path / "codes.txt"
+    codes = [f"KILL{n:07}" for n in range(40_000)]
+    path.write_text("\n".join([*codes, codes[5], "é"]) + "\n")
+    _kill(settings, deployment, "import", "spring", str(path))
     with deployment.database.read() as session:
         loaded = session.scalar(select(func.count()).select_from(Code)) or 0
         campaign = campaigns.find(session, "spring")
@@ -345,3 +379,55 @@ def test_an_import_killed_in_its_middle_ends_the_same_when_it_is_started_again(
         Reason.ILLEGAL_CHARACTER.value,
     }
     assert importing.import_file(deployment, "spring", path).known
+
+
+def test_a_generation_that_was_killed_is_finished_by_the_worker_with_as_many_codes(
+    settings: Settings, deployment: Deployment, clock: Clock
+) -> None:
+    apply(deployment, codes={"source": "generated"})
+    _kill(settings, deployment, "generate", "spring", "40000")
+    with deployment.database.read() as session:
+        loaded = session.scalar(select(func.count()).select_from(Code)) or 0
+        campaign = campaigns.find(session, "spring")
+    assert campaign is not None
+    assert 0 < loaded < 40_000
+    # Its process stamped the import with the real time: nobody knows yet that it is dead.
+    clock.now = dt.datetime.now(dt.UTC)
+    assert importing.resume(deployment) == []
+
+    clock.advance(minutes=16)
+    (done,) = importing.resume(deployment)
+
+    assert (done.status, done.accepted) == ("complete", 40_000)
+    with deployment.database.read() as session:
+        assert issuing.stock(session, campaign) == issuing.Stock(40_000, None)
+        assert session.scalar(select(func.count()).select_from(Code)) == 40_000
+    assert importing.resume(deployment) == []
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_generation_that_was_cancelled_or_cannot_be_finished_leaves_no_code(
+    deployment: Deployment, clock: Clock
+) -> None:
+    options = {"source": "generated", "pattern": "X-##-Y", "alphabet": "ABCDEFGH", "insist": True}
+    apply(deployment, codes=options)
+    begun = [
+        importing.jobs.begin(
+            deployment,
+            "spring",
+            filename=importing.jobs.GENERATED,
+            options={"count": count},
+            files=False,
+        )
+        for count in (65, 5)
+    ]
+    importing.cancel(deployment, begun[1])
+    clock.advance(minutes=16)
+
+    (done,) = importing.resume(deployment)
+
+    # Two of eight characters make 64 codes.
+    assert (done.id, done.status, done.accepted) == (begun[0], "failed", 0)
+    assert "too few codes left" in (done.error or "")
+    with deployment.database.read() as session:
+        assert session.scalar(select(func.count()).select_from(Code)) == 0

@@ -10,10 +10,9 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
-from app.services import access, audit, expiring, reporting
+from app.services import access, audit, events, expiring, reporting
 from app.services.access import Scope
 from app.services.deployment import Deployment
-from app.services.installations import record_event
 from app.services.reporting import Dimension
 from app.store.models import Decision, Disclosure, Event, FunnelCount, Voucher
 from tests.conftest import Clock
@@ -53,8 +52,8 @@ def test_vouchers_count_for_their_first_time_at_each_stage_and_money_is_net(
     till.redeem(one.barcode, basket=basket(5000))
     till.redeem(one.barcode, basket=basket(5000))  # refused: used up
     with deployment.database.write() as session:
-        record_event(session, "added", other.id, now=deployment.now(), wallet="google")
-        record_event(session, "viewed", other.id, now=deployment.now())
+        events.append(session, "added", other.id, now=deployment.now(), data={"wallet": "google"})
+        events.append(session, "viewed", other.id, now=deployment.now())
 
     count_all(deployment)
 
@@ -100,10 +99,10 @@ def test_parts_are_variant_tier_segment_and_the_campaigns_own_day(
     clock.now = dt.datetime(2026, 11, 21, 22, 59, tzinfo=dt.UTC)
     for voucher in vouchers[:2]:
         with deployment.database.write() as session:
-            record_event(session, "viewed", voucher.id, now=clock.now)
+            events.append(session, "viewed", voucher.id, now=clock.now)
     clock.advance(minutes=2)
     with deployment.database.write() as session:
-        record_event(session, "viewed", vouchers[2].id, now=clock.now)
+        events.append(session, "viewed", vouchers[2].id, now=clock.now)
 
     count_all(deployment)
 
@@ -139,7 +138,7 @@ def test_recount_agrees_whatever_happened_and_finds_a_count_that_is_wrong(
     for _ in range(12):
         with deployment.database.write() as session:
             for _ in range(dice.randrange(6)):
-                record_event(session, dice.choice(kinds), dice.choice(vouchers), now=clock.now)
+                events.append(session, dice.choice(kinds), dice.choice(vouchers), now=clock.now)
         if dice.random() < 0.5:
             reporting.roll_up(deployment, limit=dice.randrange(1, 9))
         clock.advance(hours=dice.randrange(20))
@@ -172,7 +171,7 @@ def test_report_says_until_when_everything_is_counted(
     with deployment.database.read() as session:
         assert reporting.as_of(session, now=clock.now) == clock.now
     with deployment.database.write() as session:
-        record_event(session, "viewed", voucher.id, now=clock.now)
+        events.append(session, "viewed", voucher.id, now=clock.now)
     with deployment.database.read() as session:
         assert reporting.as_of(session, now=clock.now) == counted_at
 
@@ -250,7 +249,7 @@ def test_results_answer_over_http_and_only_for_the_keys_campaigns(
     paris.campaign("moon")
     voucher = paris.voucher("sun")
     with deployment.database.write() as session:
-        record_event(session, "viewed", voucher.id, now=deployment.now())
+        events.append(session, "viewed", voucher.id, now=deployment.now())
         key = access.create(
             session, "report", [Scope.REPORT], now=deployment.now(), campaigns=["sun"]
         )

@@ -70,7 +70,8 @@ class World:
     reports: Reports = field(init=False)
 
     def __post_init__(self) -> None:
-        self.tills, self.reports = Tills(self.deployment), Reports(self.deployment)
+        self.tills = Tills(self.deployment)
+        self.reports = Reports(self.deployment, self.tills)
 
 
 class TillHistory(RuleBasedStateMachine):
@@ -209,7 +210,11 @@ class TillHistory(RuleBasedStateMachine):
     def _reverse(self, *, key: str | None = None, made: Made | None = None) -> Any:
         from uuid import UUID
 
-        reversal = Reversal(key=key, redemption_id=UUID(made.redemption_id) if made else None)
+        reversal = Reversal(
+            key=key,
+            redemption_id=UUID(made.redemption_id) if made else None,
+            origin=Origin(operator="ann"),
+        )
         answer = self.world.tills.reverse(
             self.world.client, self._key(), reversal, fingerprint=b"x"
         )

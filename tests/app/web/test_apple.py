@@ -153,7 +153,15 @@ def test_an_android_reader_may_name_its_own_scheme(device: Device, issued: Issue
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{}", b'{"pushToken": 5}', b'{"pushToken": "not hex"}', b"["]
+    "body",
+    [
+        b"",
+        b"{}",
+        b'{"pushToken": 5}',
+        b'{"pushToken": "not hex"}',
+        b"[",
+        b"[" * 9_000 + b"]" * 9_000,
+    ],
 )
 def test_a_registration_without_a_push_token_is_refused(
     device: Device, issued: Issued, body: bytes
@@ -349,9 +357,19 @@ def test_complaints_of_devices_are_understood_counted_and_kept_without_secrets(
 
 
 def test_a_log_that_is_none_is_refused(device: Device) -> None:
-    for body in (b"", b"[]", b'{"logs": "x"}', b"\xff"):
+    for body in (b"", b"[]", b'{"logs": "x"}', b"\xff", b"[" * 9_000 + b"]" * 9_000):
         answer = device.client.post("/apple/v1/log", data=body, content_type="application/json")
         assert answer.status_code == 400, body
+
+
+def test_half_a_character_in_a_log_is_left_out(device: Device) -> None:
+    """JSON may spell a lone surrogate, which no database stores."""
+    answer = device.client.post(
+        "/apple/v1/log", data=b'{"logs": ["odd \\ud800 line"]}', content_type="application/json"
+    )
+    assert answer.status_code == 200
+    with device.house.database.read() as session:
+        assert installations.complaints(session)[0].message == "odd   line"
 
 
 def test_only_the_newest_complaints_are_kept(

@@ -6,18 +6,27 @@ import datetime as dt
 import threading
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import orjson
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import delete, func, select, update
 
+from app.domain import overrides
 from app.domain.campaign import Benefit, BenefitType, Source, Terms
 from app.domain.codes import from_serial
 from app.domain.refusals import Reason
-from app.services import access, audit, keys, presenting, redeeming
-from app.services.access import Scope
+from app.services import access, audit, keys, presenting, redeeming, resolving
+from app.services.access import Client, Scope
 from app.services.deployment import Deployment
+from app.services.redeeming import CardAction, CardCall, Origin
+from app.services.redeeming.booking import Books
+from app.services.redeeming.calls import Where
+from app.services.redeeming.cards import Cards
+from app.services.redeeming.progress import Call
+from app.services.redeeming.reading import Reader
 from app.store.models import Campaign, Code, Entry, Event, Hold, RecipientUse, Voucher
 from passes.content import Localized, Money
 from tests.conftest import Clock
@@ -553,6 +562,13 @@ def _ended(shop: Shop, counter: Counter, card: Issued, clock: Clock) -> Any:
     return counter.card("unblock", card, because="x")
 
 
+def _block_by_key(shop: Shop, counter: Counter, card: Issued, clock: Clock) -> Any:
+    counter.ask(
+        "/gift-cards/block", key="k", boss=True, barcode=card.barcode, operator="a", because="x"
+    )
+    return counter.supervisor.reverse(key="k")
+
+
 REFUSALS: dict[Reason, Callable[[Shop, Counter, Issued, Clock], Any]] = {
     Reason.UNKNOWN_HOLD: lambda shop, counter, card, clock: counter.void(str(uuid.uuid4())),
     Reason.HOLD_EXPIRED: _hold_then(_lapse),
@@ -567,6 +583,7 @@ REFUSALS: dict[Reason, Callable[[Shop, Counter, Issued, Clock], Any]] = {
     Reason.ALREADY_ACTIVE: lambda shop, counter, card, clock: counter.card("activate", card),
     Reason.NOT_BLOCKED: _ended,
     Reason.OPERATOR_REQUIRED: _unnamed,
+    Reason.NOT_REVERSIBLE: _block_by_key,
     Reason.CURRENCY_MISMATCH: lambda shop, counter, card, clock: counter.card(
         "load", card, amount=euros(1, "USD")
     ),
@@ -582,3 +599,158 @@ def test_every_reason_that_only_money_has_can_be_had(
     assert answer["reason"] == reason
     assert answer["cashier_text"]
     assert "{" not in answer["cashier_text"]
+
+
+def test_money_expires_by_the_end_that_the_campaigns_override_sets(
+    shop: Shop, counter: Counter, deployment: Deployment, clock: Clock
+) -> None:
+    terms = Terms(amount_minor=5_000)
+    later = overrides.stored(ends_at=clock.now + dt.timedelta(days=2))
+    sooner = overrides.stored(ends_at=clock.now + dt.timedelta(hours=1))
+    shop.campaign("longer", kind="gift_card", terms=terms, override=later)
+    shop.campaign("recall", kind="gift_card", terms=terms, override=sooner, override_forced=True)
+    prolonged = shop.voucher("longer", ends_at=clock.now + dt.timedelta(hours=1))
+    endless = shop.voucher("recall")
+    spent = counter.spend(prolonged, 1_000)
+    clock.advance(hours=2)
+    # One at a time: what is protected takes no place of what is due.
+    redeeming.Tills(deployment).release_lapsed(now=clock.now, limit=1)
+    assert money(shop, endless) == (0, 0)
+    assert counter.refund(spent, 400)["replaced_by"] is None
+    assert counter.void(counter.held(prolonged, 100))["outcome"] == "accepted"
+    assert money(shop, prolonged) == (4_400, 0)
+    clock.advance(days=2)
+    redeeming.release_lapsed(deployment, clock.now)
+    assert money(shop, prolonged) == (0, 0)
+    assert balanced(deployment)
+
+
+def test_money_left_on_a_replaced_card_expires_too(
+    shop: Shop, counter: Counter, deployment: Deployment, clock: Clock
+) -> None:
+    shop.campaign(kind="gift_card", terms=Terms(amount_minor=5_000))
+    card = shop.voucher(ends_at=clock.now + dt.timedelta(minutes=5))
+    made = counter.spend(card, 1_000)
+    clock.advance(minutes=6)
+    assert counter.refund(made)["replaced_by"] is not None
+    redeeming.release_lapsed(deployment, clock.now)
+    assert money(shop, card) == (0, 0)
+    assert balanced(deployment)
+
+
+def test_a_refund_to_a_card_whose_replacement_is_dead_too_makes_another(
+    shop: Shop, counter: Counter, deployment: Deployment, clock: Clock
+) -> None:
+    shop.campaign(kind="gift_card", terms=Terms(amount_minor=5_000))
+    card = shop.voucher(
+        code="CARD-1",
+        ends_at=clock.now + dt.timedelta(minutes=5),
+        recipient_id=shop.recipient("r"),
+    )
+    made = counter.spend(card, 1_000)
+    clock.advance(minutes=6)
+    first = counter.refund(made, 100)["replaced_by"]
+    ended = counter.ask(
+        "/gift-cards/deactivate", boss=True, barcode="card-1", operator="ann", because="lost"
+    )
+    assert ended["voucher"]["serial"] == first
+    second = counter.refund(made, 200)["replaced_by"]
+    assert counter.refund(made, 300)["replaced_by"] == second != first
+    scanned = counter.till.scan("card-1")["voucher"]
+    assert (scanned["serial"], scanned["balance_minor"]) == (second, 500)
+    assert balanced(deployment)
+
+
+def test_an_activation_is_undone_with_its_money_until_the_card_is_used(
+    shop: Shop, counter: Counter, deployment: Deployment
+) -> None:
+    shop.campaign(kind="gift_card", terms=Terms())
+    card = shop.voucher(status="pending")
+    body: dict[str, Any] = {"barcode": card.barcode, "operator": "ann", "amount": euros(700)}
+    counter.ask("/gift-cards/activate", key="one", **body)
+    assert counter.till.reverse(key="one")["reversals"][0]["returned_minor"] == -700
+    assert (money(shop, card), shop.row(card).status) == ((0, 0), "pending")
+    counter.ask("/gift-cards/activate", key="two", **body)
+    counter.spend(card, 1)
+    assert counter.till.reverse(key="two")["reason"] == Reason.NOT_REVERSIBLE
+    assert (money(shop, card), shop.row(card).status) == ((699, 0), "active")
+    assert balanced(deployment)
+
+
+def test_the_key_of_a_refund_or_a_correction_is_refused_and_takes_nothing(
+    shop: Shop, counter: Counter, card: Issued
+) -> None:
+    made = counter.spend(card, 1_000)
+    counter.ask("/refunds", key="refund", redemption_id=made, operator="ann")
+    body: dict[str, Any] = {"barcode": card.barcode, "operator": "ann", "reason": "goodwill"}
+    done = counter.ask("/gift-cards/adjust", key="adjust", boss=True, change=euros(5), **body)
+    assert done["outcome"] == "accepted"
+    for till, key in ((counter.till, "refund"), (counter.supervisor, "adjust")):
+        assert till.reverse(key=key)["reason"] == Reason.NOT_REVERSIBLE
+    assert money(shop, card) == (5_005, 0)
+
+
+def test_taking_back_a_holds_key_takes_back_what_was_captured_of_it(
+    shop: Shop, counter: Counter, card: Issued, deployment: Deployment
+) -> None:
+    item = {"barcode": card.barcode, "amount": euros(900)}
+    made = counter.ask("/redemptions", key="the-hold", mode="hold", items=[item])
+    counter.capture(made["holds"][0]["hold_id"], amount=euros(300), final=False)
+    assert money(shop, card) == (4_700, 600)
+    answer = counter.till.reverse(key="the-hold")
+    assert [part["returned_minor"] for part in answer["reversals"]] == [300]
+    assert money(shop, card) == (5_000, 0)
+    assert counter.till.reverse(key="the-hold")["reason"] == Reason.ALREADY_REVERSED
+    assert balanced(deployment)
+
+
+def test_a_key_gives_back_what_was_not_given_back_before(
+    shop: Shop, counter: Counter, card: Issued, deployment: Deployment
+) -> None:
+    shop.campaign("coupon")
+    coupon, other = shop.voucher("coupon"), shop.voucher()
+    items: list[dict[str, Any]] = [
+        {"barcode": coupon.barcode},
+        {"barcode": card.barcode, "amount": euros(1_000)},
+        {"barcode": other.barcode, "amount": euros(500)},
+    ]
+    made = counter.ask("/redemptions", key="k", items=items)["redemptions"]
+    counter.till.reverse(redemption_id=made[0]["redemption_id"])
+    counter.refund(made[1]["redemption_id"], 300)
+    answer = counter.till.reverse(key="k")
+    assert sorted(part["returned_minor"] for part in answer["reversals"]) == [500, 700]
+    assert (money(shop, card), money(shop, other)) == ((5_000, 0), (5_000, 0))
+    assert shop.row(coupon).used == 0
+    assert counter.till.reverse(key="k")["reason"] == Reason.ALREADY_REVERSED
+    assert balanced(deployment)
+
+
+def test_a_later_reversal_that_puts_money_onto_a_card_names_who_does_it(
+    shop: Shop, counter: Counter, card: Issued, clock: Clock
+) -> None:
+    made = counter.spend(card, 1_000)
+    clock.advance(days=1)
+    assert counter.till.reverse(redemption_id=made)["reason"] == Reason.OPERATOR_REQUIRED
+    assert counter.till.reverse(redemption_id=made, operator="ann")["outcome"] == "accepted"
+    assert money(shop, card) == (5_000, 0)
+
+
+def test_a_card_is_ended_with_what_is_on_it_by_then(
+    shop: Shop, counter: Counter, card: Issued, deployment: Deployment
+) -> None:
+    client = Client(id=1, name="till", scopes=frozenset())
+    call = Call(client=client, key="", where=Where(), origin=Origin(), now=deployment.now())
+    postgresql = not deployment.database.is_sqlite
+    reader, books = Reader(postgresql=postgresql), Books(postgresql=postgresql)
+    asked = CardCall(action=CardAction.DEACTIVATE, barcode=card.barcode)
+    reading = resolving.read(deployment.keyring, card.barcode)
+    with deployment.database.transaction() as connection:
+        found = reader.find(connection, call, reading, index=0)
+    counter.card("load", card, amount=euros(700))
+    with deployment.database.transaction() as connection:
+        cards = Cards(reader, books, postgresql=postgresql)
+        keyed = replace(call, key="end")
+        body = orjson.loads(cards.act(connection, keyed, asked, found, fingerprint=b"").body)
+    assert body["applied_minor"] == -5_700
+    assert money(shop, card) == (0, 0)
+    assert balanced(deployment)

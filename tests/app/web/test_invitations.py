@@ -158,6 +158,15 @@ def test_an_invitation_altered_in_any_character_is_refused_like_an_unknown_one(
     assert _vouchers(deployment) == 0
 
 
+def test_what_is_no_invitation_is_refused_without_waiting_for_the_writers_turn(
+    client: FlaskClient, storefront: Storefront, deployment: Deployment
+) -> None:
+    """Were it to ask for the turn, it would fail: this thread has it already."""
+    path = f"/c/{_campaign(storefront)}/garbage"
+    with deployment.database.write():
+        assert client.post(path).status_code == 404
+
+
 @pytest.mark.parametrize("reason", ["late", "paused", "over"])
 def test_an_offer_that_ended_says_so_and_issues_nothing(
     client: FlaskClient, storefront: Storefront, deployment: Deployment, reason: str

@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
 from app.domain.campaign import ExtraField, Look, Presentation, Texts
-from app.services import presenting
+from app.services import links
 from app.services.deployment import Deployment
 from app.store.models import Event, GoogleObject, Voucher
 from app.web.links.wording import WORDS
@@ -311,12 +311,14 @@ def test_links_are_made_for_one_to_ten_vouchers(
 ) -> None:
     newest = deployment.keyring.newest
     issued = [storefront.voucher(storefront.campaign()) for _ in range(2)]
-    link = presenting.link(deployment, [(each.public_id, newest) for each in issued])
+    link = links.page(
+        deployment.settings, deployment.keyring, [(each.public_id, newest) for each in issued]
+    )
 
     assert link == f"{deployment.settings.base_url}/p/{issued[0].link}.{issued[1].link}"
     for wrong in ([], [(1, newest)] * 11):
         with pytest.raises(ValueError, match="1 to 10"):
-            presenting.link(deployment, wrong)
+            links.page(deployment.settings, deployment.keyring, wrong)
 
 
 def test_one_google_link_saves_several_once_google_has_them_and_names_no_secret(

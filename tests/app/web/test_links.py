@@ -4,16 +4,25 @@ import base64
 import json
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
-from app.domain.campaign import Benefit, BenefitType, Terms, Texts
+from app.domain.campaign import (
+    BarcodeProfile,
+    Benefit,
+    BenefitType,
+    Place,
+    Presentation,
+    Terms,
+    Texts,
+)
 from app.services import presenting
 from app.services.deployment import Deployment
-from app.store.models import GoogleObject
-from tests.storefront import Storefront, days
+from app.store.models import GoogleObject, Recipient, Voucher
+from tests.storefront import TEXTS, Storefront, days
 from tests.verifying import is_genuine, pass_json, read_barcode
 
 
@@ -191,3 +200,44 @@ def test_a_voucher_has_the_status_of_its_moment(
 
     assert holding is not None
     assert holding.status(deployment.now()).value == status
+
+
+def test_a_campaign_whose_tills_know_only_codes_shows_the_bare_code_as_qr_unless_it_says_otherwise(
+    client: FlaskClient, storefront: Storefront
+) -> None:
+    issued = storefront.voucher(
+        storefront.campaign(presentation=Presentation(texts=TEXTS, barcode=BarcodeProfile.CODE)),
+        code="SHOP-20-7H4K",
+    )
+    (shown,) = pass_json(client.get(f"/p/{issued.link}/apple").data)["barcodes"]
+
+    assert (shown["message"], shown["format"]) == ("SHOP-20-7H4K", "PKBarcodeFormatQR")
+    assert read_barcode(client.get(f"/p/{issued.link}/code.png").data) == "SHOP-20-7H4K"
+
+
+def test_of_many_stores_each_pass_names_the_ten_nearest_to_its_holder(
+    client: FlaskClient, storefront: Storefront, deployment: Deployment
+) -> None:
+    # A store on every degree of longitude from Brest's to beyond Strasbourg's.
+    stores = tuple(Place(latitude=48.0, longitude=float(degree)) for degree in range(-5, 20))
+    campaign = storefront.campaign(presentation=Presentation(texts=TEXTS, places=stores))
+
+    def shown(**attributes: Any) -> list[float]:
+        issued = storefront.voucher(campaign)
+        with deployment.database.write() as session:
+            session.execute(
+                update(Recipient)
+                .where(Recipient.id == session.get_one(Voucher, issued.id).recipient_id)
+                .values(attributes=attributes)
+            )
+        document = pass_json(client.get(f"/p/{issued.link}/apple").data)
+        return [place["longitude"] for place in document["locations"]]
+
+    strasbourg = shown(latitude=48.58, longitude=7.75)
+    assert strasbourg[:3] == [8.0, 7.0, 9.0]
+    assert sorted(strasbourg) == [float(degree) for degree in range(3, 13)]
+    assert sorted(shown(latitude="48.39", longitude="-4.49")) == [
+        float(degree) for degree in range(-5, 5)
+    ]
+    first = [float(degree) for degree in range(-5, 5)]
+    assert shown() == shown(latitude="in Lyon", longitude=4.8) == first

@@ -149,6 +149,68 @@ def test_a_key_bound_to_a_campaign_learns_nothing_of_the_others(
     assert client.post("/api/v1/campaigns", json=document(), headers=bound).status_code == 403
 
 
+def test_invitations_are_made_for_many_and_each_is_good_for_one_voucher(
+    client: FlaskClient, deployment: Deployment
+) -> None:
+    apply(deployment, codes={"source": "on_demand"})
+    bound = _key(deployment, Scope.ISSUE, campaigns=["spring"])
+    door = "/api/v1/campaigns/spring/invitations"
+    body = {
+        "recipients": [
+            {"external_id": "lea@example.com", "language": "fr", "attributes": {"city": "Lyon"}},
+            {"external_id": "tom@example.com"},
+        ],
+        "occasion": "summer",
+        "days": 2,
+    }
+    answer = client.post(door, json=body, headers=bound)
+
+    assert answer.status_code == 200, answer.text
+    made = answer.json
+    # Two days after 21 November are over in Paris at 23:00 UTC.
+    assert made["expires_at"] == "2026-11-23T23:00:00Z"
+    links = [each["invitation_link"] for each in made["invitations"]]
+    assert [each["external_id"] for each in made["invitations"]] == [
+        "lea@example.com",
+        "tom@example.com",
+    ]
+    assert not any("example" in link.removeprefix("http://") for link in links)
+    assert _count(deployment, Voucher) == 0
+    for _ in range(2):
+        for link in links:
+            taken = client.post(link.removeprefix(deployment.settings.base_url))
+            assert taken.status_code == 303
+    with deployment.database.read() as session:
+        occasions = session.scalars(select(Voucher.occasion)).all()
+    assert occasions == ["summer", "summer"]
+
+
+def test_nobody_is_invited_without_the_right_to_issue_or_with_too_much_to_say(
+    client: FlaskClient, deployment: Deployment
+) -> None:
+    apply(deployment, codes={"source": "on_demand"})
+    apply(deployment, key="autumn", codes={"source": "on_demand"})
+    bound = _key(deployment, Scope.ISSUE, campaigns=["spring"])
+    one = {"recipients": [{"external_id": "a"}]}
+
+    def ask(campaign: str, body: dict[str, Any], headers: dict[str, str]) -> Any:
+        return client.post(f"/api/v1/campaigns/{campaign}/invitations", json=body, headers=headers)
+
+    assert ask("spring", one, _key(deployment, Scope.REPORT)).status_code == 403
+    forbidden, absent = ask("autumn", one, bound), ask("nothing", one, bound)
+    assert forbidden.status_code == absent.status_code == 404
+    assert forbidden.json["code"] == absent.json["code"] == "campaign_unknown"
+    free = _key(deployment, Scope.ISSUE)
+    assert ask("nothing", one, free).json["code"] == "campaign_unknown"
+    long = {
+        "recipients": [{"external_id": "a"}, {"external_id": "b", "attributes": {"x": "y" * 2000}}]
+    }
+    refused = ask("spring", long, free)
+    assert (refused.status_code, refused.json["code"]) == (422, "not_invited")
+    assert refused.json["errors"][0]["at"] == "recipients.1"
+    assert ask("spring", {"recipients": []}, free).status_code == 422
+
+
 def test_a_message_mints_once_for_each_recipient_and_a_preview_mints_nothing(
     client: FlaskClient, headers: dict[str, str], deployment: Deployment
 ) -> None:

@@ -34,6 +34,7 @@ MONEY = frozenset(
         "pin_locked",
         "operator_required",
         "operator_cap",
+        "not_reversible",
     ]
 )
 

@@ -8,10 +8,12 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from app.domain.campaign import Authority, Source
+from app.domain.campaign import Authority, Source, Terms
 from app.services.access import Scope
 from app.services.deployment import Deployment
-from app.store.models import Event
+from app.services.guessing import LIMITS
+from app.store.models import Event, RecipientUse
+from tests.conftest import Clock
 from tests.shop import Shop, Till
 
 
@@ -108,3 +110,54 @@ def test_file_without_its_columns_is_a_problem(web_shop: FlaskClient) -> None:
     answer = web_shop.post("/api/v1/redemptions/report", data="code\nX\n", content_type="text/csv")
 
     assert (answer.status_code, answer.get_json()["code"]) == (422, "faulty_file")
+
+
+def test_a_tills_key_cannot_try_out_codes_by_reporting_them(
+    shop: Shop, web_shop: FlaskClient
+) -> None:
+    shop.campaign(authority=Authority.EXTERNAL, source=Source.LIST)
+    genuine, by_code = shop.voucher(), shop.voucher(code="REAL-CODE")
+    path = "/api/v1/redemptions/report"
+
+    guesses = [{"id": f"g{number}", "code": f"NONE-{number}"} for number in range(LIMITS["key"])]
+    assert _report(web_shop, *guesses)["counts"]["unknown_code"] == LIMITS["key"]
+    stopped = web_shop.post(path, json={"uses": [{"id": "g", "code": "NONE-X"}]})
+    right = web_shop.post(path, json={"uses": [{"id": "r", "code": "REAL-CODE"}]})
+
+    assert (stopped.status_code, right.status_code) == (429, 429)
+    assert 0 < int(stopped.headers["Retry-After"]) <= 600
+    assert shop.row(by_code).used == 0
+    use = {"id": "token", "code": genuine.barcode}
+    assert _report(web_shop, use)["counts"]["applied"] == 1
+    web_shop.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {shop.key(Scope.CAMPAIGN)}"
+    assert _report(web_shop, *guesses, *guesses)["counts"]["unknown_code"] == 2 * LIMITS["key"]
+
+
+def test_a_report_takes_the_use_that_a_hold_kept_until_its_time_was_over(
+    shop: Shop, till: Till, web_shop: FlaskClient, clock: Clock
+) -> None:
+    shop.campaign(authority=Authority.EXTERNAL, source=Source.LIST)
+    voucher = shop.voucher(code="WEB-1")
+    body = {"mode": "hold", "ttl_seconds": 60, "items": [{"barcode": voucher.barcode}]}
+    assert till.post("/redemptions", body, key="hold").get_json()["holds"]
+    assert shop.row(voucher).held == 1
+    clock.advance(seconds=61)
+
+    assert _report(web_shop, {"id": "o", "code": "WEB-1"})["counts"]["applied"] == 1
+    assert (shop.row(voucher).used, shop.row(voucher).held) == (1, 0)
+
+
+def test_reported_use_counts_on_the_day_of_the_campaigns_zone(
+    shop: Shop, web_shop: FlaskClient, deployment: Deployment
+) -> None:
+    shop.campaign(
+        authority=Authority.EXTERNAL,
+        source=Source.LIST,
+        timezone="Pacific/Auckland",
+        terms=Terms(uses_per_day=1),
+    )
+    shop.voucher(code="WEB-1", recipient_id=shop.recipient("r"))
+    assert _report(web_shop, {"id": "1", "code": "WEB-1"})["counts"]["applied"] == 1
+    with deployment.database.read() as session:
+        # It is noon in UTC, and tomorrow in Auckland.
+        assert session.scalars(select(RecipientUse.day)).all() == ["2026-11-22"]

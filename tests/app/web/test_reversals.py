@@ -61,10 +61,10 @@ def test_it_is_an_undo_on_the_same_day_by_the_same_till_and_a_refund_afterwards(
     ]
 
     by_same = till.reverse(redemption_id=made[0])
-    by_other = other.reverse(redemption_id=made[1])
+    by_other = other.reverse(redemption_id=made[1], operator="ann")
     # The business day of Paris ends at 23:00 UTC.
     clock.advance(hours=11, minutes=1)
-    next_day = till.reverse(redemption_id=made[2])
+    next_day = till.reverse(redemption_id=made[2], operator="ann")
 
     kinds = [answer["reversals"][0]["kind"] for answer in (by_same, by_other, next_day)]
     assert kinds == ["undo", "refund", "refund"]
@@ -139,3 +139,9 @@ def test_refund_after_the_end_leaves_the_voucher_expired(
     assert till.reverse(redemption_id=made)["outcome"] == "accepted"
     assert shop.row(voucher).used == 0
     assert till.redeem(voucher.barcode)["reason"] == "expired"
+
+
+def test_a_budget_of_money_is_not_passed_by_leaving_the_basket_out(shop: Shop, till: Till) -> None:
+    benefit = Benefit(type=BenefitType.AMOUNT, minor=500)
+    shop.campaign(budget_minor=500, terms=Terms(benefit=benefit))
+    assert till.redeem(shop.voucher().barcode)["reason"] == "basket_required"

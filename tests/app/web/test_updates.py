@@ -12,7 +12,8 @@ from sqlalchemy import event, select
 from werkzeug.test import TestResponse
 
 from app.cli import main
-from app.services import access, clockwork, installations, presenting, pulses
+from app.domain.campaign import Texts
+from app.services import access, clockwork, installations, presenting, pulses, updating
 from app.services.access import Scope
 from app.services.changes import Change, Subject
 from app.services.deployment import Deployment
@@ -207,6 +208,56 @@ def test_a_faulty_update_is_refused_before_its_time_with_the_member_named(
     assert marketer.post("/campaigns/none/updates", {"message": {"en": "x"}}).status_code == 404
 
 
+@pytest.mark.parametrize(
+    "patch",
+    [
+        {"look": {"background": "red"}},
+        {"links": [{"url": "javascript:alert(1)"}]},
+        {"links": [{"url": "http://shop.example"}]},
+        {"symbology": "nope"},
+        {"default_language": "zz"},
+        {"default_language": "de"},
+        {"texts": {"zz": {"title": "?"}}},
+    ],
+)
+@pytest.mark.parametrize("at", [None, "2026-11-22T03:00:00+00:00"])
+def test_an_update_of_which_no_pass_can_be_made_is_refused_and_leaves_passes_whole(
+    marketer: Marketer,
+    deployment: Deployment,
+    storefront: Storefront,
+    patch: dict[str, Any],
+    at: str | None,
+) -> None:
+    campaign = storefront.campaign()
+    issued = storefront.voucher(campaign)
+    path = f"/campaigns/{key_of(deployment, campaign)}/updates"
+
+    refused = marketer.post(path, {"presentation": patch, "at": at})
+
+    assert refused.status_code == 422, refused.text
+    assert refused.get_json()["code"] == "invalid_presentation"
+    assert refused.get_json()["remedy"]
+    assert marketer.get(path).get_json()["updates"] == []
+    assert presenting.apple_pass(deployment, holding(deployment, issued), now=deployment.now())
+
+
+def test_a_scheduled_update_that_fits_no_more_fails_with_the_cause_and_publishes_nothing(
+    marketer: Marketer, deployment: Deployment, storefront: Storefront, clock: Clock
+) -> None:
+    campaign = storefront.campaign()
+    path = f"/campaigns/{key_of(deployment, campaign)}/updates"
+    later = {"presentation": {"default_language": "fr"}, "at": "2026-11-22T03:00:00Z"}
+    assert marketer.post(path, later).status_code == 202
+    storefront.revise(campaign, texts={"en": Texts(title="In one language now")})
+
+    clock.now += days(2)
+    updating.apply_due(deployment)
+
+    (update,) = marketer.get(path).get_json()["updates"]
+    assert (update["status"], update["version"]) == ("failed", None)
+    assert "default language 'fr'" in update["failure"]
+
+
 def test_a_paused_campaign_says_so_and_goes_on(
     marketer: Marketer, deployment: Deployment, storefront: Storefront
 ) -> None:
@@ -243,6 +294,11 @@ def test_single_vouchers_are_prolonged_and_withdrawn_and_never_shortened(
         "/vouchers/updates", {"serials": [two.serial], "action": "prolong", "ends_at": sooner}
     )
     assert refused.status_code == 422
+    endless = storefront.voucher(campaign)
+    refused = marketer.post(
+        "/vouchers/updates", {"serials": [endless.serial], "action": "prolong", "ends_at": until}
+    )
+    assert (refused.status_code, holding(deployment, endless).ends_at) == (422, None)
     marketer.post("/vouchers/updates", {"serials": [two.serial], "action": "withdraw"})
     assert holding(deployment, two).voucher.status == "revoked"
     assert holding(deployment, two).voucher.version == 2
@@ -362,3 +418,27 @@ def test_the_command_line_does_the_same(deployment: Deployment, storefront: Stor
     said = run("sync")
     assert f"{key}" in said
     assert "owed 1" in said
+
+
+def test_a_key_of_some_campaigns_sees_only_what_devices_said_of_their_passes(
+    marketer: Marketer, client: FlaskClient, deployment: Deployment, storefront: Storefront
+) -> None:
+    campaign = storefront.campaign()
+    ours, theirs = storefront.voucher(campaign), storefront.voucher(storefront.campaign())
+    said = [
+        f"Update requested for unregistered serial number {each.serial}" for each in (ours, theirs)
+    ]
+    client.post("/apple/v1/log", json={"logs": [*said, "of nothing"]})
+    with deployment.database.write() as session:
+        key = access.create(
+            session,
+            "agency",
+            [Scope.REPORT],
+            now=deployment.now(),
+            campaigns=[session.get_one(Campaign, campaign).key],
+        )
+
+    answer = client.get("/api/v1/sync/complaints", headers={"Authorization": f"Bearer {key}"})
+
+    assert [each["serial"] for each in answer.get_json()["complaints"]] == [ours.serial]
+    assert len(marketer.get("/sync/complaints").get_json()["complaints"]) == 3

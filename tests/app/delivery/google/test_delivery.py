@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import select, update
 
 from app.delivery.google import chores
-from app.domain.campaign import Presentation, Texts
+from app.delivery.google.objects import GoogleObjects, ObjectJob
+from app.delivery.outcomes import Retry
+from app.domain.campaign import Anchor, Presentation, Terms, Texts, Validity
 from app.sandbox.android import AndroidPhone, NotSavedError
 from app.sandbox.google import Fault
 from app.services import changes, clockwork, updating
@@ -82,6 +85,23 @@ def test_a_saved_coupon_shows_that_it_was_redeemed(house: House) -> None:
         ("POST", "offerObject"),
         ("PATCH", "offerObject"),
     ]
+
+
+def test_a_validity_from_the_first_add_begins_when_the_pass_is_saved(house: House) -> None:
+    terms = Terms(validity=Validity(anchor=Anchor.FIRST_ADD, days=3))
+    issued = house.shop.voucher(house.shop.campaign(terms=terms))
+    with AndroidPhone(house.wire.url, user="anna") as phone:
+        object_id = save(house, phone, issued)
+        house.settle()
+        with house.deployment.database.read() as session:
+            ends_at = session.get_one(Voucher, issued.id).ends_at
+        assert ends_at == dt.datetime(2026, 11, 24, 23, 0, tzinfo=dt.UTC)
+        assert phone.passes()[object_id].ends == "2026-11-24T23:59:59+01:00"
+    with AndroidPhone(house.wire.url, user="bert") as phone:
+        house.clock.advance(days=1)
+        save(house, phone, issued)
+    with house.deployment.database.read() as session:
+        assert session.get_one(Voucher, issued.id).ends_at == ends_at
 
 
 def test_twenty_changes_before_a_delivery_cost_one_call(house: House) -> None:
@@ -333,6 +353,57 @@ def test_a_worker_that_died_loses_nothing(house: House) -> None:
         assert phone.passes()[object_id].state == "COMPLETED"
 
 
+def test_no_call_begins_when_its_lease_is_about_to_end(house: House) -> None:
+    """Else another worker, who has the lease by then, would speak of the object at once."""
+    campaign = house.shop.campaign()
+    issued = [house.shop.voucher(campaign) for _ in range(2)]
+    with AndroidPhone(house.wire.url, user="anna") as phone:
+        object_ids = [save(house, phone, each) for each in issued]
+        change(house, issued[0], used=1)
+        house.shop.revise(campaign, texts={"en": Texts(title="Later", offer="−20 %")})
+        before = writes(house)
+        targets = [row(house, each).id for each in issued]
+        kind, now = house.objects.kind, house.clock.now
+        with house.deployment.database.write() as session:
+            jobs = kind.lease(session, targets, now=now, until=now + dt.timedelta(seconds=120))
+        assert sorted(job.campaign_only for job in jobs) == [False, True]
+        house.clock.advance(seconds=61)
+        results = list(kind.deliver(jobs, now=now))
+        assert {type(outcome) for _, outcome in results} == {Retry}
+        assert writes(house) == before
+        with house.deployment.database.write() as session:
+            kind.record(session, results, now=house.clock.now)
+        assert [row(house, each).attempts for each in issued] == [0, 0]
+        house.clock.advance(seconds=1)
+        house.settle()
+        assert phone.passes()[object_ids[0]].state == "COMPLETED"
+
+
+def test_a_sweep_is_taken_no_further_than_its_leases_can_be_kept(house: House) -> None:
+    taken: list[int] = []
+
+    def offered() -> Iterator[ObjectJob]:
+        for number in range(1_000):
+            taken.append(number)
+            yield ObjectJob(
+                row_id=number,
+                until=house.clock.now,
+                voucher_id=number,
+                public_id=number,
+                object_id="",
+                inserted=True,
+                campaign_only=True,
+                asks=False,
+                speaks=False,
+                digest=None,
+                ask_users_at=None,
+                attempts=0,
+            )
+
+    results = list(house.objects.kind.deliver(offered(), now=house.clock.now))
+    assert len(results) == len(taken) == GoogleObjects.batch
+
+
 def test_a_gift_card_that_ends_soon_is_told_once_by_day_and_an_offer_by_google(
     house: House,
 ) -> None:
@@ -366,7 +437,13 @@ def test_a_marketers_message_reaches_every_holder_once(house: House) -> None:
         with house.deployment.database.write() as session:
             key = session.get_one(Campaign, campaign).key
             said = updating.Wanted(message={"en": "Two more days", "fr": "Encore deux jours"})
-            updating.order(session, key, said, now=house.deployment.now())
+            updating.order(
+                session,
+                key,
+                said,
+                settings=house.deployment.settings,
+                now=house.deployment.now(),
+            )
         for _ in range(3):
             house.settle()
         assert phone.notifications() == ["Two more days"] * 3
