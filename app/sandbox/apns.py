@@ -154,6 +154,11 @@ class ApnsStandIn:
         with self._lock:
             self._weather = None if chance is None else (chance, rate)
 
+    def calm(self) -> None:
+        """Forget the answers for whichever pushes come next; those of one token stay."""
+        with self._lock:
+            self._next.clear()
+
     def goaway(self) -> None:
         """Announce on each connection that it will take no further streams, and close it."""
         self._on_each(_Connection.go_away)

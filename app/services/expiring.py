@@ -1,17 +1,19 @@
 """Coupons that end with uses left: the log says so, each once.
 
-Money on cards is booked where cards expire; this is for vouchers that hold none. A campaign whose
-terms were overridden for all holders is left out, since its vouchers' own ends no longer decide.
+Money on cards is booked where cards expire; this is for vouchers that hold none. Vouchers whose end
+the campaign overrides are left out, since their own end no longer decides.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import orjson
 from sqlalchemy import and_, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from app.domain import overrides
 from app.domain.kinds import KINDS
 from app.services.deployment import Deployment
 from app.store.models import Campaign, Event, LogReader, Voucher
@@ -51,6 +53,7 @@ def _note_some(deployment: Deployment) -> bool:
                 Voucher.used,
                 Campaign.kind,
                 Campaign.override,
+                Campaign.override_forced,
             )
             .join(Campaign, Campaign.id == Voucher.campaign_id)
             .where(
@@ -64,10 +67,7 @@ def _note_some(deployment: Deployment) -> bool:
         ids = sorted(
             row.id
             for row in rows
-            if row.status == "active"
-            and not row.override
-            and not KINDS[row.kind].holds_money
-            and (row.uses is None or row.used < row.uses)
+            if row.status == "active" and not KINDS[row.kind].holds_money and _ended_unused(row)
         )
         if ids:
             numbered = session.execute(
@@ -101,3 +101,12 @@ def _note_some(deployment: Deployment) -> bool:
 
 def _written(moment: dt.datetime, voucher_id: int) -> str:
     return orjson.dumps([moment.isoformat(), voucher_id]).decode()
+
+
+def _ended_unused(row: Any) -> bool:
+    """Whether a voucher ended at its own end with uses left; one with an overriding end did not."""
+    override = overrides.read(row.override, forced=row.override_forced)
+    uses = overrides.uses_for(row.uses, override)
+    return overrides.end_for(row.ends_at, override) == row.ends_at and (
+        uses is None or row.used < uses
+    )

@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 
 from app.sandbox.apns import SILENCE
 from app.sandbox.iphone import Lost, Phone
@@ -56,7 +56,8 @@ class Report:
             f"{self.phones} phones with {self.passes} passes; {self.edits} edits, "
             f"{self.redemptions} redemptions, {moves}, {self.kills} workers killed; "
             f"{self.pushes} pushes for {self.told} device-changes "
-            f"({self.pushes / max(1, self.told):.2f} each), {self.fetches} fetches; "
+            f"(ratio of pushes to changes {self.pushes / max(1, self.told):.2f}), "
+            f"{self.fetches} fetches; "
             f"{self.seconds:.0f} s; wrong: {len(self.wrong)}, owed: {self.owed}"
         )
 
@@ -282,6 +283,7 @@ class Soak:
         """Fair weather: nothing is lost any more, everybody is online, the clock is right."""
         world = self.world
         world.apns.weather(None)
+        world.apns.calm()
         world.line.lose = world.line.double = 0.0
         world.clock.offset = dt.timedelta()
         for phone in self._phones:
@@ -298,7 +300,7 @@ class Soak:
             with self.world.house.database.write() as session:
                 session.execute(
                     update(AppleDevice)
-                    .where(AppleDevice.due_at > now)
+                    .where(or_(AppleDevice.due_at > now, AppleDevice.claimed_until > now))
                     .values(due_at=now, claimed_until=None, reminders=0)
                 )
             for phone in self._phones:

@@ -15,7 +15,7 @@ from app.settings import Settings
 from tests.apple_world import world
 from tests.delivery.soak import Soak
 
-PHONES = int(os.environ.get("PASSERELLE_SOAK_PHONES", "40"))
+PHONES = int(os.environ.get("PASSERELLE_SOAK_PHONES", "200"))
 SEED = int(os.environ.get("PASSERELLE_SOAK_SEED", "7"))
 
 
