@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0004_receipts"
+revision = "0007_receipts"
 down_revision = "0006_values"
 branch_labels = None
 depends_on = None
