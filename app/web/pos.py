@@ -34,7 +34,7 @@ from app.services.redeeming import Answer, CallFault, Tills
 from app.web import access, deployment
 from app.web.problems import Problem, ProblemBody
 
-Key = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+Key = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
 #: Text that goes to the books: anything printable, but no control characters.
 Note = Annotated[
     str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")

@@ -165,7 +165,7 @@ class Holds:
                 and connection.execute(sql.HOLD_CODE, {"code_id": row.code_id}).rowcount != 1
             ):
                 raise _no(grant, Reason.LIMIT_REACHED, uses=row.code_limit)
-        for grant in sorted(grants, key=lambda grant: grant.found.row.recipient_id or 0):
+        for grant in sorted(grants, key=Grant.recipient_order):
             self._hold_recipient(connection, grant)
         for grant in sorted(grants, key=lambda grant: int(grant.found.row.campaign_id)):
             bind = {

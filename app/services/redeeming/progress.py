@@ -113,6 +113,11 @@ class Grant:
         )
         return self.day if limited else None
 
+    def recipient_order(self) -> tuple[int, int]:
+        """Where the recipient's counter stands in the order in which counters are locked."""
+        row = self.found.row
+        return row.recipient_id or 0, row.campaign_id
+
     @property
     def on_budget(self) -> bool:
         row = self.found.row

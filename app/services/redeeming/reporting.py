@@ -14,7 +14,7 @@ import csv
 import datetime as dt
 import io
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from zoneinfo import ZoneInfo
@@ -280,19 +280,22 @@ def read_csv(text: str) -> tuple[list[Use], list[Reported]]:
     offset) and `discount_minor`; others are ignored.
 
     Raises:
-        ValueError: a needed column is missing.
+        ValueError: a needed column is missing, or a line cannot be read as CSV.
     """
     head = text.partition("\n")[0]
     separator = max(",;\t", key=head.count)
     # Without newline="" a bare carriage return within a line is a fault of the reader.
     plain = io.StringIO(text.removeprefix("\ufeff"), newline="")
     rows = csv.DictReader(plain, delimiter=separator)
-    names = [name.strip().lower() for name in rows.fieldnames or []]
+    try:
+        names = [name.strip().lower() for name in rows.fieldnames or []]
+    except csv.Error as error:
+        raise ValueError(f"The file's first line is not CSV: {error}.") from None
     if missing := [name for name in COLUMNS[:2] if name not in names]:
         raise ValueError(f"The file has no column {' and no column '.join(missing)}.")
     rows.fieldnames = names
     uses, faulty = [], []
-    for number, row in enumerate(rows, start=2):
+    for number, row in enumerate(_lines(rows), start=2):
         try:
             uses.append(_use(row))
         except ValueError as fault:
@@ -304,6 +307,13 @@ def read_csv(text: str) -> tuple[list[Use], list[Reported]]:
                 )
             )
     return uses, faulty
+
+
+def _lines(rows: csv.DictReader[str]) -> Iterator[dict[str, str | None]]:
+    try:
+        yield from rows
+    except csv.Error as error:
+        raise ValueError(f"The file is not CSV near line {rows.line_num}: {error}.") from None
 
 
 def _use(row: dict[str, str | None]) -> Use:

@@ -36,7 +36,7 @@ def take(
             row = grant.found.row
             if connection.execute(statements.TAKE_CODE, {"code_id": row.code_id}).rowcount != 1:
                 raise _no(grant, Reason.LIMIT_REACHED, uses=row.code_limit)
-    for grant in _by(grants, lambda grant: grant.found.row.recipient_id or 0):
+    for grant in _by(grants, Grant.recipient_order):
         _take_recipient(connection, grant, postgresql=postgresql)
     for grant in _by(grants, lambda grant: grant.found.row.campaign_id):
         if grant.on_budget:

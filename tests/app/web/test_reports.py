@@ -147,6 +147,14 @@ def test_a_report_takes_the_use_that_a_hold_kept_until_its_time_was_over(
     assert (shop.row(voucher).used, shop.row(voucher).held) == (1, 0)
 
 
+def test_file_that_cannot_be_read_as_csv_is_a_problem(web_shop: FlaskClient) -> None:
+    file = "id,code\n1," + "x" * 140_000
+    answer = web_shop.post("/api/v1/redemptions/report", data=file, content_type="text/csv")
+
+    assert (answer.status_code, answer.get_json()["code"]) == (422, "faulty_file")
+    assert "not CSV" in answer.get_json()["detail"]
+
+
 def test_reported_use_counts_on_the_day_of_the_campaigns_zone(
     shop: Shop, web_shop: FlaskClient, deployment: Deployment
 ) -> None:

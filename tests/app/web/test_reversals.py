@@ -145,3 +145,10 @@ def test_a_budget_of_money_is_not_passed_by_leaving_the_basket_out(shop: Shop, t
     benefit = Benefit(type=BenefitType.AMOUNT, minor=500)
     shop.campaign(budget_minor=500, terms=Terms(benefit=benefit))
     assert till.redeem(shop.voucher().barcode)["reason"] == "basket_required"
+
+
+def test_a_store_named_with_a_control_character_is_a_problem_of_the_request(
+    shop: Shop, client: FlaskClient
+) -> None:
+    answer = Till(client, shop.key()).post("/scans", {"barcode": "X", "store": "a\x00b"})
+    assert answer.status_code == 422
