@@ -33,7 +33,8 @@ from sqlalchemy.orm import Session
 NOTES = "passerelle_notes"
 #: How long a statement waits for another transaction's row lock (milliseconds).
 LOCK_TIMEOUT_MS = 2_000
-_CONTENDED = frozenset({"40001", "40P01", "55P03"})  # serialization, deadlock, lock timeout
+#: Serialization, deadlock, lock timeout; and read-only, as a server is that another took over from.
+_PASSING = frozenset({"40001", "40P01", "55P03", "25006"})
 
 
 class Unavailable(Exception):
@@ -166,7 +167,7 @@ def _faults_as_unavailable() -> Iterator[None]:
     except DBAPIError as error:
         if (
             error.connection_invalidated
-            or getattr(error.orig, "sqlstate", None) in _CONTENDED
+            or getattr(error.orig, "sqlstate", None) in _PASSING
             or _is_lost(error)
         ):
             raise Unavailable("The database cannot answer now.") from error

@@ -125,6 +125,14 @@ def test_a_row_that_stays_locked_is_unavailable(postgres_url: str) -> None:
     database.close()
 
 
+def test_a_server_that_only_reads_is_unavailable(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    with pytest.raises(Unavailable), database.write() as session:
+        session.execute(text("SET TRANSACTION READ ONLY"))
+        session.execute(text("UPDATE store SET name = 'x'"))
+    database.close()
+
+
 def test_another_process_that_writes_sqlite_for_long_is_unavailable(sqlite_url: str) -> None:
     ours, theirs = Database(sqlite_url), Database(sqlite_url)
     with theirs.write() as session:
