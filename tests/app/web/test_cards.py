@@ -17,6 +17,7 @@ from sqlalchemy import delete, func, select, update
 from app.domain import overrides
 from app.domain.campaign import Benefit, BenefitType, Source, Terms
 from app.domain.codes import from_serial
+from app.domain.overrides import Override
 from app.domain.refusals import Reason
 from app.services import access, audit, keys, links, presenting, redeeming, resolving
 from app.services.access import Client, Scope
@@ -609,8 +610,9 @@ def test_money_expires_by_the_end_that_the_campaigns_override_sets(
     shop: Shop, counter: Counter, deployment: Deployment, clock: Clock
 ) -> None:
     terms = Terms(amount_minor=5_000)
-    later = overrides.stored(ends_at=clock.now + dt.timedelta(days=2))
-    sooner = overrides.stored(ends_at=clock.now + dt.timedelta(hours=1))
+    later = overrides.stored(Override(ends_at=clock.now + dt.timedelta(days=2)))
+    end = clock.now + dt.timedelta(hours=1)
+    sooner = overrides.stored(Override(ends_at=end, forced=frozenset({"ends_at"})))
     shop.campaign("longer", kind="gift_card", terms=terms, override=later)
     shop.campaign("recall", kind="gift_card", terms=terms, override=sooner, override_forced=True)
     prolonged = shop.voucher("longer", ends_at=clock.now + dt.timedelta(hours=1))
