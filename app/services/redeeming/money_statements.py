@@ -37,6 +37,7 @@ from app.services.redeeming.statements import (
     K,
     U,
     V,
+    count_recipient,
     receipt_seen,
 )
 from app.store.models import OperatorDay
@@ -87,27 +88,9 @@ HOLD_BUDGET = (
 )
 
 
-def _hold_recipient(postgresql: bool) -> Any:
-    build = postgresql_insert if postgresql else sqlite_insert
-    return (
-        build(RECIPIENT_USE)
-        .values(
-            campaign_id=bindparam("campaign_id"),
-            recipient_id=bindparam("recipient_id"),
-            day=bindparam("day"),
-            used=0,
-            held=1,
-        )
-        .on_conflict_do_update(
-            index_elements=[U.campaign_id, U.recipient_id, U.day],
-            set_={"held": U.held + 1},
-            where=U.used + U.held < bindparam("limit"),
-        )
-        .returning(U.id)
-    )
-
-
-HOLD_RECIPIENT = {postgresql: _hold_recipient(postgresql) for postgresql in (False, True)}
+HOLD_RECIPIENT = {
+    postgresql: count_recipient("held", postgresql=postgresql) for postgresql in (False, True)
+}
 
 INSERT_HOLD = insert(HOLD)
 

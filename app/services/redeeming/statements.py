@@ -292,8 +292,8 @@ TAKE_BUDGET = (
 )
 
 
-def _take_recipient(postgresql: bool) -> Any:
-    """Count a use of a recipient, up to `limit`; no row when it is reached."""
+def count_recipient(counter: str, *, postgresql: bool) -> Any:
+    """Count a use of a recipient as `used` or `held`, up to `limit`; no row when it is reached."""
     build = postgresql_insert if postgresql else sqlite_insert
     return (
         build(RECIPIENT_USE)
@@ -301,19 +301,20 @@ def _take_recipient(postgresql: bool) -> Any:
             campaign_id=bindparam("campaign_id"),
             recipient_id=bindparam("recipient_id"),
             day=bindparam("day"),
-            used=1,
-            held=0,
+            **{"used": 0, "held": 0, counter: 1},
         )
         .on_conflict_do_update(
             index_elements=[U.campaign_id, U.recipient_id, U.day],
-            set_={"used": U.used + 1},
+            set_={counter: U[counter] + 1},
             where=U.used + U.held < bindparam("limit"),
         )
         .returning(U.id)
     )
 
 
-TAKE_RECIPIENT = {postgresql: _take_recipient(postgresql) for postgresql in (False, True)}
+TAKE_RECIPIENT = {
+    postgresql: count_recipient("used", postgresql=postgresql) for postgresql in (False, True)
+}
 
 #: Give back: the counterparts of TAKE_…, for reversals.
 GIVE_USE = (
