@@ -262,6 +262,9 @@ class ReversedPart(BaseModel):
     reversal_id: str
     kind: Literal["undo", "refund"]
     returned_minor: int | None = Field(description="Money given back to a gift card")
+    replaced_by: str | None = Field(
+        None, description="Serial of the card that has the money now, when this one is no more"
+    )
     voucher: VoucherAnswer
 
 

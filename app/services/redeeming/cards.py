@@ -216,9 +216,10 @@ class Cards:
         )
         call.changed.append(row.voucher_id)
         entries, events = [entry], [event]
-        successor = self.move_from_dead(
+        moved = self.move_from_dead(
             connection, call, row.voucher_id, amount, key_id=key_id, entries=entries, events=events
         )
+        replaced_by, after = moved or (None, after)
         # After every voucher's row, as everywhere: two calls never wait for each other.
         self.count_operator(connection, call, terms.operator_cap_minor, row, amount)
         if row.on_budget:
@@ -233,7 +234,7 @@ class Cards:
                 "redemption_id": str(row.id),
                 "returned_minor": amount,
                 "left_minor": left - amount,
-                "replaced_by": successor,
+                "replaced_by": replaced_by,
                 "voucher": answers.returned(row, after),
             }
         ).decode()
@@ -252,11 +253,12 @@ class Cards:
         key_id: int,
         entries: list[dict[str, Any]],
         events: list[dict[str, Any]],
-    ) -> str | None:
+    ) -> tuple[str, Any] | None:
         """Move money that came back to a card that is no more to its replacement.
 
         Makes the replacement unless there is one; adds what has to be booked. Returns the
-        replacement's serial, or None when the card is alive and keeps the money.
+        replacement's serial and the card's counters afterwards, or None when the card is alive
+        and keeps the money.
         """
         card = connection.execute(sql.LOCK_VOUCHER, {"voucher_id": voucher_id}).one()
         over = is_over(card, call.now)
@@ -320,7 +322,7 @@ class Cards:
                     data={"amount_minor": change},
                 )
             )
-        return codes.serial(target.public_id)
+        return codes.serial(target.public_id), left
 
     def count_operator(
         self, connection: Connection, call: Call, cap: int | None, row: Any, amount: int

@@ -226,20 +226,23 @@ class Reverser:
                     "reversal_id": str(entry["entry_id"]),
                     "kind": "undo" if kind is EntryKind.REVERSAL else "refund",
                     "returned_minor": back or None,
+                    "replaced_by": None,
                     "voucher": answers.returned(row, after),
                 }
             )
-        for each in taken:
-            if each.back > 0:
-                self._cards.move_from_dead(
-                    connection,
-                    call,
-                    each.row.voucher_id,
-                    each.back,
-                    key_id=key_id,
-                    entries=entries,
-                    events=events,
-                )
+        for each, part in zip(taken, parts, strict=True):
+            moved = each.back > 0 and self._cards.move_from_dead(
+                connection,
+                call,
+                each.row.voucher_id,
+                each.back,
+                key_id=key_id,
+                entries=entries,
+                events=events,
+            )
+            if moved:
+                part["replaced_by"], after = moved
+                part["voucher"] = answers.returned(each.row, after)
         for each in taken:
             if each.kind is EntryKind.REFUND:
                 cap = self._reader.terms_of(connection, each.row.revision_id).operator_cap_minor
