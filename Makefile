@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types layers tests soak bench clean
+.PHONY: help demo test lint types layers tests explore soak bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -30,6 +30,10 @@ layers: .venv/.dev ## the import contracts of the architecture
 
 tests: .venv/.dev ## the tests alone, with branch coverage (ARGS="-k name" to choose)
 	$(BIN)/pytest -n $(WORKERS) --cov --cov-report=term $(ARGS)
+
+explore: .venv/.dev ## the tests that draw their cases, at random and for longer (EXAMPLES=n)
+	PASSERELLE_TEST_PROFILE=explore PASSERELLE_TEST_EXAMPLES=$(or $(EXAMPLES),150) \
+		$(BIN)/pytest -n $(WORKERS) $$(grep -rlE "hypothesis|schemathesis" tests --include="test_*.py") $(ARGS)
 
 soak: .venv/.dev ## phones by the thousand, every misfortune, and every pass compared (PHONES=n, SEED=n)
 	PASSERELLE_SOAK_PHONES=$(or $(PHONES),10000) PASSERELLE_SOAK_SEED=$(or $(SEED),7) \

@@ -7,6 +7,7 @@ each test process. A database is a copy of a migrated template, so that a fresh 
 from __future__ import annotations
 
 import datetime as dt
+import os
 import shutil
 import tempfile
 import uuid
@@ -18,6 +19,7 @@ import pytest
 import structlog
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import settings as hypothesis_settings
 from sqlalchemy import create_engine, make_url, text
 from structlog.testing import capture_logs
 
@@ -28,6 +30,11 @@ from app.store import migrations
 from app.store.session import Database
 from passes.signing import throwaway
 from tests.storefront import Storefront
+
+# A run repeats itself, so that a change fails and not luck; `make explore` draws anew each time.
+hypothesis_settings.register_profile("repeat", derandomize=True, database=None, deadline=None)
+hypothesis_settings.register_profile("explore", database=None, deadline=None, print_blob=True)
+hypothesis_settings.load_profile(os.environ.get("PASSERELLE_TEST_PROFILE", "repeat"))
 
 MASTER_KEYS = {2: bytes(range(100, 132)), 1: bytes(range(50, 82))}
 
