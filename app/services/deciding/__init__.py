@@ -1,0 +1,6 @@
+"""Issuing by rules: who gets which voucher of a campaign, why, and what it costs at most."""
+
+from app.services.deciding.candidates import Candidate, Decided, Tally
+from app.services.deciding.chunks import decide
+
+__all__ = ["Candidate", "Decided", "Tally", "decide"]
