@@ -2,5 +2,6 @@
 
 from app.services.deciding.candidates import Candidate, Decided, Tally
 from app.services.deciding.chunks import decide
+from app.services.deciding.stopping import note, withdraw
 
-__all__ = ["Candidate", "Decided", "Tally", "decide"]
+__all__ = ["Candidate", "Decided", "Tally", "decide", "note", "withdraw"]

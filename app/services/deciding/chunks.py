@@ -27,7 +27,7 @@ from app.domain.values import Given, NotGiven, Rules, Why
 from app.services import campaigns
 from app.services.deciding.candidates import Candidate, Decided, Tally
 from app.services.deciding.grants import Value, granted, insert
-from app.services.deciding.knowledge import Known, facts_of, known_of
+from app.services.deciding.knowledge import Known, done_since, facts_of, known_of
 from app.services.deployment import Deployment
 from app.services.issuing import Issued, IssueFault, Wanted, issue, stock
 from app.services.issuing.vouchers import recipients, refuse
@@ -160,7 +160,7 @@ class _Chunk:
                 decided.append(replace(first, candidate=candidate, fresh=first.why is not None))
                 continue
             if earlier := known.decided.get(key):
-                each = self._again(candidate, earlier)
+                each = self._again(candidate, earlier, withdrawn=key in known.withdrawn)
             else:
                 each = self._one(
                     candidate, known, known.lately[name] + self.tally.lately[name] + lately[name]
@@ -188,13 +188,7 @@ class _Chunk:
             seed=self.seed,
             recipient=name,
             lately=lately,
-            done=[
-                stop.event
-                for stop in self.rules.stops
-                if stop.event is not None
-                and (at := known.latest[name].get(stop.event)) is not None
-                and (not stop.days or at > self.now - dt.timedelta(days=stop.days))
-            ],
+            done=done_since(self.rules, known, name, now=self.now),
         )
         if isinstance(decision, NotGiven):
             return Decided(candidate=candidate, why=decision.why, tier=decision.tier)
@@ -207,10 +201,11 @@ class _Chunk:
             most_minor=value.most_minor,
         )
 
-    def _again(self, candidate: Candidate, decision: Decision) -> Decided:
+    def _again(self, candidate: Candidate, decision: Decision, *, withdrawn: bool) -> Decided:
+        why = Why.HOLDOUT if decision.held_out else Why.STOPPED if withdrawn else None
         return Decided(
             candidate=candidate,
-            why=Why.HOLDOUT if decision.held_out else None,
+            why=why,
             tier=decision.tier,
             variant=decision.variant,
             campaign=self.campaign.key,

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from app.domain import values
 from app.domain.values import Fact, Rules
 from app.services.deciding.candidates import Candidate
-from app.store.models import Activity, Decision, Recipient
+from app.store.models import Activity, Decision, Recipient, Voucher
 
 
 @dataclass(slots=True)
@@ -25,6 +25,8 @@ class Known:
     ids: dict[str, int]
     rows: dict[str, Any]
     decided: dict[tuple[str, str], Decision]
+    #: Of those, whose voucher was taken back.
+    withdrawn: set[tuple[str, str]]
     lately: Counter[str]
     counts: dict[str, Counter[str]]
     latest: dict[str, dict[str, dt.datetime]]
@@ -58,15 +60,22 @@ def known_of(
     if locked:
         statement = statement.with_for_update()
     rows = {row.external_id: row for row in session.execute(statement)}
-    decided = {
-        (names[row.recipient_id], row.occasion): row
-        for row in session.scalars(
-            select(Decision).where(
-                Decision.campaign_id == campaign_id,
-                Decision.recipient_id.in_(names),
-                Decision.occasion.in_({each.occasion for each in chunk}),
-            )
+    found = session.execute(
+        select(Decision, Voucher.status)
+        .outerjoin(Voucher, Voucher.id == Decision.voucher_id)
+        .where(
+            Decision.campaign_id == campaign_id,
+            Decision.recipient_id.in_(names),
+            Decision.occasion.in_({each.occasion for each in chunk}),
         )
+    ).all()
+    decided = {
+        (names[row.Decision.recipient_id], row.Decision.occasion): row.Decision for row in found
+    }
+    withdrawn = {
+        (names[row.Decision.recipient_id], row.Decision.occasion)
+        for row in found
+        if row.status == "revoked"
     }
     lately: Counter[str] = Counter()
     if (frequency := rules.frequency) is not None:
@@ -97,7 +106,18 @@ def known_of(
         ):
             counts[names[row.recipient_id]][row.name] = int(row.times)
             latest[names[row.recipient_id]][row.name] = row.latest
-    return Known(ids, rows, decided, lately, counts, latest)
+    return Known(ids, rows, decided, withdrawn, lately, counts, latest)
+
+
+def done_since(rules: Rules, known: Known, name: str, *, now: dt.datetime) -> list[str]:
+    """Events of stop conditions that a recipient did within their days before `now`, or later."""
+    return [
+        stop.event
+        for stop in rules.stops
+        if stop.event is not None
+        and (at := known.latest[name].get(stop.event)) is not None
+        and (not stop.days or at > now - dt.timedelta(days=stop.days))
+    ]
 
 
 def facts_of(rules: Rules, candidate: Candidate, known: Known) -> dict[str, Fact]:
