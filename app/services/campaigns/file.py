@@ -353,7 +353,7 @@ class _Reader:
             self.fault(
                 "birthday", "is given one shared code.", "Use generated, list or on_demand codes."
             )
-        rules = self.rules(birthday is not None)
+        rules = self.rules()
         if self.faults or head is None or codes is None or terms is None or presentation is None:
             raise CampaignFault(self.faults)
         return Draft(
@@ -701,17 +701,11 @@ class _Reader:
         except (UnknownLocaleError, ValueError):
             self.fault(at, f"{tag!r} is no language.", "Write a tag such as fr or pt-BR.")
 
-    def rules(self, birthday: bool) -> dict[str, Any] | None:
+    def rules(self) -> dict[str, Any] | None:
         """The stored rules; None when there are none."""
         if "rules" not in self.document:
             return None
         section = self.section("rules", RulesSection, self.document["rules"])
-        if birthday:
-            self.fault(
-                "rules",
-                "are not read for birthdays, which the service issues by itself.",
-                "Leave [birthday] out and ask for decisions from your own birthday journey.",
-            )
         return None if section is None else built(section, self.minor)
 
     def minor(self, at: str, amount: Decimal | None) -> int | None:
