@@ -34,7 +34,8 @@ from app.domain.values import Fact, Given, Grant, NotGiven, Rules, Why
 from app.services import campaigns
 from app.services.deployment import Deployment
 from app.services.issuing import Issued, IssueFault, Person, Wanted, issue, stock
-from app.services.issuing.vouchers import recipients, refuse
+from app.services.issuing.recipients import recipients
+from app.services.issuing.vouchers import refuse
 from app.store.keyring import Keyring
 from app.store.models import (
     Activity,

@@ -22,7 +22,7 @@ from app.domain import codes
 from app.domain.lift import Arm, Difference, share, spending
 from app.services import changes
 from app.services.issuing import Person
-from app.services.issuing.vouchers import recipients
+from app.services.issuing.recipients import recipients
 from app.store.models import (
     Activity,
     ArmCount,
