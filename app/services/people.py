@@ -23,7 +23,7 @@ from app.domain.lift import Arm, Difference, share, spending
 from app.domain.values import PURCHASE
 from app.services import changes, deciding
 from app.services.issuing import Person
-from app.services.issuing.vouchers import recipients
+from app.services.issuing.recipients import recipients
 from app.store.models import (
     Activity,
     ArmCount,

@@ -30,7 +30,8 @@ from app.services.deciding.grants import Value, granted, insert
 from app.services.deciding.knowledge import Known, done_since, facts_of, known_of
 from app.services.deployment import Deployment
 from app.services.issuing import Issued, IssueFault, Person, Wanted, issue, stock
-from app.services.issuing.vouchers import recipients, refuse
+from app.services.issuing.recipients import recipients
+from app.services.issuing.vouchers import refuse
 from app.store.keyring import Keyring
 from app.store.models import ArmCount, Campaign, Decision, Recipient, Voucher
 

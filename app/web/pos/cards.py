@@ -19,8 +19,8 @@ from app.services import redeeming
 from app.services.access import Scope
 from app.services.redeeming import CardAction, CardCall
 from app.web import access
-from app.web.pos import (
-    _IDEMPOTENCY,
+from app.web.pos.bodies import (
+    Body,
     CardAccepted,
     Currency,
     HoldAccepted,
@@ -30,13 +30,8 @@ from app.web.pos import (
     RedemptionAccepted,
     RefundAccepted,
     Refusal,
-    _answered,
-    _Body,
-    _fingerprint,
-    _idempotency_key,
-    _origin,
-    _tills,
 )
+from app.web.pos.calls import IDEMPOTENCY, answered, fingerprint, idempotency_key, origin_of, tills
 from app.web.problems import ProblemBody
 
 
@@ -74,7 +69,7 @@ class LoadBody(_CardBody):
     amount: Money
 
 
-class Change(_Body):
+class Change(Body):
     """A change of a balance in minor units, up or down."""
 
     minor: Annotated[int, Field(ge=-(10**12), le=10**12, strict=True)]
@@ -133,59 +128,55 @@ blueprint = APIBlueprint(
 @blueprint.post(
     "/holds/<uuid:hold_id>/capture",
     responses={200: CaptureAnswer},
-    openapi_extensions=_IDEMPOTENCY,
+    openapi_extensions=IDEMPOTENCY,
 )
 @access.requires(Scope.POS)
 def capture(path: HoldPath, body: CaptureBody) -> Response:
     """Redeem a hold; a part releases the rest unless `final` is false."""
-    key = _idempotency_key()
+    key = idempotency_key()
     asked = redeeming.Capture(
         hold_id=path.hold_id,
         amount_minor=body.amount.minor if body.amount else None,
         currency=body.amount.currency if body.amount else None,
         final=body.final,
-        origin=_origin(body),
+        origin=origin_of(body),
     )
-    return _answered(
-        lambda: _tills().capture(access.client(), key, asked, fingerprint=_fingerprint())
-    )
+    return answered(lambda: tills().capture(access.client(), key, asked, fingerprint=fingerprint()))
 
 
 @blueprint.post(
-    "/holds/<uuid:hold_id>/void", responses={200: VoidAnswer}, openapi_extensions=_IDEMPOTENCY
+    "/holds/<uuid:hold_id>/void", responses={200: VoidAnswer}, openapi_extensions=IDEMPOTENCY
 )
 @access.requires(Scope.POS)
 def void(path: HoldPath, body: VoidBody) -> Response:
     """Release a hold."""
-    key = _idempotency_key()
-    return _answered(
-        lambda: _tills().void(
+    key = idempotency_key()
+    return answered(
+        lambda: tills().void(
             access.client(),
             key,
             path.hold_id,
-            origin=_origin(body),
-            fingerprint=_fingerprint(),
+            origin=origin_of(body),
+            fingerprint=fingerprint(),
         )
     )
 
 
-@blueprint.post(
-    "/gift-cards/activate", responses={200: CardAnswer}, openapi_extensions=_IDEMPOTENCY
-)
+@blueprint.post("/gift-cards/activate", responses={200: CardAnswer}, openapi_extensions=IDEMPOTENCY)
 @access.requires(Scope.POS)
 def activate(body: ActivateBody) -> Response:
     """Make a pending card spendable, with the amount that is paid for it."""
     return _card(CardAction.ACTIVATE, body, amount=body.amount)
 
 
-@blueprint.post("/gift-cards/load", responses={200: CardAnswer}, openapi_extensions=_IDEMPOTENCY)
+@blueprint.post("/gift-cards/load", responses={200: CardAnswer}, openapi_extensions=IDEMPOTENCY)
 @access.requires(Scope.POS)
 def load(body: LoadBody) -> Response:
     """Put money on a card."""
     return _card(CardAction.LOAD, body, amount=body.amount)
 
 
-@blueprint.post("/gift-cards/adjust", responses={200: CardAnswer}, openapi_extensions=_IDEMPOTENCY)
+@blueprint.post("/gift-cards/adjust", responses={200: CardAnswer}, openapi_extensions=IDEMPOTENCY)
 @access.requires(Scope.POS_SUPERVISOR)
 def adjust(body: AdjustBody) -> Response:
     """Correct a balance; needs the scope pos:supervisor."""
@@ -194,14 +185,14 @@ def adjust(body: AdjustBody) -> Response:
     )
 
 
-@blueprint.post("/gift-cards/block", responses={200: CardAnswer}, openapi_extensions=_IDEMPOTENCY)
+@blueprint.post("/gift-cards/block", responses={200: CardAnswer}, openapi_extensions=IDEMPOTENCY)
 @access.requires(Scope.POS)
 def block(body: BlockBody) -> Response:
     """Block a card, or a coupon: nothing is taken from it until it is unblocked."""
     return _card(CardAction.BLOCK, body, because=body.because)
 
 
-@blueprint.post("/gift-cards/unblock", responses={200: CardAnswer}, openapi_extensions=_IDEMPOTENCY)
+@blueprint.post("/gift-cards/unblock", responses={200: CardAnswer}, openapi_extensions=IDEMPOTENCY)
 @access.requires(Scope.POS_SUPERVISOR)
 def unblock(body: BlockBody) -> Response:
     """Unblock a card, also after too many wrong PINs; needs the scope pos:supervisor."""
@@ -209,7 +200,7 @@ def unblock(body: BlockBody) -> Response:
 
 
 @blueprint.post(
-    "/gift-cards/deactivate", responses={200: CardAnswer}, openapi_extensions=_IDEMPOTENCY
+    "/gift-cards/deactivate", responses={200: CardAnswer}, openapi_extensions=IDEMPOTENCY
 )
 @access.requires(Scope.POS_SUPERVISOR)
 def deactivate(body: BlockBody) -> Response:
@@ -217,7 +208,7 @@ def deactivate(body: BlockBody) -> Response:
     return _card(CardAction.DEACTIVATE, body, because=body.because)
 
 
-@blueprint.post("/refunds", responses={200: RefundAnswer}, openapi_extensions=_IDEMPOTENCY)
+@blueprint.post("/refunds", responses={200: RefundAnswer}, openapi_extensions=IDEMPOTENCY)
 @access.requires(Scope.POS)
 def refund(body: RefundBody) -> Response:
     """Give money of a gift card's redemption back, in whole or in part.
@@ -225,17 +216,15 @@ def refund(body: RefundBody) -> Response:
     A card that is no more gets a replacement, which has the money and takes the place of the old
     card's pass.
     """
-    key = _idempotency_key()
+    key = idempotency_key()
     asked = redeeming.Refund(
         redemption_id=body.redemption_id,
         amount_minor=body.amount.minor if body.amount else None,
         currency=body.amount.currency if body.amount else None,
         because=body.because,
-        origin=_origin(body),
+        origin=origin_of(body),
     )
-    return _answered(
-        lambda: _tills().refund(access.client(), key, asked, fingerprint=_fingerprint())
-    )
+    return answered(lambda: tills().refund(access.client(), key, asked, fingerprint=fingerprint()))
 
 
 def register(app: OpenAPI) -> None:
@@ -251,7 +240,7 @@ def _card(
     reason: AdjustReason | None = None,
     because: str | None = None,
 ) -> Response:
-    key = _idempotency_key()
+    key = idempotency_key()
     asked = CardCall(
         action=action,
         barcode=body.barcode,
@@ -259,6 +248,6 @@ def _card(
         currency=amount.currency if amount else None,
         reason=reason,
         because=because,
-        origin=_origin(body),
+        origin=origin_of(body),
     )
-    return _answered(lambda: _tills().card(access.client(), key, asked, fingerprint=_fingerprint()))
+    return answered(lambda: tills().card(access.client(), key, asked, fingerprint=fingerprint()))
