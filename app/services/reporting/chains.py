@@ -20,32 +20,25 @@ _ROWS = 500
 def firsts(session: Session, vouchers: Collection[int]) -> dict[int, int]:
     """The first card of the chain, of those vouchers that replace one.
 
-    A replacement that was counted by itself, before chains were, stays the first of its own.
+    Args:
+        vouchers: those that were not counted by themselves. A replacement that was, before chains
+            were counted as one, stays the first of its own.
     """
     found: dict[int, int] = {}
-    asked = set(vouchers)
+    asked = {each: [each] for each in vouchers}
     while asked:
-        before: dict[int, int] = {}
-        ids = sorted(asked)
+        ids, before = sorted(asked), dict[int, list[int]]()
         for at in range(0, len(ids), _ROWS):
-            some = ids[at : at + _ROWS]
-            counted = set(
-                session.scalars(select(Milestone.voucher_id).where(Milestone.voucher_id.in_(some)))
-            )
-            before |= {
-                row.replaced_by_id: row.id
-                for row in session.execute(
-                    select(Voucher.id, Voucher.replaced_by_id).where(
-                        Voucher.replaced_by_id.in_([each for each in some if each not in counted])
-                    )
-                )
-                if row.replaced_by_id is not None
-            }
-        for voucher_id in vouchers:
-            at_now = found.get(voucher_id, voucher_id)
-            if at_now in before:
-                found[voucher_id] = before[at_now]
-        asked = set(before.values())
+            for row in session.execute(
+                select(Voucher.id, Voucher.replaced_by_id, Milestone.voucher_id.label("counted"))
+                .outerjoin(Milestone, Milestone.voucher_id == Voucher.id)
+                .where(Voucher.replaced_by_id.in_(ids[at : at + _ROWS]))
+            ):
+                for each in asked[row.replaced_by_id]:
+                    found[each] = row.id
+                if row.counted is None:
+                    before[row.id] = asked[row.replaced_by_id]
+        asked = before
     return found
 
 

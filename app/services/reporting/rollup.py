@@ -92,8 +92,10 @@ def roll_up(deployment: Deployment, *, limit: int = BATCH) -> bool:
         rows = [row for row in page.events if row.voucher_id is not None]
         if rows:
             vouchers = {row.voucher_id for row in rows}
-            first = firsts(session, vouchers)
-            known = _milestones(session, {first.get(each, each) for each in vouchers})
+            known = _stored(session, vouchers)
+            new = vouchers - known.keys()
+            first = firsts(session, new)
+            known |= _milestones(session, {first.get(each, each) for each in new})
             before = dict(known)
             counts = _count(rows, known, first)
             _add(session, counts)
@@ -134,23 +136,28 @@ def _count(
 
 def _milestones(session: Session, vouchers: set[int]) -> dict[int, tuple[int, int]]:
     """Slice and stages of each voucher; a voucher that is new gets its slice."""
-    found: dict[int, tuple[int, int]] = {}
-    ids = sorted(vouchers)
+    found = _stored(session, vouchers)
+    ids = sorted(vouchers - found.keys())
     for at in range(0, len(ids), _ROWS):
         some = ids[at : at + _ROWS]
-        for row in session.execute(
-            select(Milestone.voucher_id, Milestone.slice_id, Milestone.stages).where(
-                Milestone.voucher_id.in_(some)
-            )
-        ):
-            found[row.voucher_id] = row.slice_id, row.stages
-        new = [each for each in some if each not in found]
-        if not new:
-            continue
-        described = session.execute(described_vouchers().where(Voucher.id.in_(new))).all()
+        described = session.execute(described_vouchers().where(Voucher.id.in_(some))).all()
         slices = _slices(session, {tuple(row[1:]) for row in described})
         for row in described:
             found[row.id] = slices[tuple(row[1:])], 0
+    return found
+
+
+def _stored(session: Session, vouchers: set[int]) -> dict[int, tuple[int, int]]:
+    """Slice and stages of the vouchers that were counted before."""
+    found: dict[int, tuple[int, int]] = {}
+    ids = sorted(vouchers)
+    for at in range(0, len(ids), _ROWS):
+        for row in session.execute(
+            select(Milestone.voucher_id, Milestone.slice_id, Milestone.stages).where(
+                Milestone.voucher_id.in_(ids[at : at + _ROWS])
+            )
+        ):
+            found[row.voucher_id] = row.slice_id, row.stages
     return found
 
 
@@ -194,7 +201,8 @@ def _slices(session: Session, wanted: set[tuple[Any, ...]]) -> dict[tuple[Any, .
 
 
 def _add(session: Session, counts: Mapping[Key, _Count]) -> None:
-    insert = _insert(session)(FunnelCount)
+    # The tables rather than the classes: the ORM's bookkeeping would cost as much as the rows.
+    insert = _insert(session)(FunnelCount.__table__)
     numbers = ("vouchers", "times", "discount_minor", "spent_minor", "revenue_minor")
     statement = insert.on_conflict_do_update(
         index_elements=["slice_id", "stage", "day", "store_id", "reason"],
@@ -216,7 +224,7 @@ def _add(session: Session, counts: Mapping[Key, _Count]) -> None:
 
 
 def _store(session: Session, milestones: Mapping[int, tuple[int, int]]) -> None:
-    insert = _insert(session)(Milestone)
+    insert = _insert(session)(Milestone.__table__)
     statement = insert.on_conflict_do_update(
         index_elements=["voucher_id"], set_={"stages": insert.excluded.stages}
     )
@@ -268,7 +276,7 @@ def recount(session: Session) -> Sequence[Recount]:
         for row in session.execute(select(Milestone.voucher_id, Milestone.slice_id))
     }
     known = {voucher_id: (slice_id, 0) for voucher_id, slice_id in placed.items()}
-    first = firsts(session, _replacements(session))
+    first = firsts(session, _replacements(session) - placed.keys())
     counted: dict[Key, _Count] = defaultdict(_Count)
     if until is not None:
         for rows in _log(session, until):
