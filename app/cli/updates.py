@@ -101,9 +101,6 @@ def update(
     )
     with deployment.database.read() as session:
         touches = updating.reach(session, key)
-        changed = [f"presentation.{name}" for name in wanted.presentation or ()]
-        changed += ["override"] if ends_at else []
-        changed += ["message"] if messages else []
         rate = deployment.settings.google_rate
         at_google = google_standing.forecast(session, key, wanted.changes, rate=rate)
     when = f"at {at.isoformat()}" if at else "now"
