@@ -22,18 +22,19 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app.domain import values
+from app.domain.campaign import Terms
 from app.domain.kinds import KINDS
 from app.domain.values import Given, NotGiven, Rules, Why
 from app.services import campaigns
 from app.services.deciding.candidates import Candidate, Decided, Tally
 from app.services.deciding.grants import Value, granted, insert
-from app.services.deciding.knowledge import Known, done_since, facts_of, known_of
+from app.services.deciding.knowledge import Known, done_since, facts_of, known_of, segment_of
 from app.services.deployment import Deployment
 from app.services.issuing import Issued, IssueFault, Person, Wanted, issue, stock
 from app.services.issuing.recipients import recipients
 from app.services.issuing.vouchers import refuse
 from app.store.keyring import Keyring
-from app.store.models import ArmCount, Campaign, Decision, Recipient, Voucher
+from app.store.models import ArmCount, Campaign, Decision, Recipient, Revision, Voucher
 
 #: Candidates of one transaction: few enough that a till beside it does not wait long.
 CHUNK = 400
@@ -138,6 +139,7 @@ class _Chunk:
         self.rules: Rules = campaigns.rules_of(self.campaign)
         self.seed = self.campaign.seed or self.campaign.key.encode()
         self._values: dict[tuple[str, str], Value] = {}
+        self._revisions: dict[int, Revision] = {}
 
     def _campaign(self, key: str) -> Campaign:
         found = campaigns.find(self.session, key)
@@ -277,13 +279,18 @@ class _Chunk:
 
     # -- values ---------------------------------------------------------------------------------
 
+    def _latest(self, campaign: Campaign) -> Revision:
+        if campaign.id not in self._revisions:
+            self._revisions[campaign.id] = campaigns.latest_revision(self.session, campaign)
+        return self._revisions[campaign.id]
+
     def _value(self, given: Given) -> Value:
         key = (given.tier, given.variant)
         found = self._values.get(key)
         if found is None:
             grant = given.grant
             campaign = self.campaign if grant.campaign is None else self._campaign(grant.campaign)
-            revision = campaigns.latest_revision(self.session, campaign)
+            revision = self._latest(campaign)
             terms = grant.terms(campaigns.terms_of(revision))
             found = self._values[key] = Value(
                 campaign=campaign,
@@ -299,18 +306,21 @@ class _Chunk:
     def _issue(self, decided: list[Decided], known: Known, keyring: Keyring) -> list[Decided]:
         """Give every decision for a voucher its voucher; those without a code say so."""
         issued: dict[tuple[str, str], Issued] = self._issued_before(known)
-        wanted: dict[tuple[str, str], list[Wanted]] = defaultdict(list)
+        wanted: dict[tuple[str, str], list[Wanted]] = {}
+        terms: dict[tuple[str, str], tuple[int, Terms] | None] = {}
         for each in decided:
             if each.why is None and each.fresh:
-                wanted[each.tier, each.variant].append(
+                key = (each.tier, each.variant)
+                if key not in wanted:
+                    wanted[key] = []
+                    terms[key] = granted(self.session, self._values[key], now=self.now)
+                wanted[key].append(
                     Wanted(
                         person=each.candidate.person,
                         occasion=each.candidate.occasion,
-                        variant=".".join(filter(None, (each.tier, each.variant))) or None,
+                        variant=".".join(filter(None, key)) or None,
                         sent_at=each.candidate.sent_at,
-                        granted=granted(
-                            self.session, self._values[each.tier, each.variant], now=self.now
-                        ),
+                        granted=terms[key],
                     )
                 )
         by_campaign: dict[int, list[Wanted]] = defaultdict(list)
@@ -368,7 +378,7 @@ class _Chunk:
             held_out = each.why is Why.HOLDOUT
             if (each.why is not None and not held_out) or key in known.decided or key in rows:
                 continue
-            segment = facts_of(self.rules, each.candidate, known).get("segment", "")
+            segment = segment_of(each.candidate, known)
             rows[key] = {
                 "campaign_id": self.campaign.id,
                 "recipient_id": known.ids[key[0]],

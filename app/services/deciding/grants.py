@@ -53,6 +53,13 @@ def _revision(session: Session, value: Value, *, now: dt.datetime) -> int:
     name = hashlib.blake2b(f"{value.revision.id}:{digest}".encode(), digest_size=8).digest()
     # Negative numbers never show; one that names the content needs no counter.
     number = -1 - (int.from_bytes(name, "big") >> 34)
+    made = select(Revision.id).where(
+        Revision.campaign_id == value.campaign.id,
+        Revision.number == number,
+        Revision.grant == digest,
+    )
+    if (known := session.scalar(made)) is not None:
+        return known
     session.execute(
         insert(session, Revision)
         .values(
@@ -68,13 +75,7 @@ def _revision(session: Session, value: Value, *, now: dt.datetime) -> int:
         )
         .on_conflict_do_nothing()
     )
-    return session.scalars(
-        select(Revision.id).where(
-            Revision.campaign_id == value.campaign.id,
-            Revision.number == number,
-            Revision.grant == digest,
-        )
-    ).one()
+    return session.scalars(made).one()
 
 
 def insert(session: Session, model: Any) -> Any:

@@ -100,7 +100,7 @@ class Decision(Base):
     acted_at: Mapped[dt.datetime | None]
     spent_minor: Mapped[int] = mapped_column(BigInteger, default=0)
     #: A stop condition takes its voucher back, and that is still to be done.
-    stopping: Mapped[bool] = mapped_column(default=False, server_default=false())
+    stopping: Mapped[bool] = mapped_column(server_default=false())
     created_at: Mapped[dt.datetime]
 
 
