@@ -14,8 +14,8 @@ from werkzeug.test import TestResponse
 
 from app.domain.codes import Purpose
 from app.services import installations
-from app.services.installations import logs
 from app.services.deployment import Deployment
+from app.services.installations import logs
 from app.settings import Settings
 from app.store.models import AppleDevice, AppleRegistration, Voucher
 from tests.conftest import Clock
