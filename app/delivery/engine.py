@@ -136,8 +136,8 @@ class Feed(Iterator[J]):
 
     Iterating gives the targets that the delivery began with and, in a sweep, those that follow.
     `poll` gives the next job of all that is owed by then, urgent first, or None if there is none at
-    the moment; it may be asked again. Either way what was done meanwhile is recorded, so that a
-    job that takes long keeps no other's result from being stored.
+    the moment; it may be asked again, and `prepare` reads ahead for it. Either way what was done
+    meanwhile is recorded, so that a job that takes long keeps no other's result from being stored.
     """
 
     def __init__(self, runner: Runner[J], targets: Sequence[int], *, follows: bool) -> None:
@@ -156,25 +156,33 @@ class Feed(Iterator[J]):
                 targets = self._runner.follow()
             if not targets:
                 raise StopIteration
-            self._lease(targets)
+            self._lease(targets, urgent=False)
         return self._ready.popleft()
 
     def poll(self) -> J | None:
         """The next job, or None if there is none at the moment."""
-        while not self._ready:
-            now = time.monotonic()
-            targets, self._targets = self._targets, ()
-            if not targets and now - self._asked_at >= ASK:
-                _, targets, _ = self._runner.take()
-                # Many small transactions would cost the tills their turns.
-                self._asked_at = now if len(targets) < MANY else self._asked_at
-            if targets:
-                self._lease(targets)
-            else:
-                if self._results and now - self._recorded_at >= RECORD:
-                    self._record()
-                return None
-        return self._ready.popleft()
+        if not self._ready:
+            self.prepare()
+        return self._ready.popleft() if self._ready else None
+
+    def prepare(self) -> None:
+        """Lease what is owed by now, ahead of its turn, and record what was done.
+
+        Best called while deliveries are under way; it does little if there is little to do.
+        """
+        if len(self._ready) >= self._runner.batch:
+            return
+        now = time.monotonic()
+        urgent, targets, self._targets = False, self._targets, ()
+        if not targets and now - self._asked_at >= ASK:
+            urgent, targets, _ = self._runner.take()
+            # Many small transactions would cost the tills their turns.
+            if len(targets) < MANY:
+                self._asked_at = now
+        if targets:
+            self._lease(targets, urgent=urgent)
+        elif self._results and now - self._recorded_at >= RECORD:
+            self._record()
 
     def done(self, job: J, outcome: Outcome) -> None:
         """Take the outcome of a job."""
@@ -190,12 +198,15 @@ class Feed(Iterator[J]):
             results, self._results = self._results, []
             self._runner.record(results, left=left)
 
-    def _lease(self, targets: Sequence[int]) -> None:
+    def _lease(self, targets: Sequence[int], *, urgent: bool) -> None:
         jobs = self._runner.lease(targets, self._results)
         self._results = []
         self._recorded_at = time.monotonic()
         self._waiting.update((id(job), job) for job in jobs)
-        self._ready.extend(jobs)
+        if urgent:
+            self._ready.extendleft(reversed(jobs))
+        else:
+            self._ready.extend(jobs)
 
     def _record(self) -> None:
         results, self._results = self._results, []

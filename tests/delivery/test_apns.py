@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.delivery.apns import ApnsSender, Push, judge, sender
+from app.delivery.apns import ApnsSender, Token, judge, sender
 from app.delivery.outcomes import DONE, Done, Drop, Fault, Outcome, Retry, Stop
 from app.sandbox.apns import SILENCE, Answer, ApnsStandIn
 from app.sandbox.certificates import Authority, Identity
@@ -82,8 +82,8 @@ def wire(authority: Authority, tmp_path: Path) -> Iterator[Wire]:
         sender.close()
 
 
-def pushes(*tokens: str) -> list[Push]:
-    return [Push(token, token) for token in tokens]
+def pushes(*tokens: str) -> list[Token]:
+    return [Token(token) for token in tokens]
 
 
 def tokens(count: int) -> list[str]:
@@ -116,10 +116,10 @@ def test_many_pushes_share_one_connection_up_to_its_stream_limit_and_it_stays_op
 def test_pushes_are_taken_only_as_places_become_free(wire: Wire) -> None:
     taken: list[str] = []
 
-    def offered() -> Iterator[Push]:
+    def offered() -> Iterator[Token]:
         for token in tokens(3000):
             taken.append(token)
-            yield Push(token, token)
+            yield Token(token)
 
     next(sending := wire.sender.send(offered(), now=NOW))
     assert len(taken) <= 1001
@@ -261,7 +261,7 @@ def test_goaway_is_survived_by_a_new_connection(wire: Wire) -> None:
     wire.clock.now += 5
     outcomes |= wire.send(*[token for token in tokens(50) if outcomes.get(token) != DONE])
     assert set(outcomes.values()) == {DONE}
-    # Pushes caught by the closing line may be one more failure, never a storm of connections.
+    # Tokenes caught by the closing line may be one more failure, never a storm of connections.
     assert 2 <= wire.apns.connections <= 3
 
 
@@ -286,7 +286,7 @@ def test_goaway_in_the_middle_of_a_batch_loses_no_push(wire: Wire) -> None:
 def test_a_cut_connection_is_reopened_and_its_pushes_get_an_outcome(wire: Wire) -> None:
     wire.send("aa")
     wire.apns.answer(SILENCE, token="bb")
-    sending = wire.sender.send([Push("bb", "bb"), Push("cc", "cc")], now=NOW)
+    sending = wire.sender.send(pushes("bb", "cc"), now=NOW)
     assert next(sending)[0].token == "cc"
     wire.apns.cut()
     ((push, outcome),) = sending
@@ -311,10 +311,10 @@ def test_a_push_that_is_never_answered_holds_no_other_back(wire: Wire) -> None:
     order: list[str] = []
     asked_again = False
 
-    def offered() -> Push | None:
+    def offered() -> Token | None:
         nonlocal asked_again
         if waiting:
-            return Push(waiting[0], waiting.pop(0))
+            return Token(waiting.pop(0))
         if len(order) == 300 and not asked_again:
             # What comes up while only the silent one is under way goes at once.
             asked_again = True
@@ -369,11 +369,11 @@ def test_a_certificate_replaced_while_pushes_stream_ends_the_stream(
     wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sender, "CHECK_EVERY", 0.0)
-    taken: list[Push] = []
+    taken: list[Token] = []
 
-    def endless() -> Iterator[Push]:
+    def endless() -> Iterator[Token]:
         for token in tokens(100_000):
-            taken.append(Push(token, token))
+            taken.append(Token(token))
             if len(taken) == 50:
                 wire.install()
             yield taken[-1]
@@ -400,10 +400,10 @@ def test_an_unreachable_service_is_a_growing_pause_not_an_error(wire: Wire) -> N
 def test_the_remaining_pushes_stay_with_the_caller_when_the_connection_breaks(wire: Wire) -> None:
     taken: list[str] = []
 
-    def offered() -> Iterator[Push]:
+    def offered() -> Iterator[Token]:
         for token in tokens(5000):
             taken.append(token)
-            yield Push(token, token)
+            yield Token(token)
 
     wire.apns.answer(Answer(503, "Shutdown"))
     answered = [push.token for push, _ in wire.sender.send(offered(), now=NOW)]

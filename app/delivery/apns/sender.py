@@ -2,12 +2,13 @@
 
 import random
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import pycurl
 
@@ -49,11 +50,20 @@ TIMED_OUT = pycurl.E_OPERATION_TIMEDOUT
 RECHECK = timedelta(hours=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Push:
-    """One empty push: `token` is the device's push token in hexadecimal, `key` the caller's own."""
+class Push(Protocol):
+    """One empty push, of whatever kind the caller has: it needs a token, in hexadecimal."""
 
-    key: Hashable
+    @property
+    def token(self) -> str: ...
+
+
+P = TypeVar("P", bound=Push)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A push that is nothing but its token."""
+
     token: str
 
 
@@ -123,14 +133,18 @@ class ApnsSender:
             return Pause(timedelta(seconds=self._resume_at - now), self._last_failure)
         return None
 
-    def send(self, pushes: Iterable[Push], *, now: datetime) -> Iterator[tuple[Push, Outcome]]:
+    def send(self, pushes: Iterable[P], *, now: datetime) -> Iterator[tuple[P, Outcome]]:
         """Send them and yield each with its outcome, in the order of the answers; see `stream`."""
         waiting = iter(pushes)
         return self.stream(lambda: next(waiting, None), now=now)
 
     def stream(
-        self, offered: Callable[[], Push | None], *, now: datetime
-    ) -> Iterator[tuple[Push, Outcome]]:
+        self,
+        offered: Callable[[], P | None],
+        *,
+        now: datetime,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> Iterator[tuple[P, Outcome]]:
         """Send what is offered and yield each push with its outcome, in the order of the answers.
 
         `offered` returns the next push, or None if there is none at the moment. It is asked as
@@ -138,13 +152,14 @@ class ApnsSender:
         one that is never answered holds nothing back; the stream ends when nothing is offered and
         nothing is under way. Every push taken is yielded once; none is taken while the sender
         rests or after the connection broke: those left over remain the caller's, who asks `pause`
-        when to come again.
+        when to come again. `meanwhile` is called whenever pushes have just gone out, for work that
+        is best done while their answers are under way.
         """
         if self.pause() is not None:
             return
         self._set_headers(now)
         transfers = self._open()
-        under_way: dict[pycurl.Curl, tuple[Push, float]] = {}
+        under_way: dict[pycurl.Curl, tuple[P, float]] = {}
         # From the first failure of the connection itself on, nothing new is started on it; what is
         # under way gets its answer or its own failure.
         broken = closing = False
@@ -159,6 +174,7 @@ class ApnsSender:
                 silent = _older(under_way, than=started - self._grace)
                 limit = self._limit(silent, answers=started - answered_at < self._grace)
                 dry = broken or closing
+                before = len(under_way)
                 while not dry and len(under_way) < limit:
                     push = offered()
                     if push is None:
@@ -170,7 +186,12 @@ class ApnsSender:
                     transfers.add(handle)
                 if not under_way or (broken and silent == len(under_way)):
                     break
-                for handle, error in transfers.advance(SOON if dry else LATER):
+                if len(under_way) > before:
+                    finished = transfers.advance(0.0)
+                    meanwhile()
+                else:
+                    finished = transfers.advance(SOON if dry else LATER)
+                for handle, error in finished:
                     push, began = under_way.pop(handle)
                     # Where others were answered meanwhile, it is this push that was not.
                     alone = error is not None and error[0] == TIMED_OUT and answered_at > began
@@ -207,7 +228,7 @@ class ApnsSender:
     def _give_up(
         self,
         transfers: Transfers,
-        under_way: dict[pycurl.Curl, tuple[Push, float]],
+        under_way: dict[pycurl.Curl, tuple[P, float]],
         handle: pycurl.Curl,
     ) -> None:
         del under_way[handle]
@@ -340,7 +361,7 @@ class ApnsSender:
         self._resume_at = self._clock() + pause * random.uniform(0.75, 1.25)  # noqa: S311
 
 
-def _older(under_way: dict[pycurl.Curl, tuple[Push, float]], *, than: float) -> int:
+def _older(under_way: dict[pycurl.Curl, tuple[P, float]], *, than: float) -> int:
     """How many of the pushes, oldest first, were started before that moment."""
     count = 0
     for _, began in under_way.values():

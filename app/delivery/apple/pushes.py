@@ -11,7 +11,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from app.delivery.apns import ApnsSender, Push
+from app.delivery.apns import ApnsSender
 from app.delivery.apple.jobs import (
     DevicePush,
     holding,
@@ -94,13 +94,7 @@ class ApplePushes:
     def deliver(
         self, jobs: Feed[DevicePush], *, now: dt.datetime
     ) -> Iterator[tuple[DevicePush, Outcome]]:
-        def offered() -> Push | None:
-            job = jobs.poll()
-            return None if job is None else Push(job, job.token)
-
-        for push, outcome in self._sender.stream(offered, now=now):
-            if isinstance(push.key, DevicePush):
-                yield push.key, outcome
+        return self._sender.stream(jobs.poll, now=now, meanwhile=jobs.prepare)
 
     def record(
         self,
