@@ -61,7 +61,8 @@ class Fault:
     """A failure on command for the next ``times`` calls that match.
 
     ``status`` 0 closes the connection without an answer; ``after`` does the work first, so that
-    the answer is lost but the change is not.
+    the answer is lost but the change is not. ``delay`` makes the work take seconds longer; ``hang``
+    holds the answer back for seconds once the work is done.
     """
 
     status: int
@@ -72,6 +73,7 @@ class Fault:
     retry_after: int | None = None
     reason: str = "Fault on command."
     delay: float = 0.0
+    hang: float = 0.0
 
 
 @dataclass
@@ -244,6 +246,8 @@ class GoogleStandIn:
             status, answer, headers = self._answer(method, path, body, authorization, fault)
         with self._lock:
             self.calls.append(Call(self._clock(), method, path, body, status))
+        if fault and fault.hang:
+            time.sleep(fault.hang)
         return status, answer, headers
 
     def drops_batch(self) -> bool:

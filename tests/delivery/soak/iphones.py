@@ -1,157 +1,70 @@
-"""Thousands of phones, every misfortune, and at the end every pass shows what the database says.
-
-One run is a world with worker processes, which are killed now and then, and a driver that edits
-campaigns, redeems, moves phones about and spoils the network, all by one seed. Then the weather
-clears, everything settles, and each phone is compared with the database.
-"""
+"""The iPhones and watches of a soak: what happens to them, and what they show in the end."""
 
 from __future__ import annotations
 
 import datetime as dt
-import os
+import io
 import random
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from typing import Any
 
+import orjson
 from sqlalchemy import func, or_, select, update
 
-from app.sandbox.apns import SILENCE
+from app.delivery.apple import DOUBT
+from app.sandbox.apns import SILENCE, Answer
 from app.sandbox.iphone import Lost, Phone
 from app.sandbox.pkpass import Rejected
-from app.services import changes, installations
+from app.services import installations, presenting
 from app.store.models import AppleDevice, AppleRegistration, Campaign, Voucher
 from tests.apple_world import World
-from tests.serving import environment
-from tests.storefront import MONEY, TEXTS, Issued
+from tests.storefront import Issued
 
-ROOT = Path(__file__).parent.parent.parent
-
-
-@dataclass
-class Report:
-    """What a soak saw."""
-
-    phones: int = 0
-    passes: int = 0
-    edits: int = 0
-    redemptions: int = 0
-    moves: dict[str, int] = field(default_factory=dict)
-    kills: int = 0
-    pushes: int = 0
-    fetches: int = 0
-    told: int = 0
-    seconds: float = 0.0
-    wrong: list[str] = field(default_factory=list)
-    owed: int = 0
-
-    def lines(self) -> str:
-        moves = ", ".join(f"{count} {name}" for name, count in sorted(self.moves.items()))
-        return (
-            f"{self.phones} phones with {self.passes} passes; {self.edits} edits, "
-            f"{self.redemptions} redemptions, {moves}, {self.kills} workers killed; "
-            f"{self.pushes} pushes for {self.told} device-changes "
-            f"(ratio of pushes to changes {self.pushes / max(1, self.told):.2f}), "
-            f"{self.fetches} fetches; "
-            f"{self.seconds:.0f} s; wrong: {len(self.wrong)}, owed: {self.owed}"
-        )
+#: Every answer of Apple's that is no verdict on the token, and the two that our fault may cause.
+MISFORTUNES = (
+    SILENCE,
+    Answer(400, "BadDeviceToken"),
+    Answer(400, "DeviceTokenNotForTopic"),
+    Answer(400, "BadTopic"),
+    Answer(400, "PayloadEmpty"),
+    Answer(404, "BadPath"),
+    Answer(405, "MethodNotAllowed"),
+    Answer(413, "PayloadTooLarge"),
+    Answer(429, "TooManyRequests"),
+    Answer(500, "InternalServerError"),
+    Answer(503, "ServiceUnavailable"),
+)
+#: Apple's word that our certificate is refused: the sender stops.
+REFUSED = Answer(403, "BadCertificate")
 
 
-class Workers:
-    """Worker processes of the world's service, that can be killed."""
+class Iphones:
+    """All of Apple's side in a soak."""
 
-    def __init__(self, world: World, *, count: int) -> None:
-        self._environment = {
-            **os.environ,
-            **environment(world.settings),
-        }
-        self._running = [self._start() for _ in range(count)]
-
-    def kill_one(self, chance: random.Random) -> None:
-        """Kill one with SIGKILL and start another in its place."""
-        index = chance.randrange(len(self._running))
-        self._running[index].send_signal(signal.SIGKILL)
-        self._running[index].wait(10)
-        self._running[index] = self._start()
-
-    def stop(self) -> None:
-        for each in self._running:
-            each.terminate()
-        for each in self._running:
-            try:
-                each.wait(15)
-            except subprocess.TimeoutExpired:
-                each.kill()
-                each.wait(5)
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [sys.executable, "-c", "from app.cli import main; main()", "worker"],
-            cwd=ROOT,
-            env=self._environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-
-
-class Soak:
-    """One run; `run` returns what it saw."""
-
-    def __init__(self, world: World, *, phones: int, steps: int, workers: int, seed: int) -> None:
+    def __init__(
+        self, world: World, cards: Sequence[Issued], *, size: int, chance: random.Random
+    ) -> None:
         self.world = world
-        self.report = Report()
-        self._chance = random.Random(seed)
-        self._size = phones
-        self._steps = steps
-        self._worker_count = workers
-        self._phones: list[Phone] = []
-        self._cards: list[Issued] = []
-        self._campaigns: list[int] = []
-        self._numbers: dict[int, int] = {}
+        self.phones: list[Phone] = []
+        self.counts: Counter[str] = Counter()
+        self._cards = cards
+        self._size = size
+        self._chance = chance
 
-    def run(self) -> Report:
-        began = time.monotonic()
-        self._install()
-        workers = Workers(self.world, count=self._worker_count)
-        try:
-            self._storm(workers)
-            self._clear()
-            self._settle(workers)
-        finally:
-            workers.stop()
-        self._compare()
-        self.report.seconds = time.monotonic() - began
-        return self.report
-
-    def _install(self) -> None:
-        shop = self.world.storefront
-        for _ in range(3):
-            self._campaigns.append(shop.campaign("gift_card"))
-        for _ in range(self._size):
-            self._cards.append(shop.voucher(self._chance.choice(self._campaigns)))
-
-        def install(card: Issued) -> Phone:
-            return self.world.holder(card)
-
+    def install(self) -> None:
+        """A phone for each card, and every tenth phone gets a second one."""
         with ThreadPoolExecutor(4) as pool:
-            self._phones = list(pool.map(install, self._cards))
+            self.phones = list(pool.map(self.world.holder, self._cards[: self._size]))
         for _ in range(self._size // 10):
-            phone = self._chance.choice(self._phones)
-            phone.install(self.world.link(self._chance.choice(self._cards)))
+            self._phone().install(self.world.link(self._chance.choice(self._cards)))
 
-    def _storm(self, workers: Workers) -> None:
-        world, chance = self.world, self._chance
-        world.apns.weather(random.Random(chance.random()), 0.05)
-        world.line.lose = 0.02
-        world.line.double = 0.05
-        moves: tuple[tuple[int, Callable[[], None]], ...] = (
-            (60, self._redeem),
-            (2, self._edit),
+    def moves(self) -> list[tuple[int, Callable[[], None]]]:
+        """What may happen to phones and to the way to them, with how often it does."""
+        apns = self.world.apns
+        return [
             (4, self._register_again),
             (4, self._change_token),
             (3, self._delete),
@@ -160,157 +73,54 @@ class Soak:
             (4, self._offline),
             (6, self._online),
             (1, self._pair_watch),
-            (1, world.apns.goaway),
-            (1, world.apns.cut),
-            (2, lambda: world.apns.answer(SILENCE)),
-            (1, self._skew),
-            (1, self._lose_queue),
-        )
-        weights = [weight for weight, _ in moves]
-        for step in range(self._steps):
-            (_, move), *_ = chance.choices(moves, weights)
-            move()
-            if step % max(1, self._steps // 6) == self._steps // 12:
-                workers.kill_one(chance)
-                self.report.kills += 1
-            time.sleep(0.005)
+            (1, apns.goaway),
+            (1, apns.cut),
+            (4, self._misfortune),
+        ]
 
-    def _count(self, name: str) -> None:
-        self.report.moves[name] = self.report.moves.get(name, 0) + 1
+    def storm(self) -> None:
+        """Spoil the way to Apple and the phones' way to the service."""
+        self.world.apns.weather(random.Random(self._chance.random()), 0.05)
+        self.world.line.lose = 0.02
+        self.world.line.double = 0.05
 
-    def _redeem(self) -> None:
-        card = self._chance.choice(self._cards)
-        with self.world.house.database.write() as session:
-            session.execute(
-                update(Voucher)
-                .where(Voucher.id == card.id, Voucher.balance_minor > 0)
-                .values(balance_minor=Voucher.balance_minor - 1, version=Voucher.version + 1)
-            )
-            if self._chance.random() < 0.9:
-                changes.voucher(session, card.id)
-            self.report.told += (
-                session.scalar(select(func.count()).where(AppleRegistration.voucher_id == card.id))
-                or 0
-            )
-        self.report.redemptions += 1
+    def refuse(self) -> None:
+        """Apple refuses the certificate, once."""
+        self.counts["certificates refused"] += 1
+        self.world.apns.answer(REFUSED)
 
-    def _edit(self) -> None:
-        campaign = self._chance.choice(self._campaigns)
-        number = self._numbers[campaign] = self._numbers.get(campaign, 0) + 1
-        texts = {
-            name: replace(each, title=f"{each.title} {number}") for name, each in TEXTS.items()
-        }
-        self.world.storefront.revise(campaign, terms=MONEY, texts=texts)
-        with self.world.house.database.write() as session:
-            if self._chance.random() < 0.8:
-                changes.campaign(session, campaign)
-            self.report.told += (
-                session.scalar(
-                    select(func.count(AppleRegistration.device_id.distinct()))
-                    .join(Voucher, Voucher.id == AppleRegistration.voucher_id)
-                    .where(Voucher.campaign_id == campaign)
-                )
-                or 0
-            )
-        self.report.edits += 1
-
-    def _phone(self) -> Phone:
-        return self._chance.choice(self._phones)
-
-    def _register_again(self) -> None:
-        self._count("re-registrations")
-        self._phone().register_again()
-
-    def _change_token(self) -> None:
-        self._count("token changes")
-        phone = self._phone()
-        old = phone.push_token
-        phone.change_token()
-        self.world.fleet.join(phone)
-        self._gone(old)
-
-    def _restore(self) -> None:
-        self._count("restores")
-        phone = self._phone()
-        old = phone.push_token
-        phone.restore()
-        self.world.fleet.join(phone)
-        self._gone(old)
-
-    def _gone(self, token: str) -> None:
-        """Apple notices that a token is no more."""
-        # The server's clock jumps by minutes, Apple's does not.
-        self.world.apns.unregister(token, dt.datetime.now(dt.UTC) + dt.timedelta(minutes=10))
-
-    def _delete(self) -> None:
-        phone = self._phone()
-        if phone.cards:
-            self._count("deletions")
-            phone.delete(self._chance.choice(sorted(phone.cards))[1])
-
-    def _add_again(self) -> None:
-        self._count("additions")
-        try:
-            self._phone().install(self.world.link(self._chance.choice(self._cards)))
-        except (Lost, Rejected):
-            return
-
-    def _offline(self) -> None:
-        self._count("phones gone offline")
-        self._phone().go_offline()
-
-    def _online(self) -> None:
-        away = [phone for phone in self._phones if not phone.online]
-        if away:
-            self._chance.choice(away).go_online()
-
-    def _pair_watch(self) -> None:
-        if len(self._phones) < self._size * 1.1:
-            self._count("watches")
-            self._phones.append(self.world.fleet.join(self._phone().pair_watch()))
-
-    def _skew(self) -> None:
-        """The server's clock jumps, forwards or back, by minutes."""
-        self._count("clock jumps")
-        self.world.clock.advance(seconds=self._chance.uniform(-120, 120))
-
-    def _lose_queue(self) -> None:
-        """The queue's storage loses everything in it."""
-        self._count("queues lost")
-        self.world.house.hints.huey.storage.flush_queue()
-
-    def _clear(self) -> None:
-        """Fair weather: nothing is lost any more, everybody is online, the clock is right."""
-        world = self.world
-        world.apns.weather(None)
-        world.apns.calm()
-        world.line.lose = world.line.double = 0.0
-        world.clock.offset = dt.timedelta()
-        for phone in self._phones:
+    def clear(self) -> None:
+        """Fair weather: nothing is lost any more, and everybody is online."""
+        self.world.apns.weather(None)
+        self.world.apns.calm()
+        self.world.line.lose = self.world.line.double = 0.0
+        for phone in self.phones:
             phone.go_online()
 
-    def _settle(self, workers: Workers) -> None:
-        """Wait until the workers owe nothing more and the phones have nothing left to do."""
-        until = time.monotonic() + 240
-        quiet = 0
-        while time.monotonic() < until and quiet < 3:
-            # What waits for the end of a lease, a pause or a reminder is made due: nobody wants
-            # to wait hours for a test.
-            now = dt.datetime.now(dt.UTC)
-            with self.world.house.database.write() as session:
-                session.execute(
-                    update(AppleDevice)
-                    .where(or_(AppleDevice.due_at > now, AppleDevice.claimed_until > now))
-                    .values(due_at=now, claimed_until=None, reminders=0)
-                )
-            for phone in self._phones:
-                phone.settle()
-            time.sleep(1.0)
-            done = self.world.fleet.idle() and self._owed() == 0
-            quiet = quiet + 1 if done else 0
+    def settle(self) -> None:
+        """Let the phones do what is left to them, and let no pause of Apple's side last.
 
-    def _owed(self) -> int:
-        """Registrations of which a device was not told, or which it has not fetched."""
+        What waits for the end of a pause, of a doubt or for a reminder is made due: nobody wants
+        to wait hours for a test. A device leased by a worker may be pushed twice by this, which
+        costs a push and harms nothing.
+        """
+        now = dt.datetime.now(dt.UTC)
+        with self.world.house.database.write() as session:
+            session.execute(
+                update(AppleDevice)
+                .where(or_(AppleDevice.due_at > now, AppleDevice.claimed_until > now))
+                .values(due_at=now, claimed_until=None, reminders=0)
+            )
+            session.execute(
+                update(AppleDevice)
+                .where(AppleDevice.doubtful_at > now - DOUBT)
+                .values(doubtful_at=now - DOUBT)
+            )
+        for phone in self.phones:
+            phone.settle()
+
+    def owed(self) -> int:
+        """Registrations of which a device was not told, or of which it did not ask."""
         with self.world.house.database.read() as session:
             return (
                 session.scalar(
@@ -326,18 +136,48 @@ class Soak:
                 or 0
             )
 
-    def _compare(self) -> None:
-        report = self.report
-        report.owed = self._owed()
-        report.phones = len(self._phones)
-        report.pushes = len(self.world.apns.tokens())
+    def told_by(self, voucher_id: int) -> int:
+        """Devices that a change of the voucher concerns."""
         with self.world.house.database.read() as session:
-            truth = {
-                row.public_id: (row.balance_minor, row.campaign_id)
-                for row in session.execute(
-                    select(Voucher.public_id, Voucher.balance_minor, Voucher.campaign_id)
+            return (
+                session.scalar(
+                    select(func.count()).where(AppleRegistration.voucher_id == voucher_id)
                 )
-            }
+                or 0
+            )
+
+    def told_by_campaign(self, campaign_id: int) -> int:
+        """Devices that an edit of the campaign concerns."""
+        with self.world.house.database.read() as session:
+            return (
+                session.scalar(
+                    select(func.count(AppleRegistration.device_id.distinct()))
+                    .join(Voucher, Voucher.id == AppleRegistration.voucher_id)
+                    .where(Voucher.campaign_id == campaign_id)
+                )
+                or 0
+            )
+
+    def held(self) -> int:
+        return sum(len(phone.cards) for phone in self.phones)
+
+    def wrong(self) -> list[str]:
+        """Every pass that is not, member by member, the one that the service would make now."""
+        found = []
+        meant = self._meant()
+        held = set()
+        for phone in self.phones:
+            for (_, serial), card in phone.cards.items():
+                public_id, content = meant[serial]
+                held.add((phone.library_id, public_id))
+                differing = [
+                    name
+                    for name in content.keys() | card.content.keys()
+                    if content.get(name) != card.content.get(name)
+                ]
+                if differing:
+                    found.append(f"{serial} shows another {', '.join(sorted(differing))}")
+        with self.world.house.database.read() as session:
             known = {
                 (row.library_id, row.public_id)
                 for row in session.execute(
@@ -346,27 +186,86 @@ class Soak:
                     .join(Voucher, Voucher.id == AppleRegistration.voucher_id)
                 )
             }
-        held = set()
-        cards = {card.serial: card for card in self._cards}
-        for phone in self._phones:
-            report.fetches += phone.fetches
-            for (_, serial), card in phone.cards.items():
-                report.passes += 1
-                issued = cards[serial]
-                held.add((phone.library_id, issued.public_id))
-                balance, campaign = truth[issued.public_id]
-                number = self._numbers.get(campaign, 0)
-                shown = str(card.content)
-                fields = [
-                    each
-                    for slot in card.content["storeCard"].values()
-                    if isinstance(slot, list)
-                    for each in slot
-                ]
-                money = next(each["value"] for each in fields if each["key"] == "balance")
-                if round(float(money) * 100) != balance:
-                    report.wrong.append(f"{serial} shows {money}, the database says {balance}")
-                if number and f"{TEXTS['en'].title} {number}" not in shown:
-                    report.wrong.append(f"{serial} does not show edit {number}")
-        for missing in held - known:
-            report.wrong.append(f"{missing} is on a phone that is not registered")
+        found += [f"{each} is on a phone that is not registered" for each in held - known]
+        return found
+
+    def _meant(self) -> dict[str, tuple[int, dict[str, Any]]]:
+        """What every pass that is on a phone should show, by serial."""
+        wanted = {serial for phone in self.phones for _, serial in phone.cards}
+        public_ids = [card.public_id for card in self._cards if card.serial in wanted]
+        house = self.world.house
+        meant = {}
+        for at in range(0, len(public_ids), 500):
+            with house.database.read() as session:
+                holdings = presenting.find_all(session, public_ids[at : at + 500])
+            for holding in holdings:
+                package = presenting.apple_pass(house, holding, now=house.now())
+                with zipfile.ZipFile(io.BytesIO(package)) as archive:
+                    content = orjson.loads(archive.read("pass.json"))
+                meant[holding.serial] = (holding.voucher.public_id, content)
+        return meant
+
+    def _phone(self) -> Phone:
+        return self._chance.choice(self.phones)
+
+    def _register_again(self) -> None:
+        self.counts["re-registrations"] += 1
+        self._phone().register_again()
+
+    def _change_token(self) -> None:
+        self.counts["token changes"] += 1
+        phone = self._phone()
+        old = phone.push_token
+        phone.change_token()
+        self.world.fleet.join(phone)
+        self._gone(old)
+
+    def _restore(self) -> None:
+        self.counts["restores"] += 1
+        phone = self._phone()
+        old = phone.push_token
+        phone.restore()
+        self.world.fleet.join(phone)
+        self._gone(old)
+
+    def _gone(self, token: str) -> None:
+        """Apple notices that a token is no more, and says so in one of its ways."""
+        if self._chance.random() < 0.1 and self.counts["tokens called bad"] < self._size // 100:
+            self.counts["tokens called bad"] += 1
+            self.world.apns.always(token, Answer(400, "BadDeviceToken"))
+            return
+        # The server's clock jumps by minutes, Apple's does not.
+        since = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=10)
+        reason = self._chance.choice(("Unregistered", "ExpiredToken"))
+        self.world.apns.always(token, Answer(410, reason, timestamp=since))
+
+    def _delete(self) -> None:
+        phone = self._phone()
+        if phone.cards:
+            self.counts["deletions"] += 1
+            phone.delete(self._chance.choice(sorted(phone.cards))[1])
+
+    def _add_again(self) -> None:
+        self.counts["additions"] += 1
+        try:
+            self._phone().install(self.world.link(self._chance.choice(self._cards)))
+        except (Lost, Rejected):
+            return
+
+    def _offline(self) -> None:
+        self.counts["phones gone offline"] += 1
+        self._phone().go_offline()
+
+    def _online(self) -> None:
+        away = [phone for phone in self.phones if not phone.online]
+        if away:
+            self._chance.choice(away).go_online()
+
+    def _pair_watch(self) -> None:
+        if len(self.phones) < self._size * 1.1:
+            self.counts["watches"] += 1
+            self.phones.append(self.world.fleet.join(self._phone().pair_watch()))
+
+    def _misfortune(self) -> None:
+        self.counts["failures of Apple"] += 1
+        self.world.apns.answer(self._chance.choice(MISFORTUNES))
