@@ -24,7 +24,7 @@ def test_every_pass_shows_what_the_database_says_after_everything_went_wrong(
     settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with town(settings, tmp_path, seed=SEED) as opened:
-        steps = max(PHONES, min(600, 3 * PHONES))
+        steps = min(3 * PHONES, max(450, PHONES))
         soak = Soak(opened, phones=PHONES, androids=ANDROIDS, steps=steps, seed=SEED)
         report = soak.run()
     with capsys.disabled():

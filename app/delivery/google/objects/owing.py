@@ -1,0 +1,169 @@
+"""Which objects are owed a call, and the lease of those that are free.
+
+Promises: an object is leased by one worker at a time; a change that is found is read in the
+transaction that leases. Refuses: to lease what nobody holds, or what waits for its time.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select
+from sqlalchemy.orm import Session
+
+from app.delivery.engine import Found
+from app.delivery.google.objects.job import ObjectJob
+from app.store.models import Campaign, GoogleMessage, GoogleObject, Voucher
+
+#: What a message is while it may still have to be sent.
+OPEN = ("wanted", "unclear")
+_LOOKED_THROUGH = 20
+
+
+def owed(session: Session, vouchers: Sequence[int], *, now: dt.datetime) -> list[int]:
+    """Return the objects of these vouchers that are wanted or lag."""
+    query = _rows(select(GoogleObject.id)).where(
+        GoogleObject.voucher_id.in_(vouchers),
+        or_(GoogleObject.status == "wanted", _differs()),
+    )
+    return list(session.scalars(query))
+
+
+def sweep(session: Session, *, campaign: int | None, after: int, limit: int) -> Found:
+    """Look at the next objects (of a campaign, or of all) for those that lag."""
+    window = (
+        select(GoogleObject.id)
+        .where(GoogleObject.id > after)
+        .order_by(GoogleObject.id)
+        .limit(limit)
+        .subquery()
+    )
+    last, count = session.execute(select(func.max(window.c.id), func.count())).one()
+    if not count:
+        return Found((), None)
+    query = _rows(select(GoogleObject.id)).where(
+        GoogleObject.id > after,
+        GoogleObject.id <= last,
+        or_(
+            # Those that have a time of their own are found by it.
+            and_(_differs(), GoogleObject.due_at.is_(None)),
+            # What Google refused is worth another try as soon as it reads differently.
+            and_(
+                GoogleObject.refused_voucher.is_not(None),
+                or_(
+                    GoogleObject.refused_voucher.is_distinct_from(Voucher.version),
+                    GoogleObject.refused_campaign.is_distinct_from(Campaign.version),
+                ),
+            ),
+        ),
+    )
+    if campaign is not None:
+        query = query.where(Voucher.campaign_id == campaign)
+    found = tuple(session.scalars(query.order_by(GoogleObject.id)))
+    return Found(found, None if count < limit else last)
+
+
+def due(session: Session, *, now: dt.datetime, limit: int) -> list[int]:
+    """Return objects whose time has come, those first for which a customer waits."""
+    # A customer who waits comes first. Only a second's worth is taken at a time, so that a
+    # redemption never stands behind a long queue of these.
+    first = case((GoogleObject.status == "wanted", 0), else_=1)
+    query = (
+        select(GoogleObject.id)
+        .where(GoogleObject.due_at <= now)
+        .order_by(first, GoogleObject.due_at)
+        .limit(min(limit, _LOOKED_THROUGH))
+    )
+    return list(session.scalars(query))
+
+
+def lease(
+    session: Session, targets: Sequence[int], *, now: dt.datetime, until: dt.datetime
+) -> list[ObjectJob]:
+    """Lease those that are owed something and free."""
+    speaks = exists().where(
+        GoogleMessage.object_id == GoogleObject.id, GoogleMessage.status.in_(OPEN)
+    )
+    voucher_differs = GoogleObject.sent_voucher.is_distinct_from(Voucher.version)
+    rows = session.execute(
+        _rows(
+            select(
+                GoogleObject,
+                Voucher.public_id,
+                Voucher.version.label("voucher"),
+                Campaign.version.label("campaign"),
+                _differs().label("differs"),
+                voucher_differs.label("voucher_differs"),
+                speaks.label("speaks"),
+            )
+        )
+        .where(
+            GoogleObject.id.in_(targets),
+            or_(GoogleObject.claimed_until.is_(None), GoogleObject.claimed_until <= now),
+        )
+        .order_by(GoogleObject.id)
+        .with_for_update(skip_locked=True, of=GoogleObject)
+    ).all()
+    jobs: list[ObjectJob] = []
+    for found in rows:
+        row: GoogleObject = found.GoogleObject
+        waits = row.due_at is not None and row.due_at > now
+        other = (row.refused_voucher, row.refused_campaign) != (found.voucher, found.campaign)
+        asks = row.ask_users_at is not None and row.ask_users_at <= now
+        wanted = row.status == "wanted"
+        held = row.status == "inserted" and row.has_users is not False
+        if waits and not (row.refused_voucher is not None and other) and not _ahead(row, now):
+            continue
+        if not (wanted or found.differs or asks or (found.speaks and held)):
+            if not waits:
+                row.due_at, row.claimed_until = row.ask_users_at, None
+            continue
+        row.claimed_until = row.due_at = until
+        jobs.append(
+            ObjectJob(
+                row_id=row.id,
+                until=until,
+                voucher_id=row.voucher_id,
+                public_id=found.public_id,
+                object_id=row.object_id,
+                inserted=not wanted,
+                campaign_only=not wanted
+                and not found.voucher_differs
+                and not asks
+                and not found.speaks,
+                asks=asks,
+                speaks=bool(found.speaks) and held,
+                digest=row.sent_digest,
+                ask_users_at=row.ask_users_at,
+                attempts=row.attempts,
+            )
+        )
+    return jobs
+
+
+def _rows(query: Any) -> Any:
+    return query.join(Voucher, Voucher.id == GoogleObject.voucher_id).join(
+        Campaign, Campaign.id == Voucher.campaign_id
+    )
+
+
+def _differs() -> ColumnElement[bool]:
+    """Whether an object that somebody may hold lags; edits of a paused campaign are not owed."""
+    return and_(
+        GoogleObject.status == "inserted",
+        GoogleObject.has_users.is_not(False),
+        or_(
+            GoogleObject.sent_voucher.is_distinct_from(Voucher.version),
+            and_(
+                GoogleObject.sent_campaign.is_distinct_from(Campaign.version),
+                ~Campaign.delivery_paused,
+            ),
+        ),
+    )
+
+
+def _ahead(row: GoogleObject, now: dt.datetime) -> bool:
+    """Whether its time is only the day on which Google is asked for users, not a pause."""
+    return row.due_at == row.ask_users_at and row.failure is None
