@@ -21,15 +21,19 @@ from app.delivery.google.objects.calling import Caller
 from app.delivery.google.objects.job import ObjectJob
 from app.delivery.outcomes import Outcome
 
-__all__ = ["GoogleObjects", "ObjectJob"]
+__all__ = ["GoogleEdits", "GoogleObjects", "ObjectJob"]
 
 
 class GoogleObjects:
-    """`Installations` for Google's objects; its targets are rows of `google_object`."""
+    """`Installations` for Google's objects; its targets are rows of `google_object`.
+
+    This is the lane of vouchers: redemptions, customers who wait for a link, callbacks, balances.
+    """
 
     name = "google"
-    #: A second's worth of Google's rate: a redemption waits no longer behind a campaign edit.
+    #: A second's worth of Google's rate.
     batch = 20
+    lane = owing.Lane.VOUCHERS
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
@@ -42,15 +46,15 @@ class GoogleObjects:
         return owing.owed(session, vouchers, now=now)
 
     def sweep(self, session: Session, *, campaign: int | None, after: int, limit: int) -> Found:
-        return owing.sweep(session, campaign=campaign, after=after, limit=limit)
+        return owing.sweep(session, self.lane, campaign=campaign, after=after, limit=limit)
 
     def due(self, session: Session, *, now: dt.datetime, limit: int) -> list[int]:
-        return owing.due(session, now=now, limit=limit)
+        return owing.due(session, self.lane, now=now, limit=limit)
 
     def lease(
         self, session: Session, targets: Sequence[int], *, now: dt.datetime, until: dt.datetime
     ) -> list[ObjectJob]:
-        return owing.lease(session, targets, now=now, until=until)
+        return owing.lease(session, self.lane, targets, now=now, until=until)
 
     def deliver(
         self, jobs: Iterable[ObjectJob], *, now: dt.datetime
@@ -71,3 +75,17 @@ class GoogleObjects:
 
     def close(self) -> None:
         self._caller.close()
+
+
+class GoogleEdits(GoogleObjects):
+    """The lane of campaigns: edits that show on objects, and what marketers tell all holders.
+
+    It has a thread of its own and, with ``Calls(spare=True)``, only what the other leaves over of
+    Google's rate, so that no redemption ever stands behind it.
+    """
+
+    name = "google_edits"
+    lane = owing.Lane.CAMPAIGNS
+
+    def owed(self, session: Session, vouchers: Sequence[int], *, now: dt.datetime) -> list[int]:
+        return []

@@ -25,8 +25,8 @@ from app.services import google_wallet, presenting
 from passes.errors import PassError
 from passes.google import OBJECT_TYPES
 
-#: Objects that one request changes: half a second's worth of Google's rate.
-TOGETHER = 10
+#: Objects that one request changes: as many as may go at once while a call is left for a till.
+TOGETHER = 4
 #: Calls under way at a time; Google answers in about a tenth of a second.
 THREADS = 4
 #: The longest that a call may take with all its waiting; none begins with less of a lease left.
@@ -57,11 +57,18 @@ class Caller:
         taken = list(islice(jobs, self.batch))
         single = [job for job in taken if not job.campaign_only]
         edits = [job for job in taken if job.campaign_only]
-        running = {self._pool.submit(self._one, job, now=now): job for job in single}
+        groups = [[job] for job in single]
+        groups += [edits[at : at + TOGETHER] for at in range(0, len(edits), TOGETHER)]
+        running = [self._pool.submit(self._of_group, group, now=now) for group in groups]
         for done in as_completed(running):
-            yield running[done], done.result()
-        for start in range(0, len(edits), TOGETHER):
-            yield from self._together(edits[start : start + TOGETHER], now=now)
+            yield from done.result()
+
+    def _of_group(
+        self, group: Sequence[ObjectJob], *, now: dt.datetime
+    ) -> list[tuple[ObjectJob, Outcome]]:
+        if group[0].campaign_only:
+            return list(self._together(group, now=now))
+        return [(job, self._one(job, now=now)) for job in group]
 
     def _ends_soon(self, job: ObjectJob) -> bool:
         """Whether a call begun now might still be under way when somebody else has the lease."""

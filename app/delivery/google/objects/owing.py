@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select
@@ -15,7 +16,16 @@ from sqlalchemy.orm import Session
 
 from app.delivery.engine import Found
 from app.delivery.google.objects.job import ObjectJob
+from app.services import google_reach, google_wallet
 from app.store.models import Campaign, GoogleMessage, GoogleObject, Voucher
+
+
+class Lane(StrEnum):
+    """Who goes first: what one voucher's holder waits for, and what a campaign tells everybody."""
+
+    VOUCHERS = "vouchers"
+    CAMPAIGNS = "campaigns"
+
 
 #: What a message is while it may still have to be sent.
 OPEN = ("wanted", "unclear")
@@ -26,13 +36,15 @@ def owed(session: Session, vouchers: Sequence[int], *, now: dt.datetime) -> list
     """Return the objects of these vouchers that are wanted or lag."""
     query = _rows(select(GoogleObject.id)).where(
         GoogleObject.voucher_id.in_(vouchers),
-        or_(GoogleObject.status == "wanted", _differs()),
+        or_(GoogleObject.status == "wanted", _voucher_lags()),
     )
     return list(session.scalars(query))
 
 
-def sweep(session: Session, *, campaign: int | None, after: int, limit: int) -> Found:
-    """Look at the next objects (of a campaign, or of all) for those that lag."""
+def sweep(session: Session, lane: Lane, *, campaign: int | None, after: int, limit: int) -> Found:
+    """Look at the next objects (of a campaign, or of all) for those of the lane that lag."""
+    if lane is Lane.VOUCHERS and campaign is not None:
+        return Found((), None)
     window = (
         select(GoogleObject.id)
         .where(GoogleObject.id > after)
@@ -43,20 +55,21 @@ def sweep(session: Session, *, campaign: int | None, after: int, limit: int) -> 
     last, count = session.execute(select(func.max(window.c.id), func.count())).one()
     if not count:
         return Found((), None)
+    voucher_other = GoogleObject.refused_voucher.is_distinct_from(Voucher.version)
+    if lane is Lane.VOUCHERS:
+        lags, other = _voucher_lags(), voucher_other
+    else:
+        lags = and_(_campaign_lags(), ~_voucher_lags())
+        campaign_other = GoogleObject.refused_campaign.is_distinct_from(Campaign.version)
+        other = and_(campaign_other, ~voucher_other)
     query = _rows(select(GoogleObject.id)).where(
         GoogleObject.id > after,
         GoogleObject.id <= last,
         or_(
             # Those that have a time of their own are found by it.
-            and_(_differs(), GoogleObject.due_at.is_(None)),
+            and_(lags, GoogleObject.due_at.is_(None)),
             # What Google refused is worth another try as soon as it reads differently.
-            and_(
-                GoogleObject.refused_voucher.is_not(None),
-                or_(
-                    GoogleObject.refused_voucher.is_distinct_from(Voucher.version),
-                    GoogleObject.refused_campaign.is_distinct_from(Campaign.version),
-                ),
-            ),
+            and_(GoogleObject.refused_voucher.is_not(None), other),
         ),
     )
     if campaign is not None:
@@ -65,14 +78,15 @@ def sweep(session: Session, *, campaign: int | None, after: int, limit: int) -> 
     return Found(found, None if count < limit else last)
 
 
-def due(session: Session, *, now: dt.datetime, limit: int) -> list[int]:
-    """Return objects whose time has come, those first for which a customer waits."""
+def due(session: Session, lane: Lane, *, now: dt.datetime, limit: int) -> list[int]:
+    """Return objects of the lane whose time has come, those first for which a customer waits."""
     # A customer who waits comes first. Only a second's worth is taken at a time, so that a
     # redemption never stands behind a long queue of these.
     first = case((GoogleObject.status == "wanted", 0), else_=1)
+    personal = _personal(now)
     query = (
-        select(GoogleObject.id)
-        .where(GoogleObject.due_at <= now)
+        _rows(select(GoogleObject.id))
+        .where(GoogleObject.due_at <= now, personal if lane is Lane.VOUCHERS else ~personal)
         .order_by(first, GoogleObject.due_at)
         .limit(min(limit, _LOOKED_THROUGH))
     )
@@ -80,9 +94,9 @@ def due(session: Session, *, now: dt.datetime, limit: int) -> list[int]:
 
 
 def lease(
-    session: Session, targets: Sequence[int], *, now: dt.datetime, until: dt.datetime
+    session: Session, lane: Lane, targets: Sequence[int], *, now: dt.datetime, until: dt.datetime
 ) -> list[ObjectJob]:
-    """Lease those that are owed something and free."""
+    """Lease those that are owed something and free; what is another lane's stays for it."""
     speaks = exists().where(
         GoogleMessage.object_id == GoogleObject.id, GoogleMessage.status.in_(OPEN)
     )
@@ -113,6 +127,8 @@ def lease(
         other = (row.refused_voucher, row.refused_campaign) != (found.voucher, found.campaign)
         asks = row.ask_users_at is not None and row.ask_users_at <= now
         wanted = row.status == "wanted"
+        if lane is Lane.CAMPAIGNS and (wanted or asks or found.voucher_differs):
+            continue
         held = row.status == "inserted" and row.has_users is not False
         if waits and not (row.refused_voucher is not None and other) and not _ahead(row, now):
             continue
@@ -150,17 +166,40 @@ def _rows(query: Any) -> Any:
 
 
 def _differs() -> ColumnElement[bool]:
-    """Whether an object that somebody may hold lags; edits of a paused campaign are not owed."""
+    return or_(_voucher_lags(), _campaign_lags())
+
+
+def _held() -> ColumnElement[bool]:
+    """Whether somebody may hold an object that is at Google."""
+    return and_(GoogleObject.status == "inserted", GoogleObject.has_users.is_not(False))
+
+
+def _voucher_lags() -> ColumnElement[bool]:
+    return and_(_held(), GoogleObject.sent_voucher.is_distinct_from(Voucher.version))
+
+
+def _campaign_lags() -> ColumnElement[bool]:
+    """Whether an edit of the campaign is owed; those of a paused campaign are not."""
     return and_(
-        GoogleObject.status == "inserted",
-        GoogleObject.has_users.is_not(False),
-        or_(
-            GoogleObject.sent_voucher.is_distinct_from(Voucher.version),
-            and_(
-                GoogleObject.sent_campaign.is_distinct_from(Campaign.version),
-                ~Campaign.delivery_paused,
-            ),
-        ),
+        _held(),
+        google_reach.lags(),
+        ~Campaign.delivery_paused,
+    )
+
+
+def _personal(now: dt.datetime) -> ColumnElement[bool]:
+    """Whether what is due concerns one voucher and not a whole campaign."""
+    news = exists().where(
+        GoogleMessage.object_id == GoogleObject.id,
+        GoogleMessage.status.in_(OPEN),
+        ~GoogleMessage.message_id.startswith(google_wallet.UPDATE_NEWS),
+    )
+    return or_(
+        GoogleObject.status == "wanted",
+        GoogleObject.sent_voucher.is_distinct_from(Voucher.version),
+        # Written out, so that the opposite is true where there is no time.
+        and_(GoogleObject.ask_users_at.is_not(None), GoogleObject.ask_users_at <= now),
+        news,
     )
 
 

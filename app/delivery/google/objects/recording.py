@@ -20,7 +20,7 @@ from app.delivery.google.objects.job import ObjectJob
 from app.delivery.google.objects.owing import OPEN
 from app.delivery.outcomes import Done, Fault, Outcome, Retry
 from app.services import events, installations
-from app.store.models import GoogleClass, GoogleMessage, GoogleObject
+from app.store.models import GoogleClass, GoogleMessage, GoogleObject, Voucher
 
 #: How long after an insert that no callback followed Google is asked whether anybody holds it.
 ASK_UNHEARD = dt.timedelta(days=1)
@@ -90,12 +90,17 @@ def _record_sent(session: Session, row: GoogleObject, job: ObjectJob, *, now: dt
 
 
 def _next(session: Session, row: GoogleObject, *, now: dt.datetime) -> dt.datetime | None:
-    """Say when an object is to be looked at by itself: news to tell, or users to ask for."""
+    """Say when an object is to be looked at by itself: news to tell, or users to ask for.
+
+    A voucher that changed while Google was called is due at once: its hint met the lease.
+    """
     session.flush()
     news = session.scalar(
         select(exists().where(GoogleMessage.object_id == row.id, GoogleMessage.status.in_(OPEN)))
     )
-    if news and row.has_users is not False:
+    version = session.scalar(select(Voucher.version).where(Voucher.id == row.voucher_id))
+    changed = version is not None and version != row.sent_voucher
+    if row.has_users is not False and (news or changed):
         return now
     return row.ask_users_at
 
