@@ -20,6 +20,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.domain import overrides
 from app.services import (
+    celebrating,
     changes,
     deciding,
     expiring,
@@ -27,7 +28,6 @@ from app.services import (
     google_notices,
     google_reach,
     importing,
-    issuing,
     people,
     redeeming,
     updating,
@@ -125,7 +125,7 @@ def _remind(deployment: Deployment) -> None:
 
 def _celebrate(deployment: Deployment) -> None:
     """Issue the vouchers that birthdays are due, once a local day for each campaign."""
-    for done in issuing.celebrate(deployment, again=False):
+    for done in celebrating.celebrate(deployment, again=False):
         if done.fault or done.missing:
             structlog.get_logger().warning(
                 "birthdays_held_up", campaign=done.campaign, cause=done.fault or "out of codes"
