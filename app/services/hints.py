@@ -12,6 +12,7 @@ postgresql://….
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -28,6 +29,9 @@ from app.services.changes import Change, Subject
 NAME = "passerelle"
 #: Seconds to wait for a storage that does not answer.
 PATIENCE = 2
+#: Least time between two messages of a process (seconds). A quiet shop's hint goes at once; those
+#: of a busy one share messages, so that a worker looks at them together.
+GATHER = 0.1
 
 Listener = Callable[[frozenset[Change]], None]
 
@@ -86,10 +90,13 @@ class Hints:
 
     def _post(self) -> None:
         going = True
+        written = float("-inf")
         while going:
             told: set[Change] = set()
             try:
                 first = self._outbox.get()
+                if first is not None:
+                    time.sleep(max(0.0, written + GATHER - time.monotonic()))
                 while True:
                     if first is None:
                         going = False
@@ -100,6 +107,7 @@ class Hints:
                 pass
             if told:
                 self._write(told)
+                written = time.monotonic()
         self._close_storage()
 
     def _close_storage(self) -> None:
