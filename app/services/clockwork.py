@@ -21,6 +21,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from app.domain import overrides
 from app.services import (
     changes,
+    deciding,
     expiring,
     google_callbacks,
     google_notices,
@@ -159,6 +160,11 @@ def _release(deployment: Deployment) -> None:
     redeeming.release_lapsed(deployment, deployment.now())
 
 
+def _withdraw_stopped(deployment: Deployment) -> None:
+    """Take back what stop conditions marked, such as vouchers that a till held then."""
+    deciding.withdraw(deployment.database, now=deployment.now())
+
+
 def _forget_keys(deployment: Deployment) -> None:
     """Remove idempotency keys that no till may repeat any more, and guesses long past."""
     tills = redeeming.Tills(deployment)
@@ -183,6 +189,7 @@ JOBS: tuple[Job, ...] = (
     expiring.note_expired,
     _show_override_ends,
     _release,
+    _withdraw_stopped,
     _celebrate,
     _resume_imports,
     _forget_callbacks,

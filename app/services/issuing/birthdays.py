@@ -19,7 +19,8 @@ from app.domain import birthdays
 from app.domain.birthdays import LeapDay
 from app.services import campaigns
 from app.services.deployment import Deployment
-from app.services.issuing.vouchers import CHUNK, IssueFault, Person, Wanted, issue
+from app.services.issuing.vouchers import CHUNK, issue
+from app.services.issuing.wanted import IssueFault, Person, Wanted
 from app.store.models import Campaign, Recipient, Voucher
 
 

@@ -1,58 +1,40 @@
-"""Pushes to Apple: one HTTP/2 connection, kept open and multiplexed, every answer a value.
-
-Promises: whatever Apple's push service answers, and whatever the network does, each push ends as
-one `Outcome`; one connection serves all pushes, as many at once as the server's SETTINGS allow; it
-survives GOAWAY, is reopened with growing pauses (Apple counts rapid reconnects as abuse), and is
-replaced as soon as another certificate signs passes. Nothing waits for ever.
-Refuses: to send anything while Apple refuses the certificate; to be used by two threads at once.
-
-Rules: developer.apple.com/documentation/usernotifications/sending-notification-requests-to-apns
-and handling-notification-responses-from-apns. A pass update is an empty push whose topic is the
-pass type identifier, sent with the Pass Type ID certificate, to the production service always.
-"""
+"""The sender: pushes in, outcomes out, one connection behind it."""
 
 import random
-import selectors
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
-import orjson
 import pycurl
 
-from app.delivery.outcomes import DONE, Drop, Fault, Outcome, Retry, Stop
+from app.delivery.apns.answers import CERTIFICATE_REMEDY, LONGEST_PAUSE, backoff, judge, parsed
+from app.delivery.apns.transfers import Transfers
+from app.delivery.outcomes import DONE, Outcome, Retry, Stop
 from app.services.certificates import CertificateFault
 
 PRODUCTION = "https://api.push.apple.com"
 
+
 # Apple keeps one stored push per topic and device, so a long life costs nothing, and a phone that
 # was off for a weekend still hears of its change.
 EXPIRES_AFTER = timedelta(days=14)
+
+
 IN_FLIGHT = 1000
+
+
 CONNECT_TIMEOUT = 10
+
+
 ANSWER_TIMEOUT = 10
-LONGEST_PAUSE = 60.0
+
+
 # A certificate that Apple refused is tried again this often although nobody replaced it.
 RECHECK = timedelta(hours=1)
-
-_DOUBTFUL = frozenset({"BadDeviceToken", "DeviceTokenNotForTopic"})
-_REMEDIES = {
-    "BadTopic": "Set PASSERELLE_PASS_TYPE_ID to the identifier in the certificate's UID.",
-    "TopicDisallowed": "Set PASSERELLE_PASS_TYPE_ID to the identifier in the certificate's UID.",
-    "MissingTopic": "Set PASSERELLE_PASS_TYPE_ID to the identifier in the certificate's UID.",
-    "BadCertificateEnvironment": "Push with the Pass Type ID certificate to the production service"
-    " (PASSERELLE_APNS_URL), not to the sandbox.",
-}
-_CERTIFICATE_REMEDY = (
-    "Put a valid Pass Type ID certificate and its key into apple/pass.pem and apple/pass.key; "
-    "no restart is needed."
-)
-_OUR_FAULT = "This is a fault of Passerelle or of PASSERELLE_APNS_URL: report it with the reason."
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +85,7 @@ class ApnsSender:
         self._clock = clock
         self._identity: bytes | None = None
         self._pem = b""
-        self._transfers: _Transfers | None = None
+        self._transfers: Transfers | None = None
         self._idle: list[pycurl.Curl] = []
         self._bodies: dict[pycurl.Curl, BytesIO] = {}
         self._headers: list[str] = []
@@ -195,7 +177,7 @@ class ApnsSender:
             pem = self._ask_identity()
         except CertificateFault as fault:
             self._stopped = (
-                Stop(f"CertificateUnusable: {fault}", _CERTIFICATE_REMEDY),
+                Stop(f"CertificateUnusable: {fault}", CERTIFICATE_REMEDY),
                 self._clock() + RECHECK.total_seconds(),
             )
             self._identity = None
@@ -224,9 +206,9 @@ class ApnsSender:
             for handle in self._idle:
                 handle.setopt(pycurl.HTTPHEADER, headers)
 
-    def _open(self) -> "_Transfers":
+    def _open(self) -> "Transfers":
         if self._transfers is None:
-            self._transfers = _Transfers(streams=self._in_flight)
+            self._transfers = Transfers(streams=self._in_flight)
         return self._transfers
 
     def _new_handle(self) -> pycurl.Curl:
@@ -266,7 +248,7 @@ class ApnsSender:
         status = handle.getinfo(pycurl.RESPONSE_CODE)
         if status == 200:
             return DONE, False
-        answer = _parsed(body.getvalue())
+        answer = parsed(body.getvalue())
         body.seek(0)
         body.truncate()
         retry_after = handle.getinfo(pycurl.RETRY_AFTER)
@@ -283,10 +265,10 @@ class ApnsSender:
         self._last_failure = f"curl {code}: {text}"
         refused = "alert" in text and "certificate" in text
         if refused or code == pycurl.E_SSL_CERTPROBLEM:
-            stop = Stop(f"CertificateRefused: {text}", _CERTIFICATE_REMEDY)
+            stop = Stop(f"CertificateRefused: {text}", CERTIFICATE_REMEDY)
             self._stopped = (stop, self._clock() + RECHECK.total_seconds())
             return stop
-        return Retry(_backoff(self._failures), self._last_failure)
+        return Retry(backoff(self._failures), self._last_failure)
 
     def _reopen_later(self) -> None:
         """Close a connection that failed; pause for long unless it had worked before."""
@@ -295,117 +277,3 @@ class ApnsSender:
         self._failures = 0 if proved else self._failures + 1
         pause = 0.2 if proved else min(LONGEST_PAUSE, 0.5 * 2**self._failures)
         self._resume_at = self._clock() + pause * random.uniform(0.75, 1.25)  # noqa: S311
-
-
-class _Transfers:
-    """The transfers of one connection, driven by curl's socket interface and a selector.
-
-    Curl's own `select` fails on descriptors above 1023, which a busy server process reaches.
-    """
-
-    def __init__(self, *, streams: int) -> None:
-        self._selector = selectors.DefaultSelector()
-        self._due: float | None = None
-        multi = pycurl.CurlMulti()
-        multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_MULTIPLEX)
-        multi.setopt(pycurl.M_MAX_HOST_CONNECTIONS, 1)
-        multi.setopt(pycurl.M_MAX_CONCURRENT_STREAMS, streams)
-        multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
-        multi.setopt(pycurl.M_TIMERFUNCTION, self._remind)
-        self._multi = multi
-
-    def add(self, handle: pycurl.Curl) -> None:
-        self._multi.add_handle(handle)
-
-    def remove(self, handle: pycurl.Curl) -> None:
-        self._multi.remove_handle(handle)
-
-    def advance(self) -> list[tuple[pycurl.Curl, tuple[int, str] | None]]:
-        """Move the transfers and return those that ended, with curl's error or None."""
-        wait = 0.25 if self._due is None else max(0.0, min(0.25, self._due - time.monotonic()))
-        for key, events in self._selector.select(wait):
-            mask = (pycurl.CSELECT_IN if events & selectors.EVENT_READ else 0) | (
-                pycurl.CSELECT_OUT if events & selectors.EVENT_WRITE else 0
-            )
-            self._multi.socket_action(key.fd, mask)
-        if self._due is not None and time.monotonic() >= self._due:
-            self._due = None
-            self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
-        finished: list[tuple[pycurl.Curl, tuple[int, str] | None]] = []
-        left = 1
-        while left:
-            left, good, bad = self._multi.info_read()
-            finished.extend((handle, None) for handle in good)
-            finished.extend((handle, (code, text)) for handle, code, text in bad)
-        for handle, _ in finished:
-            self._multi.remove_handle(handle)
-        return finished
-
-    def close(self) -> None:
-        self._multi.close()
-        self._selector.close()
-
-    def _watch(self, what: int, descriptor: int, _multi: object, _data: object) -> None:
-        known = descriptor in self._selector.get_map()
-        if what == pycurl.POLL_REMOVE:
-            if known:
-                self._selector.unregister(descriptor)
-            return
-        events = (selectors.EVENT_READ if what & pycurl.POLL_IN else 0) | (
-            selectors.EVENT_WRITE if what & pycurl.POLL_OUT else 0
-        )
-        if known:
-            self._selector.modify(descriptor, events)
-        else:
-            self._selector.register(descriptor, events)
-
-    def _remind(self, milliseconds: int) -> None:
-        self._due = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
-
-
-def judge(
-    status: int, answer: dict[str, Any], *, retry_after: int = 0, failures: int = 0
-) -> Outcome:
-    """Turn an answer of the push service into an outcome.
-
-    `answer` is its JSON body: `reason`, and with 410 `timestamp` (milliseconds since 1970).
-    `retry_after` is in seconds, 0 where the header is absent.
-    """
-    reason = str(answer.get("reason", "")) or f"HTTP {status}"
-    if status == 200:
-        return DONE
-    if status == 400 and reason in _DOUBTFUL:
-        return Drop(reason, doubtful=True)
-    if status == 403:
-        return Stop(reason, _REMEDIES.get(reason, _CERTIFICATE_REMEDY))
-    if status == 410:
-        stamp = answer.get("timestamp")
-        since = (
-            datetime.fromtimestamp(stamp / 1000, UTC) if isinstance(stamp, int | float) else None
-        )
-        return Drop(reason, since=since)
-    if status == 429:
-        # Too many pushes to this one device: a quarter of an hour, growing with nobody's hurry.
-        pause = timedelta(seconds=retry_after) if retry_after else timedelta(minutes=15)
-        return Retry(_jittered(pause), reason)
-    if status >= 500:
-        pause = timedelta(seconds=retry_after) if retry_after else _backoff(failures + 1)
-        return Retry(_jittered(pause), reason)
-    return Fault(reason, _REMEDIES.get(reason, _OUR_FAULT))
-
-
-def _backoff(failures: int) -> timedelta:
-    return _jittered(timedelta(seconds=min(LONGEST_PAUSE, 2.0**failures)))
-
-
-def _jittered(pause: timedelta) -> timedelta:
-    # Many pushes that failed together should not come back together.
-    return pause * random.uniform(1.0, 1.25)  # noqa: S311
-
-
-def _parsed(body: bytes) -> dict[str, Any]:
-    try:
-        answer = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return {}
-    return answer if isinstance(answer, dict) else {}

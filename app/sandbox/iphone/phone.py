@@ -1,102 +1,24 @@
-"""An iPhone's Wallet, as far as a web service can tell: it installs, registers, is pushed, fetches.
-
-Promises: it speaks Apple's protocol the way devices do, surprises included: it lists without a tag
-right after an install, fetches with the Last-Modified it was given, re-registers with a new push
-token, keeps trying what failed, and reports to /v1/log, in Wallet's own words, what Wallet reports.
-It opens no pass whose signature, manifest and chain do not hold.
-Refuses: to be kinder than a phone. It never looks at anything but what the protocol gives it.
-
-Rules: developer.apple.com/documentation/walletpasses/adding-a-web-service-to-update-passes.
-"""
+"""One device and its Wallet: what it holds, what it still has to do, and what it complains of."""
 
 import random
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from queue import Empty, SimpleQueue
 from typing import Any
 
 import orjson
-import urllib3
 from cryptography import x509
 
+from app.sandbox.iphone.line import Answer, Line, Lost
 from app.sandbox.pkpass import Opened, Rejected, judge
 
 # Wallet complains of an update that changed nothing only after some quiet minutes.
 _QUIET = timedelta(seconds=300)
 
+
 Key = tuple[str, str]
 """Pass type identifier and serial number."""
-
-
-class Lost(Exception):
-    """The request or its answer got lost on the way."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back from the web service."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-
-class Line:
-    """The way to the web service; shared by many phones, and as bad as it is told to be.
-
-    `lose` is the share of requests that never arrive and, as often again, of answers that never
-    come back; `double` the share of requests that arrive twice.
-    """
-
-    def __init__(
-        self,
-        *,
-        chance: random.Random | None = None,
-        lose: float = 0.0,
-        double: float = 0.0,
-        connections: int = 8,
-    ) -> None:
-        self._pool = urllib3.PoolManager(
-            maxsize=connections,
-            block=True,
-            retries=False,
-            timeout=urllib3.Timeout(connect=5, read=30),
-            cert_reqs="CERT_REQUIRED",
-        )
-        self._chance = chance or random.Random()  # noqa: S311
-        self.lose = lose
-        self.double = double
-
-    def request(
-        self, method: str, url: str, *, headers: dict[str, str], body: bytes | None = None
-    ) -> Answer:
-        """Send it and return the answer; `Lost` if there was none."""
-        if self._chance.random() < self.lose:
-            raise Lost("the request got lost")
-        answer = self._once(method, url, headers, body)
-        if self._chance.random() < self.double:
-            answer = self._once(method, url, headers, body)
-        if self._chance.random() < self.lose:
-            raise Lost("the answer got lost")
-        return answer
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._pool.clear()
-
-    def _once(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> Answer:
-        try:
-            # A redirect would lose the Authorization header: Wallet does not follow one.
-            response = self._pool.request(
-                method, url, headers=headers, body=body, redirect=False, preload_content=True
-            )
-        except urllib3.exceptions.HTTPError as fault:
-            raise Lost(type(fault).__name__) from fault
-        return Answer(
-            response.status, {k.lower(): v for k, v in response.headers.items()}, response.data
-        )
 
 
 @dataclass(slots=True)
@@ -461,66 +383,6 @@ class Phone:
         answer = self._ask("POST", url, {"content-type": "application/json"}, body)
         if answer is not None:
             self._todo.logs.remove(report)
-
-
-class Fleet:
-    """Phones that Apple's push service reaches by their tokens; some threads play them all.
-
-    Give `reach` to the push service's stand-in as its `on_push`.
-    """
-
-    def __init__(self, *, threads: int = 2) -> None:
-        self._phones: dict[str, Phone] = {}
-        self._queue: SimpleQueue[Phone | None] = SimpleQueue()
-        self._busy = 0
-        self._lock = threading.Lock()
-        self._threads = [
-            threading.Thread(target=self._play, name=f"phones-{number}", daemon=True)
-            for number in range(threads)
-        ]
-        for thread in self._threads:
-            thread.start()
-
-    def join(self, phone: Phone) -> Phone:
-        """Let pushes to the phone's present token reach it; call again when the token changed."""
-        with self._lock:
-            self._phones[phone.push_token] = phone
-        return phone
-
-    def reach(self, token: str) -> None:
-        """Hand a push to the phone with that token, if there is one."""
-        with self._lock:
-            phone = self._phones.get(token)
-            if phone is None or phone.push_token != token:
-                return
-            self._busy += 1
-        self._queue.put(phone)
-
-    def idle(self) -> bool:
-        """Say whether no phone is reacting to a push at the moment."""
-        with self._lock:
-            return self._busy == 0
-
-    def close(self) -> None:
-        """Let the phones finish and stop."""
-        for _ in self._threads:
-            self._queue.put(None)
-        for thread in self._threads:
-            thread.join(30)
-
-    def _play(self) -> None:
-        while True:
-            try:
-                phone = self._queue.get(timeout=60)
-            except Empty:
-                continue
-            if phone is None:
-                return
-            try:
-                phone.pushed()
-            finally:
-                with self._lock:
-                    self._busy -= 1
 
 
 def _service(card: Card) -> str:

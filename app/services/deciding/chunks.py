@@ -12,116 +12,31 @@ one another; the campaign's sums change last, by one conditional UPDATE.
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from decimal import Decimal
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-import orjson
-from babel.numbers import format_currency, get_currency_precision
-from pydantic import TypeAdapter
-from sqlalchemy import func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app.domain import values
-from app.domain.campaign import BenefitType, Presentation, Terms, Texts
 from app.domain.kinds import KINDS
-from app.domain.values import Fact, Given, Grant, NotGiven, Rules, Why
+from app.domain.values import Given, NotGiven, Rules, Why
 from app.services import campaigns
+from app.services.deciding.candidates import Candidate, Decided, Tally
+from app.services.deciding.grants import Value, granted, insert
+from app.services.deciding.knowledge import Known, done_since, facts_of, known_of
 from app.services.deployment import Deployment
-from app.services.issuing import Issued, IssueFault, Person, Wanted, issue, stock
-from app.services.issuing.vouchers import recipients, refuse
+from app.services.issuing import Issued, IssueFault, Wanted, issue, stock
+from app.services.issuing.recipients import recipients
+from app.services.issuing.vouchers import refuse
 from app.store.keyring import Keyring
-from app.store.models import (
-    Activity,
-    ArmCount,
-    Campaign,
-    Decision,
-    Recipient,
-    Revision,
-    Voucher,
-)
+from app.store.models import ArmCount, Campaign, Decision, Recipient, Voucher
 
-_GRANT = TypeAdapter(Grant)
 #: Candidates of one transaction: few enough that a till beside it does not wait long.
 CHUNK = 400
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """A recipient who may get something, for which occasion, and what is known of it.
-
-    `facts` are of the occasion (`basket`, in minor units) or override the recipient's own.
-    """
-
-    person: Person
-    occasion: str = ""
-    facts: Mapping[str, Fact] = field(default_factory=dict)
-    sent_at: dt.datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decided:
-    """What a candidate gets: a voucher (None in a dry run), or why none.
-
-    `most_minor` is the most that it can cost; None when nothing bounds it.
-    """
-
-    candidate: Candidate
-    why: Why | None = None
-    tier: str = ""
-    variant: str = ""
-    campaign: str = ""
-    most_minor: int | None = None
-    #: Whether this call decided it.
-    fresh: bool = True
-    issued: Issued | None = None
-
-
-@dataclass(slots=True)
-class Tally:
-    """What a run decided, counted; in a dry run also what it would have used up."""
-
-    given: int = 0
-    known: int = 0
-    #: The most that what was given now can cost together, and how many have no bound.
-    most_minor: int = 0
-    unbounded: int = 0
-    not_given: Counter[str] = field(default_factory=Counter)
-    by_value: Counter[str] = field(default_factory=Counter)
-    #: Of a dry run: vouchers planned by recipient, decisions, and codes left by campaign.
-    lately: Counter[str] = field(default_factory=Counter, repr=False)
-    planned: dict[tuple[str, str], Decided] = field(default_factory=dict, repr=False)
-    codes: dict[str, int] = field(default_factory=dict, repr=False)
-
-
-@dataclass(slots=True, kw_only=True)
-class _Value:
-    """A value ready to be issued: from which campaign, on which terms, by which revision."""
-
-    campaign: Campaign
-    grant: Grant
-    terms: Terms
-    #: The campaign's latest revision, and the value's own once it is made.
-    revision: Revision
-    revision_id: int | None = None
-    most_minor: int | None
-
-
-@dataclass(slots=True)
-class _Known:
-    """What the database says of the recipients of a chunk."""
-
-    ids: dict[str, int]
-    rows: dict[str, Any]
-    decided: dict[tuple[str, str], Decision]
-    lately: Counter[str]
-    counts: dict[str, Counter[str]]
-    latest: dict[str, dict[str, dt.datetime]]
 
 
 def decide(
@@ -188,7 +103,7 @@ class _Chunk:
         self.campaign = self._campaign(campaign_key)
         self.rules: Rules = campaigns.rules_of(self.campaign)
         self.seed = self.campaign.seed or self.campaign.key.encode()
-        self._values: dict[tuple[str, str], _Value] = {}
+        self._values: dict[tuple[str, str], Value] = {}
 
     def _campaign(self, key: str) -> Campaign:
         found = campaigns.find(self.session, key)
@@ -207,7 +122,7 @@ class _Chunk:
         found = self.session.execute(
             select(Recipient.external_id, Recipient.id).where(Recipient.external_id.in_(names))
         )
-        known = self._known({str(row.external_id): row.id for row in found}, chunk, locked=False)
+        known = self._known_of({str(row.external_id): row.id for row in found}, chunk, locked=False)
         decided = []
         for each in self._decide(chunk, known):
             key = (each.candidate.person.external_id, each.candidate.occasion)
@@ -225,14 +140,14 @@ class _Chunk:
     def issue(self, chunk: Sequence[Candidate], keyring: Keyring) -> list[Decided]:
         """Decide, issue and record."""
         ids = recipients(self.session, [each.person for each in chunk], now=self.now)
-        known = self._known(ids, chunk, locked=True)
+        known = self._known_of(ids, chunk, locked=True)
         if self.rules.most_vouchers is not None or self.rules.most_minor is not None:
             self.session.refresh(self.campaign, with_for_update=True)
         decided = self._issue(self._decide(chunk, known), known, keyring)
         self._record(decided, known)
         return decided
 
-    def _decide(self, chunk: Sequence[Candidate], known: _Known) -> list[Decided]:
+    def _decide(self, chunk: Sequence[Candidate], known: Known) -> list[Decided]:
         vouchers, minor = self._left()
         lately: Counter[str] = Counter()
         # In a dry run an earlier line of the file has decided for the whole run.
@@ -246,7 +161,7 @@ class _Chunk:
                 decided.append(replace(first, candidate=candidate, fresh=first.why is not None))
                 continue
             if earlier := known.decided.get(key):
-                each = self._again(candidate, earlier)
+                each = self._again(candidate, earlier, withdrawn=key in known.withdrawn)
             else:
                 each = self._one(
                     candidate, known, known.lately[name] + self.tally.lately[name] + lately[name]
@@ -266,21 +181,15 @@ class _Chunk:
             decided.append(each)
         return decided
 
-    def _one(self, candidate: Candidate, known: _Known, lately: int) -> Decided:
+    def _one(self, candidate: Candidate, known: Known, lately: int) -> Decided:
         name = candidate.person.external_id
         decision = values.decide(
             self.rules,
-            self._facts(candidate, known),
+            facts_of(self.rules, candidate, known),
             seed=self.seed,
             recipient=name,
             lately=lately,
-            done=[
-                stop.event
-                for stop in self.rules.stops
-                if stop.event is not None
-                and (at := known.latest[name].get(stop.event)) is not None
-                and (not stop.days or at > self.now - dt.timedelta(days=stop.days))
-            ],
+            done=done_since(self.rules, known, name, now=self.now),
         )
         if isinstance(decision, NotGiven):
             return Decided(candidate=candidate, why=decision.why, tier=decision.tier)
@@ -293,10 +202,11 @@ class _Chunk:
             most_minor=value.most_minor,
         )
 
-    def _again(self, candidate: Candidate, decision: Decision) -> Decided:
+    def _again(self, candidate: Candidate, decision: Decision, *, withdrawn: bool) -> Decided:
+        why = Why.HOLDOUT if decision.held_out else Why.STOPPED if withdrawn else None
         return Decided(
             candidate=candidate,
-            why=Why.HOLDOUT if decision.held_out else None,
+            why=why,
             tier=decision.tier,
             variant=decision.variant,
             campaign=self.campaign.key,
@@ -304,93 +214,10 @@ class _Chunk:
             fresh=False,
         )
 
-    def _facts(self, candidate: Candidate, known: _Known) -> dict[str, Fact]:
-        """The recipient's facts: those stored, then those told now, then the occasion's."""
-        person = candidate.person
-        row = known.rows.get(person.external_id)
-        facts: dict[str, Fact] = {"occasion": candidate.occasion}
-        told = {**(row.attributes if row is not None else {}), **person.attributes}
-        for name, value in told.items():
-            if isinstance(value, float):
-                facts[name] = Decimal(str(value))
-            elif isinstance(value, (str, int)):
-                facts[name] = value
-        segment = person.segment or (row.segment if row is not None else None)
-        previous = row.previous_segment if row is not None else None
-        if row is not None and person.segment and row.segment and person.segment != row.segment:
-            previous = row.segment
-        score = person.score if person.score is not None else (row.score if row else None)
-        language = person.language or (row.language if row else None)
-        named = {
-            "segment": segment,
-            "previous_segment": previous,
-            "score": score,
-            "language": language,
-            "points": values.points(self.rules, known.counts[person.external_id])
-            if self.rules.points
-            else None,
-        }
-        facts |= {name: value for name, value in named.items() if value is not None}
-        return {**facts, **candidate.facts}
-
-    def _known(self, ids: dict[str, int], chunk: Sequence[Candidate], *, locked: bool) -> _Known:
-        names = {id_: name for name, id_ in ids.items()}
-        statement = (
-            select(
-                Recipient.id,
-                Recipient.external_id,
-                Recipient.segment,
-                Recipient.previous_segment,
-                Recipient.score,
-                Recipient.language,
-                Recipient.attributes,
-            )
-            .where(Recipient.id.in_(names))
-            .order_by(Recipient.id)
+    def _known_of(self, ids: dict[str, int], chunk: Sequence[Candidate], *, locked: bool) -> Known:
+        return known_of(
+            self.session, self.campaign.id, self.rules, ids, chunk, now=self.now, locked=locked
         )
-        if locked:
-            statement = statement.with_for_update()
-        rows = {row.external_id: row for row in self.session.execute(statement)}
-        decided = {
-            (names[row.recipient_id], row.occasion): row
-            for row in self.session.scalars(
-                select(Decision).where(
-                    Decision.campaign_id == self.campaign.id,
-                    Decision.recipient_id.in_(names),
-                    Decision.occasion.in_({each.occasion for each in chunk}),
-                )
-            )
-        }
-        lately: Counter[str] = Counter()
-        if (frequency := self.rules.frequency) is not None:
-            since = self.now - dt.timedelta(days=frequency.days)
-            for id_, count in self.session.execute(
-                select(Decision.recipient_id, func.count())
-                .where(
-                    Decision.recipient_id.in_(names),
-                    Decision.group == frequency.group,
-                    Decision.voucher_id.is_not(None),
-                    Decision.created_at > since,
-                )
-                .group_by(Decision.recipient_id)
-            ):
-                lately[names[id_]] = count
-        counts: dict[str, Counter[str]] = defaultdict(Counter)
-        latest: dict[str, dict[str, dt.datetime]] = defaultdict(dict)
-        if self.rules.points or any(stop.event for stop in self.rules.stops):
-            for row in self.session.execute(
-                select(
-                    Activity.recipient_id,
-                    Activity.name,
-                    func.count().label("times"),
-                    func.max(Activity.at).label("latest"),
-                )
-                .where(Activity.recipient_id.in_(names))
-                .group_by(Activity.recipient_id, Activity.name)
-            ):
-                counts[names[row.recipient_id]][row.name] = int(row.times)
-                latest[names[row.recipient_id]][row.name] = row.latest
-        return _Known(ids, rows, decided, lately, counts, latest)
 
     def _left(self) -> tuple[int | None, int | None]:
         """Vouchers and money that the rules' limits leave, less what a dry run planned."""
@@ -416,7 +243,7 @@ class _Chunk:
 
     # -- values ---------------------------------------------------------------------------------
 
-    def _value(self, given: Given) -> _Value:
+    def _value(self, given: Given) -> Value:
         key = (given.tier, given.variant)
         found = self._values.get(key)
         if found is None:
@@ -424,7 +251,7 @@ class _Chunk:
             campaign = self.campaign if grant.campaign is None else self._campaign(grant.campaign)
             revision = campaigns.latest_revision(self.session, campaign)
             terms = grant.terms(campaigns.terms_of(revision))
-            found = self._values[key] = _Value(
+            found = self._values[key] = Value(
                 campaign=campaign,
                 grant=grant,
                 terms=terms,
@@ -435,7 +262,7 @@ class _Chunk:
 
     # -- issuing --------------------------------------------------------------------------------
 
-    def _issue(self, decided: list[Decided], known: _Known, keyring: Keyring) -> list[Decided]:
+    def _issue(self, decided: list[Decided], known: Known, keyring: Keyring) -> list[Decided]:
         """Give every decision for a voucher its voucher; those without a code say so."""
         issued: dict[tuple[str, str], Issued] = self._issued_before(known)
         wanted: dict[tuple[str, str], list[Wanted]] = defaultdict(list)
@@ -447,7 +274,9 @@ class _Chunk:
                         occasion=each.candidate.occasion,
                         variant=".".join(filter(None, (each.tier, each.variant))) or None,
                         sent_at=each.candidate.sent_at,
-                        granted=self._granted(self._values[each.tier, each.variant]),
+                        granted=granted(
+                            self.session, self._values[each.tier, each.variant], now=self.now
+                        ),
                     )
                 )
         by_campaign: dict[int, list[Wanted]] = defaultdict(list)
@@ -477,7 +306,7 @@ class _Chunk:
                 answered.append(replace(each, issued=found, fresh=each.fresh and found.fresh))
         return answered
 
-    def _issued_before(self, known: _Known) -> dict[tuple[str, str], Issued]:
+    def _issued_before(self, known: Known) -> dict[tuple[str, str], Issued]:
         """The vouchers of earlier decisions."""
         keys = {row.voucher_id: key for key, row in known.decided.items() if row.voucher_id}
         if not keys:
@@ -495,46 +324,7 @@ class _Chunk:
             for voucher in self.session.scalars(select(Voucher).where(Voucher.id.in_(keys)))
         }
 
-    def _granted(self, value: _Value) -> tuple[int, Terms] | None:
-        """The revision that holds a value's terms and words; None when they are the campaign's."""
-        grant = value.grant
-        if not grant.changes_terms and not grant.texts:
-            return None
-        if value.revision_id is None:
-            value.revision_id = self._revision(value)
-        return value.revision_id, value.terms
-
-    def _revision(self, value: _Value) -> int:
-        """A value's own revision: made once for each of the campaign's and each content."""
-        stored = orjson.dumps(_GRANT.dump_python(value.grant, mode="json"))
-        digest = hashlib.blake2b(stored, digest_size=8).hexdigest()
-        name = hashlib.blake2b(f"{value.revision.id}:{digest}".encode(), digest_size=8).digest()
-        # Negative numbers never show; one that names the content needs no counter.
-        number = -1 - (int.from_bytes(name, "big") >> 34)
-        self.session.execute(
-            self._insert(Revision)
-            .values(
-                campaign_id=value.campaign.id,
-                number=number,
-                terms=campaigns.store_terms(value.terms),
-                presentation=campaigns.store_presentation(
-                    _worded(campaigns.presentation_of(value.revision), value.grant, value.campaign)
-                ),
-                of_id=value.revision.id,
-                grant=digest,
-                created_at=self.now,
-            )
-            .on_conflict_do_nothing()
-        )
-        return self.session.scalars(
-            select(Revision.id).where(
-                Revision.campaign_id == value.campaign.id,
-                Revision.number == number,
-                Revision.grant == digest,
-            )
-        ).one()
-
-    def _record(self, decided: list[Decided], known: _Known) -> None:
+    def _record(self, decided: list[Decided], known: Known) -> None:
         """Write the decisions that are new, and add them to the campaign's sums."""
         frequency = self.rules.frequency
         rows: dict[tuple[str, str], dict[str, Any]] = {}
@@ -544,7 +334,7 @@ class _Chunk:
             held_out = each.why is Why.HOLDOUT
             if (each.why is not None and not held_out) or key in known.decided or key in rows:
                 continue
-            segment = self._facts(each.candidate, known).get("segment", "")
+            segment = facts_of(self.rules, each.candidate, known).get("segment", "")
             rows[key] = {
                 "campaign_id": self.campaign.id,
                 "recipient_id": known.ids[key[0]],
@@ -564,14 +354,14 @@ class _Chunk:
             return
         # The table rather than the class: the ORM's bookkeeping would cost as much as the row.
         self.session.connection().execute(
-            self._insert(Decision.__table__).on_conflict_do_nothing(), list(rows.values())
+            insert(self.session, Decision.__table__).on_conflict_do_nothing(), list(rows.values())
         )
         given = [row for row in rows.values() if not row["held_out"]]
-        insert = self._insert(ArmCount)
+        counted = insert(self.session, ArmCount)
         self.session.execute(
-            insert.on_conflict_do_update(
+            counted.on_conflict_do_update(
                 index_elements=["campaign_id", "held_out", "variant"],
-                set_={"people": ArmCount.people + insert.excluded.people},
+                set_={"people": ArmCount.people + counted.excluded.people},
             ),
             [
                 {
@@ -603,38 +393,3 @@ class _Chunk:
             statement = statement.where(Campaign.given_minor + minor <= rules.most_minor)
         if self.session.execute(statement).rowcount != 1:  # type: ignore[attr-defined]
             raise IssueFault("The limits of the rules changed meanwhile: ask again.")
-
-    def _insert(self, model: Any) -> Any:
-        on_sqlite = self.session.get_bind().dialect.name == "sqlite"
-        return (sqlite.insert if on_sqlite else postgresql.insert)(model)
-
-
-def _worded(presentation: Presentation, grant: Grant, campaign: Campaign) -> Presentation:
-    """The campaign's words with the value's own; an offer that was not written is written."""
-    texts = {}
-    for language in {*presentation.texts, *grant.texts} or {presentation.default_language}:
-        base = presentation.in_language(language)
-        own = grant.texts.get(language) or Texts()
-        offer = own.offer or _offer(grant, campaign, language) or base.offer
-        texts[language] = Texts(
-            title=own.title or base.title,
-            offer=offer,
-            description=own.description or base.description,
-            terms=own.terms or base.terms,
-        )
-    return replace(presentation, texts=texts)
-
-
-def _offer(grant: Grant, campaign: Campaign, language: str) -> str:
-    """A benefit in a few characters, such as −20 % or −5,00 €."""
-    benefit = grant.benefit
-    if benefit is None:
-        return ""
-    if benefit.type is BenefitType.PERCENT and benefit.percent is not None:
-        return f"−{benefit.percent.normalize():f} %"
-    if benefit.type is BenefitType.AMOUNT and benefit.minor is not None and campaign.currency:
-        digits = get_currency_precision(campaign.currency)
-        amount = Decimal(benefit.minor).scaleb(-digits)
-        locale = language.replace("-", "_")
-        return "−" + format_currency(amount, campaign.currency, locale=locale)
-    return ""
