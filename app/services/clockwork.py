@@ -26,6 +26,7 @@ from app.services import (
     expiring,
     google_callbacks,
     google_notices,
+    google_reach,
     importing,
     people,
     redeeming,
@@ -143,7 +144,7 @@ def _show_override_ends(deployment: Deployment) -> None:
     """Grow the version of campaigns whose override ended since the last look."""
     now = deployment.now()
     with deployment.database.write() as session:
-        mark = _mark(session, "override_ends", now=now)
+        mark = _mark(session, google_reach.OVERRIDE_ENDS, now=now)
         for campaign in session.scalars(
             select(Campaign).where(Campaign.override.is_not(None)).with_for_update()
         ):
