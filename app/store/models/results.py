@@ -77,7 +77,8 @@ class Decision(Base):
         Index(
             "ix_decision_stopping",
             "voucher_id",
-            sqlite_where=text("stopping"),
+            # As a query says it there, which SQLite asks for before it uses the index.
+            sqlite_where=text("stopping = 1"),
             postgresql_where=text("stopping"),
         ),
     )
