@@ -313,7 +313,7 @@ class _Chunk:
                 key = (each.tier, each.variant)
                 if key not in wanted:
                     wanted[key] = []
-                    terms[key] = granted(self.session, self._values[key], now=self.now)
+                    terms[key] = granted(self.session, self._values[key], self.tally, now=self.now)
                 wanted[key].append(
                     Wanted(
                         person=each.candidate.person,
