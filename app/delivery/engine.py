@@ -19,14 +19,14 @@ from collections import Counter as _Counted
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
 from prometheus_client import Counter
 from sqlalchemy.orm import Session
 
 from app.delivery.flow import Flow
-from app.delivery.outcomes import Fault, Outcome, Stop
+from app.delivery.outcomes import DONE, Fault, Outcome, Stop
 from app.services.changes import Change, Subject
 from app.services.deployment import Deployment
 from app.services.metrics import REGISTRY
@@ -214,6 +214,14 @@ class Feed(Iterator[J]):
         self._recorded_at = time.monotonic()
 
 
+def _must_last(results: Sequence[tuple[Any, Outcome]]) -> bool:
+    """Whether results must outlive a failure of the machine; leases and successes need not.
+
+    What is forgotten of those is done again. Anything else may forget a device, or tell of it.
+    """
+    return not all(outcome is DONE for _, outcome in results)
+
+
 class Runner(Generic[J]):
     """Delivers for one kind of installation, in one thread.
 
@@ -391,7 +399,7 @@ class Runner(Generic[J]):
     def lease(self, targets: Sequence[int], results: Sequence[tuple[J, Outcome]]) -> list[J]:
         """Lease targets, and record results in the same transaction."""
         now = self._deployment.now()
-        with self._deployment.database.write() as session:
+        with self._deployment.database.write(lasting=_must_last(results)) as session:
             if results:
                 self.kind.record(session, results, now=now)
             jobs = self.kind.lease(session, targets, now=now, until=now + LEASE)
@@ -403,7 +411,7 @@ class Runner(Generic[J]):
         now = self._deployment.now()
         for patience in (0.1, 0.5, 2.0, 0.0):
             try:
-                with self._deployment.database.write() as session:
+                with self._deployment.database.write(lasting=_must_last(results)) as session:
                     self.kind.record(session, results, now=now)
                     if left:
                         self.kind.release(session, left, now=now)

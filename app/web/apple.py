@@ -95,11 +95,12 @@ def list_passes(library_id: str, type_id: str) -> Response:
     now = house.now()
     if type_id != house.settings.pass_type_id:
         return Response(status=204)
-    with house.database.read() as session:
-        if not installations.has_news(session, library_id=library_id, tag=tag, now=now):
+    with house.database.reading() as connection:
+        if not installations.has_news(connection, library_id=library_id, tag=tag, now=now):
             return Response(status=204)
-    with house.database.write() as session:
-        listing = installations.list_changed(session, library_id=library_id, tag=tag, now=now)
+    # Were it forgotten, the device's tag would be too large, and it would be told everything.
+    with house.database.transaction(lasting=False) as connection:
+        listing = installations.list_changed(connection, library_id=library_id, tag=tag, now=now)
     if listing is None:
         return Response(status=204)
     answer = Response(mimetype="application/json")
@@ -199,8 +200,9 @@ def _unauthorized() -> Response:
 
 def _record_fetch(house: Deployment, holding: Holding, *, now: dt.datetime) -> None:
     try:
-        with house.database.write() as session:
-            installations.record_fetch(session, holding.voucher.id, holding.pair, now=now)
+        # Were it forgotten, the phone would be reminded of what it has.
+        with house.database.transaction(lasting=False) as connection:
+            installations.record_fetch(connection, holding.voucher.id, holding.pair, now=now)
     except Unavailable as fault:
         # The phone has its pass; at worst it is reminded of it once more.
         structlog.get_logger().warning("fetch_not_recorded", cause=str(fault))
@@ -267,7 +269,7 @@ def register(app: Flask) -> None:
         if said is not None:
             house: Deployment = app.extensions["passerelle"]
             try:
-                with house.database.write() as session:
+                with house.database.write(lasting=False) as session:
                     pulses.say(session, pulses.SERVER, said, now=house.now())
             except Unavailable as fault:
                 structlog.get_logger().warning("pulse_not_stored", cause=str(fault))

@@ -58,7 +58,9 @@ def install(house: Deployment, issued: Issued, *, device: str = "d1") -> None:
             voucher_id=issued.id,
             now=house.now(),
         )
-        installations.list_changed(session, library_id=device, tag=None, now=house.now())
+        installations.list_changed(
+            session.connection(), library_id=device, tag=None, now=house.now()
+        )
 
 
 def holding(house: Deployment, issued: Issued) -> Holding:
@@ -123,9 +125,9 @@ def test_progress_follows_what_phones_were_told(
     assert ordered is not None
     with deployment.database.write() as session:
         now = deployment.now()
-        installations.list_changed(session, library_id="d1", tag=None, now=now)
+        installations.list_changed(session.connection(), library_id="d1", tag=None, now=now)
         pair = holding(deployment, issued).pair
-        installations.record_fetch(session, issued.id, pair, now=now)
+        installations.record_fetch(session.connection(), issued.id, pair, now=now)
     progress = marketer.get(f"/updates/{ordered['id']}").json
     assert progress is not None
     assert progress["status"] == "delivered"
@@ -326,7 +328,7 @@ def test_sync_counts_each_pass_once_and_alarms_name_their_remedy(
         install(deployment, card, device=f"d{number}")
     with deployment.database.write() as session:
         session.get_one(Voucher, cards[0].id).version += 1
-        installations.record_fetch(session, cards[1].id, (1, 1), now=clock())
+        installations.record_fetch(session.connection(), cards[1].id, (1, 1), now=clock())
         failing = session.scalars(select(AppleDevice).order_by(AppleDevice.id)).first()
         assert failing is not None
         failing.attempts, failing.failure = 3, "503 ServiceUnavailable"
