@@ -19,7 +19,7 @@ from collections import Counter as _Counted
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import structlog
 from prometheus_client import Counter
@@ -214,18 +214,12 @@ class Feed(Iterator[J]):
         self._recorded_at = time.monotonic()
 
 
-def _must_last(results: Sequence[tuple[Any, Outcome]]) -> bool:
-    """Whether results must outlive a failure of the machine; leases and successes need not.
-
-    What is forgotten of those is done again. Anything else may forget a device, or tell of it.
-    """
-    return not all(outcome is DONE for _, outcome in results)
-
-
 class Runner(Generic[J]):
     """Delivers for one kind of installation, in one thread.
 
     `step` does one piece of work and says whether there was any; `run` repeats it until stopped.
+    Where it need not be `lasting`, leases and successes are forgotten if the machine fails right
+    afterwards, and the deliveries made again; that spares the disk a flush for each transaction.
     """
 
     def __init__(
@@ -235,12 +229,14 @@ class Runner(Generic[J]):
         *,
         flow: Flow | None = None,
         batch: int | None = None,
+        lasting: bool = True,
     ) -> None:
         self.kind = kind
         self.flow = flow or Flow(deployment)
         #: How the sender was when it was last looked at; other threads may read it.
         self.rests: Rest | None = None
         self._deployment = deployment
+        self._lasting = lasting
         #: Targets taken at once.
         self.batch = batch or kind.batch
         self._lock = threading.Lock()
@@ -399,7 +395,7 @@ class Runner(Generic[J]):
     def lease(self, targets: Sequence[int], results: Sequence[tuple[J, Outcome]]) -> list[J]:
         """Lease targets, and record results in the same transaction."""
         now = self._deployment.now()
-        with self._deployment.database.write(lasting=_must_last(results)) as session:
+        with self._deployment.database.write(lasting=self._must_last(results)) as session:
             if results:
                 self.kind.record(session, results, now=now)
             jobs = self.kind.lease(session, targets, now=now, until=now + LEASE)
@@ -411,7 +407,7 @@ class Runner(Generic[J]):
         now = self._deployment.now()
         for patience in (0.1, 0.5, 2.0, 0.0):
             try:
-                with self._deployment.database.write(lasting=_must_last(results)) as session:
+                with self._deployment.database.write(lasting=self._must_last(results)) as session:
                     self.kind.record(session, results, now=now)
                     if left:
                         self.kind.release(session, left, now=now)
@@ -422,6 +418,9 @@ class Runner(Generic[J]):
                     raise
                 time.sleep(patience)
         self._count(results)
+
+    def _must_last(self, results: Sequence[tuple[J, Outcome]]) -> bool:
+        return self._lasting or not all(outcome is DONE for _, outcome in results)
 
     def _count(self, results: Sequence[tuple[J, Outcome]]) -> None:
         counted = _Counted(type(outcome).__name__.lower() for _, outcome in results)

@@ -73,6 +73,8 @@ def webhooks(deployment: Deployment) -> Installations[Any]:
 
 #: Every kind of installation that is delivered to.
 KINDS: tuple[Kind, ...] = (apple_pushes, google_classes, google_objects, webhooks)
+#: Those whose successes may be forgotten if the machine fails: a push more does no harm.
+FORGETTABLE = frozenset({ApplePushes.name})
 #: What is fetched or wished for from time to time; each decides itself whether it is due.
 CHORES: tuple[Callable[[Deployment], None], ...] = (google_chores.run,)
 
@@ -89,7 +91,10 @@ class Worker:
     ) -> None:
         self._deployment = deployment
         self._chores = chores
-        self.runners = [Runner(deployment, kind(deployment)) for kind in kinds]
+        self.runners = [
+            Runner(deployment, kind, lasting=kind.name not in FORGETTABLE)
+            for kind in (make(deployment) for make in kinds)
+        ]
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=runner.run, name=f"deliver-{runner.kind.name}", daemon=True)
