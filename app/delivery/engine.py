@@ -370,6 +370,7 @@ class Runner(Generic[J]):
             if not sweep.found:
                 self._sweeps.popleft()
             return not sweep.found
+        self._deployment.precedence.give_way()
         began = time.monotonic()
         sweep.begun = True
         with self._deployment.database.read() as session:
@@ -394,6 +395,7 @@ class Runner(Generic[J]):
 
     def lease(self, targets: Sequence[int], results: Sequence[tuple[J, Outcome]]) -> list[J]:
         """Lease targets, and record results in the same transaction."""
+        self._deployment.precedence.give_way()
         now = self._deployment.now()
         with self._deployment.database.write(lasting=self._must_last(results)) as session:
             if results:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from app.services import keys
 from app.services.certificates import Certificates
 from app.services.hints import Hints
+from app.services.precedence import Precedence
 from app.settings import Settings
 from app.store.keyring import Keyring
 from app.store.session import Database
@@ -40,6 +41,7 @@ class Deployment:
         self.hints = Hints(settings.queue_url)
         self.database.committed = self.hints.send
         self.clock = clock
+        self.precedence = Precedence()
         self.certificates = Certificates(settings, clock=clock)
         self._keyring: Keyring | None = None
         self._opening = threading.Lock()
