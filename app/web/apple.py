@@ -100,7 +100,6 @@ def list_passes(library_id: str, type_id: str) -> Response:
     with house.database.reading() as connection:
         if not installations.has_news(connection, library_id=library_id, tag=tag, now=now):
             return Response(status=204)
-    house.precedence.give_way()
     # Were it forgotten, the device's tag would be too large, and it would be told everything.
     with house.database.transaction(lasting=False) as connection:
         listing = installations.list_changed(connection, library_id=library_id, tag=tag, now=now)
@@ -203,7 +202,6 @@ def _unauthorized() -> Response:
 
 
 def _record_fetch(house: Deployment, holding: Holding, *, now: dt.datetime) -> None:
-    house.precedence.give_way()
     try:
         # Were it forgotten, the phone would be reminded of what it has.
         with house.database.transaction(lasting=False) as connection:
