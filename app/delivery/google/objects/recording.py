@@ -69,6 +69,7 @@ def _record_sent(session: Session, row: GoogleObject, job: ObjectJob, *, now: dt
     if job.holding is not None:
         messages.announce(session, row, job.holding, now=now)
         row.sent_voucher, row.sent_campaign = job.holding.pair
+        row.campaign_digest = job.campaign_digest
     if job.has_users is None:
         return
     # Unless another callback came while Google was asked, the question is answered.

@@ -218,6 +218,37 @@ def test_an_edit_that_shows_on_the_class_is_one_call_however_many_hold_it(house:
         assert google_standing.standing(session, rate=20).owed == 0
 
 
+def test_an_edit_that_is_taken_back_before_the_class_knew_of_it_leaves_no_object_behind(
+    house: House,
+) -> None:
+    """A redemption shows an object the edit in between, which the class never sees."""
+    campaign = house.shop.campaign()
+    issued = house.shop.voucher(campaign)
+    with AndroidPhone(house.wire.url, user="anna") as phone:
+        object_id = save(house, phone, issued)
+
+        def override(ends: str) -> None:
+            with house.deployment.database.write() as session:
+                found = session.get_one(Campaign, campaign)
+                found.version += 1
+                found.override = {"ends_at": ends} if ends else None
+                changes.campaign(session, campaign)
+
+        before = phone.passes()[object_id].ends
+        house.shop.set(issued.id, ends_at=house.clock.now + dt.timedelta(days=3))
+        change(house, issued)
+        house.settle()
+        own = phone.passes()[object_id].ends
+        assert own != before
+        override("2026-12-24T12:00:00+00:00")
+        change(house, issued)
+        house.objects.settle()
+        assert phone.passes()[object_id].ends != own
+        override("")
+        house.settle()
+        assert phone.passes()[object_id].ends == own
+
+
 def test_an_overriding_end_that_comes_is_shown_by_every_object(house: House) -> None:
     """The edit was known long before; what changes is that its time has come."""
     campaign = house.shop.campaign()
