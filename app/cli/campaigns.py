@@ -10,7 +10,15 @@ import click
 from sqlalchemy import select
 
 from app.cli.terminal import pass_deployment, say
-from app.services import campaigns, google_reach, google_standing, importing, issuing, stores
+from app.services import (
+    campaigns,
+    celebrating,
+    google_reach,
+    google_standing,
+    importing,
+    issuing,
+    stores,
+)
 from app.services.deployment import Deployment
 from app.services.importing import Standing
 from app.store.models import Campaign
@@ -185,12 +193,15 @@ def issue(
 
 @click.command()
 @click.argument("campaign_key", metavar="[CAMPAIGN]", required=False)
+@click.option("--dry-run", is_flag=True, help="Say how many would get one; nothing is written.")
 @pass_deployment
-def birthdays(deployment: Deployment, campaign_key: str | None) -> None:
+def birthdays(deployment: Deployment, campaign_key: str | None, dry_run: bool) -> None:
     """Issue the vouchers that birthdays are due today; run it daily, again at any time."""
-    done = issuing.celebrate(deployment, campaign_key)
+    done = celebrating.celebrate(deployment, campaign_key, dry_run=dry_run)
     for item in done:
-        say(f"{item.campaign}: {item.issued} issued.")
+        say(f"{item.campaign}: {item.issued} {'would be ' if dry_run else ''}issued.")
+        for why, count in sorted(item.not_given.items()):
+            say(f"  {count:>8}  nothing: {why}")
         if item.fault:
             say(f"  {item.fault}")
     if not done:

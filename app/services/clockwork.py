@@ -20,13 +20,14 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.domain import overrides
 from app.services import (
+    celebrating,
     changes,
+    deciding,
     expiring,
     google_callbacks,
     google_notices,
     google_reach,
     importing,
-    issuing,
     people,
     redeeming,
     updating,
@@ -124,7 +125,7 @@ def _remind(deployment: Deployment) -> None:
 
 def _celebrate(deployment: Deployment) -> None:
     """Issue the vouchers that birthdays are due, once a local day for each campaign."""
-    for done in issuing.celebrate(deployment, again=False):
+    for done in celebrating.celebrate(deployment, again=False):
         if done.fault or done.missing:
             structlog.get_logger().warning(
                 "birthdays_held_up", campaign=done.campaign, cause=done.fault or "out of codes"
@@ -160,6 +161,11 @@ def _release(deployment: Deployment) -> None:
     redeeming.release_lapsed(deployment, deployment.now())
 
 
+def _withdraw_stopped(deployment: Deployment) -> None:
+    """Take back what stop conditions marked, such as vouchers that a till held then."""
+    deciding.withdraw(deployment.database, now=deployment.now())
+
+
 def _forget_keys(deployment: Deployment) -> None:
     """Remove idempotency keys that no till may repeat any more, and guesses long past."""
     tills = redeeming.Tills(deployment)
@@ -184,6 +190,7 @@ JOBS: tuple[Job, ...] = (
     expiring.note_expired,
     _show_override_ends,
     _release,
+    _withdraw_stopped,
     _celebrate,
     _resume_imports,
     _forget_callbacks,

@@ -24,17 +24,9 @@ from sqlalchemy import select
 from app.services import campaigns, links
 from app.services.deployment import Deployment
 from app.services.importing.reading import FileFault, table
-from app.services.issuing.vouchers import (
-    CHUNK,
-    Batch,
-    IssueFault,
-    Person,
-    Stock,
-    Wanted,
-    code_of,
-    issue,
-    stock,
-)
+from app.services.issuing.claiming import Stock, code_of, stock
+from app.services.issuing.vouchers import CHUNK, issue
+from app.services.issuing.wanted import Batch, IssueFault, Person, Wanted
 from app.store.models import Code
 
 _KNOWN = frozenset(

@@ -9,91 +9,28 @@ are, in the order asked, and says how many are missing; nothing is half issued.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from app.domain.birthdays import day_number
-from app.domain.campaign import Source, Terms
+from app.domain.campaign import Terms
 from app.domain.codes import new_public_id
 from app.domain.kinds import KINDS
 from app.domain.ledger import EntryKind
 from app.domain.validity import Window, window
 from app.services import campaigns
-from app.services.importing import recipe_of
-from app.services.importing.sealing import Expected, Sealer
-from app.services.keys import pin_row
+from app.services.issuing.claiming import claim
+from app.services.issuing.recipients import on_sqlite, recipients
+from app.services.issuing.wanted import Batch, Issued, IssueFault, Slot, Wanted
 from app.store.keyring import Keyring
-from app.store.models import Campaign, Code, Entry, Event, ImportJob, Recipient, Voucher, new_id
+from app.store.models import Campaign, Code, Entry, Event, Voucher, new_id
 
 #: Vouchers of one transaction: few enough that a till beside it does not wait.
 CHUNK = 200
-_MINT_ROUNDS = 10
-
-
-class IssueFault(Exception):
-    """The campaign issues nothing now; says why and the remedy."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Person:
-    """A recipient as the marketer knows them. Absent values leave what is stored."""
-
-    external_id: str
-    language: str | None = None
-    birth_date: dt.date | None = None
-    segment: str | None = None
-    score: int | None = None
-    attributes: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """A voucher that should exist: for whom (None is nobody yet), why, and when it is sent."""
-
-    person: Person | None
-    occasion: str = ""
-    variant: str | None = None
-    sent_at: dt.datetime | None = None
-    #: Revision and terms that a rule decided; None are the campaign's own.
-    granted: tuple[int, Terms] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Issued:
-    """A voucher of one recipient and occasion, issued now or before."""
-
-    voucher_id: int
-    public_id: int
-    key_id: int
-    code_id: int | None
-    external_id: str | None
-    occasion: str
-    #: Whether this call issued it.
-    fresh: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """What became of the vouchers that were wanted, in their order."""
-
-    issued: tuple[Issued, ...]
-    #: The last so many got none, because there are no codes left.
-    missing: int = 0
-
-
-@dataclass(slots=True)
-class _Slot:
-    """One voucher on its way."""
-
-    wanted: Wanted
-    recipient_id: int | None
-    row: dict[str, Any] | None = None
 
 
 def issue(
@@ -126,11 +63,11 @@ def issue(
             )
         people = recipients(session, [item.person for item in wanted if item.person], now=now)
     slots = [
-        _Slot(item, people[item.person.external_id] if item.person else None) for item in wanted
+        Slot(item, people[item.person.external_id] if item.person else None) for item in wanted
     ]
     existing = _existing(session, campaign, slots)
-    fresh: dict[tuple[int, str], _Slot] = {}
-    needed: list[_Slot] = []
+    fresh: dict[tuple[int, str], Slot] = {}
+    needed: list[Slot] = []
     for slot in slots:
         if slot.recipient_id is None:
             needed.append(slot)
@@ -139,7 +76,7 @@ def issue(
         if key not in existing and key not in fresh:
             fresh[key] = slot
             needed.append(slot)
-    codes = _codes(session, keyring, campaign, needed, now=now)
+    codes = claim(session, keyring, campaign, needed, now=now)
     served = needed[: len(codes)]
     _insert(
         session,
@@ -160,52 +97,6 @@ def issue(
     return _answer(slots, fresh, existing, set(map(id, lost)))
 
 
-def code_of(keyring: Keyring, code: Code) -> str:
-    """A code in clear: for its holder, never for a log."""
-    return keyring.open(code.sealed, row=code.lookup, key_id=code.key_id)
-
-
-def pin_of(keyring: Keyring, code: Code) -> str | None:
-    """A gift card's PIN in clear, for its holder."""
-    if code.pin is None:
-        return None
-    return keyring.open(code.pin, row=pin_row(code.lookup), key_id=code.key_id)
-
-
-@dataclass(frozen=True, slots=True)
-class Stock:
-    """How many codes wait for vouchers; counted no further than a little above the threshold."""
-
-    left: int
-    #: Below this many the campaign wants to be told.
-    threshold: int | None
-
-    @property
-    def low(self) -> bool:
-        return self.threshold is not None and self.left < self.threshold
-
-
-def stock(session: Session, campaign: Campaign, *, exact: bool = False) -> Stock | None:
-    """Codes left; None when the campaign cannot run out.
-
-    Args:
-        exact: count all of them, also above the threshold.
-    """
-    if campaign.source not in (Source.LIST.value, Source.GENERATED.value):
-        return None
-    threshold = campaign.source_options.get("low_stock")
-    limit = None if threshold is None or exact else int(threshold) + 1
-    left = 0
-    for job_id in _pools(session, campaign):
-        free = select(Code.id).where(Code.import_job_id == job_id, Code.free)
-        if limit is not None:
-            free = free.limit(limit - left)
-        left += session.scalar(select(func.count()).select_from(free.subquery())) or 0
-        if limit is not None and left >= limit:
-            break
-    return Stock(left, threshold)
-
-
 def refuse(campaign: Campaign, terms: Terms, *, now: dt.datetime) -> None:
     """Refuse a campaign that issues nothing now.
 
@@ -224,76 +115,8 @@ def refuse(campaign: Campaign, terms: Terms, *, now: dt.datetime) -> None:
         )
 
 
-def recipients(session: Session, people: Iterable[Person], *, now: dt.datetime) -> dict[str, int]:
-    """Ids by external id; people who are new are stored, changes of the others too."""
-    by_id = {person.external_id: person for person in people}
-    if not by_id:
-        return {}
-    columns = (
-        Recipient.id,
-        Recipient.external_id,
-        Recipient.language,
-        Recipient.birth_date,
-        Recipient.segment,
-        Recipient.score,
-        Recipient.attributes,
-    )
-    statement = select(*columns).where(Recipient.external_id.in_(list(by_id)))
-    known = {row.external_id: row for row in session.execute(statement)}
-    new = [person for key, person in by_id.items() if key not in known]
-    if new:
-        make = sqlite.insert if _on_sqlite(session) else postgresql.insert
-        session.execute(
-            make(Recipient).on_conflict_do_nothing(index_elements=["external_id"]),
-            [
-                {
-                    "external_id": person.external_id,
-                    "language": person.language,
-                    "birth_date": person.birth_date,
-                    "segment": person.segment,
-                    "score": person.score,
-                    "attributes": dict(person.attributes),
-                    "created_at": now,
-                    "updated_at": now,
-                }
-                # One order everywhere, so that two transactions cannot wait for each other.
-                for person in sorted(new, key=lambda person: person.external_id)
-            ],
-        )
-    ids = {key: row.id for key, row in known.items()}
-    for key, row in sorted(known.items()):
-        if changes := _changes(by_id[key], row):
-            session.execute(
-                update(Recipient).where(Recipient.id == row.id).values(**changes, updated_at=now)
-            )
-    if new:
-        found = session.execute(
-            select(Recipient.external_id, Recipient.id).where(
-                Recipient.external_id.in_([person.external_id for person in new])
-            )
-        )
-        ids.update({key: id_ for key, id_ in found if key is not None})
-    return ids
-
-
-def _changes(person: Person, row: Any) -> dict[str, Any]:
-    changes = {
-        name: value
-        for name in ("language", "birth_date", "segment", "score")
-        if (value := getattr(person, name)) is not None and value != getattr(row, name)
-    }
-    if "segment" in changes and row.segment is not None:
-        changes["previous_segment"] = row.segment
-    if "birth_date" in changes:
-        changes["birth_day"] = day_number(changes["birth_date"])
-    merged = {**row.attributes, **person.attributes}
-    if merged != row.attributes:
-        changes["attributes"] = merged
-    return changes
-
-
 def _existing(
-    session: Session, campaign: Campaign, slots: Sequence[_Slot]
+    session: Session, campaign: Campaign, slots: Sequence[Slot]
 ) -> dict[tuple[int, str], Issued]:
     ids = {slot.recipient_id for slot in slots if slot.recipient_id is not None}
     if not ids:
@@ -329,121 +152,11 @@ def _existing(
     }
 
 
-def _codes(
-    session: Session,
-    keyring: Keyring,
-    campaign: Campaign,
-    slots: Sequence[_Slot],
-    *,
-    now: dt.datetime,
-) -> list[tuple[int, int | None]]:
-    """A code for each slot, as (id, amount of its own); fewer when they run out."""
-    if not slots:
-        return []
-    if campaign.source == Source.SHARED.value:
-        code_id = session.scalar(
-            select(func.max(Code.id)).where(
-                Code.campaign_id == campaign.id, Code.import_job_id.is_(None)
-            )
-        )
-        return [] if code_id is None else [(code_id, None)] * len(slots)
-    if campaign.source == Source.ON_DEMAND.value:
-        return _minted(session, keyring, campaign, slots, now=now)
-    return _claimed(session, campaign, len(slots))
-
-
-def _pools(session: Session, campaign: Campaign) -> Sequence[Any]:
-    """Imports whose codes are usable, oldest first."""
-    return session.scalars(
-        select(ImportJob.id)
-        .where(ImportJob.campaign_id == campaign.id, ImportJob.status == "complete")
-        .order_by(ImportJob.finished_at, ImportJob.id)
-    ).all()
-
-
-def _claimed(session: Session, campaign: Campaign, count: int) -> list[tuple[int, int | None]]:
-    claimed: list[tuple[int, int | None]] = []
-    for job_id in _pools(session, campaign):
-        free = (
-            select(Code.id, Code.amount_minor)
-            .where(Code.import_job_id == job_id, Code.free)
-            .order_by(Code.id)
-            .limit(count - len(claimed))
-            .with_for_update(skip_locked=True)
-        )
-        claimed.extend((row.id, row.amount_minor) for row in session.execute(free))
-        if len(claimed) == count:
-            break
-    if claimed:
-        session.execute(
-            update(Code).where(Code.id.in_([id_ for id_, _ in claimed])).values(free=False)
-        )
-    return claimed
-
-
-def _minted(
-    session: Session,
-    keyring: Keyring,
-    campaign: Campaign,
-    slots: Sequence[_Slot],
-    *,
-    now: dt.datetime,
-) -> list[tuple[int, int | None]]:
-    recipe = recipe_of(campaign)
-    today = now.astimezone(ZoneInfo(campaign.timezone)).date()
-    sealer = Sealer(
-        keyring=keyring,
-        expected=Expected(holds_money=False, currency=None),
-        hinted=recipe.hides_40_bits,
-    )
-    make = sqlite.insert if _on_sqlite(session) else postgresql.insert
-    minted: list[tuple[int, int | None]] = []
-    for _ in range(_MINT_ROUNDS):
-        left = slots[len(minted) :]
-        if recipe.personal:
-            texts = [
-                recipe.mint(
-                    1,
-                    today=today,
-                    recipient=slot.wanted.person.external_id if slot.wanted.person else "",
-                )[0]
-                for slot in left
-            ]
-        else:
-            texts = recipe.mint(len(left), today=today)
-        rows, _rejects, _count = sealer.seal((1, texts))
-        found = session.execute(
-            make(Code)
-            .on_conflict_do_nothing(index_elements=["lookup"])
-            .returning(Code.id, Code.lookup),
-            [
-                {
-                    "lookup": row[0],
-                    "sealed": row[2],
-                    "key_id": keyring.newest,
-                    "campaign_id": campaign.id,
-                    "free": False,
-                    "hint": row[3],
-                }
-                for row in rows
-            ],
-        )
-        ids = {row.lookup: row.id for row in found}
-        # In the order of the slots, since a code may name its recipient.
-        for row in rows:
-            if row[0] not in ids:
-                break
-            minted.append((ids[row[0]], None))
-        if len(minted) == len(slots):
-            return minted
-    return minted
-
-
 def _insert(
     session: Session,
     keyring: Keyring,
     campaign: Campaign,
-    slots: Sequence[_Slot],
+    slots: Sequence[Slot],
     codes: Sequence[tuple[int, int | None]],
     *,
     terms: Terms,
@@ -480,7 +193,7 @@ def _insert(
             "issued_at": now,
         }
         by_public[slot.row["public_id"]] = slot.row
-    make = sqlite.insert if _on_sqlite(session) else postgresql.insert
+    make = sqlite.insert if on_sqlite(session) else postgresql.insert
     inserted = session.execute(
         make(Voucher)
         .on_conflict_do_nothing(index_elements=["campaign_id", "recipient_id", "occasion"])
@@ -525,8 +238,8 @@ def _insert(
 
 
 def _answer(
-    slots: Sequence[_Slot],
-    fresh: Mapping[tuple[int, str], _Slot],
+    slots: Sequence[Slot],
+    fresh: Mapping[tuple[int, str], Slot],
     existing: Mapping[tuple[int, str], Issued],
     lost: set[int],
 ) -> Batch:
@@ -553,7 +266,3 @@ def _answer(
             )
         )
     return Batch(issued=tuple(issued), missing=missing)
-
-
-def _on_sqlite(session: Session) -> bool:
-    return session.get_bind().dialect.name == "sqlite"

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.services import changes, events
 from app.services.deployment import Deployment
-from app.services.issuing.vouchers import IssueFault
+from app.services.issuing.wanted import IssueFault
 from app.store.models import Campaign, Voucher
 
 _ENDED = ("revoked", "deactivated", "expired")

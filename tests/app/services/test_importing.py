@@ -146,7 +146,7 @@ def test_a_file_that_cannot_be_read_is_refused_with_its_cause(
 def test_a_gzip_bomb_is_refused_before_it_has_unpacked(
     keyring: Keyring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "_FREE_RATIO", 1_000_000)
+    monkeypatch.setattr(reading.streams, "_FREE_RATIO", 1_000_000)
     bomb = gzip.compress(b"A" * 50_000_000)
 
     with pytest.raises(reading.FileFault, match="far more than it weighs"):

@@ -1,0 +1,67 @@
+"""The campaign file: what a marketer writes, checked whole, with a place and a remedy per fault.
+
+A file is TOML, or the same shape as JSON through the API. Each section is read by itself, so that
+a fault in one does not hide those of the others; checks across sections run on whatever could be
+read. Nothing here knows the database. Amounts are written as people write them ("15.00") and
+become minor units of the campaign's currency; times without a zone are the campaign's own.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from app.services.campaigns.file.document import read_draft
+from app.services.campaigns.file.draft import Draft
+from app.services.campaigns.file.faults import CampaignFault, Fault
+from app.services.campaigns.file.reading import Reading
+
+__all__ = ["CampaignFault", "Draft", "Fault", "read_document", "read_file"]
+
+#: The most pictures may weigh before they are resized.
+LARGEST_PICTURE = 10_000_000
+
+
+def read_file(path: Path) -> Draft:
+    """The campaign that the TOML file at `path` describes; pictures are read beside it.
+
+    Raises:
+        CampaignFault: every fault of the file.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise CampaignFault(
+            [Fault(str(path), f"cannot be read ({error.strerror}).", "Name a readable file.")]
+        ) from None
+    except UnicodeDecodeError:
+        raise CampaignFault(
+            [Fault(str(path), "is not UTF-8 text.", "Save it in the encoding UTF-8.")]
+        ) from None
+    except tomllib.TOMLDecodeError as error:
+        raise CampaignFault(
+            [Fault(str(path), f"is not TOML: {error}.", "Mend the place that it names.")]
+        ) from None
+    return read_document(document, pictures=lambda name: _beside(path, name))
+
+
+def read_document(document: Mapping[str, Any], *, pictures: Any = None) -> Draft:
+    """The campaign that a parsed file or an API request describes.
+
+    Args:
+        pictures: from a name in `look` to bytes, raising OSError; None takes digests of pictures
+            that are stored already.
+
+    Raises:
+        CampaignFault: every fault.
+    """
+    return read_draft(Reading(document, pictures))
+
+
+def _beside(path: Path, name: str) -> bytes:
+    picture = path.parent / name
+    if picture.stat().st_size > LARGEST_PICTURE:
+        raise OSError(27, "larger than 10 MB")
+    return picture.read_bytes()

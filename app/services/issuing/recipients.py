@@ -1,0 +1,88 @@
+"""Recipients as marketers name them: stored when they are new, changed when they changed."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from app.domain.birthdays import day_number
+from app.services.issuing.wanted import Person
+from app.store.models import Recipient
+
+
+def recipients(session: Session, people: Iterable[Person], *, now: dt.datetime) -> dict[str, int]:
+    """Ids by external id; people who are new are stored, changes of the others too."""
+    by_id = {person.external_id: person for person in people}
+    if not by_id:
+        return {}
+    columns = (
+        Recipient.id,
+        Recipient.external_id,
+        Recipient.language,
+        Recipient.birth_date,
+        Recipient.segment,
+        Recipient.score,
+        Recipient.attributes,
+    )
+    statement = select(*columns).where(Recipient.external_id.in_(list(by_id)))
+    known = {row.external_id: row for row in session.execute(statement)}
+    new = [person for key, person in by_id.items() if key not in known]
+    if new:
+        make = sqlite.insert if on_sqlite(session) else postgresql.insert
+        session.execute(
+            make(Recipient).on_conflict_do_nothing(index_elements=["external_id"]),
+            [
+                {
+                    "external_id": person.external_id,
+                    "language": person.language,
+                    "birth_date": person.birth_date,
+                    "segment": person.segment,
+                    "score": person.score,
+                    "attributes": dict(person.attributes),
+                    "created_at": now,
+                    "updated_at": now,
+                }
+                # One order everywhere, so that two transactions cannot wait for each other.
+                for person in sorted(new, key=lambda person: person.external_id)
+            ],
+        )
+    ids = {key: row.id for key, row in known.items()}
+    for key, row in sorted(known.items()):
+        if changes := _changes(by_id[key], row):
+            session.execute(
+                update(Recipient).where(Recipient.id == row.id).values(**changes, updated_at=now)
+            )
+    if new:
+        found = session.execute(
+            select(Recipient.external_id, Recipient.id).where(
+                Recipient.external_id.in_([person.external_id for person in new])
+            )
+        )
+        ids.update({key: id_ for key, id_ in found if key is not None})
+    return ids
+
+
+def _changes(person: Person, row: Any) -> dict[str, Any]:
+    changes = {
+        name: value
+        for name in ("language", "birth_date", "segment", "score")
+        if (value := getattr(person, name)) is not None and value != getattr(row, name)
+    }
+    if "segment" in changes and row.segment is not None:
+        changes["previous_segment"] = row.segment
+    if "birth_date" in changes:
+        changes["birth_day"] = day_number(changes["birth_date"])
+    merged = {**row.attributes, **person.attributes}
+    if merged != row.attributes:
+        changes["attributes"] = merged
+    return changes
+
+
+def on_sqlite(session: Session) -> bool:
+    """Whether the session is on SQLite."""
+    return session.get_bind().dialect.name == "sqlite"

@@ -1,0 +1,70 @@
+"""What issuing is asked for and what it answers."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.domain.campaign import Terms
+
+
+class IssueFault(Exception):
+    """The campaign issues nothing now; says why and the remedy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """A recipient as the marketer knows them. Absent values leave what is stored."""
+
+    external_id: str
+    language: str | None = None
+    birth_date: dt.date | None = None
+    segment: str | None = None
+    score: int | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A voucher that should exist: for whom (None is nobody yet), why, and when it is sent."""
+
+    person: Person | None
+    occasion: str = ""
+    variant: str | None = None
+    sent_at: dt.datetime | None = None
+    #: Revision and terms that a rule decided; None are the campaign's own.
+    granted: tuple[int, Terms] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issued:
+    """A voucher of one recipient and occasion, issued now or before."""
+
+    voucher_id: int
+    public_id: int
+    key_id: int
+    code_id: int | None
+    external_id: str | None
+    occasion: str
+    #: Whether this call issued it.
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What became of the vouchers that were wanted, in their order."""
+
+    issued: tuple[Issued, ...]
+    #: The last so many got none, because there are no codes left.
+    missing: int = 0
+
+
+@dataclass(slots=True)
+class Slot:
+    """One voucher on its way."""
+
+    wanted: Wanted
+    recipient_id: int | None
+    row: dict[str, Any] | None = None

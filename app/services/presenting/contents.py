@@ -1,0 +1,169 @@
+"""A holder's own pass: its state, balance, code, barcode, movements and words."""
+
+from __future__ import annotations
+
+import datetime as dt
+from zoneinfo import ZoneInfo
+
+from app.domain import overrides
+from app.domain.campaign import Authority, BarcodeProfile, Presentation
+from app.domain.codes import Purpose
+from app.domain.kinds import KINDS
+from app.domain.nearby import MOST_PLACES, nearest
+from app.services import campaigns, keys, links, movements
+from app.services.deployment import Deployment
+from app.services.presenting.holdings import Holding, code_text, current
+from app.services.presenting.templates import labelled_in, template
+from passes import apple, content
+from passes.content import Localized, Money, PassContent, Symbology, Text
+
+
+def pass_content(deployment: Deployment, holding: Holding, *, now: dt.datetime) -> PassContent:
+    """The voucher's pass, whichever the wallet."""
+    voucher, campaign = holding.voucher, holding.campaign
+    presentation = holding.presentation
+    shared = template(deployment, holding).presentation
+    text = code_text(deployment, holding)
+    pin = None
+    if holding.code is not None and holding.code.pin is not None:
+        pin = deployment.keyring.open(
+            holding.code.pin, row=keys.pin_row(holding.code.lookup), key_id=holding.code.key_id
+        )
+    balance = None
+    if KINDS[campaign.kind].holds_money and campaign.currency is not None:
+        balance = Money(voucher.balance_minor, campaign.currency)
+    offer, terms = _own_words(holding)
+    zone = ZoneInfo(campaign.timezone)
+    return PassContent(
+        presentation=shared,
+        serial=holding.serial,
+        barcode=_barcode(deployment, holding, presentation, text=text),
+        status=holding.status(now),
+        valid_from=voucher.starts_at and voucher.starts_at.astimezone(zone),
+        valid_until=holding.ends_at and last_moment(holding.ends_at.astimezone(zone)),
+        balance=balance,
+        offer=offer,
+        terms=terms,
+        fields=_movements(deployment, holding),
+        # A card without a code of its own is known by its serial.
+        card_number=(text or holding.serial) if balance is not None else None,
+        pin=pin if balance is not None else None,
+        places=_own_places(holding),
+    )
+
+
+def _own_places(holding: Holding) -> tuple[content.Place, ...] | None:
+    """Of more places than a pass can hold, those nearest to where the recipient lives.
+
+    None leaves the campaign's own. A recipient's `latitude` and `longitude` are attributes that
+    the marketer gives.
+    """
+    presentation, recipient = holding.presentation, holding.recipient
+    if recipient is None or len(presentation.places) <= MOST_PLACES:
+        return None
+    try:
+        home = float(recipient.attributes["latitude"]), float(recipient.attributes["longitude"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    default = presentation.default_language
+    languages = (default, *(each for each in presentation.texts if each != default))
+    return tuple(
+        content.Place(
+            latitude=each.latitude,
+            longitude=each.longitude,
+            text=labelled_in(each.text, languages),
+        )
+        for each in nearest(presentation.places, home)
+    )
+
+
+def _movements(deployment: Deployment, holding: Holding) -> tuple[content.Field, ...]:
+    """What moved on a card lately; nothing for a coupon."""
+    campaign = holding.campaign
+    if not KINDS[campaign.kind].holds_money or campaign.currency is None:
+        return ()
+    languages = template(deployment, holding).presentation.languages
+    with deployment.database.read() as session:
+        found = movements.recent(session, holding.voucher.id)
+        newer = current(session, holding).voucher
+        address = (newer.public_id, newer.key_id)
+    fields = []
+    if newer is not holding.voucher:
+        page = links.page(deployment.settings, deployment.keyring, [address])
+        fields.append(movements.replacement(page, languages=languages))
+    field = movements.field(
+        found,
+        languages=languages,
+        currency=campaign.currency,
+        zone=ZoneInfo(campaign.timezone),
+    )
+    return (*fields, field) if field is not None else tuple(fields)
+
+
+def apple_pass(deployment: Deployment, holding: Holding, *, now: dt.datetime) -> bytes:
+    """The signed `.pkpass`, which knows where to fetch itself again.
+
+    Raises:
+        CertificateFault: no certificate can sign it.
+        passes.errors.PassError: the campaign's content cannot be a pass; names field and remedy.
+    """
+    built = pass_content(deployment, holding, now=now)
+    voucher = holding.voucher
+    token = deployment.keyring.token(
+        Purpose.APPLE, key_id=voucher.key_id, public_id=voucher.public_id
+    )
+    base = deployment.settings.base_url
+    service = apple.WebService(f"{base}/apple", token, development=base.startswith("http:"))
+    return template(deployment, holding).build(
+        built, signer=deployment.certificates.signer, now=now, web_service=service
+    )
+
+
+def _barcode(
+    deployment: Deployment, holding: Holding, presentation: Presentation, *, text: str | None
+) -> content.Barcode:
+    voucher = holding.voucher
+    # A partner's tills know the partner's codes; ours must not even read them as a token.
+    bare = (
+        presentation.barcode is BarcodeProfile.CODE
+        or holding.campaign.authority == Authority.PARTNER
+    )
+    if bare and text is not None:
+        symbology = Symbology(presentation.symbology.upper())
+        return content.Barcode(payload=text, text=text, symbology=symbology)
+    token = deployment.keyring.token(
+        Purpose.BARCODE, key_id=voucher.key_id, public_id=voucher.public_id
+    )
+    return content.Barcode(payload=token, text=text)
+
+
+def last_moment(end: dt.datetime) -> dt.datetime:
+    """The last second of a validity that ends with a day, so that a reader sees that day's date.
+
+    Ends are exclusive: what is good through 30 November ends at 0:00 on 1 December.
+    """
+    midnight = (end.hour, end.minute, end.second) == (0, 0, 0)
+    return end - dt.timedelta(seconds=1) if midnight else end
+
+
+def _own_words(holding: Holding) -> tuple[Text | None, Text | None]:
+    """Offer and terms as the holder was given them, where the newest revision grants another
+    benefit; else nothing, and the newest words show.
+    """
+    if holding.own.id == holding.latest.id:
+        return None, None
+    override = holding.override
+    own, latest = (
+        overrides.terms_for(campaigns.terms_of(each), override)
+        for each in (holding.own, holding.latest)
+    )
+    if own.benefit == latest.benefit:
+        return None, None
+    given, shown = campaigns.presentation_of(holding.own), holding.presentation
+    languages = (shown.default_language, *shown.texts)
+    offer = {each: given.in_language(each).offer for each in languages}
+    terms = {each: given.in_language(each).terms for each in languages}
+    return (
+        Localized(offer) if all(offer.values()) else None,
+        Localized(terms) if all(terms.values()) else None,
+    )
