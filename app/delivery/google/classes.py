@@ -53,6 +53,8 @@ class ClassJob:
     #: What was sent, once it was.
     sent: bytes | None = field(default=None)
     gone: bool = False
+    #: Google may have changed it, or not.
+    unclear: bool = False
 
 
 class GoogleClasses:
@@ -108,6 +110,8 @@ class GoogleClasses:
             if waits and row.refused_campaign in (None, version):
                 continue
             row.claimed_until = row.due_at = until
+            # Until the outcome is known, nobody knows what Google shows.
+            digest, row.sent_digest = row.sent_digest, None
             latest = latest_revision(session, campaign)
             objects = google_reach.digest(session, campaign, latest, counted_until)
             jobs.append(
@@ -119,7 +123,7 @@ class GoogleClasses:
                     row.variant,
                     version,
                     row.status == "inserted",
-                    row.sent_digest,
+                    digest,
                     row.attempts,
                     objects,
                     objects != row.objects_digest,
@@ -151,6 +155,7 @@ class GoogleClasses:
         if answer.ok:
             job.sent = digest
         job.gone = answer.verdict is Verdict.MISSING
+        job.unclear = answer.verdict is Verdict.UNCLEAR
         return self._calls.outcome(answer, job.attempts)
 
     def record(
@@ -186,6 +191,8 @@ class GoogleClasses:
                     "failure": outcome.reason,
                     "refused_campaign": job.version if isinstance(outcome, Fault) else None,
                 }
+            if job.sent is None and not job.unclear:
+                values["sent_digest"] = job.digest
             if job.gone:
                 values["status"] = "wanted"
             if job.reaches:

@@ -173,6 +173,7 @@ class Caller:
             job.sent = built.digest
             users = answer.resource.get("hasUsers") if answer.resource else None
             job.has_users = users if isinstance(users, bool) else None
+        job.unclear = answer.verdict is Verdict.UNCLEAR
         job.gone = answer.verdict is Verdict.MISSING
         job.waited = answer.verdict is Verdict.BUSY
         return self._calls.outcome(answer, job.attempts)

@@ -32,6 +32,8 @@ class ObjectJob:
     #: What it took from the campaign then (`google_reach.digest`).
     campaign_digest: bytes | None = None
     has_users: bool | None = None
+    #: Google may have changed it, or not: nobody knows what it shows.
+    unclear: bool = False
     #: Google does not have it, or its class.
     gone: bool = False
     waited: bool = False
