@@ -168,6 +168,9 @@ READ_HOLD = (
         C.name.label("campaign_name"),
         C.kind.label("campaign_kind"),
         C.currency.label("campaign_currency"),
+        C.source.label("campaign_source"),
+        C.override,
+        C.override_forced,
         C.timezone.label("campaign_timezone"),
     )
     .select_from(HOLD.join(VOUCHER, V.id == H.voucher_id).join(CAMPAIGN, C.id == V.campaign_id))
