@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,7 @@ from sqlalchemy.orm import Session
 from app.domain import codes
 from app.domain.ledger import EntryKind, HoldStatus
 from app.services import closing
+from app.services.redeeming import caps
 from app.services.reporting import recount
 from app.store.models import (
     ApiKey,
@@ -36,6 +38,7 @@ from app.store.models import (
     Event,
     Hold,
     IdempotencyRecord,
+    OperatorDay,
     RecipientUse,
     Voucher,
 )
@@ -333,6 +336,32 @@ def _held_recipients(session: Session) -> Iterator[Finding]:
         )
 
 
+def _operators(session: Session) -> Iterator[Finding]:
+    """What counts against operators' caps is what the ledger's entries say counts."""
+    stored = {
+        (row.campaign_id, row.operator, row.day): row.given_minor
+        for row in session.scalars(select(OperatorDay))
+    }
+    booked: dict[tuple[int, str, str], int] = defaultdict(int)
+    entries = session.execute(
+        select(Entry.campaign_id, Entry.operator, Entry.amount_minor, Entry.details)
+        .where(Entry.details.is_not(None), Entry.amount_minor != 0)
+        .execution_options(yield_per=BATCH)
+    )
+    for campaign_id, operator, amount, details in entries:
+        if (day := details.get(caps.DAY)) is not None:
+            booked[campaign_id, details.get(caps.OPERATOR, operator), day] += amount
+    names = {row.id: row.key for row in session.execute(select(Campaign.id, Campaign.key))}
+    for key in sorted(stored.keys() | booked.keys()):
+        campaign_id, operator, day = key
+        given, entered = stored.get(key, 0), booked.get(key, 0)
+        if given != entered:
+            yield Finding(
+                f"operator {operator!r} on {day}, campaign {names[campaign_id]}",
+                f"gave {given} minor units by the counter, the ledger says {entered}",
+            )
+
+
 def _limits(session: Session) -> Iterator[Finding]:
     for public_id in session.scalars(
         select(Voucher.public_id).where(
@@ -458,6 +487,7 @@ CHECKS: tuple[tuple[str, Callable[[Session], Iterator[Finding]]], ...] = (
     ("Budgets count what the ledger says", _campaigns),
     ("Recipients' counters are what the ledger says", _recipients),
     ("Recipients' counters set aside what the open holds say", _held_recipients),
+    ("Operators gave what the ledger says", _operators),
     ("No limit was passed", _limits),
     ("Nothing was taken back twice", _returns),
     ("Events are numbered without gaps, and every entry has one", _events),

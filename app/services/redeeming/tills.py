@@ -42,6 +42,7 @@ from app.services.redeeming.calls import (
     Running,
     Where,
 )
+from app.services.redeeming.caps import Caps
 from app.services.redeeming.cards import Cards
 from app.services.redeeming.granting import Till
 from app.services.redeeming.holds import CLOCK, Holds
@@ -87,13 +88,14 @@ class Tills:
         self._holds = Holds(self._reader, self._books, postgresql=self._postgresql)
         self._aside = SettingAside(self._books, postgresql=self._postgresql)
         replacing = Replacing(self._reader, postgresql=self._postgresql)
-        self._cards = Cards(self._reader, self._books, replacing, postgresql=self._postgresql)
+        caps = Caps(postgresql=self._postgresql)
+        self._cards = Cards(self._reader, self._books, replacing, caps)
         self._reverser = Reverser(
             self._reader,
             self._books,
             self._holds,
-            self._cards,
             replacing,
+            caps,
             postgresql=self._postgresql,
         )
         self.guesses = Guesses(deployment.database)

@@ -11,7 +11,16 @@ from app.cli import main
 from app.domain.campaign import Source, Terms
 from app.services import audit
 from app.services.deployment import Deployment
-from app.store.models import Campaign, Code, Entry, Event, Hold, RecipientUse, Voucher
+from app.store.models import (
+    Campaign,
+    Code,
+    Entry,
+    Event,
+    Hold,
+    OperatorDay,
+    RecipientUse,
+    Voucher,
+)
 from tests.serving import environment
 from tests.shop import Shop, Till
 
@@ -21,7 +30,7 @@ def busy_shop(deployment: Deployment, client: FlaskClient) -> Shop:
     """A shop whose till has redeemed, refused and taken back."""
     shop = Shop(deployment)
     shop.campaign(source=Source.SHARED, budget_uses=9, terms=Terms(uses_per_recipient=3))
-    shop.campaign("card", kind="gift_card", terms=Terms(amount_minor=1_000))
+    shop.campaign("card", kind="gift_card", terms=Terms(amount_minor=1_000, operator_cap_minor=500))
     code_id = shop.code("SUMMER", limit=9)
     till = Till(client, shop.key())
     voucher = shop.voucher(code_id=code_id, recipient_id=shop.recipient("r"))
@@ -29,7 +38,16 @@ def busy_shop(deployment: Deployment, client: FlaskClient) -> Shop:
     till.redeem(voucher.barcode)
     till.reverse(key="k")
     till.redeem("SUMMER")
-    till.redeem(shop.voucher("card").barcode, amount={"minor": 300, "currency": "EUR"})
+    card = shop.voucher("card").barcode
+    spent = till.redeem(card, amount={"minor": 400, "currency": "EUR"})["redemptions"][0]
+    refund = {
+        "redemption_id": spent["redemption_id"],
+        "operator": "ann",
+        "amount": {"minor": 100, "currency": "EUR"},
+    }
+    till.post("/refunds", refund)
+    till.post("/refunds", refund, key="lost")
+    till.reverse(key="lost")
     till.redeem(voucher.barcode, mode="hold")
     return shop
 
@@ -90,8 +108,17 @@ _LAST = select(Entry.id).where(Entry.kind == "redemption").order_by(Entry.id.des
             "says 7 uses after it",
         ),
         (
-            update(Entry).values(balance_after_minor=699).where(Entry.amount_minor == -300),
-            "says 699 minor units after it, the sum is 700",
+            update(Entry).values(balance_after_minor=699).where(Entry.amount_minor == -400),
+            "says 699 minor units after it, the sum is 600",
+        ),
+        (
+            update(OperatorDay).values(given_minor=200),
+            "gave 200 minor units by the counter, the ledger says 100",
+        ),
+        (delete(OperatorDay), "gave 0 minor units by the counter, the ledger says 100"),
+        (
+            update(OperatorDay).values(operator="bob"),
+            "gave 100 minor units by the counter, the ledger says 0",
         ),
     ],
 )

@@ -135,7 +135,7 @@ READ_ENTRIES = (
     )
     .where(
         E.id.in_(bindparam("ids", expanding=True)),
-        E.kind.in_([EntryKind.REDEMPTION, EntryKind.LOAD, EntryKind.ACTIVATE]),
+        E.kind.in_([EntryKind.REDEMPTION, EntryKind.LOAD, EntryKind.ACTIVATE, EntryKind.REFUND]),
     )
 )
 
