@@ -215,7 +215,7 @@ def test_keys_are_forgotten_after_ninety_days(
     assert tills.forget() == 0
     clock.advance(days=2)
     assert tills.forget() == 1
-    assert tills.guesses.forget(now=clock()) == 3
+    assert tills.suspects.guesses.forget(now=clock()) == 3
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
