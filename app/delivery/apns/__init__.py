@@ -3,7 +3,8 @@
 Promises: whatever Apple's push service answers, and whatever the network does, each push ends as
 one `Outcome`; one connection serves all pushes, as many at once as the server's SETTINGS allow; it
 survives GOAWAY, is reopened with growing pauses (Apple counts rapid reconnects as abuse), and is
-replaced as soon as another certificate signs passes. Nothing waits for ever.
+replaced as soon as another certificate signs passes. Nothing waits for ever, and nobody waits for
+a push that is not answered but the one who sent it.
 Refuses: to send anything while Apple refuses the certificate; to be used by two threads at once.
 
 Rules: developer.apple.com/documentation/usernotifications/sending-notification-requests-to-apns
@@ -12,6 +13,6 @@ pass type identifier, sent with the Pass Type ID certificate, to the production 
 """
 
 from app.delivery.apns.answers import judge
-from app.delivery.apns.sender import PRODUCTION, ApnsSender, Pause, Push
+from app.delivery.apns.sender import PRODUCTION, ApnsSender, Pause, Push, Token
 
-__all__ = ["PRODUCTION", "ApnsSender", "Pause", "Push", "judge"]
+__all__ = ["PRODUCTION", "ApnsSender", "Pause", "Push", "Token", "judge"]

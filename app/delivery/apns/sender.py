@@ -2,12 +2,13 @@
 
 import random
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import pycurl
 
@@ -33,15 +34,36 @@ CONNECT_TIMEOUT = 10
 ANSWER_TIMEOUT = 10
 
 
+# A push that waits for longer than this no longer holds others back (seconds).
+GRACE = 1.0
+# So many that wait for long are tried beside the first push of a connection, or add to what may be
+# under way on one that answers.
+PROBES = 5
+SILENT = 100
+# How often the stream looks for pushes to take (seconds): while it could take some, and else.
+SOON = 0.02
+LATER = 0.25
+# How often a long stream asks for the certificate (seconds).
+CHECK_EVERY = 5.0
+TIMED_OUT = pycurl.E_OPERATION_TIMEDOUT
 # A certificate that Apple refused is tried again this often although nobody replaced it.
 RECHECK = timedelta(hours=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Push:
-    """One empty push: `token` is the device's push token in hexadecimal, `key` the caller's own."""
+class Push(Protocol):
+    """One empty push, of whatever kind the caller has: it needs a token, in hexadecimal."""
 
-    key: Hashable
+    @property
+    def token(self) -> str: ...
+
+
+P = TypeVar("P", bound=Push)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A push that is nothing but its token."""
+
     token: str
 
 
@@ -73,6 +95,7 @@ class ApnsSender:
         in_flight: int = IN_FLIGHT,
         connect_timeout: float = CONNECT_TIMEOUT,
         answer_timeout: float = ANSWER_TIMEOUT,
+        grace: float = GRACE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._topic = topic
@@ -82,6 +105,7 @@ class ApnsSender:
         self._in_flight = in_flight
         self._connect_timeout = connect_timeout
         self._answer_timeout = answer_timeout
+        self._grace = grace
         self._clock = clock
         self._identity: bytes | None = None
         self._pem = b""
@@ -109,56 +133,114 @@ class ApnsSender:
             return Pause(timedelta(seconds=self._resume_at - now), self._last_failure)
         return None
 
-    def send(self, pushes: Iterable[Push], *, now: datetime) -> Iterator[tuple[Push, Outcome]]:
-        """Send them and yield each with its outcome, in the order of the answers.
-
-        The pushes are taken from their iterable only as places in the connection become free, so
-        a generator may fetch them while others are under way. Every push taken is yielded once;
-        none is taken while the sender rests or after the connection broke: those left over remain
-        the caller's, who asks `pause` when to come again.
-        """
+    def send(self, pushes: Iterable[P], *, now: datetime) -> Iterator[tuple[P, Outcome]]:
+        """Send them and yield each with its outcome, in the order of the answers; see `stream`."""
         waiting = iter(pushes)
+        return self.stream(lambda: next(waiting, None), now=now)
+
+    def stream(
+        self,
+        offered: Callable[[], P | None],
+        *,
+        now: datetime,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> Iterator[tuple[P, Outcome]]:
+        """Send what is offered and yield each push with its outcome, in the order of the answers.
+
+        `offered` returns the next push, or None if there is none at the moment. It is asked as
+        places in the connection become free, and asked again while pushes are under way, so that
+        one that is never answered holds nothing back; the stream ends when nothing is offered and
+        nothing is under way. Every push taken is yielded once; none is taken while the sender
+        rests or after the connection broke: those left over remain the caller's, who asks `pause`
+        when to come again. `meanwhile` is called whenever pushes have just gone out, for work that
+        is best done while their answers are under way.
+        """
         if self.pause() is not None:
             return
         self._set_headers(now)
         transfers = self._open()
-        under_way: dict[pycurl.Curl, Push] = {}
+        under_way: dict[pycurl.Curl, tuple[P, float]] = {}
         # From the first failure of the connection itself on, nothing new is started on it; what is
         # under way gets its answer or its own failure.
-        broken = False
-        more = True
+        broken = closing = False
+        answered_at = checked_at = time.monotonic()
         try:
-            while under_way or more:
-                # The first push of a connection goes alone: its answer proves the certificate, and
-                # by then the server's SETTINGS have told how many streams it allows.
-                limit = self._in_flight if self._proved else 1
-                while more and not broken and len(under_way) < limit:
-                    push = next(waiting, None)
+            while True:
+                started = time.monotonic()
+                if started - checked_at > CHECK_EVERY:
+                    checked_at = started
+                    # Another certificate signs passes: this connection is not added to.
+                    closing = closing or self._is_replaced()
+                silent = _older(under_way, than=started - self._grace)
+                limit = self._limit(silent, answers=started - answered_at < self._grace)
+                dry = broken or closing
+                before = len(under_way)
+                while not dry and len(under_way) < limit:
+                    push = offered()
                     if push is None:
-                        more = False
+                        dry = True
                         break
                     handle = self._idle.pop() if self._idle else self._new_handle()
                     handle.setopt(pycurl.URL, self._prefix + push.token)
-                    under_way[handle] = push
+                    under_way[handle] = push, started
                     transfers.add(handle)
-                if not under_way:
+                if not under_way or (broken and silent == len(under_way)):
                     break
-                for handle, error in transfers.advance():
-                    push = under_way.pop(handle)
+                if len(under_way) > before:
+                    finished = transfers.advance(0.0)
+                    meanwhile()
+                else:
+                    finished = transfers.advance(SOON if dry else LATER)
+                for handle, error in finished:
+                    push, began = under_way.pop(handle)
+                    # Where others were answered meanwhile, it is this push that was not.
+                    alone = error is not None and error[0] == TIMED_OUT and answered_at > began
                     outcome, ends = self._read(handle, error, now=now)
+                    if error is None:
+                        answered_at = time.monotonic()
+                    ends = ends and not alone
                     broken = broken or ends
                     self._proved = self._proved or not ends
                     self._idle.append(handle)
                     yield push, outcome
+            for handle, (push, _) in list(under_way.items()):
+                self._give_up(transfers, under_way, handle)
+                yield push, Retry(backoff(self._failures), "No answer before the connection ended")
         finally:
-            for handle in under_way:
-                transfers.remove(handle)
-                handle.close()
-                self._bodies.pop(handle, None)
+            for handle in list(under_way):
+                self._give_up(transfers, under_way, handle)
             if broken:
                 self._reopen_later()
             elif self._proved:
                 self._failures = 0
+
+    def _limit(self, silent: int, *, answers: bool) -> int:
+        """How many pushes may be under way, of which `silent` have waited for long.
+
+        The first push of a connection goes alone: its answer proves the certificate, and by then
+        the server's SETTINGS have told how many streams it allows. Where it is not answered, a few
+        others try. On a connection that answers, some that are silent take no place of others.
+        """
+        if not self._proved:
+            return 1 + min(silent, PROBES)
+        return self._in_flight + (min(silent, SILENT) if answers else 0)
+
+    def _give_up(
+        self,
+        transfers: Transfers,
+        under_way: dict[pycurl.Curl, tuple[P, float]],
+        handle: pycurl.Curl,
+    ) -> None:
+        del under_way[handle]
+        transfers.remove(handle)
+        handle.close()
+        self._bodies.pop(handle, None)
+
+    def _is_replaced(self) -> bool:
+        try:
+            return sha256(self._ask_identity()).digest() != self._identity
+        except CertificateFault:
+            return True
 
     def close(self) -> None:
         """Close the connection; the next `send` opens a new one."""
@@ -277,3 +359,13 @@ class ApnsSender:
         self._failures = 0 if proved else self._failures + 1
         pause = 0.2 if proved else min(LONGEST_PAUSE, 0.5 * 2**self._failures)
         self._resume_at = self._clock() + pause * random.uniform(0.75, 1.25)  # noqa: S311
+
+
+def _older(under_way: dict[pycurl.Curl, tuple[P, float]], *, than: float) -> int:
+    """How many of the pushes, oldest first, were started before that moment."""
+    count = 0
+    for _, began in under_way.values():
+        if began >= than:
+            break
+        count += 1
+    return count

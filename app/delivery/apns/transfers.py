@@ -29,9 +29,13 @@ class Transfers:
     def remove(self, handle: pycurl.Curl) -> None:
         self._multi.remove_handle(handle)
 
-    def advance(self) -> list[tuple[pycurl.Curl, tuple[int, str] | None]]:
-        """Move the transfers and return those that ended, with curl's error or None."""
-        wait = 0.25 if self._due is None else max(0.0, min(0.25, self._due - time.monotonic()))
+    def advance(self, longest: float) -> list[tuple[pycurl.Curl, tuple[int, str] | None]]:
+        """Move the transfers and return those that ended, with curl's error or None.
+
+        It waits for news for `longest` seconds at most.
+        """
+        due = longest if self._due is None else self._due - time.monotonic()
+        wait = max(0.0, min(longest, due))
         for key, events in self._selector.select(wait):
             mask = (pycurl.CSELECT_IN if events & selectors.EVENT_READ else 0) | (
                 pycurl.CSELECT_OUT if events & selectors.EVENT_WRITE else 0

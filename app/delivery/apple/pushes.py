@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import (
     func,
@@ -11,7 +11,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from app.delivery.apns import ApnsSender, Push
+from app.delivery.apns import ApnsSender
 from app.delivery.apple.jobs import (
     DevicePush,
     holding,
@@ -20,7 +20,7 @@ from app.delivery.apple.jobs import (
 )
 from app.delivery.apple.leasing import lease
 from app.delivery.apple.recording import record
-from app.delivery.engine import BATCH, Found, Rest
+from app.delivery.engine import BATCH, Feed, Found, Rest
 from app.delivery.outcomes import Outcome
 from app.store.models import AppleDevice, AppleRegistration, Campaign, Voucher
 
@@ -92,11 +92,9 @@ class ApplePushes:
         return lease(session, targets, now=now, until=until)
 
     def deliver(
-        self, jobs: Iterable[DevicePush], *, now: dt.datetime
+        self, jobs: Feed[DevicePush], *, now: dt.datetime
     ) -> Iterator[tuple[DevicePush, Outcome]]:
-        for push, outcome in self._sender.send((Push(job, job.token) for job in jobs), now=now):
-            if isinstance(push.key, DevicePush):
-                yield push.key, outcome
+        return self._sender.stream(jobs.poll, now=now, meanwhile=jobs.prepare)
 
     def record(
         self,

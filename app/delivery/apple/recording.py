@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from functools import cache
 
 import structlog
 from sqlalchemy import (
+    Update,
+    bindparam,
     delete,
     exists,
     func,
@@ -16,13 +19,16 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from app.delivery.apple.jobs import (
+    DEVICES,
+    REGISTRATIONS,
     DevicePush,
     Pushed,
     among,
     holding,
+    listed,
     update_devices,
 )
-from app.delivery.outcomes import Done, Drop, Fault, Outcome, Retry
+from app.delivery.outcomes import DONE, Done, Drop, Fault, Outcome, Retry
 from app.services import events
 from app.services.installations import Pair
 from app.store.models import AppleDevice, AppleRegistration
@@ -60,17 +66,19 @@ def record(
     now: dt.datetime,
 ) -> None:
     """Store what became of leased devices, and end their leases."""
-    results = sorted(results, key=lambda each: each[0].device_id)
-    pushed = [job for job, outcome in results if isinstance(outcome, Done)]
+    pushed = sorted([job for job, outcome in results if outcome is DONE])
     if pushed:
         _record_pushed(session, pushed, now=now)
+    if len(pushed) == len(results):
+        return
+    results = sorted(
+        [each for each in results if each[1] is not DONE], key=lambda each: each[0].device_id
+    )
     _doubt(session, results, now=now)
     others: list[dict[str, object]] = []
     for job, outcome in results:
-        if isinstance(outcome, Done):
-            continue
-        if isinstance(outcome, Drop):
-            if not outcome.doubtful:
+        if isinstance(outcome, Drop | Done):
+            if isinstance(outcome, Drop) and not outcome.doubtful:
                 _drop(session, job, outcome, now=now)
             continue
         if isinstance(outcome, Retry):
@@ -89,40 +97,72 @@ def record(
         update_devices(session, others)
 
 
+@cache
+def _reached(dialect: str) -> Update:
+    return (
+        update(DEVICES)
+        .where(among(dialect, AppleDevice.id))
+        .values(
+            claimed_until=None,
+            due_at=bindparam("due"),
+            reminders=bindparam("reminder"),
+            attempts=0,
+            failure=None,
+            doubtful_at=None,
+            pushed_at=bindparam("now"),
+        )
+    )
+
+
+@cache
+def _told(dialect: str) -> Update:
+    """A list may have told the device more while the push was under way: that stays."""
+    return (
+        update(REGISTRATIONS)
+        .where(
+            among(dialect, AppleRegistration.id),
+            AppleRegistration.pushed_voucher.is_not_distinct_from(bindparam("old_voucher")),
+            AppleRegistration.pushed_campaign.is_not_distinct_from(bindparam("old_campaign")),
+        )
+        .values(
+            pushed_voucher=bindparam("voucher"),
+            pushed_campaign=bindparam("campaign"),
+            pushed_at=bindparam("now"),
+        )
+    )
+
+
 def _record_pushed(session: Session, jobs: Sequence[DevicePush], *, now: dt.datetime) -> None:
     """Note the pushes, with one statement for all that are alike: mostly a whole batch is."""
     reminders: dict[int, list[int]] = {}
     told: dict[tuple[Pushed, Pair], list[int]] = {}
     for job in jobs:
         reminders.setdefault(job.reminder, []).append(job.device_id)
-        for one in job.told:
-            told.setdefault((one.before, one.pair), []).append(one.id)
+        for row, before, pair in job.told:
+            told.setdefault((before, pair), []).append(row)
+    connection = session.connection()
+    dialect = connection.dialect.name
     for reminder, devices in reminders.items():
-        session.execute(
-            update(AppleDevice)
-            .where(among(session, AppleDevice.id, devices))
-            .values(
-                claimed_until=None,
-                due_at=now + REMINDERS[min(reminder, len(REMINDERS) - 1)],
-                reminders=reminder,
-                attempts=0,
-                failure=None,
-                doubtful_at=None,
-                pushed_at=now,
-            )
-            .execution_options(synchronize_session=False)
+        connection.execute(
+            _reached(dialect),
+            {
+                "ids": listed(dialect, devices),
+                "due": now + REMINDERS[min(reminder, len(REMINDERS) - 1)],
+                "reminder": reminder,
+                "now": now,
+            },
         )
-    # A list may have told the device more while the push was under way: that stays.
-    for (before, pair), registrations in sorted(told.items(), key=lambda each: min(each[1])):
-        session.execute(
-            update(AppleRegistration)
-            .where(
-                among(session, AppleRegistration.id, registrations),
-                AppleRegistration.pushed_voucher.is_not_distinct_from(before[0]),
-                AppleRegistration.pushed_campaign.is_not_distinct_from(before[1]),
-            )
-            .values(pushed_voucher=pair[0], pushed_campaign=pair[1], pushed_at=now)
-            .execution_options(synchronize_session=False)
+    for (before, pair), rows in sorted(told.items(), key=lambda each: min(each[1])):
+        connection.execute(
+            _told(dialect),
+            {
+                "ids": listed(dialect, rows),
+                "old_voucher": before[0],
+                "old_campaign": before[1],
+                "voucher": pair[0],
+                "campaign": pair[1],
+                "now": now,
+            },
         )
 
 

@@ -29,7 +29,7 @@ from app.services.deciding.candidates import Candidate, Decided, Tally
 from app.services.deciding.grants import Value, granted, insert
 from app.services.deciding.knowledge import Known, done_since, facts_of, known_of
 from app.services.deployment import Deployment
-from app.services.issuing import Issued, IssueFault, Wanted, issue, stock
+from app.services.issuing import Issued, IssueFault, Person, Wanted, issue, stock
 from app.services.issuing.recipients import recipients
 from app.services.issuing.vouchers import refuse
 from app.store.keyring import Keyring
@@ -59,14 +59,48 @@ def decide(
         now = deployment.now()
         if dry_run:
             with database.read() as session:
-                decided = _Chunk(session, campaign_key, tally, now=now, dry=True).plan(chunk)
+                decided = decide_some(session, None, campaign_key, chunk, tally, now=now)
         else:
             with database.write() as session:
-                work = _Chunk(session, campaign_key, tally, now=now, dry=False)
-                decided = work.issue(chunk, keyring)
-        for each in decided:
-            _count(tally, each)
+                decided = decide_some(session, keyring, campaign_key, chunk, tally, now=now)
         yield from decided
+
+
+def decide_some(
+    session: Session,
+    keyring: Keyring | None,
+    campaign_key: str,
+    chunk: Sequence[Candidate],
+    tally: Tally,
+    *,
+    now: dt.datetime,
+) -> list[Decided]:
+    """Decide for at most `CHUNK` candidates in the caller's transaction, counting into `tally`.
+
+    Args:
+        keyring: what codes are made with; None is a dry run, which writes nothing.
+
+    Raises:
+        IssueFault: as `decide`; what was written until then has to be rolled back.
+    """
+    work = _Chunk(session, campaign_key, tally, now=now, dry=keyring is None)
+    decided = work.plan(chunk) if keyring is None else work.issue(chunk, keyring)
+    for each in decided:
+        _count(tally, each)
+    return decided
+
+
+def lock(session: Session, people: Iterable[Person], *, now: dt.datetime) -> None:
+    """Store and lock recipients in the order that deciding keeps, for a transaction that decides
+    more than once.
+    """
+    ids = recipients(session, people, now=now)
+    session.execute(
+        select(Recipient.id)
+        .where(Recipient.id.in_(ids.values()))
+        .order_by(Recipient.id)
+        .with_for_update()
+    ).all()
 
 
 def _count(tally: Tally, decided: Decided) -> None:

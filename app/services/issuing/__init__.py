@@ -1,6 +1,5 @@
-"""Issuing vouchers: one each for recipient, campaign and occasion, by request, file or birthday."""
+"""Issuing vouchers: one each for recipient, campaign and occasion, by request or file."""
 
-from app.services.issuing.birthdays import Celebrated, celebrate
 from app.services.issuing.claiming import Stock, code_of, pin_of, stock
 from app.services.issuing.files import Outcome, issue_file, issue_many, person_from
 from app.services.issuing.vouchers import CHUNK, issue
@@ -10,7 +9,6 @@ from app.services.issuing.withdrawing import campaign_of, revoke, withdraw_link
 __all__ = [
     "CHUNK",
     "Batch",
-    "Celebrated",
     "IssueFault",
     "Issued",
     "Outcome",
@@ -18,7 +16,6 @@ __all__ = [
     "Stock",
     "Wanted",
     "campaign_of",
-    "celebrate",
     "code_of",
     "issue",
     "issue_file",

@@ -116,6 +116,10 @@ class Holds:
         )
         if call.origin.receipt is None:
             entry["entry_receipt"] = hold.receipt
+        data: dict[str, object] = {"hold_id": str(hold.id), "amount_minor": amount}
+        if hold.basket_minor is not None and not hold.captured_minor:
+            # Of a hold that is captured in parts the basket is told once.
+            data["basket_minor"] = hold.basket_minor
         event = booking.event(
             call,
             kind="captured",
@@ -123,7 +127,7 @@ class Holds:
             voucher_id=hold.voucher_id,
             number=after.events,
             entry_id=entry["entry_id"],
-            data={"hold_id": str(hold.id), "amount_minor": amount},
+            data=data,
         )
         money = KINDS[hold.campaign_kind].holds_money
         entries, events = [entry], [event]

@@ -57,10 +57,13 @@ class SettingAside:
             for grant in sorted(grants, key=lambda grant: int(grant.found.row.voucher_id))
         }
         self._hold_others(connection, grants)
+        told: set[int] = set()
         for grant in grants:
             row, standing = grant.found.row, grant.found.standing
             left = after[row.voucher_id]
             hold_id = new_id()
+            tells = basket is not None and row.campaign_id not in told
+            told.add(row.campaign_id)
             rows.append(
                 {
                     "id": hold_id,
@@ -71,6 +74,7 @@ class SettingAside:
                     "captured_minor": 0,
                     "discount_minor": grant.discount,
                     "currency": standing.currency or (basket.currency if basket else None),
+                    "basket_minor": basket.total_minor if tells and basket else None,
                     "on_code": grant.on_code,
                     "on_budget": grant.on_budget,
                     "on_recipient": grant.on_recipient,

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0008_stopping"
-down_revision = "0007_receipts"
+down_revision = "0008_google_reach"
 branch_labels = None
 depends_on = None
 
