@@ -3,7 +3,8 @@
 Promises: what objects take from their campaign is brought to one digest; while it stays the same,
 an edit touches no object and no row of one, however many there are. Whatever is not known to show
 on the class alone counts as showing on objects. An object lags when its campaign's digest changed
-after the version that the object was last given. Refuses: to look at the clock; that an overriding
+after the version that the object was last given; a version that came and went before the class had
+its turn counts as one that changed it, if an object may have been given it. Refuses: to look at the clock; that an overriding
 end has passed is taken from the row that the clockwork moves together with the version.
 """
 
@@ -16,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, ScalarSelect, exists, func, select
+from sqlalchemy import ColumnElement, ScalarSelect, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.domain import overrides
@@ -80,6 +81,37 @@ def lags() -> ColumnElement[bool]:
         GoogleClass.campaign_id == Voucher.campaign_id,
         GoogleClass.variant == func.coalesce(Voucher.variant, ""),
         GoogleClass.objects_since > func.coalesce(GoogleObject.sent_campaign, 0),
+    )
+
+
+def strayed(session: Session, row: GoogleClass, version: int) -> bool:
+    """Whether an object may show a version of the campaign that the class never saw.
+
+    An edit may be undone before the class had its turn: the digest is then what it was, but whoever
+    redeemed in between was given the edit. Objects that are leased right now count, since what
+    they will be given is not known.
+    """
+    seen = max(row.sent_campaign or 0, row.objects_since)
+    if version <= seen + 1:
+        return False
+    return bool(
+        session.scalar(
+            select(
+                exists()
+                .where(
+                    GoogleObject.voucher_id == Voucher.id,
+                    Voucher.campaign_id == row.campaign_id,
+                    func.coalesce(Voucher.variant, "") == row.variant,
+                    or_(
+                        and_(
+                            GoogleObject.sent_campaign > seen, GoogleObject.sent_campaign < version
+                        ),
+                        GoogleObject.claimed_until.is_not(None),
+                    ),
+                )
+                .correlate(None)
+            )
+        )
     )
 
 

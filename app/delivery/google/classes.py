@@ -46,7 +46,7 @@ class ClassJob:
     inserted: bool
     digest: bytes | None
     attempts: int
-    #: What objects take from the campaign at that version, and whether that is news to them.
+    #: What objects take from the campaign at that version, and whether it may be news to some.
     objects: bytes
     reaches: bool
     #: What was sent, once it was.
@@ -108,6 +108,7 @@ class GoogleClasses:
                 continue
             row.claimed_until = row.due_at = until
             objects = google_reach.digest(session, campaign, counted_until)
+            reaches = objects != row.objects_digest or google_reach.strayed(session, row, version)
             jobs.append(
                 ClassJob(
                     row.id,
@@ -120,7 +121,7 @@ class GoogleClasses:
                     row.sent_digest,
                     row.attempts,
                     objects,
-                    objects != row.objects_digest,
+                    reaches,
                 )
             )
         return jobs
