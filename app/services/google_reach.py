@@ -4,8 +4,9 @@ Promises: what objects take from their campaign is brought to one digest; while 
 an edit touches no object and no row of one, however many there are. Whatever is not known to show
 on the class alone counts as showing on objects. An object lags when its campaign's digest changed
 after the version that the object was last given; a version that came and went before the class had
-its turn counts as one that changed it, if an object may have been given it. Refuses: to look at the clock; that an overriding
-end has passed is taken from the row that the clockwork moves together with the version.
+its turn counts as one that changed it, if an object may have been given it. Refuses: to look at the
+clock; that an overriding end has passed is taken from the row that the clockwork moves together
+with the version.
 """
 
 from __future__ import annotations
