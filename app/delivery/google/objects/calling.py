@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, cast
@@ -62,8 +62,14 @@ class Caller:
         groups = [[job] for job in single]
         groups += [edits[at : at + TOGETHER] for at in range(0, len(edits), TOGETHER)]
         running = [self._pool.submit(self._of_group, group, now=now) for group in groups]
-        for done in as_completed(running):
-            yield from done.result()
+        try:
+            for done in as_completed(running):
+                yield from done.result()
+        finally:
+            # Whoever takes the answers may fail; no lease is given up while a call is under way.
+            for each in running:
+                each.cancel()
+            wait(running)
 
     def _of_group(
         self, group: Sequence[ObjectJob], *, now: dt.datetime

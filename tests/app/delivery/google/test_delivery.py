@@ -275,6 +275,39 @@ def test_an_overriding_end_that_comes_is_shown_by_every_object(house: House) -> 
         assert {phone.passes()[each].state for each in ids} == {"EXPIRED"}
 
 
+def test_an_edit_that_is_undone_before_its_class_had_its_turn_stays_on_no_object(
+    house: House,
+) -> None:
+    """Whoever redeems in between is given the edit, and then what came after it."""
+    campaign = house.shop.campaign()
+    ends = house.clock.now + dt.timedelta(days=30)
+    issued = house.shop.voucher(campaign, ends_at=ends, uses=9)
+
+    def override(days: int) -> None:
+        end = ends + dt.timedelta(days=days)
+        with house.deployment.database.write() as session:
+            updating.order(
+                session,
+                session.get_one(Campaign, campaign).key,
+                updating.Wanted(override=Override(ends_at=end, forced=frozenset({"ends_at"}))),
+                settings=house.deployment.settings,
+                now=house.deployment.now(),
+            )
+
+    with AndroidPhone(house.wire.url, user="anna") as phone:
+        object_id = save(house, phone, issued)
+        override(10)
+        house.settle()
+        assert phone.passes()[object_id].state == "ACTIVE"
+        override(-31)
+        change(house, issued, used=1)
+        house.objects.settle()
+        assert phone.passes()[object_id].state == "EXPIRED"
+        override(10)
+        house.settle()
+        assert phone.passes()[object_id].state == "ACTIVE"
+
+
 def test_an_object_that_google_lost_is_inserted_again(house: House) -> None:
     issued = house.shop.voucher(house.shop.campaign())
     with AndroidPhone(house.wire.url, user="anna") as phone:
