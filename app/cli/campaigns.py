@@ -32,7 +32,8 @@ def apply(deployment: Deployment, file: Path, yes: bool, dry_run: bool) -> None:
     """Create or revise the campaign that FILE describes; shows the difference first."""
     draft = campaigns.read_file(file)
     with deployment.database.read() as session:
-        plan = campaigns.plan(session, draft)
+        tried = campaigns.try_out(session, draft, organization=deployment.settings.organization)
+        plan = campaigns.plan(session, tried)
     if not plan.changes:
         say(f"Campaign {draft.key} is as the file says already.")
         return
@@ -51,7 +52,7 @@ def apply(deployment: Deployment, file: Path, yes: bool, dry_run: bool) -> None:
         click.confirm("Apply?", abort=True)
     keyring = deployment.keyring
     with deployment.database.write() as session:
-        fresh = campaigns.plan(session, draft)
+        fresh = campaigns.plan(session, tried)
         stored = campaigns.apply(session, fresh, keyring, now=deployment.now())
         say(f"Campaign {stored.key} is at revision {stored.revision}, version {stored.version}.")
 

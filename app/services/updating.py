@@ -26,10 +26,10 @@ from app.domain.campaign import BenefitType, Presentation
 from app.domain.kinds import KINDS
 from app.domain.overrides import Override
 from app.services import changes, events
-from app.services.campaigns import find, latest_revision, terms_of
+from app.services.campaigns import faults_of, find, latest_revision, terms_of
+from app.services.campaigns.shared import MESSAGE_FIELD
 from app.services.deployment import Deployment
 from app.services.installations import FETCHED, LISTED, PUSHED, Told
-from app.services.presenting import MESSAGE_FIELD, try_out
 from app.settings import Settings
 from app.store.models import (
     AppleDevice,
@@ -40,7 +40,6 @@ from app.store.models import (
     Revision,
     Voucher,
 )
-from passes.errors import PassError
 
 _PRESENTATION: TypeAdapter[Presentation] = TypeAdapter(Presentation)
 
@@ -405,23 +404,14 @@ def _tried(
     found = _laid_over(revision.presentation, change)
     if found == revision.presentation:
         return found
-    try:
-        try_out(
-            session,
-            campaign,
-            _PRESENTATION.validate_python(found),
-            organization=settings.organization,
-        )
-    except PassError as error:
-        raise UpdateFault(
-            "invalid_presentation", f"{error.field}: {error.cause}", error.remedy
-        ) from error
-    except ValueError as error:
+    presentation = _PRESENTATION.validate_python(found)
+    faults = faults_of(session, campaign, presentation, organization=settings.organization)
+    if faults:
         raise UpdateFault(
             "invalid_presentation",
-            f"No pass can be made of it: {error}",
-            "Write it as the campaign's own presentation is written.",
-        ) from error
+            " ".join(f"{fault.at}: {fault.cause}" for fault in faults),
+            " ".join(dict.fromkeys(fault.remedy for fault in faults)),
+        )
     return found
 
 

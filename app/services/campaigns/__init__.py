@@ -1,7 +1,8 @@
 """Campaigns: read from a file, compared, applied, and read back.
 
-`file` turns what a marketer writes into a draft with every fault named; `applying` shows the
-difference and writes it; `stored` reads terms and presentation back on the hot paths.
+`file` turns what a marketer writes into a draft with every fault named; `trying` makes its passes
+once, before anything is stored; `applying` shows the difference and writes it; `shared` is what all
+passes of a campaign have in common; `stored` reads terms and presentation back on the hot paths.
 """
 
 from app.services.campaigns.applying import Change, Plan, apply, plan
@@ -22,6 +23,7 @@ from app.services.campaigns.stored import (
     terms_from,
     terms_of,
 )
+from app.services.campaigns.trying import Tried, faults_of, try_out
 
 __all__ = [
     "CampaignFault",
@@ -29,7 +31,9 @@ __all__ = [
     "Draft",
     "Fault",
     "Plan",
+    "Tried",
     "apply",
+    "faults_of",
     "find",
     "latest_revision",
     "plan",
@@ -41,4 +45,5 @@ __all__ = [
     "store_terms",
     "terms_from",
     "terms_of",
+    "try_out",
 ]
