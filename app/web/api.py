@@ -19,6 +19,7 @@ from app.web import (
     apple,
     cards,
     closing,
+    codes,
     decisions,
     google,
     health,
@@ -49,6 +50,7 @@ DOORS: tuple[Callable[[OpenAPI], None], ...] = (
     results.register,
     decisions.register,
     marketing.register,
+    codes.register,
     updates.register,
     webhooks.register,
 )

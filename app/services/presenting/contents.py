@@ -86,7 +86,9 @@ def _movements(deployment: Deployment, holding: Holding) -> tuple[content.Field,
     languages = template(deployment, holding).presentation.languages
     with deployment.database.read() as session:
         found = movements.recent(session, holding.voucher.id)
-        newer = current(session, holding).voucher
+        # A voucher that was issued anew because something leaked says nothing of the new one.
+        leaked = holding.voucher.link_withdrawn_at is not None
+        newer = holding.voucher if leaked else current(session, holding).voucher
         address = (newer.public_id, newer.key_id)
     fields = []
     if newer is not holding.voucher:
