@@ -133,7 +133,7 @@ def _day(
                 continue
             batch = issue(session, keyring, campaign, wanted, now=deployment.now())
         issued += sum(item.fresh for item in batch.issued)
-        if batch.missing:
+        if batch.missing or len(wanted) < CHUNK:
             return issued, batch.missing
 
 
