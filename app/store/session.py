@@ -43,6 +43,10 @@ class Unavailable(Exception):
     retry_after = 2
 
 
+#: The execution option of connections that write.
+WRITES = "passerelle_write"
+
+
 class Database:
     """A deployment's database; one per process, safe to share between threads.
 
@@ -76,7 +80,7 @@ class Database:
                     "options": f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT_MS}",
                 },
             )
-        self._writer: Engine = self.engine.execution_options(passerelle_write=True)
+        self._writer: Engine = self.engine.execution_options(**{WRITES: True})
         self._turn = _Turnstile() if self.is_sqlite else nullcontext()
 
     def __repr__(self) -> str:
@@ -119,6 +123,18 @@ class Database:
         """A connection for reading; whatever it holds at the end is rolled back."""
         with _faults_as_unavailable(), self.engine.connect() as connection:
             yield connection
+
+    def checkpoint(self) -> None:
+        """Bring SQLite's log into the database file, while others write; nothing on PostgreSQL.
+
+        https://www.sqlite.org/wal.html#ckpt, passive: it waits for nobody, and nobody for it.
+        """
+        if self.is_sqlite:
+            connection = self.engine.raw_connection()
+            try:
+                connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            finally:
+                connection.close()
 
     def close(self) -> None:
         """Give the connections back; a process that forks calls it first."""
@@ -201,5 +217,5 @@ def _configure_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
 
 
 def _begin_sqlite(connection: Any) -> None:
-    writes = connection.get_execution_options().get("passerelle_write")
+    writes = connection.get_execution_options().get(WRITES)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
