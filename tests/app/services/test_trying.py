@@ -167,3 +167,39 @@ def test_a_token_is_drawn_in_the_barcode_that_the_campaign_names(
 
     assert content.barcode is not None
     assert content.barcode.symbology.value.lower() == symbology
+
+
+def test_a_revision_that_was_never_committed_is_not_remembered(deployment: Deployment) -> None:
+    key = apply_document(deployment, document())
+    with deployment.database.read() as session:
+        campaign = campaigns.find(session, key)
+        assert campaign is not None
+        kept = session.scalars(select(Revision)).one()
+        assert campaigns.revisions(session, [kept.id])[kept.id].number == 1
+
+    def revise(name: str, *, fails: bool) -> int:
+        with deployment.database.write() as session:
+            fresh = Revision(
+                id=kept.id + 1,
+                campaign_id=kept.campaign_id,
+                number=2,
+                terms=kept.terms,
+                presentation={**kept.presentation, "organization": name},
+                created_at=deployment.now(),
+            )
+            session.add(fresh)
+            session.flush()
+            found = campaigns.revisions(session, [fresh.id])
+            assert found[fresh.id].presentation["organization"] == name
+            if fails:
+                raise CampaignFault([])
+        return kept.id + 1
+
+    with pytest.raises(CampaignFault):
+        revise("Vanished", fails=True)
+    number = revise("Stays", fails=False)
+
+    for _ in range(2):
+        with deployment.database.read() as session:
+            found = campaigns.revisions(session, [number])
+        assert found[number].presentation["organization"] == "Stays"
