@@ -101,6 +101,7 @@ def update(
     )
     with deployment.database.read() as session:
         touches = updating.reach(session, key)
+        updating.rehearse(session, key, wanted, settings=deployment.settings)
         changed = [f"presentation.{name}" for name in wanted.presentation or ()]
         changed += ["override"] if ends_at else []
         changed += ["message"] if messages else []

@@ -13,6 +13,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -133,23 +134,22 @@ def reach(session: Session, key: str) -> Reach:
     return Reach(passes=row[0] + (objects or 0), devices=row[1], objects=objects or 0)
 
 
-def order(
-    session: Session,
-    key: str,
-    wanted: Wanted,
-    *,
-    settings: Settings,
-    now: dt.datetime,
-    api_key_id: int | None = None,
-) -> uuid.UUID:
-    """Order an update; it is published at once unless it is for later. Returns its id.
+def rehearse(session: Session, key: str, wanted: Wanted, *, settings: Settings) -> None:
+    """Refuse what `order` would refuse, in a session for reading.
 
-    A pass is made of it first, so that what no pass can show is refused and never published.
+    Pictures are resized on the way, which would hold up every till under the lock of `order`; that
+    finds the answer here.
 
     Raises:
-        UpdateFault: there is no such campaign, or the update changes nothing or is faulty.
+        UpdateFault: as `order`.
     """
-    campaign = _campaign(session, key, lock=True)
+    _change(session, _campaign(session, key), wanted, settings=settings)
+
+
+def _change(
+    session: Session, campaign: Campaign, wanted: Wanted, *, settings: Settings
+) -> dict[str, Any]:
+    """What the history's line says of an update, of which a pass can be made."""
     change: dict[str, Any] = {}
     if wanted.presentation:
         change["presentation"] = dict(wanted.presentation)
@@ -168,6 +168,27 @@ def order(
         )
     # A fault is found now, not at three in the morning.
     _tried(session, campaign, revision, change, settings=settings)
+    return change
+
+
+def order(
+    session: Session,
+    key: str,
+    wanted: Wanted,
+    *,
+    settings: Settings,
+    now: dt.datetime,
+    api_key_id: int | None = None,
+) -> uuid.UUID:
+    """Order an update; it is published at once unless it is for later. Returns its id.
+
+    A pass is made of it first, so that what no pass can show is refused and never published.
+
+    Raises:
+        UpdateFault: there is no such campaign, or the update changes nothing or is faulty.
+    """
+    campaign = _campaign(session, key, lock=True)
+    change = _change(session, campaign, wanted, settings=settings)
     row = CampaignUpdate(
         campaign_id=campaign.id,
         status="scheduled",
@@ -185,6 +206,7 @@ def order(
 
 def apply_due(deployment: Deployment) -> None:
     """Publish the updates whose time has come; part of the clockwork."""
+    _rehearse_due(deployment)
     while True:
         now = deployment.now()
         with deployment.database.write() as session:
@@ -202,6 +224,22 @@ def apply_due(deployment: Deployment) -> None:
                 _apply(session, campaign, row, settings=deployment.settings, now=now)
             except UpdateFault as fault:
                 row.status, row.failure = "failed", str(fault)
+
+
+def _rehearse_due(deployment: Deployment) -> None:
+    """Make the passes of what is due before the lock under which it is published."""
+    with deployment.database.read() as session:
+        rows = session.scalars(
+            select(CampaignUpdate).where(
+                CampaignUpdate.status == "scheduled", CampaignUpdate.apply_at <= deployment.now()
+            )
+        ).all()
+        for row in rows:
+            campaign = session.get_one(Campaign, row.campaign_id)
+            revision = latest_revision(session, campaign)
+            # What is wrong is told where it is published.
+            with suppress(UpdateFault):
+                _tried(session, campaign, revision, row.change, settings=deployment.settings)
 
 
 def progress(session: Session, update_id: uuid.UUID) -> Progress:

@@ -9,10 +9,13 @@ stored, a banner without a logo. Writes nothing, and holds no lock while picture
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import re
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import orjson
 from babel import Locale, UnknownLocaleError
 from sqlalchemy.orm import Session
 
@@ -21,6 +24,7 @@ from app.domain.kinds import KINDS
 from app.services import movements
 from app.services.campaigns.file import CampaignFault, Draft, Fault
 from app.services.campaigns.shared import artwork_of, pictures_of, shared_presentation
+from app.services.campaigns.stored import store_presentation
 from app.store.models import Campaign
 from passes import apple, content, google
 from passes.artwork import Artwork
@@ -28,6 +32,10 @@ from passes.content import Money, PassContent, Status, Symbology
 from passes.errors import PassError
 from passes.text import check_text
 
+#: Trials that a process remembers: what is shown before it is applied is tried out once.
+KEPT = 256
+_guard = threading.Lock()
+_tried: dict[bytes, tuple[Fault, ...]] = {}
 #: The barcodes that every wallet draws.
 SYMBOLOGIES = ("qr", "pdf417", "aztec", "code128")
 _CODE = "SAMPLE2345"
@@ -119,6 +127,28 @@ class _Trial:
     code: str
 
     def faults(self) -> list[Fault]:
+        """What is in the way; asked again for the same, the answer that was found before."""
+        key = hashlib.sha256(
+            orjson.dumps(
+                [
+                    [self.kind, self.name, self.currency, self.organization, self.code],
+                    store_presentation(self.presentation),
+                    # A picture is named by its digest.
+                    sorted(self.pictures),
+                ]
+            )
+        ).digest()
+        with _guard:
+            found = _tried.get(key)
+        if found is None:
+            found = tuple(self._found())
+            with _guard:
+                if len(_tried) >= KEPT:
+                    _tried.clear()
+                _tried[key] = found
+        return list(found)
+
+    def _found(self) -> list[Fault]:
         found = [
             *self._of_languages(),
             *self._of_texts(),
