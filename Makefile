@@ -35,8 +35,9 @@ explore: .venv/.dev ## the tests that draw their cases, at random and for longer
 	PASSERELLE_TEST_PROFILE=explore PASSERELLE_TEST_EXAMPLES=$(or $(EXAMPLES),150) \
 		$(BIN)/pytest -n $(WORKERS) $$(grep -rlE "hypothesis|schemathesis" tests --include="test_*.py") $(ARGS)
 
-soak: .venv/.dev ## phones by the thousand, every misfortune, and every pass compared (PHONES=n, SEED=n)
+soak: .venv/.dev ## 10,000 iPhones, 2,000 Android phones, every misfortune (PHONES=n, ANDROIDS=n, SEED=n, ARGS="-k sqlite")
 	PASSERELLE_SOAK_PHONES=$(or $(PHONES),10000) PASSERELLE_SOAK_SEED=$(or $(SEED),7) \
+		$(if $(ANDROIDS),PASSERELLE_SOAK_ANDROIDS=$(ANDROIDS)) \
 		$(BIN)/pytest -s tests/delivery/test_soak.py $(ARGS)
 
 bench: .venv/.dev ## the benchmarks, one line each (ONLY=name for one)

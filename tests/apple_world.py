@@ -59,6 +59,8 @@ class World:
     clock: MovingClock
     roots: list[x509.Certificate]
     chance: random.Random
+    #: Seconds that a push may go unanswered.
+    answer_timeout: float = 2.0
 
     def phone(self) -> Phone:
         """A phone that pushes reach."""
@@ -83,7 +85,7 @@ class World:
             identity=self.identity,
             url=self.settings.apns_url,
             ca=self.settings.apns_ca,
-            answer_timeout=2.0,
+            answer_timeout=self.answer_timeout,
         )
 
     @contextmanager

@@ -94,6 +94,12 @@ def environment(settings: Settings) -> dict[str, str]:
         "PASSERELLE_CERTS": str(settings.certs),
         "PASSERELLE_LOG_LEVEL": settings.log_level,
         "PASSERELLE_THREADS": str(settings.threads),
+        "PASSERELLE_GOOGLE_ISSUER_ID": settings.google_issuer_id,
+        "PASSERELLE_GOOGLE_API_URL": settings.google_api_url,
+        "PASSERELLE_GOOGLE_CALLBACK_KEYS_URL": settings.google_callback_keys_url,
+        "PASSERELLE_GOOGLE_SAVE_URL": settings.google_save_url,
+        "PASSERELLE_GOOGLE_RATE": str(settings.google_rate),
+        "PASSERELLE_GOOGLE_WAIT_MS": str(settings.google_wait_ms),
     }
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import urllib.request
 from typing import Any
 
 from app.services.deployment import Deployment
 from app.settings import Settings
-from tests.serving import running
+from tests.serving import ROOT, environment, running
 from tests.shop import Shop
 
 
@@ -43,3 +46,17 @@ def test_redemption_survives_the_server_that_made_it(settings: Settings) -> None
     assert first == again
     assert first["outcome"] == "accepted"
     assert other["reason"] == "already_redeemed"
+
+
+def test_a_server_loads_nothing_heavy_before_it_is_needed(settings: Settings) -> None:
+    heavy = ("PIL", "alembic", "googleapiclient", "huey", "pycurl", "qrcode", "redis", "requests")
+    script = f"import sys, wsgi; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env=os.environ | environment(settings),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "[]\n"

@@ -11,7 +11,16 @@ from sqlalchemy import select
 
 from app.cli.terminal import pass_deployment, say
 from app.domain import codes
-from app.services import campaigns, google_standing, importing, issuing, links, stores
+from app.services import (
+    campaigns,
+    celebrating,
+    google_reach,
+    google_standing,
+    importing,
+    issuing,
+    links,
+    stores,
+)
 from app.services.deployment import Deployment
 from app.services.importing import Standing
 from app.store.models import Campaign
@@ -44,9 +53,9 @@ def apply(deployment: Deployment, file: Path, yes: bool, dry_run: bool) -> None:
     if plan.shows and not plan.creates:
         say("Passes in wallets will be updated.")
         with deployment.database.read() as session:
-            names = [change.at for change in plan.changes]
+            edit = _edit(draft)
             rate = deployment.settings.google_rate
-            say(f"  {google_standing.forecast(session, draft.key, names, rate=rate)}")
+            say(f"  {google_standing.forecast(session, draft.key, edit, rate=rate)}")
     if dry_run:
         return
     if not (yes or plan.creates):
@@ -245,12 +254,15 @@ def reissue(deployment: Deployment, serial: str, keep_code: bool, reason: str | 
 
 @click.command()
 @click.argument("campaign_key", metavar="[CAMPAIGN]", required=False)
+@click.option("--dry-run", is_flag=True, help="Say how many would get one; nothing is written.")
 @pass_deployment
-def birthdays(deployment: Deployment, campaign_key: str | None) -> None:
+def birthdays(deployment: Deployment, campaign_key: str | None, dry_run: bool) -> None:
     """Issue the vouchers that birthdays are due today; run it daily, again at any time."""
-    done = issuing.celebrate(deployment, campaign_key)
+    done = celebrating.celebrate(deployment, campaign_key, dry_run=dry_run)
     for item in done:
-        say(f"{item.campaign}: {item.issued} issued.")
+        say(f"{item.campaign}: {item.issued} {'would be ' if dry_run else ''}issued.")
+        for why, count in sorted(item.not_given.items()):
+            say(f"  {count:>8}  nothing: {why}")
         if item.fault:
             say(f"  {item.fault}")
     if not done:
@@ -316,3 +328,19 @@ def _tell(standing: Standing) -> None:
         say(f"  {count} × {reason}")
     if standing.error:
         say(f"  {standing.error}")
+
+
+def _edit(draft: campaigns.Draft) -> google_reach.Edit:
+    """What a file would change of a campaign that is there."""
+    return google_reach.Edit(
+        columns={
+            "kind": draft.kind,
+            "authority": draft.authority.value,
+            "source": draft.source.value,
+            "currency": draft.currency,
+            "timezone": draft.timezone,
+        },
+        terms=campaigns.store_terms(draft.terms),
+        presentation=campaigns.store_presentation(draft.presentation),
+        whole=True,
+    )

@@ -15,7 +15,7 @@ from app.cli.campaigns import campaign
 from app.cli.terminal import pass_deployment, say
 from app.domain import overrides
 from app.domain.overrides import Override
-from app.services import google_standing, installations, sync, updating
+from app.services import google_reach, google_standing, installations, sync, updating
 from app.services.deployment import Deployment
 from app.services.updating import Action, Progress, Wanted
 
@@ -102,11 +102,13 @@ def update(
     with deployment.database.read() as session:
         touches = updating.reach(session, key)
         updating.rehearse(session, key, wanted, settings=deployment.settings)
-        changed = [f"presentation.{name}" for name in wanted.presentation or ()]
-        changed += ["override"] if ends_at else []
-        changed += ["message"] if messages else []
+        edit = google_reach.Edit(
+            presentation=wanted.presentation or {},
+            override=wanted.override,
+            message=bool(wanted.message),
+        )
         rate = deployment.settings.google_rate
-        at_google = google_standing.forecast(session, key, wanted.changes, rate=rate)
+        at_google = google_standing.forecast(session, key, edit, rate=rate)
     when = f"at {at.isoformat()}" if at else "now"
     say(
         f"This touches {touches.passes} passes: {touches.devices} devices of Apple's, "

@@ -17,7 +17,7 @@ import threading
 import time
 from collections import Counter as _Counted
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -40,6 +40,11 @@ LEASE = dt.timedelta(seconds=120)
 BATCH = 1_000
 #: Registrations that one step of a sweep looks at.
 WINDOW = 5_000
+#: While deliveries are under way: seconds between two looks for more (unless so many were found),
+#: and the age at which results are recorded.
+ASK = 0.02
+MANY = 250
+RECORD = 0.25
 #: Seconds between two looks at what is due, and between two full sweeps at least.
 LOOK = 0.5
 SWEEP_EVERY = 30.0
@@ -96,8 +101,12 @@ class Installations(Protocol[J]):
     ) -> list[J]:
         """Lease those that are owed and free; skip what others have."""
 
-    def deliver(self, jobs: Iterable[J], *, now: dt.datetime) -> Iterator[tuple[J, Outcome]]:
-        """Tell the wallet; may stop early, what it did not yield is released."""
+    def deliver(self, jobs: Feed[J], *, now: dt.datetime) -> Iterator[tuple[J, Outcome]]:
+        """Tell the wallet; may stop early, what it did not yield is released.
+
+        One that has many deliveries under way takes its jobs with `poll`, so that it always has
+        what is most urgent; another just iterates over what this delivery is about.
+        """
 
     def record(
         self, session: Session, results: Sequence[tuple[J, Outcome]], *, now: dt.datetime
@@ -122,6 +131,89 @@ class _Sweep:
     walked: bool = False
 
 
+class Feed(Iterator[J]):
+    """The jobs of one delivery: leased as they are needed, recorded as they are done.
+
+    Iterating gives the targets that the delivery began with and, in a sweep, those that follow.
+    `poll` gives the next job of all that is owed by then, urgent first, or None if there is none at
+    the moment; it may be asked again, and `prepare` reads ahead for it. Either way what was done
+    meanwhile is recorded, so that a job that takes long keeps no other's result from being stored.
+    """
+
+    def __init__(self, runner: Runner[J], targets: Sequence[int], *, follows: bool) -> None:
+        self._runner = runner
+        self._targets = targets
+        self._follows = follows
+        self._ready: deque[J] = deque()
+        self._waiting: dict[int, J] = {}
+        self._results: list[tuple[J, Outcome]] = []
+        self._asked_at = self._recorded_at = time.monotonic()
+
+    def __next__(self) -> J:
+        while not self._ready:
+            targets, self._targets = self._targets, ()
+            if not targets and self._follows:
+                targets = self._runner.follow()
+            if not targets:
+                raise StopIteration
+            self._lease(targets, urgent=False)
+        return self._ready.popleft()
+
+    def poll(self) -> J | None:
+        """The next job, or None if there is none at the moment."""
+        if not self._ready:
+            self.prepare()
+        return self._ready.popleft() if self._ready else None
+
+    def prepare(self) -> None:
+        """Lease what is owed by now, ahead of its turn, and record what was done.
+
+        Best called while deliveries are under way; it does little if there is little to do.
+        """
+        if len(self._ready) >= self._runner.batch:
+            return
+        now = time.monotonic()
+        urgent, targets, self._targets = False, self._targets, ()
+        if not targets and now - self._asked_at >= ASK:
+            urgent, targets, _ = self._runner.take()
+            # Many small transactions would cost the tills their turns.
+            if len(targets) < MANY:
+                self._asked_at = now
+        if targets:
+            self._lease(targets, urgent=urgent)
+        elif self._results and now - self._recorded_at >= RECORD:
+            self._record()
+
+    def done(self, job: J, outcome: Outcome) -> None:
+        """Take the outcome of a job."""
+        del self._waiting[id(job)]
+        self._results.append((job, outcome))
+        if len(self._results) >= 2 * self._runner.batch:
+            self._record()
+
+    def close(self) -> None:
+        """Record what was done, and free what was not."""
+        if self._waiting or self._results:
+            left, self._waiting = tuple(self._waiting.values()), {}
+            results, self._results = self._results, []
+            self._runner.record(results, left=left)
+
+    def _lease(self, targets: Sequence[int], *, urgent: bool) -> None:
+        jobs = self._runner.lease(targets, self._results)
+        self._results = []
+        self._recorded_at = time.monotonic()
+        self._waiting.update((id(job), job) for job in jobs)
+        if urgent:
+            self._ready.extendleft(reversed(jobs))
+        else:
+            self._ready.extend(jobs)
+
+    def _record(self) -> None:
+        results, self._results = self._results, []
+        self._runner.record(results)
+        self._recorded_at = time.monotonic()
+
+
 class Runner(Generic[J]):
     """Delivers for one kind of installation, in one thread.
 
@@ -141,7 +233,8 @@ class Runner(Generic[J]):
         #: How the sender was when it was last looked at; other threads may read it.
         self.rests: Rest | None = None
         self._deployment = deployment
-        self._batch = batch or kind.batch
+        #: Targets taken at once.
+        self.batch = batch or kind.batch
         self._lock = threading.Lock()
         self._vouchers: set[int] = set()
         self._campaigns: set[int] = set()
@@ -189,16 +282,33 @@ class Runner(Generic[J]):
         self.kind.close()
 
     def step(self) -> bool:
-        """Deliver one batch, urgent first, or walk one step of a sweep."""
+        """Deliver what is owed now, urgent first, or walk one step of a sweep."""
         self.rests = self.kind.rest()
         if self.rests is not None:
             return False
+        urgent, targets, walked = self.take()
+        if targets:
+            self._deliver(targets, follows=not urgent)
+        return bool(targets) or walked
+
+    def take(self) -> tuple[bool, Sequence[int], bool]:
+        """Take the next targets: whether they are urgent, they, and whether a sweep moved on."""
+        if self._stop.is_set():
+            return False, (), False
         self._gather()
         if self._urgent:
-            targets = [self._urgent.popleft() for _ in range(min(self._batch, len(self._urgent)))]
-            self._deliver(targets)
-            return True
-        return self._follow_sweeps()
+            count = min(self.batch, len(self._urgent))
+            return True, [self._urgent.popleft() for _ in range(count)], False
+        walked = self._walk()
+        return False, self.follow(), walked
+
+    def follow(self) -> Sequence[int]:
+        """Take the next targets of the sweep, as many as the flow allows; none if others wait."""
+        if self._vouchers or self._urgent or not self._sweeps:
+            return ()
+        found = self._sweeps[0].found
+        allowed = self.flow.allowance(min(self.batch, len(found))) if found else 0
+        return [found.popleft() for _ in range(allowed)]
 
     def settle(self, *, steps: int = 10_000) -> None:
         """Work until nothing is owed that can be delivered now: for commands and tests."""
@@ -223,10 +333,10 @@ class Runner(Generic[J]):
                 with self._deployment.database.read() as session:
                     found: list[int] = []
                     ids = sorted(vouchers)
-                    for at in range(0, len(ids), self._batch):
-                        found += self.kind.owed(session, ids[at : at + self._batch], now=now)
+                    for at in range(0, len(ids), self.batch):
+                        found += self.kind.owed(session, ids[at : at + self.batch], now=now)
                     if look:
-                        found += self.kind.due(session, now=now, limit=4 * self._batch)
+                        found += self.kind.due(session, now=now, limit=4 * self.batch)
                         self._looked_at = ticks
             except Unavailable:
                 with self._lock:
@@ -245,72 +355,50 @@ class Runner(Generic[J]):
             self._sweep_cost = 0.0
             self._sweeps.append(_Sweep(None))
 
-    def _follow_sweeps(self) -> bool:
+    def _walk(self) -> bool:
+        """Read on in the first sweep, before it is used up; return whether there was anything."""
         if not self._sweeps:
             return False
         sweep = self._sweeps[0]
-        if not sweep.found and not sweep.walked:
-            began = time.monotonic()
-            sweep.begun = True
-            with self._deployment.database.read() as session:
-                step = self.kind.sweep(
-                    session, campaign=sweep.campaign, after=sweep.after, limit=WINDOW
-                )
-            sweep.found.extend(step.targets)
-            sweep.walked = step.next is None
-            sweep.after = step.next or sweep.after
-            if sweep.campaign is None:
-                self._sweep_cost += time.monotonic() - began
-        if not sweep.found:
-            if sweep.walked:
-                self._sweeps.popleft()
-            return True
-        targets = self._allowed(sweep)
-        if not targets:
+        if len(sweep.found) >= self.batch:
             return False
-        self._deliver(targets, more=lambda: self._allowed(sweep))
+        if sweep.walked:
+            if not sweep.found:
+                self._sweeps.popleft()
+            return not sweep.found
+        began = time.monotonic()
+        sweep.begun = True
+        with self._deployment.database.read() as session:
+            step = self.kind.sweep(
+                session, campaign=sweep.campaign, after=sweep.after, limit=WINDOW
+            )
+        sweep.found.extend(step.targets)
+        sweep.walked = step.next is None
+        sweep.after = step.next or sweep.after
+        if sweep.campaign is None:
+            self._sweep_cost += time.monotonic() - began
         return True
 
-    def _allowed(self, sweep: _Sweep) -> list[int]:
-        """Take the next targets of a sweep, as many as the flow allows; none while others wait."""
-        if self._vouchers or self._urgent or self._stop.is_set():
-            return []
-        allowed = self.flow.allowance(min(self._batch, len(sweep.found)))
-        return [sweep.found.popleft() for _ in range(allowed)]
-
-    def _deliver(
-        self, targets: Sequence[int], *, more: Callable[[], Sequence[int]] = lambda: ()
-    ) -> None:
-        """Lease, then call, then record; no transaction is open while the network is awaited.
-
-        `more` is asked when the targets are used up, so that the next ones are leased, and the
-        last ones recorded, while pushes are under way.
-        """
-        waiting: dict[int, J] = {}
-        results: list[tuple[J, Outcome]] = []
-
-        def leased() -> Iterator[J]:
-            ids = targets
-            while ids:
-                now = self._deployment.now()
-                with self._deployment.database.write() as session:
-                    jobs = self.kind.lease(session, ids, now=now, until=now + LEASE)
-                waiting.update((id(job), job) for job in jobs)
-                yield from jobs
-                ids = more()
-
+    def _deliver(self, targets: Sequence[int], *, follows: bool) -> None:
+        """Lease, then call, then record; no transaction is open while the network is awaited."""
+        feed = Feed(self, targets, follows=follows)
         try:
-            for job, outcome in self.kind.deliver(leased(), now=self._deployment.now()):
-                del waiting[id(job)]
-                results.append((job, outcome))
-                if len(results) >= self._batch:
-                    done, results = results, []
-                    self._record((), done)
+            for job, outcome in self.kind.deliver(feed, now=self._deployment.now()):
+                feed.done(job, outcome)
         finally:
-            if waiting or results:
-                self._record(tuple(waiting.values()), results)
+            feed.close()
 
-    def _record(self, left: Sequence[J], results: Sequence[tuple[J, Outcome]]) -> None:
+    def lease(self, targets: Sequence[int], results: Sequence[tuple[J, Outcome]]) -> list[J]:
+        """Lease targets, and record results in the same transaction."""
+        now = self._deployment.now()
+        with self._deployment.database.write() as session:
+            if results:
+                self.kind.record(session, results, now=now)
+            jobs = self.kind.lease(session, targets, now=now, until=now + LEASE)
+        self._count(results)
+        return jobs
+
+    def record(self, results: Sequence[tuple[J, Outcome]], *, left: Sequence[J] = ()) -> None:
         """Store results, and free what was leased and not delivered."""
         now = self._deployment.now()
         for patience in (0.1, 0.5, 2.0, 0.0):
@@ -325,6 +413,9 @@ class Runner(Generic[J]):
                 if not patience:
                     raise
                 time.sleep(patience)
+        self._count(results)
+
+    def _count(self, results: Sequence[tuple[J, Outcome]]) -> None:
         counted = _Counted(type(outcome).__name__.lower() for _, outcome in results)
         for name, count in counted.items():
             OUTCOMES.labels(self.kind.name, name).inc(count)

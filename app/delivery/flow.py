@@ -21,6 +21,8 @@ MOST = 5_000.0
 #: Requests of phones at work at the same time, on average and per server process, above which
 #: the rate falls; half of it is room to grow.
 BUSY = 1.5
+#: Seconds' worth of pushes that are taken at once: fewer would cost a transaction each.
+WORTH = 0.1
 #: Seconds between two looks at the servers.
 LOOK = 1.0
 
@@ -40,13 +42,15 @@ class Flow:
         self._last: dict[str, tuple[float, float, float]] = {}
 
     def allowance(self, wanted: int) -> int:
-        """Take what may be sent at once now, at most `wanted`."""
+        """Take what may be sent at once now, at most `wanted`; nothing until it is worth a step."""
         self._follow()
         now = self._clock()
         burst = max(1.0, self.rate * 0.25)
         self._tokens = min(burst, self._tokens + (now - self._filled_at) * self.rate)
         self._filled_at = now
         allowed = min(wanted, int(self._tokens))
+        if allowed < min(wanted, self.rate * WORTH):
+            return 0
         self._tokens -= allowed
         return allowed
 

@@ -1,8 +1,10 @@
 """How fast a limited service may be called, agreed between all workers on all machines.
 
 Promises: whoever reserves gets its own moments, in order, at the agreed rate; one conditional
-UPDATE of one row decides, and no lock is held while anybody waits. Refuses: to reserve so far
-ahead that an urgent call would queue behind idle plans; the caller asks again later instead.
+UPDATE of one row decides, and no lock is held while anybody waits. What can wait takes only what
+was left over (`take_spare`), and never the last of it, so that an urgent call goes at once.
+Refuses: to reserve so far ahead that an urgent call would queue behind idle plans; the caller asks
+again later instead.
 """
 
 from __future__ import annotations
@@ -44,6 +46,8 @@ class SharedPace:
         self._database = database
         self._name = name
         self._interval = 1 / rate
+        #: The most that can be taken of what was left over.
+        self.spare = burst - 1
         self._allowance = (burst - 1) / rate
 
     def reserve(
@@ -73,6 +77,32 @@ class SharedPace:
         return Slots(
             dt.datetime.fromtimestamp(first, dt.UTC), dt.timedelta(seconds=self._interval), count
         )
+
+    def take_spare(self, count: int, *, now: dt.datetime) -> dt.timedelta:
+        """Take ``count`` calls that may go at once and leave one, or say when to ask again.
+
+        Returns 0 when they are taken; ``count`` is at most `spare`.
+        """
+        if not 1 <= count <= self.spare:
+            raise ValueError(f"{count} calls cannot be spare: 1 to {self.spare} can.")
+        present = now.timestamp()
+        cost = count * self._interval
+        latest = present + self._allowance - cost
+        with self._database.read() as session:
+            row = session.get(Pace, self._name)
+        if row is None:
+            self._begin(present)
+            return dt.timedelta(seconds=self._interval)
+        if row.next_at > latest:
+            return dt.timedelta(seconds=row.next_at - latest)
+        with self._database.write() as session:
+            taken = session.execute(
+                update(Pace)
+                .where(Pace.name == self._name, Pace.next_at <= latest)
+                .values(next_at=_later(present) + cost)
+                .returning(Pace.next_at)
+            ).scalar_one_or_none()
+        return dt.timedelta(0) if taken is not None else dt.timedelta(seconds=self._interval)
 
     def hold_back(self, until: dt.datetime) -> None:
         """Let nobody call before ``until``: the service said that it is called too often."""

@@ -23,7 +23,7 @@ from app.delivery.engine import Installations, Runner
 from app.delivery.google import chores as google_chores
 from app.delivery.google.calls import Calls
 from app.delivery.google.classes import GoogleClasses
-from app.delivery.google.objects import GoogleObjects
+from app.delivery.google.objects import GoogleEdits, GoogleObjects
 from app.delivery.webhooks import Webhooks
 from app.services import clockwork, pulses, reporting
 from app.services.changes import Change
@@ -62,8 +62,13 @@ def google_classes(deployment: Deployment) -> Installations[Any]:
 
 
 def google_objects(deployment: Deployment) -> Installations[Any]:
-    """Google's objects."""
+    """Google's objects: what concerns one voucher."""
     return GoogleObjects(Calls(deployment))
+
+
+def google_edits(deployment: Deployment) -> Installations[Any]:
+    """Google's objects: what concerns all of a campaign, with the rate that is left over."""
+    return GoogleEdits(Calls(deployment, spare=True))
 
 
 def webhooks(deployment: Deployment) -> Installations[Any]:
@@ -72,7 +77,13 @@ def webhooks(deployment: Deployment) -> Installations[Any]:
 
 
 #: Every kind of installation that is delivered to.
-KINDS: tuple[Kind, ...] = (apple_pushes, google_classes, google_objects, webhooks)
+KINDS: tuple[Kind, ...] = (
+    apple_pushes,
+    google_classes,
+    google_objects,
+    google_edits,
+    webhooks,
+)
 #: What is fetched or wished for from time to time; each decides itself whether it is due.
 CHORES: tuple[Callable[[Deployment], None], ...] = (google_chores.run,)
 

@@ -30,6 +30,10 @@ NAMED = frozenset(
 )
 
 
+#: The reported event by which campaigns are measured.
+PURCHASE = "purchase"
+
+
 class Operator(StrEnum):
     """How a fact is compared."""
 
@@ -131,12 +135,13 @@ class Frequency:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
     """Who gets nothing any more: those of whom all conditions hold, or who did `event` within
-    `days` (0: ever).
+    `days` (0: ever). `withdraw` also takes back what they got and did not use.
     """
 
     when: tuple[Condition, ...] = ()
     event: str | None = None
     days: int = 0
+    withdraw: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,11 +214,8 @@ def decide(
         lately: vouchers that the recipient got within the frequency's window and group.
         done: events that the recipient did within the window of the stop that names them.
     """
-    for stop in rules.stops:
-        if stop.event is not None and stop.event in done:
-            return NotGiven(why=Why.STOPPED)
-        if stop.when and all(condition.holds(facts) for condition in stop.when):
-            return NotGiven(why=Why.STOPPED)
+    if stopped(rules, facts, done=done):
+        return NotGiven(why=Why.STOPPED)
     if rules.frequency is not None and lately >= rules.frequency.count:
         return NotGiven(why=Why.CAPPED)
     tier = next(
@@ -232,6 +234,15 @@ def decide(
     if variant is None:
         return Given(grant=grant, tier=name)
     return Given(grant=variant.grant or grant, tier=name, variant=variant.key)
+
+
+def stopped(rules: Rules, facts: Facts, *, done: Sequence[str] = ()) -> bool:
+    """Whether a stop condition holds; `done` as for `decide`."""
+    return any(
+        (stop.event is not None and stop.event in done)
+        or (bool(stop.when) and all(condition.holds(facts) for condition in stop.when))
+        for stop in rules.stops
+    )
 
 
 def held_out(rules: Rules, *, seed: bytes, recipient: str) -> bool:

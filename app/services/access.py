@@ -2,6 +2,9 @@
 
 A key is `pk_<prefix>_<secret>`; the prefix finds the row, the secret is compared by its SHA-256
 in constant time (it is 160 random bits, so a slow hash protects it no better). It is shown once.
+A server process believes a key that it verified for FRESH seconds, so that a till's calls do not
+each ask the database for the same row; what a key may do, and that it was revoked, is noticed
+after that. Refusals are never remembered.
 """
 
 from __future__ import annotations
@@ -20,6 +23,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.store.models import ApiKey, Campaign, Store, Terminal
+from app.store.session import Database
+
+#: How long a verified key is believed without asking the database again.
+FRESH = dt.timedelta(seconds=5)
+#: Verified keys that a process remembers at most.
+MOST_REMEMBERED = 1_000
 
 _KEY = re.compile(r"pk_([a-z2-7]{8})_([a-z2-7]{32})")
 #: What an unknown prefix is compared with, so that it takes as long as a known one.
@@ -120,16 +129,76 @@ def create(
     return f"pk_{prefix}_{secret}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Verified:
+    """A key that was right: the hash of its secret, whose it is, and until when that counts."""
+
+    secret_hash: bytes
+    client: Client
+    at: dt.datetime
+    expires_at: dt.datetime | None
+
+    def counts(self, given: bytes, now: dt.datetime) -> bool:
+        """Whether `given` is the same secret, and the key need not be asked for again yet."""
+        return (
+            hmac.compare_digest(given, self.secret_hash)
+            # A clock that was set back makes nothing last longer.
+            and dt.timedelta() <= now - self.at < FRESH
+            and (self.expires_at is None or now < self.expires_at)
+        )
+
+
+class Doorkeeper:
+    """Verifies the keys of requests for one deployment; safe to share between threads."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._verified: dict[str, _Verified] = {}
+
+    def identify(self, key: str, *, now: dt.datetime) -> Client | None:
+        """The client that `key` belongs to; None when it is wrong, revoked or expired.
+
+        A key that was verified in the last FRESH is believed; a wrong secret never is, whatever
+        was verified under its prefix.
+        """
+        match = _KEY.fullmatch(key)
+        if match is None:
+            return None
+        prefix, given = match[1], hashlib.sha256(match[2].encode()).digest()
+        known = self._verified.get(prefix)
+        if known is not None and known.counts(given, now):
+            return known.client
+        with self._database.read() as session:
+            row = _row(session, prefix, given)
+            found = None if row is None else _client(row, now=now)
+            expires_at = None if row is None else row.expires_at
+        if found is None:
+            return None
+        if len(self._verified) >= MOST_REMEMBERED:
+            self._verified.clear()
+        self._verified[prefix] = _Verified(
+            secret_hash=given, client=found, at=now, expires_at=expires_at
+        )
+        return found
+
+
 def authenticate(session: Session, key: str, *, now: dt.datetime) -> Client | None:
-    """The client that `key` belongs to; None when it is wrong, revoked or expired."""
+    """The client that `key` belongs to, by the database; None when it is wrong, revoked or
+    expired.
+    """
     match = _KEY.fullmatch(key)
     if match is None:
         return None
-    row = session.scalar(select(ApiKey).where(ApiKey.prefix == match[1]))
-    given = hashlib.sha256(match[2].encode()).digest()
-    if not hmac.compare_digest(given, row.secret_hash if row else _NOBODY) or row is None:
+    row = _row(session, match[1], hashlib.sha256(match[2].encode()).digest())
+    return None if row is None else _client(row, now=now)
+
+
+def _row(session: Session, prefix: str, given: bytes) -> ApiKey | None:
+    """The key's row, if the hash of the secret that was given is its own."""
+    row = session.scalar(select(ApiKey).where(ApiKey.prefix == prefix))
+    if not hmac.compare_digest(given, row.secret_hash if row else _NOBODY):
         return None
-    return _client(row, now=now)
+    return row
 
 
 def client(session: Session, key_id: int, *, now: dt.datetime) -> Client | None:
@@ -152,7 +221,8 @@ def _client(row: ApiKey, *, now: dt.datetime) -> Client | None:
 
 
 def revoke(session: Session, prefix: str, *, now: dt.datetime) -> None:
-    """Make a key worthless from now on; revoking it again changes nothing.
+    """Make a key worthless, once every process has forgotten it (FRESH); revoking it again
+    changes nothing.
 
     Raises:
         AccessFault: no key has that prefix.

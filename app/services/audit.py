@@ -26,7 +26,7 @@ from sqlalchemy.orm import Session
 from app.domain import codes
 from app.domain.ledger import EntryKind, HoldStatus
 from app.services import closing
-from app.services.reporting import recount
+from app.services.reporting import misplaced, recount
 from app.store.models import (
     ApiKey,
     Campaign,
@@ -426,6 +426,8 @@ def _counts(session: Session) -> Iterator[Finding]:
             about=f"campaign {each.campaign}, {each.stage} on {each.day}",
             cause=f"counts {each.stored} and the log says {each.counted}",
         )
+    for public_id, campaign in misplaced(session):
+        yield Finding(about=_voucher(public_id), cause=f"is counted in another part of {campaign}")
 
 
 CHECKS: tuple[tuple[str, Callable[[Session], Iterator[Finding]]], ...] = (

@@ -20,12 +20,14 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.domain import overrides
 from app.services import (
+    celebrating,
     changes,
+    deciding,
     expiring,
     google_callbacks,
     google_notices,
+    google_reach,
     importing,
-    issuing,
     people,
     redeeming,
     updating,
@@ -123,7 +125,7 @@ def _remind(deployment: Deployment) -> None:
 
 def _celebrate(deployment: Deployment) -> None:
     """Issue the vouchers that birthdays are due, once a local day for each campaign."""
-    for done in issuing.celebrate(deployment, again=False):
+    for done in celebrating.celebrate(deployment, again=False):
         if done.fault or done.missing:
             structlog.get_logger().warning(
                 "birthdays_held_up", campaign=done.campaign, cause=done.fault or "out of codes"
@@ -142,7 +144,7 @@ def _show_override_ends(deployment: Deployment) -> None:
     """Grow the version of campaigns whose override ended since the last look."""
     now = deployment.now()
     with deployment.database.write() as session:
-        mark = _mark(session, "override_ends", now=now)
+        mark = _mark(session, google_reach.OVERRIDE_ENDS, now=now)
         for campaign in session.scalars(
             select(Campaign).where(Campaign.override.is_not(None)).with_for_update()
         ):
@@ -157,6 +159,11 @@ def _show_override_ends(deployment: Deployment) -> None:
 def _release(deployment: Deployment) -> None:
     """Give lapsed holds back, and book what is on cards whose time is over."""
     redeeming.release_lapsed(deployment, deployment.now())
+
+
+def _withdraw_stopped(deployment: Deployment) -> None:
+    """Take back what stop conditions marked, such as vouchers that a till held then."""
+    deciding.withdraw(deployment.database, now=deployment.now())
 
 
 def _forget_keys(deployment: Deployment) -> None:
@@ -183,6 +190,7 @@ JOBS: tuple[Job, ...] = (
     expiring.note_expired,
     _show_override_ends,
     _release,
+    _withdraw_stopped,
     _celebrate,
     _resume_imports,
     _forget_callbacks,

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 
 from app.services import keys
+from app.services.access import Doorkeeper
 from app.services.certificates import Certificates
 from app.services.hints import Hints
 from app.settings import Settings
@@ -37,6 +38,7 @@ class Deployment:
     def __init__(self, settings: Settings, *, clock: Clock = utc_now) -> None:
         self.settings = settings
         self.database = Database(settings.database_url, pool_size=max(8, settings.threads))
+        self.doorkeeper = Doorkeeper(self.database)
         self.hints = Hints(settings.queue_url)
         self.database.committed = self.hints.send
         self.clock = clock

@@ -9,26 +9,14 @@ delay is backlog ÷ rate, and that is what is shown.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, and_, case, func, or_, select
 from sqlalchemy.orm import Session
 
+from app.services import google_reach
+from app.services.google_reach import Edit
 from app.store.models import Campaign, GoogleClass, GoogleObject, Voucher
-
-#: Members of a campaign that show on each object; all others show on its class alone.
-ON_OBJECTS = (
-    "currency",
-    "message",
-    "override",
-    "presentation.barcode",
-    "presentation.default_language",
-    "presentation.expiry_notice",
-    "presentation.symbology",
-    "terms.benefit",
-    "timezone",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,22 +55,17 @@ class Standing:
         return f"Google: {self.held} passes held; {rest if calls else 'nothing is owed'}."
 
 
-def forecast(
-    session: Session, campaign_key: str, changed: Iterable[str], *, rate: float
-) -> Forecast:
-    """Say what changing some members of a campaign (dotted names) will cost at Google."""
-    touches = any(
-        name == each or name.startswith(f"{each}.") for name in changed for each in ON_OBJECTS
-    )
+def forecast(session: Session, campaign_key: str, edit: Edit, *, rate: float) -> Forecast:
+    """Say what an edit of a campaign will cost at Google."""
+    campaign = session.scalar(select(Campaign).where(Campaign.key == campaign_key))
     passes = 0
-    if touches:
+    if campaign is not None and google_reach.touches_objects(session, campaign, edit):
         passes = (
             session.scalar(
                 select(func.count())
                 .select_from(GoogleObject)
                 .join(Voucher, Voucher.id == GoogleObject.voucher_id)
-                .join(Campaign, Campaign.id == Voucher.campaign_id)
-                .where(Campaign.key == campaign_key, _held())
+                .where(Voucher.campaign_id == campaign.id, _held())
             )
             or 0
         )
@@ -116,10 +99,7 @@ def standing(session: Session, *, rate: float, campaign_key: str | None = None) 
         objects = objects.where(Campaign.key == campaign_key)
         classes = classes.where(Campaign.key == campaign_key)
         failures = failures.where(Campaign.key == campaign_key)
-    lags = or_(
-        GoogleObject.sent_voucher.is_distinct_from(Voucher.version),
-        GoogleObject.sent_campaign.is_distinct_from(Campaign.version),
-    )
+    lags = or_(GoogleObject.sent_voucher.is_distinct_from(Voucher.version), google_reach.lags())
     held = session.scalar(objects.where(_held())) or 0
     owed = session.scalar(objects.where(or_(GoogleObject.status == "wanted", and_(_held(), lags))))
     classes_owed = session.scalar(classes) or 0
@@ -137,10 +117,7 @@ def standing(session: Session, *, rate: float, campaign_key: str | None = None) 
 
 def by_campaign(session: Session) -> dict[str, tuple[int, int]]:
     """Objects that are held, and of what is held or wanted how many are owed, by campaign."""
-    lags = or_(
-        GoogleObject.sent_voucher.is_distinct_from(Voucher.version),
-        GoogleObject.sent_campaign.is_distinct_from(Campaign.version),
-    )
+    lags = or_(GoogleObject.sent_voucher.is_distinct_from(Voucher.version), google_reach.lags())
     owed = or_(GoogleObject.status == "wanted", and_(_held(), lags))
 
     def count(condition: ColumnElement[bool]) -> ColumnElement[int]:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import exists, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -41,6 +41,9 @@ from passes.errors import ResourceError
 AGAIN = dt.timedelta(seconds=2)
 #: How long a message is worth sending.
 MESSAGE_LIFE = dt.timedelta(days=2)
+
+#: How the id of a message begins that a campaign's update tells every holder.
+UPDATE_NEWS = "update-"
 
 _POLL = 0.05
 
@@ -163,7 +166,7 @@ def want(session: Session, deployment: Deployment, holding: Holding, *, now: dt.
     named = ids(deployment, holding)
     row = session.scalar(select(GoogleObject).where(GoogleObject.voucher_id == holding.voucher.id))
     if row is not None and row.status == "inserted":
-        if (row.sent_voucher, row.sent_campaign) == holding.pair:
+        if _shows(session, row, holding):
             return True
         # It may be about to be saved: it is owed its state again, whoever deleted it before.
         if row.has_users is False:
@@ -276,7 +279,29 @@ def _is_current(session: Session, holding: Holding) -> bool:
         row is not None
         and row.status == "inserted"
         and row.has_users is not False
-        and (row.sent_voucher, row.sent_campaign) == holding.pair
+        and _shows(session, row, holding)
+    )
+
+
+def _shows(session: Session, row: GoogleObject, holding: Holding) -> bool:
+    """Whether an object shows the voucher as it is now."""
+    voucher, campaign = holding.pair
+    if row.sent_voucher != voucher or row.sent_campaign is None:
+        return False
+    if row.sent_campaign == campaign:
+        return True
+    # Edits since then may have stayed with the class.
+    return bool(
+        session.scalar(
+            select(
+                exists().where(
+                    GoogleClass.campaign_id == holding.campaign.id,
+                    GoogleClass.variant == (holding.voucher.variant or ""),
+                    GoogleClass.sent_campaign == campaign,
+                    GoogleClass.objects_since <= row.sent_campaign,
+                )
+            )
+        )
     )
 
 

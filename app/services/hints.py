@@ -12,22 +12,23 @@ postgresql://….
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Collection
-from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import orjson
 import structlog
-from huey import Huey, PostgresHuey, RedisHuey, SqliteHuey
-from huey.registry import Message
-from huey.serializer import Serializer
 
 from app.services.changes import Change, Subject
 
-NAME = "passerelle"
+if TYPE_CHECKING:
+    from huey import Huey
+
 #: Seconds to wait for a storage that does not answer.
 PATIENCE = 2
+#: Least time between two messages of a process (seconds). A quiet shop's hint goes at once; those
+#: of a busy one share messages, so that a worker looks at them together.
+GATHER = 0.1
 
 Listener = Callable[[frozenset[Change]], None]
 
@@ -56,7 +57,11 @@ class Hints:
     def huey(self) -> Huey:
         with self._lock:
             if self._huey is None:
-                huey = _open(self._url)
+                # Loaded with the first hint: Huey and the clients of its storages are a fifth of
+                # what a server would load before its first answer.
+                from app.services import hint_storage
+
+                huey = hint_storage.open_at(self._url, patience=PATIENCE)
                 self._task = huey.task(name="hint")(self._arrived)
                 self._huey = huey
             return self._huey
@@ -86,10 +91,13 @@ class Hints:
 
     def _post(self) -> None:
         going = True
+        written = float("-inf")
         while going:
             told: set[Change] = set()
             try:
                 first = self._outbox.get()
+                if first is not None:
+                    time.sleep(max(0.0, written + GATHER - time.monotonic()))
                 while True:
                     if first is None:
                         going = False
@@ -100,6 +108,7 @@ class Hints:
                 pass
             if told:
                 self._write(told)
+                written = time.monotonic()
         self._close_storage()
 
     def _close_storage(self) -> None:
@@ -120,42 +129,3 @@ class Hints:
             self._listener(
                 frozenset(Change(Subject(subject), int(row)) for subject, row in changes)
             )
-
-
-class _JsonSerializer(Serializer):  # type: ignore[misc]
-    """Messages as JSON: unpickling what a queue holds would let its writers run code here."""
-
-    def _serialize(self, data: Any) -> bytes:
-        return orjson.dumps(list(data) if isinstance(data, Message) else data)
-
-    def _deserialize(self, data: bytes) -> Any:
-        found = orjson.loads(data)
-        return Message(*found) if isinstance(found, list) else found
-
-
-def _open(url: str) -> Huey:
-    scheme, _, rest = url.partition("://")
-    options: dict[str, Any] = {"results": False, "serializer": _JsonSerializer()}
-    if scheme == "sqlite":
-        path = rest.removeprefix("/") if not rest.startswith("//") else rest[1:]
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        return SqliteHuey(NAME, filename=path, timeout=PATIENCE, fsync=False, **options)
-    if scheme in ("redis", "rediss", "unix"):
-        from redis import ConnectionPool
-
-        pool = ConnectionPool.from_url(
-            url, socket_timeout=PATIENCE + 1, socket_connect_timeout=PATIENCE
-        )
-        return RedisHuey(NAME, connection_pool=pool, **options)
-    if scheme.partition("+")[0] in ("postgresql", "postgres"):
-        return PostgresHuey(
-            NAME,
-            dsn=f"postgresql://{rest}",
-            table_prefix="queue",
-            connect_timeout=PATIENCE,
-            **options,
-        )
-    raise QueueFault(
-        f"PASSERELLE_QUEUE_URL starts with {scheme!r}: "
-        "use sqlite:///path, redis://host or postgresql://user:password@host/name."
-    )

@@ -20,7 +20,8 @@ from sqlalchemy.orm import Session
 
 from app.domain import codes
 from app.domain.lift import Arm, Difference, share, spending
-from app.services import changes
+from app.domain.values import PURCHASE
+from app.services import changes, deciding
 from app.services.issuing import Person
 from app.services.issuing.recipients import recipients
 from app.store.models import (
@@ -36,7 +37,7 @@ from app.store.session import Database
 
 CHUNK = 500
 #: The reported event by which campaigns are measured, and how long after a decision it counts.
-OUTCOME = "purchase"
+OUTCOME = PURCHASE
 ATTRIBUTION = dt.timedelta(days=30)
 
 
@@ -65,20 +66,23 @@ class Lift:
 def remember(database: Database, people: Iterable[Person], *, now: dt.datetime) -> int:
     """Store recipients as the marketer's system knows them; returns how many.
 
-    What is absent stays as it was stored.
+    What is absent stays as it was stored. Vouchers that a stop condition takes back are taken.
     """
     rest, count = iter(people), 0
     while chunk := list(islice(rest, CHUNK)):
         with database.write() as session:
-            recipients(session, chunk, now=now)
+            ids = recipients(session, chunk, now=now)
+            deciding.note(session, ids.values(), now=now)
         count += len(chunk)
+    deciding.withdraw(database, now=now)
     return count
 
 
 def report(session: Session, done: Sequence[Did], *, now: dt.datetime) -> int:
     """Record what recipients did; returns how many of the reports were new.
 
-    A person who is not known yet becomes a recipient.
+    A person who is not known yet becomes a recipient. Vouchers that a stop condition takes back
+    are marked: `deciding.withdraw` takes them once this is committed.
     """
     ids = recipients(session, [Person(external_id=each.external_id) for each in done], now=now)
     session.execute(
@@ -107,6 +111,8 @@ def report(session: Session, done: Sequence[Did], *, now: dt.datetime) -> int:
         fresh += 1
         if each.name == OUTCOME:
             _attribute(session, ids[each.external_id], each)
+    if fresh:
+        deciding.note(session, ids.values(), now=now)
     return fresh
 
 

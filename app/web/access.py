@@ -10,7 +10,6 @@ from typing import Any, ParamSpec, TypeVar
 
 from flask import Flask, g, request
 
-from app.services import access
 from app.services.access import Client, Scope
 from app.web import deployment, till_session
 from app.web.problems import Problem
@@ -87,8 +86,7 @@ def identify() -> Client:
         if signed_in is not None:
             return signed_in
     if scheme.lower() == "bearer":
-        with house.database.read() as session:
-            found = access.authenticate(session, key.strip(), now=house.now())
+        found = house.doorkeeper.identify(key.strip(), now=house.now())
         if found is not None:
             return found
     raise Problem(

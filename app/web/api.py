@@ -17,7 +17,6 @@ from app.services.deployment import Deployment
 from app.web import (
     access,
     apple,
-    cards,
     closing,
     codes,
     decisions,
@@ -43,7 +42,6 @@ DOORS: tuple[Callable[[OpenAPI], None], ...] = (
     apple.register,
     pos.register,
     google.register,
-    cards.register,
     closing.register,
     till.register,
     reports.register,

@@ -217,7 +217,10 @@ def remember(body: RecipientsBody) -> Response:
 @blueprint.post("/activities", responses={200: RecordedAnswer})
 @access.requires(Scope.ISSUE, Scope.CAMPAIGN)
 def report(body: ActivitiesBody) -> Response:
-    """Report what recipients did: for points, stop conditions, and the lift of campaigns."""
+    """Report what recipients did: for points, stop conditions, and the lift of campaigns.
+
+    A stop condition that says `withdraw` takes back what the recipient got and did not use.
+    """
     house = deployment()
     now = house.now()
     done = [
@@ -232,6 +235,8 @@ def report(body: ActivitiesBody) -> Response:
     ]
     with house.database.write() as session:
         recorded = people.report(session, done, now=now)
+    # Repeated by the clock, should this process end here.
+    deciding.withdraw(house.database, now=now)
     return _json({"recorded": recorded})
 
 

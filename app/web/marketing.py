@@ -154,6 +154,17 @@ class WithdrawBody(_Body):
     reason: Annotated[str, StringConstraints(max_length=200)] | None = None
 
 
+class AddresseeBody(RecipientBody):
+    """A recipient of a mailing, and what it is about."""
+
+    facts: Annotated[dict[str, str | int], Field(max_length=50)] = Field(
+        {}, description="For campaigns that decide by rules; `basket`, `lifetime` in minor units"
+    )
+
+    def person(self) -> Person:
+        return Person(**self.model_dump(exclude={"facts"}))
+
+
 class MessageBody(_Body):
     """A mailing: its template and its recipients."""
 
@@ -161,7 +172,7 @@ class MessageBody(_Body):
     template: Annotated[str, StringConstraints(max_length=messages.LONGEST_TEMPLATE)]
     format: Literal["text", "html"] = "html"
     preview: bool = Field(False, description="Sample values; nothing is issued")
-    recipients: Annotated[list[RecipientBody], Field(min_length=1, max_length=MOST_RECIPIENTS)]
+    recipients: Annotated[list[AddresseeBody], Field(min_length=1, max_length=MOST_RECIPIENTS)]
 
 
 class ImportQuery(_Body):
@@ -493,6 +504,8 @@ def render_messages(body: MessageBody) -> Response:
     """Render a mailing: one JSON object a line, in the order of the recipients.
 
     Lines come as they are ready: `{"external_id": …, "text": …}`, or `"fault"` instead of a text.
+    Where a campaign's rules give a recipient nothing, its functions are empty in the text, and
+    `"not_given": {"campaign": "why"}` says so.
     """
     house = deployment()
     client = access.client()
@@ -504,11 +517,9 @@ def render_messages(body: MessageBody) -> Response:
             422, "template_faulty", cause=str(fault), remedy="Mend the template."
         ) from None
     people = [item.person() for item in body.recipients]
-    rendered = (
-        messages.preview(message, people)
-        if body.preview
-        else messages.render(house, message, people)
-    )
+    facts = {item.external_id: item.facts for item in body.recipients if item.facts}
+    make = messages.preview if body.preview else messages.render
+    rendered = make(house, message, people, facts)
     answer = Response(_lines(rendered), mimetype="application/x-ndjson")
     answer.headers["Cache-Control"] = "no-store"
     return answer
@@ -599,6 +610,8 @@ def _lines(rendered: Iterable[Rendered]) -> Iterator[bytes]:
         line: dict[str, Any] = {"external_id": item.external_id}
         if item.fault is None:
             line["text"] = item.text
+            if item.not_given:
+                line["not_given"] = dict(item.not_given)
         else:
             line["fault"] = item.fault
         yield orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)

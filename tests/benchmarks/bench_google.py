@@ -14,13 +14,13 @@ from statistics import median, quantiles
 
 from sqlalchemy import update
 
-from app.delivery.worker import Worker, google_classes, google_objects
+from app.delivery.worker import Worker, google_classes, google_edits, google_objects
 from app.sandbox.google import GoogleStandIn
 from app.services import changes, google_wallet, presenting
 from app.services.deployment import Deployment
 from app.settings import Settings
 from app.store import migrations
-from app.store.models import Voucher
+from app.store.models import Campaign, GoogleObject, Voucher
 from app.web.observing import configure_logging
 from passes.signing import throwaway, throwaway_service_account
 from tests.benchmarks import Figure, benchmark
@@ -28,13 +28,15 @@ from tests.google_wire import google
 from tests.storefront import Issued, Storefront
 
 _OBJECTS = 60
+#: Objects that an edit is going out to meanwhile: more than Google takes while it is measured.
+_EDITED = 400
 #: What Google takes to answer, as far as its users report.
 _LATENCY = 0.1
 _RATE = 20
 
 
 @contextmanager
-def _world() -> Iterator[tuple[Deployment, GoogleStandIn, list[Issued]]]:
+def _world() -> Iterator[tuple[Storefront, GoogleStandIn, list[Issued]]]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         certs = folder / "certs"
@@ -64,17 +66,61 @@ def _world() -> Iterator[tuple[Deployment, GoogleStandIn, list[Issued]]]:
             shop = Storefront(deployment)
             campaign = shop.campaign()
             issued = [shop.voucher(campaign, uses=1_000_000) for _ in range(_OBJECTS)]
-            worker = Worker(deployment, kinds=(google_classes, google_objects))
+            worker = Worker(deployment, kinds=(google_classes, google_objects, google_edits))
             worker.start()
             try:
                 for each in issued:
                     _want(deployment, each)
                 _until(lambda: len(wire.store.resources("offerObject")) == _OBJECTS, 60)
                 time.sleep(2)
-                yield deployment, wire, issued
+                yield shop, wire, issued
             finally:
                 worker.stop()
                 deployment.close()
+
+
+def _edit(shop: Storefront, wire: GoogleStandIn) -> Callable[[], int]:
+    """Let an edit of another campaign go out to all its objects; says how many have it."""
+    deployment = shop.deployment
+    campaign = shop.campaign()
+    issued = [shop.voucher(campaign) for _ in range(_EDITED)]
+    with deployment.database.write() as session:
+        holding = presenting.find(session, issued[0].public_id)
+        assert holding is not None
+        google_wallet.want(session, deployment, holding, now=deployment.now())
+    _until(lambda: len(wire.store.resources("offerObject")) > _OBJECTS, 60)
+    now = deployment.now()
+    for each in issued[1:]:
+        with deployment.database.write() as session:
+            holding = presenting.find(session, each.public_id)
+            assert holding is not None
+            resource = google_wallet.object_resource(deployment, holding, now=now)
+            wire.store.insert("offerObject", resource)
+            session.add(
+                GoogleObject(
+                    voucher_id=each.id,
+                    object_id=resource["id"],
+                    status="inserted",
+                    has_users=True,
+                    sent_voucher=holding.voucher.version,
+                    sent_campaign=holding.campaign.version,
+                    created_at=now,
+                )
+            )
+    override = {"ends_at": (now + dt.timedelta(days=9)).isoformat()}
+    with deployment.database.write() as session:
+        session.execute(
+            update(Campaign)
+            .where(Campaign.id == campaign)
+            .values(override=override, override_forced=True, version=Campaign.version + 1)
+        )
+        changes.campaign(session, campaign)
+
+    def edited() -> int:
+        return sum("validTimeInterval" in one for one in wire.store.resources("offerObject"))
+
+    _until(lambda: edited() > 0, 60)
+    return edited
 
 
 def _want(deployment: Deployment, issued: Issued) -> None:
@@ -128,17 +174,27 @@ def _measure(
 @benchmark("redeem-to-google")
 def redeem_to_google() -> Iterator[Figure]:
     configure_logging("error")
-    with _world() as (deployment, wire, issued):
+    with _world() as (shop, wire, issued):
+        deployment = shop.deployment
         calm = _measure(deployment, wire, issued, rate=8, count=_OBJECTS)
         with deployment.database.write() as session:
             session.execute(update(Voucher).values(used=0, version=Voucher.version + 1))
         _until(lambda: _settled(wire), 60)
         flood = _measure(deployment, wire, issued, rate=1000, count=_OBJECTS)
-        p95 = quantiles(calm, n=20)[-1]
+        with deployment.database.write() as session:
+            session.execute(update(Voucher).values(used=0, version=Voucher.version + 1))
+        _until(lambda: _settled(wire), 60)
+        edited = _edit(shop, wire)
+        before, began = edited(), time.monotonic()
+        busy = _measure(deployment, wire, issued, rate=8, count=_OBJECTS)
+        done, took = edited() - before, time.monotonic() - began
+        p95, busy_p95 = (quantiles(each, n=20)[-1] for each in (calm, busy))
         yield Figure(
             f"at 8 changes/s median {median(calm):.2f} s, p95 {p95:.2f} s"
             f" (Google answering in {_LATENCY:g} s); {_OBJECTS} at once: the last after"
             f" {flood[-1]:.2f} s, backlog ÷ rate is {_OBJECTS / _RATE:.2f} s;"
+            f" while an edit goes out to {_EDITED} objects ({done / took:.1f}/s beside) median"
+            f" {median(busy):.2f} s, p95 {busy_p95:.2f} s;"
             f" {wire.over_rate} calls over Google's rate"
         )
 

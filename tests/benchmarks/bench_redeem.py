@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import random
@@ -23,7 +22,7 @@ from sqlalchemy.engine import make_url
 
 from app.services.deployment import Deployment
 from app.services.redeeming import Item, Origin, Tills
-from tests.benchmarks import Figure, Rounds, benchmark
+from tests.benchmarks import Figure, Rounds, benchmark, load
 from tests.benchmarks.redeeming import (
     CLIENTS,
     VOUCHERS,
@@ -263,47 +262,16 @@ def _pgbench(url: str, script: str) -> float:
 def _loop(
     port: int, key: str, barcodes: list[str], *, rate: float | None, clients: int
 ) -> list[float]:
-    """Redeem each barcode over HTTP; with a rate, times count from when each was due (an open
-    loop, which a slow answer does not slow down).
-    """
-    times: list[float] = []
-    guard = threading.Lock()
-    pending = iter(enumerate(barcodes))
-    began = time.perf_counter()
-
-    def client() -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-        while True:
-            with guard:
-                number, barcode = next(pending, (0, None))
-            if barcode is None:
-                break
-            due = time.perf_counter()
-            if rate is not None:
-                due = began + number / rate
-                time.sleep(max(0.0, due - time.perf_counter()))
-            connection.request(
-                "POST",
-                "/pos/v1/redemptions",
-                body=json.dumps({"items": [{"barcode": barcode}], "receipt": uuid.uuid4().hex}),
-                headers={
-                    "Authorization": f"Bearer {key}",
-                    "Content-Type": "application/json",
-                    "Idempotency-Key": uuid.uuid4().hex,
-                },
-            )
-            answer = connection.getresponse()
-            body = answer.read()
-            assert body.startswith(b'{"outcome":"accepted"'), body
-            times.append(time.perf_counter() - due)
-        connection.close()
-
-    threads = [threading.Thread(target=client) for _ in range(clients)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return times
+    """Redeem each barcode over HTTP; returns the seconds that each took."""
+    requests = [
+        load.post(
+            "/pos/v1/redemptions",
+            json.dumps({"items": [{"barcode": barcode}], "receipt": uuid.uuid4().hex}).encode(),
+            {"Authorization": f"Bearer {key}", "Idempotency-Key": uuid.uuid4().hex},
+        )
+        for barcode in barcodes
+    ]
+    return load.run(port, requests, rate=rate, clients=clients, begins=b'{"outcome":"accepted"')
 
 
 def _percentiles(times: list[float]) -> str:

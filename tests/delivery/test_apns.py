@@ -1,5 +1,6 @@
 """The sender against the stand-in of Apple's push service: each documented answer, each break."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.delivery.apns import ApnsSender, Push, judge
+from app.delivery.apns import ApnsSender, Token, judge, sender
 from app.delivery.outcomes import DONE, Done, Drop, Fault, Outcome, Retry, Stop
 from app.sandbox.apns import SILENCE, Answer, ApnsStandIn
 from app.sandbox.certificates import Authority, Identity
@@ -38,8 +39,8 @@ class Wire:
     identity: Identity | None = None
 
     def send(self, *tokens: str) -> dict[str, Outcome]:
-        pushes = [Push(token, token) for token in tokens]
-        return {push.token: outcome for push, outcome in self.sender.send(pushes, now=NOW)}
+        sent = self.sender.send(pushes(*tokens), now=NOW)
+        return {push.token: outcome for push, outcome in sent}
 
     def install(self, uid: str = TOPIC) -> None:
         self.identity = self.authority.client(uid)
@@ -72,12 +73,17 @@ def wire(authority: Authority, tmp_path: Path) -> Iterator[Wire]:
             url=apns.url,
             ca=tmp_path / "ca.pem",
             answer_timeout=1.0,
+            grace=0.1,
             clock=clock,
         )
         made = Wire(apns, sender, authority, clock)
         made.install()
         yield made
         sender.close()
+
+
+def pushes(*tokens: str) -> list[Token]:
+    return [Token(token) for token in tokens]
 
 
 def tokens(count: int) -> list[str]:
@@ -110,10 +116,10 @@ def test_many_pushes_share_one_connection_up_to_its_stream_limit_and_it_stays_op
 def test_pushes_are_taken_only_as_places_become_free(wire: Wire) -> None:
     taken: list[str] = []
 
-    def offered() -> Iterator[Push]:
+    def offered() -> Iterator[Token]:
         for token in tokens(3000):
             taken.append(token)
-            yield Push(token, token)
+            yield Token(token)
 
     next(sending := wire.sender.send(offered(), now=NOW))
     assert len(taken) <= 1001
@@ -255,15 +261,15 @@ def test_goaway_is_survived_by_a_new_connection(wire: Wire) -> None:
     wire.clock.now += 5
     outcomes |= wire.send(*[token for token in tokens(50) if outcomes.get(token) != DONE])
     assert set(outcomes.values()) == {DONE}
-    # Pushes caught by the closing line may be one more failure, never a storm of connections.
+    # Tokenes caught by the closing line may be one more failure, never a storm of connections.
     assert 2 <= wire.apns.connections <= 3
 
 
 def test_goaway_in_the_middle_of_a_batch_loses_no_push(wire: Wire) -> None:
     waiting = set(tokens(400))
     for _ in range(10):
-        pushes = [Push(token, token) for token in sorted(waiting)]
-        for number, (push, outcome) in enumerate(wire.sender.send(pushes, now=NOW)):
+        sending = wire.sender.send(pushes(*sorted(waiting)), now=NOW)
+        for number, (push, outcome) in enumerate(sending):
             if isinstance(outcome, Done):
                 waiting.discard(push.token)
             else:
@@ -280,7 +286,7 @@ def test_goaway_in_the_middle_of_a_batch_loses_no_push(wire: Wire) -> None:
 def test_a_cut_connection_is_reopened_and_its_pushes_get_an_outcome(wire: Wire) -> None:
     wire.send("aa")
     wire.apns.answer(SILENCE, token="bb")
-    sending = wire.sender.send([Push("bb", "bb"), Push("cc", "cc")], now=NOW)
+    sending = wire.sender.send(pushes("bb", "cc"), now=NOW)
     assert next(sending)[0].token == "cc"
     wire.apns.cut()
     ((push, outcome),) = sending
@@ -298,6 +304,88 @@ def test_silence_ends_with_the_timeout(wire: Wire) -> None:
     assert "curl 28" in outcome.reason
 
 
+def test_a_push_that_is_never_answered_holds_no_other_back(wire: Wire) -> None:
+    wire.send("aa")
+    wire.apns.always("bb", SILENCE)
+    waiting = ["bb", *tokens(300)]
+    order: list[str] = []
+    asked_again = False
+
+    def offered() -> Token | None:
+        nonlocal asked_again
+        if waiting:
+            return Token(waiting.pop(0))
+        if len(order) == 300 and not asked_again:
+            # What comes up while only the silent one is under way goes at once.
+            asked_again = True
+            waiting.append("cc")
+        return None
+
+    outcomes = {}
+    for push, outcome in wire.sender.stream(offered, now=NOW):
+        order.append(push.token)
+        outcomes[push.token] = outcome
+    assert order[-2:] == ["cc", "bb"]
+    silent = outcomes.pop("bb")
+    assert isinstance(silent, Retry)
+    assert set(outcomes.values()) == {DONE}
+    # The connection that answered all others is kept, and the sender does not rest.
+    assert wire.sender.pause() is None
+    assert wire.send("dd") == {"dd": DONE}
+    assert wire.apns.connections == 1
+
+
+def test_a_silent_first_push_of_a_connection_lets_others_try(wire: Wire) -> None:
+    wire.apns.always("aa", SILENCE)
+    order = [push.token for push, _ in wire.sender.send(pushes("aa", *tokens(30)), now=NOW)]
+    assert order[-1] == "aa"
+    assert set(wire.apns.tokens()) == set(tokens(30))
+    assert wire.apns.connections == 1
+
+
+def test_a_connection_that_broke_waits_for_no_silent_push(wire: Wire) -> None:
+    wire.send("cc")
+    wire.apns.answer(SILENCE, token="aa")
+    wire.apns.answer(Answer(503, "Shutdown"), token="bb")
+    began = time.monotonic()
+    outcomes = wire.send("aa", "bb")
+    assert time.monotonic() - began < 0.9
+    assert {type(each) for each in outcomes.values()} == {Retry}
+    wire.clock.now += 5
+    assert wire.send("aa", "bb") == {"aa": DONE, "bb": DONE}
+
+
+def test_a_connection_on_which_nothing_is_answered_is_replaced(wire: Wire) -> None:
+    wire.send("aa")
+    wire.apns.answer(SILENCE, times=10)
+    assert {type(each) for each in wire.send(*tokens(10)).values()} == {Retry}
+    assert wire.sender.pause() is not None
+    wire.clock.now += 5
+    assert wire.send("aa") == {"aa": DONE}
+    assert wire.apns.connections == 2
+
+
+def test_a_certificate_replaced_while_pushes_stream_ends_the_stream(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender, "CHECK_EVERY", 0.0)
+    taken: list[Token] = []
+
+    def endless() -> Iterator[Token]:
+        for token in tokens(100_000):
+            taken.append(Token(token))
+            if len(taken) == 50:
+                wire.install()
+            yield taken[-1]
+
+    yielded = [push.token for push, _ in wire.sender.send(endless(), now=NOW)]
+    assert sorted(yielded) == [each.token for each in taken]
+    assert len(taken) < 100_000
+    wire.clock.now += 5
+    assert wire.send("aa") == {"aa": DONE}
+    assert wire.apns.received[-1].connection == 2
+
+
 def test_an_unreachable_service_is_a_growing_pause_not_an_error(wire: Wire) -> None:
     wire.apns.refusing = True
     outcome = wire.send(*tokens(3))
@@ -312,10 +400,10 @@ def test_an_unreachable_service_is_a_growing_pause_not_an_error(wire: Wire) -> N
 def test_the_remaining_pushes_stay_with_the_caller_when_the_connection_breaks(wire: Wire) -> None:
     taken: list[str] = []
 
-    def offered() -> Iterator[Push]:
+    def offered() -> Iterator[Token]:
         for token in tokens(5000):
             taken.append(token)
-            yield Push(token, token)
+            yield Token(token)
 
     wire.apns.answer(Answer(503, "Shutdown"))
     answered = [push.token for push, _ in wire.sender.send(offered(), now=NOW)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
+import time
 from dataclasses import replace
 
 import pytest
@@ -12,7 +14,7 @@ from sqlalchemy import select
 from app.delivery import apple as apple_delivery
 from app.delivery import worker
 from app.delivery.engine import Runner
-from app.sandbox.apns import Answer
+from app.sandbox.apns import SILENCE, Answer
 from app.sandbox.iphone import Phone
 from app.services.changes import Change, Subject
 from app.store.models import AppleDevice, AppleRegistration, Campaign, Event, Voucher
@@ -443,6 +445,44 @@ def test_edits_of_a_paused_campaign_wait_while_redemptions_go_out(apple: World) 
         spend(apple, cards[0])
         apple.deliver(runner)
     assert apple.apns.tokens() == [phones[0].push_token]
+
+
+def test_a_push_that_apple_never_answers_keeps_no_other_phone_waiting(apple: World) -> None:
+    campaign = apple.storefront.campaign("gift_card")
+    silent, told, later = (apple.storefront.voucher(campaign) for _ in range(3))
+    phones = [apple.holder(card) for card in (silent, told, later)]
+    apple.apns.always(phones[0].push_token, SILENCE)
+    apple.answer_timeout = 6.0
+    spend(apple, silent)
+    spend(apple, told)
+    with apple.runner() as runner:
+        delivery = threading.Thread(target=runner.settle)
+        delivery.start()
+        await_push(apple, phones[1])
+        spend(apple, later)
+        runner.hint([Change(Subject.VOUCHER, later.id)])
+        await_push(apple, phones[2])
+        # And what was answered is recorded although one is still under way.
+        until = time.monotonic() + 1.5
+        while devices(apple.house.database)[2].pushed_at is None and time.monotonic() < until:
+            time.sleep(0.01)
+        held, *others = devices(apple.house.database)
+        assert held.pushed_at is None
+        assert all(each.pushed_at is not None for each in others)
+        assert delivery.is_alive()
+        delivery.join(10)
+        apple.quiet()
+    assert balance(phones[1], told) == balance(phones[2], later) == 14
+    assert devices(apple.house.database)[0].failure is not None
+    assert apple.apns.connections == 1
+
+
+def await_push(apple: World, phone: Phone) -> None:
+    """Wait until Apple accepted a push to the phone, for less than a silent push takes."""
+    until = time.monotonic() + 5
+    while phone.push_token not in apple.apns.tokens():
+        assert time.monotonic() < until, "the push waits for another"
+        time.sleep(0.005)
 
 
 def test_reminders_are_those_of_the_design() -> None:

@@ -1,6 +1,7 @@
-"""A few hundred phones, every misfortune, and every pass is true at the end (`make soak`: 10,000).
+"""iPhones and Android phones by the hundred, every misfortune, and every pass is true at the end.
 
-PASSERELLE_SOAK_PHONES and PASSERELLE_SOAK_SEED choose another size and another course.
+`make soak` takes ten thousand iPhones; PASSERELLE_SOAK_PHONES, PASSERELLE_SOAK_ANDROIDS and
+PASSERELLE_SOAK_SEED choose another size and another course.
 """
 
 from __future__ import annotations
@@ -12,21 +13,24 @@ from pathlib import Path
 import pytest
 
 from app.settings import Settings
-from tests.apple_world import world
-from tests.delivery.soak import Soak
+from tests.delivery.soak import Soak, town
 
-PHONES = int(os.environ.get("PASSERELLE_SOAK_PHONES", "200"))
+PHONES = int(os.environ.get("PASSERELLE_SOAK_PHONES", "500"))
+ANDROIDS = int(os.environ.get("PASSERELLE_SOAK_ANDROIDS", str(max(1, PHONES // 5))))
 SEED = int(os.environ.get("PASSERELLE_SOAK_SEED", "7"))
 
 
 def test_every_pass_shows_what_the_database_says_after_everything_went_wrong(
     settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with world(settings, tmp_path, seed=SEED, threads=2) as opened:
-        report = Soak(opened, phones=PHONES, steps=PHONES * 3, workers=2, seed=SEED).run()
+    with town(settings, tmp_path, seed=SEED) as opened:
+        steps = min(3 * PHONES, max(450, PHONES))
+        soak = Soak(opened, phones=PHONES, androids=ANDROIDS, steps=steps, seed=SEED)
+        report = soak.run()
     with capsys.disabled():
         sys.stderr.write(f"\n  soak: {report.lines()}\n")
     assert report.wrong == []
     assert report.owed == 0
     assert report.kills > 0
     assert report.pushes > 0
+    assert report.saved > 0

@@ -2,8 +2,8 @@
 
 Promises: calls go out at the rate agreed between all workers; when Google says that it is called
 too often, all of them pause; when it refuses the account, nothing is sent until a pause is over or
-the key file was replaced. Refuses: to wait longer than moments for a turn; `Busy` then says to
-come back.
+the key file was replaced. What can wait (`spare`) is called about with what the urgent calls
+leave over. Refuses: to wait longer than moments for a turn; `Busy` then says to come back.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ GOOGLE = Settings().google_api_url
 STOPPED_FOR = dt.timedelta(minutes=5)
 #: How far ahead a turn may lie.
 AHEAD = dt.timedelta(seconds=2)
+#: How long what can wait waits for a turn that nobody needs more.
+PATIENCE = dt.timedelta(seconds=10)
 #: When something that found no turn comes back.
 LATER = dt.timedelta(milliseconds=300)
 
@@ -38,13 +40,17 @@ class Busy(Exception):
 
 
 class Calls:
-    """One worker's way to Google; ``sleep`` and ``jitter`` are there for tests to replace."""
+    """One worker's way to Google; ``sleep`` and ``jitter`` are there for tests to replace.
+
+    ``spare`` makes calls only with what is left over of the rate.
+    """
 
     def __init__(
         self,
         deployment: Deployment,
         *,
         rate: float | None = None,
+        spare: bool = False,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -52,6 +58,7 @@ class Calls:
         self.pace = SharedPace(
             deployment.database, name="google", rate=rate or deployment.settings.google_rate
         )
+        self.spare = spare
         self._tokens = AccessTokens(lambda: deployment.certificates.account)
         self._sleep = sleep
         self._jitter = jitter
@@ -114,12 +121,23 @@ class Calls:
         Raises:
             Busy: that is too far off.
         """
+        if self.spare:
+            self._wait_for_spare(count)
+            return
         slots = self.pace.reserve(count, now=self.deployment.now(), within=AHEAD)
         if slots is None:
             raise Busy
         wait = (slots.at(count - 1) - self.deployment.now()).total_seconds()
         if wait > 0:
             self._sleep(wait)
+
+    def _wait_for_spare(self, count: int) -> None:
+        until = self.deployment.now() + PATIENCE
+        while wait := self.pace.take_spare(count, now=self.deployment.now()).total_seconds():
+            if self.deployment.now() >= until:
+                raise Busy
+            # Several wait for the same moment, and the first of them takes it.
+            self._sleep(min(wait * (1 + 0.2 * self._jitter()), PATIENCE.total_seconds()))
 
     def heed(self, answer: Answer) -> None:
         """Let every worker pause when Google says that it is called too often."""

@@ -1,7 +1,8 @@
 """Classes at Google as the engine sees them: one for a campaign and variant, patched by revisions.
 
-Promises: a campaign edit that shows only on the class is one call, however many hold the pass; an
-edit that shows nowhere at Google is none. Refuses: to repeat content that Google refused before
+Promises: a campaign edit that shows only on the class is one call, however many hold the pass, and
+no object's row is touched; an edit that shows nowhere at Google is none. Objects are owed an edit
+once their class had its turn. Refuses: to repeat content that Google refused before
 hours have passed or the campaign changed.
 """
 
@@ -22,7 +23,7 @@ from app.delivery.google.bodies import patch_body
 from app.delivery.google.calls import LATER, Busy, Calls
 from app.delivery.google.rest import Answer, Collection, Verdict
 from app.delivery.outcomes import DONE, Done, Fault, Outcome, Retry
-from app.services import google_wallet
+from app.services import changes, google_reach, google_wallet
 from app.store.models import Campaign, GoogleClass
 from passes.errors import PassError
 from passes.google import CLASS_TYPES
@@ -45,6 +46,9 @@ class ClassJob:
     inserted: bool
     digest: bytes | None
     attempts: int
+    #: What objects take from the campaign at that version, and whether that is news to them.
+    objects: bytes
+    reaches: bool
     #: What was sent, once it was.
     sent: bytes | None = field(default=None)
     gone: bool = False
@@ -86,7 +90,7 @@ class GoogleClasses:
         self, session: Session, targets: Sequence[int], *, now: dt.datetime, until: dt.datetime
     ) -> list[ClassJob]:
         rows = session.execute(
-            select(GoogleClass, Campaign.version)
+            select(GoogleClass, Campaign, google_reach.override_ends().label("counted_until"))
             .join(Campaign, Campaign.id == GoogleClass.campaign_id)
             .where(
                 GoogleClass.id.in_(targets),
@@ -97,11 +101,13 @@ class GoogleClasses:
             .with_for_update(skip_locked=True, of=GoogleClass)
         ).all()
         jobs = []
-        for row, version in rows:
+        for row, campaign, counted_until in rows:
+            version = campaign.version
             waits = row.due_at is not None and row.due_at > now
             if waits and row.refused_campaign in (None, version):
                 continue
             row.claimed_until = row.due_at = until
+            objects = google_reach.digest(session, campaign, counted_until)
             jobs.append(
                 ClassJob(
                     row.id,
@@ -113,6 +119,8 @@ class GoogleClasses:
                     row.status == "inserted",
                     row.sent_digest,
                     row.attempts,
+                    objects,
+                    objects != row.objects_digest,
                 )
             )
         return jobs
@@ -178,6 +186,9 @@ class GoogleClasses:
                 }
             if job.gone:
                 values["status"] = "wanted"
+            if job.reaches:
+                values |= {"objects_digest": job.objects, "objects_since": job.version}
+                changes.campaign(session, job.campaign_id)
             session.execute(
                 update(GoogleClass)
                 .where(GoogleClass.id == job.row_id, GoogleClass.claimed_until == job.until)

@@ -71,7 +71,7 @@ def announce(session: Session, row: GoogleObject, holding: Holding, *, now: dt.d
                     key=lambda each: (each[0] != holding.presentation.default_language, each[0]),
                 )
             ],
-            message_id=f"update-{said.id.hex}-{row.id}",
+            message_id=f"{google_wallet.UPDATE_NEWS}{said.id.hex}-{row.id}",
             now=now,
         )
     before, row.sent_balance_minor = row.sent_balance_minor, balance

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import json
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -60,7 +61,8 @@ class Saved:
 class WalletStore:
     """The stand-in's memory, safe to use from many threads.
 
-    ``clock`` gives aware UTC; ``fetch_pictures`` off leaves pictures unlooked at.
+    ``clock`` gives aware UTC; ``fetch_pictures`` off leaves pictures unlooked at. ``taken`` counts
+    how often each message (object id, message id) was appended.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class WalletStore:
         self.issuer_id = issuer_id
         self.messages_per_day = messages_per_day
         self.notifications: list[Notification] = []
+        self.taken: Counter[tuple[str, str]] = Counter()
         self.pictures: dict[str, bytes] = {}
         self._clock = clock
         self._fetch = fetch_pictures
@@ -142,6 +145,7 @@ class WalletStore:
                 self.notifications.append(
                     Notification(resource_id, message.get("id", ""), _text_of(message), now)
                 )
+            self.taken[resource_id, message.get("id", "")] += 1
             present["messages"] = [*messages, copy.deepcopy(dict(message))]
             return self._shown(collection, present)
 

@@ -7,7 +7,6 @@ import hashlib
 import io
 import warnings
 
-from PIL import Image, UnidentifiedImageError
 from sqlalchemy.orm import Session
 
 from app.store.models import Asset
@@ -23,6 +22,9 @@ def digest(data: bytes) -> str:
 
 def fault(data: bytes) -> str | None:
     """What is wrong with a picture, as the end of a sentence; None when it is good."""
+    # Loaded when a picture comes, which a till's server may never see.
+    from PIL import Image, UnidentifiedImageError
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 from app.domain.campaign import Benefit, BenefitType, Texts
 from app.domain.values import (
     AMOUNTS,
+    PURCHASE,
     Condition,
     Frequency,
     Grant,
@@ -106,6 +107,17 @@ class _Stop(_Section):
     when: list[_Condition] = []
     event: str | None = Field(default=None, min_length=1, max_length=100)
     days: int = Field(default=0, ge=0, le=3_650)
+    #: Whether unused vouchers are taken back; left out, after every event but a purchase.
+    withdraw: bool | None = None
+
+    @property
+    def withdraws(self) -> bool:
+        """A purchase may be the very one that uses the voucher, and the shop may report the use
+        later; every other event means that the voucher's reason is gone.
+        """
+        if self.withdraw is not None:
+            return self.withdraw
+        return self.event is not None and self.event != PURCHASE
 
     @model_validator(mode="after")
     def _something(self) -> _Stop:
@@ -167,6 +179,7 @@ def built(section: RulesSection, minor: Minor) -> dict[str, Any]:
                 when=_conditions(f"rules.stops.{at}", stop.when, minor),
                 event=stop.event,
                 days=stop.days,
+                withdraw=stop.withdraws,
             )
             for at, stop in enumerate(section.stops)
         ),

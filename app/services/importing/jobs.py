@@ -111,7 +111,7 @@ def listed(deployment: Deployment, campaign_key: str | None = None) -> list[Stan
     if campaign_key is not None:
         statement = statement.where(Campaign.key == campaign_key)
     with deployment.database.read() as session:
-        return [standing_of(job, key) for job, key in session.execute(statement)]
+        return [standing_of(row[0], row[1]) for row in session.execute(statement)]
 
 
 def rejects(deployment: Deployment, job_id: uuid.UUID) -> Iterator[tuple[int, str, str]]:

@@ -1,6 +1,5 @@
-"""Issuing vouchers: one each for recipient, campaign and occasion, by request, file or birthday."""
+"""Issuing vouchers: one each for recipient, campaign and occasion, by request or file."""
 
-from app.services.issuing.birthdays import Celebrated, celebrate
 from app.services.issuing.claiming import Stock, code_of, pin_of, stock
 from app.services.issuing.files import Outcome, issue_file, issue_many, person_from
 from app.services.issuing.reissuing import Reissued, reissue
@@ -11,7 +10,6 @@ from app.services.issuing.withdrawing import campaign_of, revoke, withdraw_link
 __all__ = [
     "CHUNK",
     "Batch",
-    "Celebrated",
     "IssueFault",
     "Issued",
     "Outcome",
@@ -20,7 +18,6 @@ __all__ = [
     "Stock",
     "Wanted",
     "campaign_of",
-    "celebrate",
     "code_of",
     "issue",
     "issue_file",

@@ -2,35 +2,28 @@
 
 Each is one entry of the ledger under the voucher's row lock. Money comes onto a card only by
 opening, load, adjustment, refund or transfer, each with the operator who did it; a campaign may
-cap what one operator gives in a day. A refund to a card that is no more goes to a replacement,
-which the old card points to from then on.
+cap what one operator gives in a day.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
-from app.domain import codes, ledger, rules
-from app.domain.kinds import KINDS
+from app.domain import ledger, rules
 from app.domain.ledger import DEAD, EntryKind
 from app.domain.refusals import Reason, Refused
 from app.domain.rules import Place
-from app.domain.validity import window
 from app.services.redeeming import answers, booking, statements
 from app.services.redeeming import money_statements as sql
 from app.services.redeeming.booking import Books
 from app.services.redeeming.calls import Answer, CardAction, CardCall, Refund
 from app.services.redeeming.progress import Busy, Call, Found, No
-from app.services.redeeming.reading import Reader, is_over
-from app.services.redeeming.statements import VOUCHER
-
-#: How long a replacement lasts at least, whatever was left of the card it replaces.
-REPLACEMENT = dt.timedelta(days=365)
+from app.services.redeeming.reading import Reader
+from app.services.redeeming.replacing import Replacing
 
 _ENTRY = {
     CardAction.ACTIVATE: EntryKind.ACTIVATE,
@@ -51,12 +44,13 @@ _EVENT = {
 
 
 class Cards:
-    """What may be done with the gift cards of one deployment; `newest_key` names the master key
-    that a replacement's barcode is derived from.
-    """
+    """What may be done with the gift cards of one deployment."""
 
-    def __init__(self, reader: Reader, books: Books, *, postgresql: bool) -> None:
+    def __init__(
+        self, reader: Reader, books: Books, replacing: Replacing, *, postgresql: bool
+    ) -> None:
         self._reader = reader
+        self._replacing = replacing
         self._books = books
         self._postgresql = postgresql
 
@@ -216,7 +210,7 @@ class Cards:
         )
         call.changed.append(row.voucher_id)
         entries, events = [entry], [event]
-        moved = self.move_from_dead(
+        moved = self._replacing.move_from_dead(
             connection, call, row.voucher_id, amount, key_id=key_id, entries=entries, events=events
         )
         replaced_by, after = moved or (None, after)
@@ -242,87 +236,6 @@ class Cards:
             connection, call, entries=entries, events=events, body=body, fingerprint=fingerprint
         )
         return Answer(status=200, body=body)
-
-    def move_from_dead(
-        self,
-        connection: Connection,
-        call: Call,
-        voucher_id: int,
-        amount: int,
-        *,
-        key_id: int,
-        entries: list[dict[str, Any]],
-        events: list[dict[str, Any]],
-    ) -> tuple[str, Any] | None:
-        """Move money that came back to a card that is no more to its replacement.
-
-        Makes the replacement unless there is one; adds what has to be booked. Returns the
-        replacement's serial and the card's counters afterwards, or None when the card is alive
-        and keeps the money.
-        """
-        card = connection.execute(sql.LOCK_VOUCHER, {"voucher_id": voucher_id}).one()
-        over = is_over(card, call.now)
-        if not KINDS[card.campaign_kind].holds_money or not (
-            card.status in DEAD or over or card.replaced_by_id is not None
-        ):
-            return None
-        target, last = self._living(connection, card, call)
-        status = "expired" if card.status not in DEAD and over else card.status
-        left = connection.execute(
-            sql.MOVE_MONEY,
-            {
-                "voucher_id": card.id,
-                "expected_status": card.status,
-                "new_status": status,
-                "amount": -amount,
-            },
-        ).first()
-        if left is None:
-            raise Busy
-        if target is None:
-            # The last of the chain is replaced: it is the one that its number and link lead to.
-            target = self._successor(connection, call, last, key_id=key_id)
-            connection.execute(sql.REPLACE, {"voucher_id": last.id, "successor_id": target.id})
-            call.changed.append(last.id)
-        came = connection.execute(
-            sql.MOVE_MONEY,
-            {
-                "voucher_id": target.id,
-                "expected_status": target.status,
-                "new_status": target.status,
-                "amount": amount,
-            },
-        ).one()
-        call.changed.append(target.id)
-        for voucher, change, after in ((card, -amount, left), (target, amount, came)):
-            entry = booking.entry(
-                call,
-                voucher_id=voucher.id,
-                campaign_id=card.campaign_id,
-                code_id=voucher.code_id,
-                kind=EntryKind.TRANSFER,
-                amount_minor=change,
-                currency=card.campaign_currency,
-                used_after=after.used,
-                balance_after_minor=after.balance_minor,
-                details={
-                    "from": codes.serial(card.public_id),
-                    "to": codes.serial(target.public_id),
-                },
-            )
-            entries.append(entry)
-            events.append(
-                booking.event(
-                    call,
-                    kind="updated",
-                    campaign_id=card.campaign_id,
-                    voucher_id=voucher.id,
-                    number=after.events,
-                    entry_id=entry["entry_id"],
-                    data={"amount_minor": change},
-                )
-            )
-        return codes.serial(target.public_id), left
 
     def count_operator(
         self, connection: Connection, call: Call, cap: int | None, row: Any, amount: int
@@ -390,59 +303,6 @@ class Cards:
         if against:
             raise No(against[0], found)
         return status
-
-    def _living(self, connection: Connection, card: Any, call: Call) -> tuple[Any, Any]:
-        """The newest replacement of a card if it can take money, else None; and the last card.
-
-        Rows are locked in order.
-        """
-        seen = card
-        while seen.replaced_by_id is not None:
-            seen = connection.execute(sql.LOCK_VOUCHER, {"voucher_id": seen.replaced_by_id}).one()
-        over = is_over(seen, call.now)
-        alive = not (seen.id == card.id or seen.status in DEAD or over)
-        return seen if alive else None, seen
-
-    def _successor(self, connection: Connection, call: Call, card: Any, *, key_id: int) -> Any:
-        """A fresh card on the terms of the old one, with nothing on it yet."""
-        terms = self._reader.terms_of(connection, card.revision_id)
-        zone = ZoneInfo(card.campaign_timezone)
-        # The new card is in no wallet yet: a length that counts from the first add begins there.
-        ends_at = window(terms.validity, zone, issued_at=call.now).ends_at
-        if ends_at is not None:
-            ends_at = max(ends_at, call.now + REPLACEMENT)
-        made = connection.execute(
-            insert(VOUCHER)
-            .values(
-                public_id=codes.new_public_id(),
-                key_id=key_id,
-                campaign_id=card.campaign_id,
-                revision_id=card.revision_id,
-                # Its number and PIN stay: from now on they mean the new card.
-                code_id=card.code_id,
-                recipient_id=card.recipient_id,
-                occasion=f"replaces {codes.serial(card.public_id)}",
-                status="active",
-                starts_at=None,
-                ends_at=ends_at,
-                uses=None,
-                used=0,
-                held=0,
-                balance_minor=0,
-                held_minor=0,
-                version=1,
-                events=1,
-                issued_at=call.now,
-            )
-            .returning(VOUCHER.c.id)
-        ).scalar_one()
-        connection.execute(
-            statements.INSERT_EVENT[self._postgresql],
-            booking.event(
-                call, kind="issued", campaign_id=card.campaign_id, voucher_id=made, number=1
-            ),
-        )
-        return connection.execute(sql.LOCK_VOUCHER, {"voucher_id": made}).one()
 
 
 def _short(found: Found) -> Refused:

@@ -28,6 +28,7 @@ from app.services.redeeming.cards import Cards
 from app.services.redeeming.holds import Holds
 from app.services.redeeming.progress import Busy, Call, Known, No, lock_name
 from app.services.redeeming.reading import Reader
+from app.services.redeeming.replacing import Replacing
 from app.store.models import new_id
 
 
@@ -46,12 +47,20 @@ class Reverser:
     """Takes redemptions back for one deployment."""
 
     def __init__(
-        self, reader: Reader, books: Books, holds: Holds, cards: Cards, *, postgresql: bool
+        self,
+        reader: Reader,
+        books: Books,
+        holds: Holds,
+        cards: Cards,
+        replacing: Replacing,
+        *,
+        postgresql: bool,
     ) -> None:
         self._reader = reader
         self._books = books
         self._holds = holds
         self._cards = cards
+        self._replacing = replacing
         self._postgresql = postgresql
 
     def reverse(
@@ -231,7 +240,7 @@ class Reverser:
                 }
             )
         for each, part in zip(taken, parts, strict=True):
-            moved = each.back > 0 and self._cards.move_from_dead(
+            moved = each.back > 0 and self._replacing.move_from_dead(
                 connection,
                 call,
                 each.row.voucher_id,

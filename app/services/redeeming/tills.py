@@ -57,7 +57,9 @@ from app.services.redeeming.progress import (
     lock_name,
 )
 from app.services.redeeming.reading import Reader
+from app.services.redeeming.replacing import Replacing
 from app.services.redeeming.reversing import Reverser
+from app.services.redeeming.setting_aside import SettingAside
 from app.services.resolving import Reading
 
 #: How long a call waits for its twin, or for another of the same receipt (seconds).
@@ -83,9 +85,16 @@ class Tills:
         self._reader = Reader(postgresql=self._postgresql)
         self._books = Books(postgresql=self._postgresql)
         self._holds = Holds(self._reader, self._books, postgresql=self._postgresql)
-        self._cards = Cards(self._reader, self._books, postgresql=self._postgresql)
+        self._aside = SettingAside(self._books, postgresql=self._postgresql)
+        replacing = Replacing(self._reader, postgresql=self._postgresql)
+        self._cards = Cards(self._reader, self._books, replacing, postgresql=self._postgresql)
         self._reverser = Reverser(
-            self._reader, self._books, self._holds, self._cards, postgresql=self._postgresql
+            self._reader,
+            self._books,
+            self._holds,
+            self._cards,
+            replacing,
+            postgresql=self._postgresql,
         )
         self.guesses = Guesses(deployment.database)
 
@@ -179,7 +188,7 @@ class Tills:
                 pins.ask(grant, item, verified=verified)
                 grants.append(grant)
             if redemption.hold is not None:
-                return self._holds.hold(
+                return self._aside.hold(
                     connection,
                     call,
                     grants,

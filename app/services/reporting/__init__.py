@@ -2,7 +2,7 @@
 
 from app.services.reporting.lists import LISTS, people
 from app.services.reporting.reports import Dimension, Funnel, Row, as_of, funnel
-from app.services.reporting.rollup import Recount, recount, roll_up
+from app.services.reporting.rollup import Recount, misplaced, recount, roll_up
 
 __all__ = [
     "LISTS",
@@ -12,6 +12,7 @@ __all__ = [
     "Row",
     "as_of",
     "funnel",
+    "misplaced",
     "people",
     "recount",
     "roll_up",

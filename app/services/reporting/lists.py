@@ -1,5 +1,10 @@
 """Lists of people: who redeemed and who did not, with what is known of them and what they got.
 
+A list goes by what reports go by: a voucher is of the campaign whose rules gave it, from whichever
+campaign it was taken; one that nobody's rules gave is of its own. The list of all also has those
+that other campaigns' rules took from this one, since it says who has which code. A card that
+replaces another is one with it: where the money and the number are now, and why it was given first.
+
 Pages are read one by one in transactions of their own, so that a list of a million neither fills
 the memory nor holds a transaction open; a voucher that changes meanwhile shows its state when its
 page was read.
@@ -7,14 +12,16 @@ page was read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import and_, exists, func, or_, select
+from sqlalchemy.orm import Session, aliased
 
 from app.domain import codes
 from app.domain.funnel import Stage
+from app.services.reporting.chains import replaced
 from app.store.keyring import Keyring
 from app.store.models import (
     Campaign,
@@ -29,8 +36,10 @@ from app.store.models import (
 from app.store.session import Database
 
 PAGE = 1_000
-#: Entries that take something from a voucher, or give it back.
-_TAKING = ("redemption", "report", "capture", "reversal", "refund")
+#: Entries that take something from a voucher, or give it back. A conflict is a use, too: somebody
+#: redeemed, though no limit had room for it.
+_TAKING = ("redemption", "report", "conflict", "reversal", "refund")
+_GIVER = aliased(Campaign)
 LISTS = ("all", "redeemers", "non_redeemers", "holdout")
 
 
@@ -44,49 +53,119 @@ def people(
         keyring: given, each row has its code in clear; the caller has asked for the scope and
             recorded the disclosure.
     """
-    after = 0
-    while True:
+    after: int | None = 0
+    while after is not None:
         with database.read() as session:
-            page = (
+            page, after = (
                 _held_out(session, campaign_id, after=after)
                 if which == "holdout"
                 else _page(session, campaign_id, which=which, after=after, keyring=keyring)
             )
-        yield from (row for _, row in page)
-        if len(page) < PAGE:
-            return
-        after = page[-1][0]
+        yield from page
+
+
+#: A page, and after which row the next one begins; None after the last.
+_Page = tuple[list[dict[str, Any]], int | None]
+
+
+@dataclass(slots=True)
+class _First:
+    """Why the first card of a chain was given; for most vouchers that is their own row."""
+
+    voucher: Voucher
+    stages: int
+    decision: Any
+    given_by: str
 
 
 def _page(
     session: Session, campaign_id: int, *, which: str, after: int, keyring: Keyring | None
-) -> list[tuple[int, dict[str, Any]]]:
+) -> _Page:
+    older = aliased(Voucher)
+    replaces = exists().where(older.replaced_by_id == Voucher.id)
+    of_it = or_(
+        Decision.campaign_id == campaign_id,
+        and_(Decision.id.is_(None), Voucher.campaign_id == campaign_id),
+    )
+    if which == "all":
+        of_it = or_(of_it, Voucher.campaign_id == campaign_id)
     statement = (
-        select(
-            Voucher,
-            Recipient,
-            Milestone.stages,
-            Decision.tier,
-            Decision.variant.label("arm"),
-            Decision.segment.label("segment_then"),
-            Code,
-            Campaign.kind,
-        )
-        .join(Campaign, Campaign.id == Voucher.campaign_id)
+        _described(Recipient, Code)
         .outerjoin(Recipient, Recipient.id == Voucher.recipient_id)
-        .outerjoin(Milestone, Milestone.voucher_id == Voucher.id)
-        .outerjoin(Decision, Decision.voucher_id == Voucher.id)
         .outerjoin(Code, Code.id == Voucher.code_id)
-        .where(Voucher.campaign_id == campaign_id, Voucher.id > after)
+        .where(
+            or_(of_it, and_(Decision.id.is_(None), replaces)),
+            Voucher.id > after,
+            # The card that replaces it stands for it.
+            Voucher.replaced_by_id.is_(None),
+        )
         .order_by(Voucher.id)
         .limit(PAGE)
     )
     if which != "all":
         net = _taken(Voucher.id)
-        statement = statement.where(net > 0 if which == "redeemers" else net == 0)
+        statement = statement.where(or_(net > 0 if which == "redeemers" else net == 0, replaces))
     rows = session.execute(statement).all()
-    used = _uses(session, [row.Voucher.id for row in rows])
-    return [(row.Voucher.id, _described(row, used, keyring)) for row in rows]
+    ids = [row.Voucher.id for row in rows]
+    chains = replaced(session, ids)
+    firsts = _firsts(session, chains)
+    used = _uses(session, chains, ids)
+    page = []
+    for row in rows:
+        first = firsts.get(row.Voucher.id) or _first(row)
+        if row.Voucher.id in chains and not _belongs(
+            campaign_id, which, first, row.Voucher, used.get(row.Voucher.id)
+        ):
+            continue
+        page.append(_line(row, first, used.get(row.Voucher.id), keyring))
+    return page, ids[-1] if len(rows) == PAGE else None
+
+
+def _described(*more: Any) -> Any:
+    """Vouchers with what was decided for them."""
+    return (
+        select(
+            Voucher,
+            Milestone.stages,
+            Decision.campaign_id.label("decided_by"),
+            Decision.tier,
+            Decision.variant.label("arm"),
+            Decision.segment.label("segment_then"),
+            Campaign.key.label("campaign"),
+            _GIVER.key.label("giver"),
+            *more,
+        )
+        .join(Campaign, Campaign.id == Voucher.campaign_id)
+        .outerjoin(Milestone, Milestone.voucher_id == Voucher.id)
+        .outerjoin(Decision, Decision.voucher_id == Voucher.id)
+        .outerjoin(_GIVER, _GIVER.id == Decision.campaign_id)
+    )
+
+
+def _first(row: Any) -> _First:
+    return _First(row.Voucher, row.stages or 0, row, row.giver or row.campaign)
+
+
+def _firsts(session: Session, chains: Mapping[int, Sequence[int]]) -> dict[int, _First]:
+    """The first cards of chains, by the last."""
+    found: dict[int, _First] = {}
+    wanted = {chain[-1]: last for last, chain in chains.items()}
+    ids = sorted(wanted)
+    for at in range(0, len(ids), 500):
+        for row in session.execute(_described().where(Voucher.id.in_(ids[at : at + 500]))):
+            found[wanted[row.Voucher.id]] = _first(row)
+    return found
+
+
+def _belongs(
+    campaign_id: int, which: str, first: _First, last: Voucher, use: Mapping[str, Any] | None
+) -> bool:
+    """Whether a chain is of the list; single vouchers are chosen by the statement."""
+    giver = first.decision.decided_by or first.voucher.campaign_id
+    if giver != campaign_id and not (which == "all" and last.campaign_id == campaign_id):
+        return False
+    redeemed = use is not None and use["net"] > 0
+    return which == "all" or redeemed is (which == "redeemers")
 
 
 def _taken(voucher_id: Any) -> Any:
@@ -104,54 +183,65 @@ def _taken(voucher_id: Any) -> Any:
     )
 
 
-def _uses(session: Session, vouchers: list[int]) -> dict[int, dict[str, Any]]:
-    """What was taken from each voucher, when and where it began."""
+def _uses(
+    session: Session, chains: Mapping[int, Sequence[int]], vouchers: Sequence[int]
+) -> dict[int, dict[str, Any]]:
+    """What was taken from each voucher and those it replaces, when and where it began."""
+    last_of = {each: each for each in vouchers}
+    last_of |= {each: last for last, chain in chains.items() for each in chain}
     found: dict[int, dict[str, Any]] = {}
-    for at in range(0, len(vouchers), 500):
-        rows = session.execute(
+    ids = sorted(last_of)
+    entries: list[Any] = []
+    for at in range(0, len(ids), 500):
+        entries += session.execute(
             select(
                 Entry.voucher_id,
-                Entry.kind,
                 Entry.created_at,
+                Entry.id,
                 Entry.uses,
                 Entry.amount_minor,
                 Entry.discount_minor,
                 Store.key,
             )
             .outerjoin(Store, Store.id == Entry.store_id)
-            .where(
-                Entry.voucher_id.in_(vouchers[at : at + 500]),
-                Entry.kind.in_(_TAKING),
-            )
-            .order_by(Entry.created_at, Entry.id)
+            .where(Entry.voucher_id.in_(ids[at : at + 500]), Entry.kind.in_(_TAKING))
+        ).all()
+    for row in sorted(entries, key=lambda row: (row.created_at, row.id)):
+        use = found.setdefault(
+            last_of[row.voucher_id],
+            {"first_at": row.created_at, "store": row.key, "discount": 0, "spent": 0, "net": 0},
         )
-        for row in rows:
-            use = found.setdefault(
-                row.voucher_id,
-                {"first_at": row.created_at, "store": row.key, "discount": 0, "spent": 0},
-            )
-            use["discount"] += row.discount_minor
-            use["spent"] -= row.amount_minor
+        use["discount"] += row.discount_minor
+        use["spent"] -= row.amount_minor
+        use["net"] += row.uses - row.amount_minor
     return found
 
 
-def _described(
-    row: Any, used: dict[int, dict[str, Any]], keyring: Keyring | None
+def _line(
+    row: Any, first: _First, use: Mapping[str, Any] | None, keyring: Keyring | None
 ) -> dict[str, Any]:
     voucher: Voucher = row.Voucher
     recipient: Recipient | None = row.Recipient
-    use = used.get(voucher.id)
+    why = first.decision
     described: dict[str, Any] = {
         "external_id": recipient.external_id if recipient else None,
-        "occasion": voucher.occasion,
+        "occasion": first.voucher.occasion,
         "serial": codes.serial(voucher.public_id),
-        "issued_at": voucher.issued_at.isoformat(),
+        "campaign": row.campaign,
+        "given_by": first.given_by,
+        "issued_at": first.voucher.issued_at.isoformat(),
         "ends_at": voucher.ends_at.isoformat() if voucher.ends_at else None,
         "status": voucher.status,
-        "variant": row.arm or voucher.variant or "",
-        "tier": row.tier or "",
-        "segment": row.segment_then or (recipient.segment if recipient else None) or "",
-        "stages": [stage.value for stage in Stage if (row.stages or 0) & stage.bit],
+        # As reports have them: a decision without a test has no variant.
+        "variant": (first.voucher.variant if why.arm is None else why.arm) or "",
+        "tier": why.tier or "",
+        "segment": (
+            (recipient.segment if recipient else None)
+            if why.segment_then is None
+            else why.segment_then
+        )
+        or "",
+        "stages": [stage.value for stage in Stage if first.stages & stage.bit],
         "used": voucher.used,
         "balance_minor": voucher.balance_minor,
         "redeemed_at": use["first_at"].isoformat() if use else None,
@@ -171,9 +261,7 @@ def _described(
     return described
 
 
-def _held_out(
-    session: Session, campaign_id: int, *, after: int
-) -> list[tuple[int, dict[str, Any]]]:
+def _held_out(session: Session, campaign_id: int, *, after: int) -> _Page:
     rows = session.execute(
         select(Decision, Recipient)
         .join(Recipient, Recipient.id == Decision.recipient_id)
@@ -181,19 +269,17 @@ def _held_out(
         .order_by(Decision.id)
         .limit(PAGE)
     ).all()
-    return [
-        (
-            row.Decision.id,
-            {
-                "external_id": row.Recipient.external_id,
-                "occasion": row.Decision.occasion,
-                "decided_at": row.Decision.created_at.isoformat(),
-                "tier": row.Decision.tier,
-                "segment": row.Decision.segment,
-                "acted_at": row.Decision.acted_at.isoformat() if row.Decision.acted_at else None,
-                "bought_minor": row.Decision.spent_minor,
-                "attributes": row.Recipient.attributes,
-            },
-        )
+    page = [
+        {
+            "external_id": row.Recipient.external_id,
+            "occasion": row.Decision.occasion,
+            "decided_at": row.Decision.created_at.isoformat(),
+            "tier": row.Decision.tier,
+            "segment": row.Decision.segment,
+            "acted_at": row.Decision.acted_at.isoformat() if row.Decision.acted_at else None,
+            "bought_minor": row.Decision.spent_minor,
+            "attributes": row.Recipient.attributes,
+        }
         for row in rows
     ]
+    return page, rows[-1].Decision.id if len(rows) == PAGE else None

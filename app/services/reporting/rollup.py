@@ -17,7 +17,7 @@ from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -25,6 +25,7 @@ from app.domain.funnel import Stage, stages
 from app.services import eventlog
 from app.services.deployment import Deployment
 from app.services.eventlog import BEGINNING, EVENT, Position
+from app.services.reporting.chains import firsts
 from app.store.models import (
     Campaign,
     Decision,
@@ -90,9 +91,13 @@ def roll_up(deployment: Deployment, *, limit: int = BATCH) -> bool:
         page = eventlog.read(session, Position.parse(reader.position), limit=limit, columns=_WANTED)
         rows = [row for row in page.events if row.voucher_id is not None]
         if rows:
-            known = _milestones(session, {row.voucher_id for row in rows})
+            vouchers = {row.voucher_id for row in rows}
+            known = _stored(session, vouchers)
+            new = vouchers - known.keys()
+            first = firsts(session, new)
+            known |= _milestones(session, {first.get(each, each) for each in new})
             before = dict(known)
-            counts = _count(rows, known)
+            counts = _count(rows, known, first)
             _add(session, counts)
             _store(session, {key: value for key, value in known.items() if before[key] != value})
         reader.position = str(page.position)
@@ -101,11 +106,18 @@ def roll_up(deployment: Deployment, *, limit: int = BATCH) -> bool:
     return page.more
 
 
-def _count(rows: Iterable[Any], known: dict[int, tuple[int, int]]) -> dict[Key, _Count]:
-    """What these events add; `known` maps vouchers to slice and stages, and is kept up."""
+def _count(
+    rows: Iterable[Any], known: dict[int, tuple[int, int]], first: Mapping[int, int]
+) -> dict[Key, _Count]:
+    """What these events add; `known` maps vouchers to slice and stages, and is kept up.
+
+    Args:
+        first: the first card of the chain, of vouchers that replace one.
+    """
     counts: dict[Key, _Count] = defaultdict(_Count)
     for row in rows:
-        slice_id, reached = known[row.voucher_id]
+        voucher_id = first.get(row.voucher_id, row.voucher_id)
+        slice_id, reached = known[voucher_id]
         day = row.at.astimezone(_zone(row.timezone)).date()
         for stage in stages(row.kind, row.data):
             reason = (row.reason or "") if stage is Stage.REFUSED else ""
@@ -118,29 +130,34 @@ def _count(rows: Iterable[Any], known: dict[int, tuple[int, int]]) -> dict[Key, 
                 count.discount_minor += row.discount_minor or 0
                 count.spent_minor -= row.amount_minor or 0
                 count.revenue_minor += int((row.data or {}).get("basket_minor") or 0)
-        known[row.voucher_id] = slice_id, reached
+        known[voucher_id] = slice_id, reached
     return counts
 
 
 def _milestones(session: Session, vouchers: set[int]) -> dict[int, tuple[int, int]]:
     """Slice and stages of each voucher; a voucher that is new gets its slice."""
-    found: dict[int, tuple[int, int]] = {}
-    ids = sorted(vouchers)
+    found = _stored(session, vouchers)
+    ids = sorted(vouchers - found.keys())
     for at in range(0, len(ids), _ROWS):
         some = ids[at : at + _ROWS]
-        for row in session.execute(
-            select(Milestone.voucher_id, Milestone.slice_id, Milestone.stages).where(
-                Milestone.voucher_id.in_(some)
-            )
-        ):
-            found[row.voucher_id] = row.slice_id, row.stages
-        new = [each for each in some if each not in found]
-        if not new:
-            continue
-        described = session.execute(described_vouchers().where(Voucher.id.in_(new))).all()
+        described = session.execute(described_vouchers().where(Voucher.id.in_(some))).all()
         slices = _slices(session, {tuple(row[1:]) for row in described})
         for row in described:
             found[row.id] = slices[tuple(row[1:])], 0
+    return found
+
+
+def _stored(session: Session, vouchers: set[int]) -> dict[int, tuple[int, int]]:
+    """Slice and stages of the vouchers that were counted before."""
+    found: dict[int, tuple[int, int]] = {}
+    ids = sorted(vouchers)
+    for at in range(0, len(ids), _ROWS):
+        for row in session.execute(
+            select(Milestone.voucher_id, Milestone.slice_id, Milestone.stages).where(
+                Milestone.voucher_id.in_(ids[at : at + _ROWS])
+            )
+        ):
+            found[row.voucher_id] = row.slice_id, row.stages
     return found
 
 
@@ -184,7 +201,8 @@ def _slices(session: Session, wanted: set[tuple[Any, ...]]) -> dict[tuple[Any, .
 
 
 def _add(session: Session, counts: Mapping[Key, _Count]) -> None:
-    insert = _insert(session)(FunnelCount)
+    # The tables rather than the classes: the ORM's bookkeeping would cost as much as the rows.
+    insert = _insert(session)(FunnelCount.__table__)
     numbers = ("vouchers", "times", "discount_minor", "spent_minor", "revenue_minor")
     statement = insert.on_conflict_do_update(
         index_elements=["slice_id", "stage", "day", "store_id", "reason"],
@@ -206,7 +224,7 @@ def _add(session: Session, counts: Mapping[Key, _Count]) -> None:
 
 
 def _store(session: Session, milestones: Mapping[int, tuple[int, int]]) -> None:
-    insert = _insert(session)(Milestone)
+    insert = _insert(session)(Milestone.__table__)
     statement = insert.on_conflict_do_update(
         index_elements=["voucher_id"], set_={"stages": insert.excluded.stages}
     )
@@ -258,11 +276,14 @@ def recount(session: Session) -> Sequence[Recount]:
         for row in session.execute(select(Milestone.voucher_id, Milestone.slice_id))
     }
     known = {voucher_id: (slice_id, 0) for voucher_id, slice_id in placed.items()}
+    first = firsts(session, _replacements(session) - placed.keys())
     counted: dict[Key, _Count] = defaultdict(_Count)
     if until is not None:
         for rows in _log(session, until):
             for key, count in _count(
-                (row for row in rows if row.voucher_id in known), known
+                (row for row in rows if first.get(row.voucher_id, row.voucher_id) in known),
+                known,
+                first,
             ).items():
                 total = counted[key]
                 for name in _Count.__slots__:
@@ -289,6 +310,42 @@ def recount(session: Session) -> Sequence[Recount]:
                 )
             )
     return differing
+
+
+def misplaced(session: Session) -> Sequence[tuple[int, str]]:
+    """Vouchers that are counted in another part than their campaign, variant and tier say, as
+    public ids, and in which campaign; segments are those of the first count.
+    """
+    described = described_vouchers().subquery()
+    return [
+        (row.public_id, row.key)
+        for row in session.execute(
+            select(Voucher.public_id, Campaign.key)
+            .select_from(Milestone)
+            .join(Slice, Slice.id == Milestone.slice_id)
+            .join(Campaign, Campaign.id == Slice.campaign_id)
+            .join(Voucher, Voucher.id == Milestone.voucher_id)
+            .join(described, described.c.id == Milestone.voucher_id)
+            .where(
+                or_(
+                    Slice.campaign_id != described.c.campaign_id,
+                    Slice.variant != described.c.variant,
+                    Slice.tier != described.c.tier,
+                )
+            )
+            .order_by(Voucher.id)
+        )
+    ]
+
+
+def _replacements(session: Session) -> set[int]:
+    return {
+        each
+        for each in session.scalars(
+            select(Voucher.replaced_by_id).where(Voucher.replaced_by_id.is_not(None))
+        )
+        if each is not None
+    }
 
 
 def _log(session: Session, until: Position) -> Iterable[Sequence[Any]]:

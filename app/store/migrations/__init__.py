@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from app.store.session import Database
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+# Alembic is loaded where it is used: a server process needs it for /readyz only.
 
 _CHECK = "PRAGMA foreign_key_check"
 _ADVISORY_LOCK = 0x50415353  # "PASS": any number that nothing else in the database uses
@@ -24,11 +26,15 @@ _ADVISORY_LOCK = 0x50415353  # "PASS": any number that nothing else in the datab
 
 def upgrade(database: Database, revision: str = "head") -> None:
     """Bring the schema to `revision`; nothing happens when it is there already."""
+    from alembic import command
+
     _run(database, lambda config: command.upgrade(config, revision))
 
 
 def downgrade(database: Database, revision: str) -> None:
     """Take the schema back to `revision`; for tests and for a release that must be undone."""
+    from alembic import command
+
     _run(database, lambda config: command.downgrade(config, revision))
 
 
@@ -39,16 +45,22 @@ def pending(database: Database) -> bool:
 
 def current(database: Database) -> str | None:
     """The revision that the database has; None when it has no schema yet."""
+    from alembic.runtime.migration import MigrationContext
+
     with database.engine.connect() as connection:
         return MigrationContext.configure(connection).get_current_revision()
 
 
 def head() -> str | None:
     """The revision that this release works with."""
+    from alembic.script import ScriptDirectory
+
     return ScriptDirectory.from_config(_config()).get_current_head()
 
 
 def _config() -> Config:
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.set_main_option("path_separator", "os")

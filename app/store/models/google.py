@@ -28,6 +28,10 @@ class GoogleClass(Base):
     #: SHA-256 of the members last sent, so that a change which shows nowhere costs no call.
     sent_digest: Mapped[bytes | None]
     sent_at: Mapped[dt.datetime | None]
+    #: SHA-256 of what objects take from the campaign, and the version since which it is that:
+    #: objects that were sent with an earlier one lag.
+    objects_digest: Mapped[bytes | None]
+    objects_since: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     #: The campaign's version whose content Google refused.
     refused_campaign: Mapped[int | None]
     attempts: Mapped[int] = mapped_column(default=0)

@@ -90,6 +90,8 @@ class Hold(Base):
     #: What the redemption will grant: the coupon's discount, and what it applies to.
     discount_minor: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
     currency: Mapped[str | None] = mapped_column(String(3))
+    #: What its basket came to; on one hold of each campaign in it, so that it counts once.
+    basket_minor: Mapped[int | None] = mapped_column(BigInteger)
     #: Which counters beside the voucher's it holds, as on an entry.
     on_code: Mapped[bool] = mapped_column(default=False, server_default=false())
     on_budget: Mapped[bool] = mapped_column(default=False, server_default=false())

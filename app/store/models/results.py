@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 
-from sqlalchemy import BigInteger, Date, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Date,
+    ForeignKey,
+    Index,
+    String,
+    UniqueConstraint,
+    false,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.store.models.columns import Base, Id
@@ -65,6 +74,12 @@ class Decision(Base):
         UniqueConstraint("campaign_id", "recipient_id", "occasion"),
         # How much a recipient got lately, across campaigns.
         Index("ix_decision_recipient_id_created_at", "recipient_id", "created_at"),
+        Index(
+            "ix_decision_stopping",
+            "voucher_id",
+            sqlite_where=text("stopping"),
+            postgresql_where=text("stopping"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
@@ -84,6 +99,8 @@ class Decision(Base):
     #: When the recipient first bought afterwards, and for how much in all.
     acted_at: Mapped[dt.datetime | None]
     spent_minor: Mapped[int] = mapped_column(BigInteger, default=0)
+    #: A stop condition takes its voucher back, and that is still to be done.
+    stopping: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[dt.datetime]
 
 

@@ -133,6 +133,13 @@ class Voucher(Base):
             sqlite_where=text("balance_minor > 0"),
             postgresql_where=text("balance_minor > 0"),
         ),
+        # Reports ask what a card replaces; most replace none.
+        Index(
+            "ix_voucher_replaced_by_id",
+            "replaced_by_id",
+            sqlite_where=text("replaced_by_id IS NOT NULL"),
+            postgresql_where=text("replaced_by_id IS NOT NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)

@@ -4,6 +4,8 @@ import datetime as dt
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
+import pytest
+
 from app.delivery.pace import SharedPace
 from app.services.deployment import Deployment
 from tests.conftest import Clock
@@ -58,3 +60,28 @@ def test_a_service_that_is_called_too_often_is_left_alone_by_all(
     slots = other.reserve(1, now=clock.now)
     assert slots is not None
     assert slots.first == clock.now
+
+
+def test_what_can_wait_takes_only_what_is_left_over_and_leaves_one(
+    deployment: Deployment, clock: Clock
+) -> None:
+    pace = SharedPace(deployment.database, name="lanes", rate=20)
+    second = dt.timedelta(seconds=1)
+    assert pace.take_spare(4, now=clock.now) > dt.timedelta(0)  # The row comes with the first.
+    assert pace.take_spare(4, now=clock.now) == dt.timedelta(0)
+    urgent = pace.reserve(1, now=clock.now)
+    assert urgent is not None
+    assert urgent.first == clock.now
+    wait = pace.take_spare(1, now=clock.now)
+    assert dt.timedelta(0) < wait <= second / 10
+    clock.advance(seconds=wait.total_seconds())
+    assert pace.take_spare(1, now=clock.now) == dt.timedelta(0)
+    urgent = pace.reserve(1, now=clock.now)
+    assert urgent is not None
+    assert urgent.first == clock.now
+
+
+def test_more_than_can_be_left_over_is_never_waited_for(deployment: Deployment) -> None:
+    pace = SharedPace(deployment.database, name="lanes", rate=20)
+    with pytest.raises(ValueError, match="1 to 4"):
+        pace.take_spare(5, now=deployment.now())

@@ -1,12 +1,13 @@
 """API keys: shown once, compared by hash, bound to scopes, stores and campaigns."""
 
 import datetime as dt
+from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from app.services import access
-from app.services.access import AccessFault, Scope
+from app.services.access import AccessFault, Doorkeeper, Scope
 from app.services.deployment import Deployment
 from app.store.models import ApiKey, Store, Terminal
 
@@ -95,3 +96,80 @@ def test_revoking_an_unknown_key_says_so(deployment: Deployment) -> None:
         deployment.database.write() as session,
     ):
         access.revoke(session, "aaaaaaaa", now=NOW)
+
+
+def test_a_verified_key_is_believed_for_seconds_and_a_revoked_one_ends_after_them(
+    deployment: Deployment,
+) -> None:
+    with deployment.database.write() as session:
+        key = access.create(session, "till", [Scope.POS], now=NOW)
+    doorkeeper = Doorkeeper(deployment.database)
+    asked = statements_of(deployment)
+    first = doorkeeper.identify(key, now=NOW)
+    count = len(asked)
+
+    assert first is not None
+    assert count > 0
+    assert doorkeeper.identify(key, now=NOW + dt.timedelta(seconds=4)) == first
+    assert len(asked) == count
+
+    with deployment.database.write() as session:
+        access.revoke(session, key.split("_")[1], now=NOW)
+    assert doorkeeper.identify(key, now=NOW + dt.timedelta(seconds=4)) == first
+    assert doorkeeper.identify(key, now=NOW + access.FRESH) is None
+    assert doorkeeper.identify(key, now=NOW + access.FRESH) is None
+
+
+def test_neither_a_wrong_secret_nor_an_expired_key_lives_off_one_that_was_verified(
+    deployment: Deployment,
+) -> None:
+    ends = NOW + dt.timedelta(seconds=2)
+    with deployment.database.write() as session:
+        key = access.create(session, "till", [Scope.POS], now=NOW, expires_at=ends)
+    doorkeeper = Doorkeeper(deployment.database)
+
+    assert doorkeeper.identify(key, now=NOW) is not None
+    assert doorkeeper.identify(key[:-32] + "a" * 32, now=NOW) is None
+    assert doorkeeper.identify("pk_short", now=NOW) is None
+    assert doorkeeper.identify(key, now=ends) is None
+    assert doorkeeper.identify(key, now=NOW) is not None
+
+
+def test_a_refused_key_is_asked_for_every_time_and_opens_once_it_exists(
+    deployment: Deployment,
+) -> None:
+    doorkeeper = Doorkeeper(deployment.database)
+    unknown = "pk_aaaaaaaa_" + "a" * 32
+    asked = statements_of(deployment)
+    counts = []
+    for _ in range(2):
+        assert doorkeeper.identify(unknown, now=NOW) is None
+        counts.append(len(asked))
+    assert counts[1] > counts[0] > 0
+
+
+def test_a_process_remembers_no_more_keys_than_it_may(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access, "MOST_REMEMBERED", 2)
+    with deployment.database.write() as session:
+        keys = [access.create(session, "till", [Scope.POS], now=NOW) for _ in range(3)]
+    doorkeeper = Doorkeeper(deployment.database)
+    for key in keys:
+        assert doorkeeper.identify(key, now=NOW) is not None
+    asked = statements_of(deployment)
+    assert doorkeeper.identify(keys[2], now=NOW) is not None
+    assert not asked
+    assert doorkeeper.identify(keys[0], now=NOW) is not None
+    assert asked
+
+
+def statements_of(deployment: Deployment) -> list[str]:
+    """Every statement that the deployment's database runs from now on."""
+    seen: list[str] = []
+
+    def note(_c: Any, _cur: Any, statement: str, *_: Any) -> None:
+        seen.append(statement)
+
+    event.listen(deployment.database.engine, "before_cursor_execute", note)
+    return seen

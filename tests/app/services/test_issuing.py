@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from app.domain import birthdays
 from app.domain.birthdays import LeapDay
 from app.domain.codes import Purpose
-from app.services import campaigns, importing, issuing
+from app.services import campaigns, celebrating, importing, issuing
 from app.services.deployment import Deployment
 from app.services.issuing import IssueFault, Outcome, Person, Wanted
 from app.store.models import Campaign, Code, Entry, Event, Recipient, Voucher
@@ -205,9 +205,9 @@ def test_a_year_of_birthdays_with_outages_gives_everybody_exactly_one_card(
     start = clock.now = dt.datetime(2026, 11, 21, 5, 0, tzinfo=dt.UTC)
     day = 0
     while day < 365:
-        issuing.celebrate(deployment)
+        celebrating.celebrate(deployment)
         if day % 30 == 0:
-            assert all(done.issued == 0 for done in issuing.celebrate(deployment))
+            assert all(done.issued == 0 for done in celebrating.celebrate(deployment))
         # Now and then nothing runs for a while.
         day += 12 if day in (60, 200) else 1
         clock.now = start + dt.timedelta(days=day)
@@ -239,11 +239,11 @@ def test_the_clock_looks_for_birthdays_once_a_local_day(
     deployment: Deployment, clock: Clock
 ) -> None:
     apply_document(deployment, card(birthday={"days_ahead": 0}))
-    assert [done.campaign for done in issuing.celebrate(deployment, again=False)] == ["card"]
-    assert issuing.celebrate(deployment, again=False) == []
+    assert [done.campaign for done in celebrating.celebrate(deployment, again=False)] == ["card"]
+    assert celebrating.celebrate(deployment, again=False) == []
     # 23:30 UTC is the next day in Paris.
     clock.now = dt.datetime(2026, 11, 21, 23, 30, tzinfo=dt.UTC)
-    assert [done.campaign for done in issuing.celebrate(deployment, again=False)] == ["card"]
+    assert [done.campaign for done in celebrating.celebrate(deployment, again=False)] == ["card"]
 
 
 def test_birthdays_out_of_codes_go_on_when_there_are_codes_again(
@@ -261,11 +261,11 @@ def test_birthdays_out_of_codes_go_on_when_there_are_codes_again(
             )
             for n in range(5)
         )
-    (done,) = issuing.celebrate(deployment)
+    (done,) = celebrating.celebrate(deployment)
     assert (done.issued, done.missing) == (3, 2)
     importing.generate(deployment, "card", 3)
     clock.advance(days=1)
-    (done,) = issuing.celebrate(deployment)
+    (done,) = celebrating.celebrate(deployment)
     assert (done.issued, done.missing) == (2, 0)
     with deployment.database.read() as session:
         assert session.scalars(select(Campaign.birthdays_through)).one() == dt.date(2026, 11, 22)

@@ -10,12 +10,17 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
-from app.services import access, audit, events, expiring, reporting
+from app.domain.campaign import Authority, Source, Terms
+from app.domain.codes import Purpose
+from app.services import access, audit, campaigns, deciding, events, expiring, issuing, reporting
 from app.services.access import Scope
+from app.services.deciding import Candidate, Tally
 from app.services.deployment import Deployment
+from app.services.issuing import Outcome, Person, Wanted
 from app.services.reporting import Dimension
-from app.store.models import Decision, Disclosure, Event, FunnelCount, Voucher
+from app.store.models import Decision, Disclosure, Event, FunnelCount, Slice, Voucher
 from tests.conftest import Clock
+from tests.marketing import apply, apply_document, card
 from tests.shop import Shop, Till
 from tests.storefront import Storefront
 
@@ -268,3 +273,208 @@ def test_results_answer_over_http_and_only_for_the_keys_campaigns(
     assert (
         client.get("/api/v1/campaigns/sun/results?by=weather", headers=headers).status_code == 422
     )
+
+
+def people_of(deployment: Deployment, key: str, which: str = "all") -> list[dict[str, Any]]:
+    with deployment.database.read() as session:
+        found = campaigns.find(session, key)
+        assert found is not None
+    return list(reporting.people(deployment.database, found.id, which=which))
+
+
+def names_of(deployment: Deployment, key: str, which: str) -> list[str | None]:
+    return [row["external_id"] for row in people_of(deployment, key, which)]
+
+
+def report_of(deployment: Deployment, key: str, *by: Dimension) -> dict[tuple[str, ...], Any]:
+    count_all(deployment)
+    with deployment.database.read() as session:
+        found = campaigns.find(session, key)
+        assert found is not None
+        rows = reporting.funnel(session, found.id, by=by, now=deployment.now()).rows
+    return {tuple(row.part.values()): row for row in rows}
+
+
+def right(deployment: Deployment) -> bool:
+    return not any(section.findings for section in audit.run(deployment.database))
+
+
+def test_baskets_of_captured_holds_are_revenue_once_and_those_given_back_are_none(
+    client: FlaskClient, deployment: Deployment, paris: Shop
+) -> None:
+    paris.campaign("sun")
+    paris.campaign("card", kind="gift_card", terms=Terms(amount_minor=9_000))
+    till = Till(client, paris.key(Scope.POS, store="paris", terminal="1"))
+    eur = {"currency": "EUR"}
+
+    def hold(*barcodes: str, minor: int, **more: Any) -> list[str]:
+        answer = till.redeem(*barcodes, mode="hold", basket=basket(minor), **more)
+        return [each["hold_id"] for each in answer["holds"]]
+
+    def capture(hold_id: str, **body: Any) -> None:
+        answer = till.post(f"/holds/{hold_id}/capture", body).get_json()
+        assert answer["outcome"] == "accepted"
+
+    (coupon,) = hold(paris.voucher("sun").barcode, minor=5000)
+    (voided,) = hold(paris.voucher("sun").barcode, minor=700)
+    (parts,) = hold(paris.voucher("card").barcode, minor=8000, amount={"minor": 8000, **eur})
+    capture(coupon)
+    assert till.post(f"/holds/{voided}/void", {}).status_code == 200
+    capture(parts, amount={"minor": 3000, **eur}, final=False)
+    capture(parts, amount={"minor": 5000, **eur})
+
+    sun, cards = report_of(deployment, "sun")[()], report_of(deployment, "card")[()]
+
+    assert (sun.revenue_minor, sun.vouchers["redeemed"]) == (5000, 1)
+    assert (cards.revenue_minor, cards.spent_minor, cards.times["redeemed"]) == (8000, 8000, 2)
+    assert right(deployment)
+
+
+def test_people_are_listed_where_the_report_counts_them_whichever_campaign_the_code_is_of(
+    client: FlaskClient, deployment: Deployment, paris: Shop
+) -> None:
+    apply_document(deployment, card(key="card"))
+    apply(
+        deployment,
+        codes={"source": "on_demand"},
+        rules={
+            "tiers": [
+                {"key": "best", "when": [{"fact": "score", "above": 9}], "campaign": "card"},
+                {"key": "rest"},
+            ]
+        },
+    )
+    asked = [
+        Candidate(person=Person(external_id=name, score=score), occasion="may")
+        for name, score in (("ada", 10), ("bob", 10), ("cyd", 1), ("dee", 1))
+    ]
+    barcodes = {}
+    for each in deciding.decide(deployment, "spring", asked, Tally()):
+        assert each.issued is not None
+        barcodes[each.candidate.person.external_id] = deployment.keyring.token(
+            Purpose.BARCODE, key_id=each.issued.key_id, public_id=each.issued.public_id
+        )
+    own = Wanted(person=Person(external_id="eve"))
+    list(issuing.issue_many(deployment, "card", [own], Outcome()))
+    till = Till(client, paris.key(Scope.POS, store="paris", terminal="1"))
+    till.redeem(barcodes["ada"], amount={"minor": 500, "currency": "EUR"})
+    till.redeem(barcodes["cyd"])
+
+    assert names_of(deployment, "spring", "redeemers") == ["ada", "cyd"]
+    assert names_of(deployment, "spring", "non_redeemers") == ["bob", "dee"]
+    assert names_of(deployment, "card", "redeemers") == []
+    assert names_of(deployment, "card", "non_redeemers") == ["eve"]
+    # Who has which code of the card campaign, and why.
+    assert [
+        (row["external_id"], row["campaign"], row["given_by"])
+        for row in people_of(deployment, "card")
+    ] == [("ada", "card", "spring"), ("bob", "card", "spring"), ("eve", "card", "card")]
+    # A tier is no variant, in the list as in the report.
+    listed = {(row["tier"], row["variant"]) for row in people_of(deployment, "spring")}
+    counted = report_of(deployment, "spring", Dimension.TIER, Dimension.VARIANT)
+    assert listed == set(counted) == {("best", ""), ("rest", "")}
+    assert [counted["best", ""].vouchers[each] for each in ("issued", "redeemed")] == [2, 1]
+    assert right(deployment)
+
+
+def test_card_that_replaces_another_is_one_with_it_in_lists_and_reports(
+    client: FlaskClient, deployment: Deployment, paris: Shop
+) -> None:
+    apply_document(deployment, card(key="card"))
+    apply(
+        deployment,
+        codes={"source": "on_demand"},
+        rules={"tiers": [{"key": "all", "campaign": "card"}]},
+    )
+    asked = [Candidate(person=Person(external_id=name), occasion="may") for name in ("ada", "bob")]
+    ada, bob = deciding.decide(deployment, "spring", asked, Tally())
+    key = paris.key(Scope.POS, Scope.POS_SUPERVISOR, store="paris", terminal="1")
+    till = Till(client, key)
+    eur = {"currency": "EUR"}
+    for each, returned in ((ada, 200), (bob, 500)):
+        assert each.issued is not None
+        token = deployment.keyring.token(
+            Purpose.BARCODE, key_id=each.issued.key_id, public_id=each.issued.public_id
+        )
+        spent = till.redeem(token, amount={"minor": 500, **eur})["redemptions"][0]
+        count_all(deployment)
+        with deployment.database.write() as session:
+            session.execute(
+                update(Voucher)
+                .where(Voucher.id == each.issued.voucher_id)
+                .values(status="deactivated")
+            )
+        body = {
+            "redemption_id": spent["redemption_id"],
+            "amount": {"minor": returned, **eur},
+            "operator": "ann",
+        }
+        refund = till.post("/refunds", body).get_json()
+        assert refund["replaced_by"], refund
+
+    # Of bob's money nothing is spent any more.
+    assert names_of(deployment, "spring", "redeemers") == ["ada"]
+    assert names_of(deployment, "spring", "non_redeemers") == ["bob"]
+    assert names_of(deployment, "card", "non_redeemers") == []
+    (first, second) = people_of(deployment, "spring")
+    assert (first["status"], first["balance_minor"], first["spent_minor"]) == ("active", 200, 300)
+    assert (first["occasion"], first["tier"], second["balance_minor"]) == ("may", "all", 500)
+    assert "redeemed" in first["stages"]
+    assert [row["external_id"] for row in people_of(deployment, "card")] == ["ada", "bob"]
+    row = report_of(deployment, "spring")[()]
+    assert (row.vouchers["issued"], row.vouchers["redeemed"], row.spent_minor) == (2, 2, 300)
+    assert report_of(deployment, "card") == {}
+    with deployment.database.read() as session:
+        assert reporting.recount(session) == []
+        assert reporting.misplaced(session) == []
+
+
+def test_use_that_no_limit_had_room_for_makes_a_redeemer(
+    client: FlaskClient, deployment: Deployment, paris: Shop
+) -> None:
+    paris.campaign("sun", authority=Authority.EXTERNAL, source=Source.LIST)
+    voucher = paris.voucher("sun", code="WEB-1", recipient_id=paris.recipient("ada"))
+    till = Till(client, paris.key(Scope.POS, store="paris", terminal="1"))
+    till.redeem(voucher.barcode, key="k")
+    paris.store("web", terminals=(), channel="online")
+    key = paris.key(Scope.POS, store="web")
+    answer = client.post(
+        "/api/v1/redemptions/report",
+        json={"uses": [{"id": "o1", "code": "WEB-1"}]},
+        headers={"Authorization": f"Bearer {key}"},
+    )
+    assert answer.get_json()["counts"]["conflict"] == 1
+    till.reverse(key="k")
+
+    assert names_of(deployment, "sun", "redeemers") == ["ada"]
+    assert names_of(deployment, "sun", "non_redeemers") == []
+
+
+def test_audit_names_a_voucher_that_is_counted_in_another_part(
+    deployment: Deployment, paris: Shop
+) -> None:
+    paris.campaign("sun")
+    voucher = paris.voucher("sun", variant="a")
+    with deployment.database.write() as session:
+        events.append(session, "viewed", voucher.id, now=deployment.now())
+    count_all(deployment)
+    with deployment.database.write() as session:
+        session.execute(update(Slice).values(variant="b"))
+
+    wrong = next(each for each in audit.run(deployment.database) if "Reports" in each.claim)
+    assert [finding.about for finding in wrong.findings] == [f"voucher {voucher.serial}"]
+
+
+@pytest.mark.parametrize("which", ["all", "redeemers", "non_redeemers"])
+def test_list_of_several_pages_leaves_nobody_out(
+    deployment: Deployment, paris: Shop, monkeypatch: pytest.MonkeyPatch, which: str
+) -> None:
+    monkeypatch.setattr("app.services.reporting.lists.PAGE", 2)
+    paris.campaign("sun")
+    paris.campaign("moon")
+    for number in range(5):
+        paris.voucher("sun", recipient_id=paris.recipient(f"r{number}"))
+        paris.voucher("moon")
+
+    expected = [] if which == "redeemers" else [f"r{number}" for number in range(5)]
+    assert names_of(deployment, "sun", which) == expected

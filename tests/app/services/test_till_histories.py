@@ -44,6 +44,8 @@ class Modelled:
     used: int = 0
     balance: int = 0
     conflicts: int = 0
+    #: Money came back after its end, so that another card has it.
+    replaced: bool = False
 
 
 @dataclass
@@ -121,6 +123,8 @@ class TillHistory(RuleBasedStateMachine):
         )
 
     def _expected(self, voucher: Modelled, amount: int) -> str:
+        if voucher.replaced:
+            return "stale_barcode"
         if self.world.clock.now >= voucher.ends_at:
             return "expired"
         if voucher.kind == "card":
@@ -181,7 +185,9 @@ class TillHistory(RuleBasedStateMachine):
             # Money of a card that is over goes to another, which the audit counts at the end.
             over = made.voucher.kind == "card" and self.world.clock.now >= made.voucher.ends_at
             assert (part["replaced_by"] is not None) == over
-            if not over:
+            if over:
+                made.voucher.replaced = True
+            else:
                 made.voucher.balance += made.amount
             if made.voucher.kind == "card":
                 assert part["voucher"]["balance_minor"] == made.voucher.balance

@@ -15,6 +15,7 @@ from werkzeug.test import TestResponse
 from app.domain.codes import Purpose
 from app.services import installations
 from app.services.deployment import Deployment
+from app.services.installations import logs
 from app.settings import Settings
 from app.store.models import AppleDevice, AppleRegistration, Voucher
 from tests.conftest import Clock
@@ -375,7 +376,7 @@ def test_half_a_character_in_a_log_is_left_out(device: Device) -> None:
 def test_only_the_newest_complaints_are_kept(
     device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(installations, "KEPT_LOGS", 100)
+    monkeypatch.setattr(logs, "KEPT_LOGS", 100)
     for number in range(20):
         lines = [f"line {number} {index}" for index in range(20)]
         with device.house.database.write() as session:

@@ -28,6 +28,7 @@ from app.services.redeeming.calls import Where
 from app.services.redeeming.cards import Cards
 from app.services.redeeming.progress import Call
 from app.services.redeeming.reading import Reader
+from app.services.redeeming.replacing import Replacing
 from app.store.models import Campaign, Code, Entry, Event, Hold, RecipientUse, Voucher
 from passes.content import Localized, Money
 from tests.conftest import Clock
@@ -754,7 +755,8 @@ def test_a_card_is_ended_with_what_is_on_it_by_then(
         found = reader.find(connection, call, reading, index=0)
     counter.card("load", card, amount=euros(700))
     with deployment.database.transaction() as connection:
-        cards = Cards(reader, books, postgresql=postgresql)
+        replacing = Replacing(reader, postgresql=postgresql)
+        cards = Cards(reader, books, replacing, postgresql=postgresql)
         keyed = replace(call, key="end")
         body = orjson.loads(cards.act(connection, keyed, asked, found, fingerprint=b"").body)
     assert body["applied_minor"] == -5_700

@@ -74,7 +74,7 @@ def read_draft(reading: Reading) -> Draft:
         reading.fault(
             "birthday", "is given one shared code.", "Use generated, list or on_demand codes."
         )
-    rules = read_rules(reading, birthday is not None)
+    rules = read_rules(reading)
     if reading.faults or head is None or codes is None or terms is None or presentation is None:
         raise CampaignFault(reading.faults)
     return Draft(
@@ -151,15 +151,9 @@ def check_head(reading: Reading, head: sections.Head | None) -> None:
         reading.fault("authority", "is partner.", "A partner's money cannot be kept: use a coupon.")
 
 
-def read_rules(reading: Reading, birthday: bool) -> dict[str, Any] | None:
+def read_rules(reading: Reading) -> dict[str, Any] | None:
     """The stored rules; None when there are none."""
     if "rules" not in reading.document:
         return None
     section = reading.section("rules", RulesSection, reading.document["rules"])
-    if birthday:
-        reading.fault(
-            "rules",
-            "are not read for birthdays, which the service issues by itself.",
-            "Leave [birthday] out and ask for decisions from your own birthday journey.",
-        )
     return None if section is None else built(section, reading.minor)

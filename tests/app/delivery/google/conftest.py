@@ -17,7 +17,7 @@ from app.delivery.engine import Runner
 from app.delivery.google import chores
 from app.delivery.google.calls import Calls
 from app.delivery.google.classes import GoogleClasses
-from app.delivery.google.objects import GoogleObjects
+from app.delivery.google.objects import GoogleEdits, GoogleObjects
 from app.sandbox.google import GoogleStandIn
 from app.services.deployment import Deployment
 from app.settings import Settings
@@ -40,6 +40,8 @@ class House:
         calls = Calls(self.deployment, sleep=self._sleep, jitter=lambda: 0.5)
         self.classes = Runner(self.deployment, GoogleClasses(calls))
         self.objects = Runner(self.deployment, GoogleObjects(calls))
+        spare = Calls(self.deployment, spare=True, sleep=self._sleep, jitter=lambda: 0.5)
+        self.edits = Runner(self.deployment, GoogleEdits(spare))
 
     def _sleep(self, seconds: float) -> None:
         """Let waiting move the tests' clock, not the hands of the real one."""
@@ -51,10 +53,12 @@ class House:
         for _ in range(2):
             self.classes.settle()
             self.objects.settle()
+            self.edits.settle()
 
     def close(self) -> None:
         self.classes.kind.close()
         self.objects.kind.close()
+        self.edits.kind.close()
 
 
 @pytest.fixture

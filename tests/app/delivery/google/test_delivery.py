@@ -6,15 +6,16 @@ import datetime as dt
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 
 from app.delivery.google import chores
 from app.delivery.google.objects import GoogleObjects, ObjectJob
 from app.delivery.outcomes import Retry
 from app.domain.campaign import Anchor, Presentation, Terms, Texts, Validity
+from app.domain.overrides import Override
 from app.sandbox.android import AndroidPhone, NotSavedError
 from app.sandbox.google import Fault
-from app.services import changes, clockwork, updating
+from app.services import changes, clockwork, google_standing, updating
 from app.store.models import Campaign, Event, GoogleMessage, GoogleObject, Voucher
 from tests.app.delivery.google.conftest import House
 from tests.storefront import TEXTS, Issued
@@ -196,11 +197,50 @@ def test_an_edit_that_shows_on_the_class_is_one_call_however_many_hold_it(house:
     with AndroidPhone(house.wire.url, user="anna") as phone:
         ids = [save(house, phone, each) for each in issued]
         before = len(writes(house))
-        house.shop.revise(campaign, texts={"en": Texts(title="On all shoes", offer="−20 %")})
+        texts = {
+            "en": Texts(title="On all shoes", offer="−20 %"),
+            "fr": Texts(title="Sur les chaussures", offer="−20 %"),
+        }
+        house.shop.revise(campaign, texts=texts)
+        touched: list[str] = []
+
+        def note(_c: object, _cursor: object, statement: str, *_rest: object) -> None:
+            if "google_object " in statement and statement.startswith("UPDATE"):
+                touched.append(statement)
+
+        event.listen(house.deployment.database.engine, "before_cursor_execute", note)
         house.settle()
+        event.remove(house.deployment.database.engine, "before_cursor_execute", note)
+        assert touched == []
         assert {phone.passes()[each].title for each in ids} == {"On all shoes"}
     assert writes(house)[before:] == [("PATCH", "offerClass")]
-    assert all(row(house, each).sent_campaign == 2 for each in issued)
+    with house.deployment.database.read() as session:
+        assert google_standing.standing(session, rate=20).owed == 0
+
+
+def test_an_overriding_end_that_comes_is_shown_by_every_object(house: House) -> None:
+    """The edit was known long before; what changes is that its time has come."""
+    campaign = house.shop.campaign()
+    ends = house.clock.now + dt.timedelta(days=30)
+    issued = [house.shop.voucher(campaign, ends_at=ends) for _ in range(2)]
+    clockwork.run(house.deployment)
+    with AndroidPhone(house.wire.url, user="anna") as phone:
+        ids = [save(house, phone, each) for each in issued]
+        sooner = house.clock.now + dt.timedelta(days=1)
+        with house.deployment.database.write() as session:
+            updating.order(
+                session,
+                session.get_one(Campaign, campaign).key,
+                updating.Wanted(override=Override(ends_at=sooner, forced=frozenset({"ends_at"}))),
+                settings=house.deployment.settings,
+                now=house.deployment.now(),
+            )
+        house.settle()
+        assert {phone.passes()[each].state for each in ids} == {"ACTIVE"}
+        house.clock.advance(days=2)
+        clockwork.run(house.deployment)
+        house.settle()
+        assert {phone.passes()[each].state for each in ids} == {"EXPIRED"}
 
 
 def test_an_object_that_google_lost_is_inserted_again(house: House) -> None:
@@ -353,6 +393,57 @@ def test_a_worker_that_died_loses_nothing(house: House) -> None:
         assert phone.passes()[object_id].state == "COMPLETED"
 
 
+def test_a_voucher_that_changes_while_google_is_called_is_called_about_again_at_once(
+    house: House,
+) -> None:
+    issued = house.shop.voucher(house.shop.campaign())
+    with AndroidPhone(house.wire.url, user="anna") as phone:
+        object_id = save(house, phone, issued)
+        change(house, issued, uses=3)
+        kind, now = house.objects.kind, house.clock.now
+        with house.deployment.database.write() as session:
+            until = now + dt.timedelta(seconds=120)
+            jobs = kind.lease(session, [row(house, issued).id], now=now, until=until)
+        results = list(kind.deliver(jobs, now=now))
+        change(house, issued, used=3)
+        with house.deployment.database.write() as session:
+            kind.record(session, results, now=now)
+        assert row(house, issued).due_at == now
+        house.objects.settle()
+        assert phone.passes()[object_id].state == "COMPLETED"
+
+
+def test_what_a_campaign_tells_everybody_is_left_to_the_lane_of_campaigns(house: House) -> None:
+    """No redemption stands behind an edit or a message that goes to a hundred thousand."""
+    campaign = house.shop.campaign()
+    issued = [house.shop.voucher(campaign) for _ in range(3)]
+    with AndroidPhone(house.wire.url, user="anna") as phone:
+        object_ids = [save(house, phone, each) for each in issued]
+        with house.deployment.database.write() as session:
+            override = Override(ends_at=house.clock.now + dt.timedelta(days=9))
+            updating.order(
+                session,
+                session.get_one(Campaign, campaign).key,
+                updating.Wanted(message={"en": "Longer", "fr": "Plus"}, override=override),
+                settings=house.deployment.settings,
+                now=house.deployment.now(),
+            )
+        change(house, issued[0], used=1)
+        house.classes.settle()
+        house.objects.settle()
+        assert [phone.passes()[each].state for each in object_ids] == [
+            "COMPLETED",
+            "ACTIVE",
+            "ACTIVE",
+        ]
+        assert phone.notifications() == []
+        assert row(house, issued[1]).sent_campaign == 1
+        for _ in range(2):
+            house.edits.settle()
+        assert phone.notifications() == ["Longer"] * 3
+        assert [row(house, each).sent_campaign for each in issued] == [2, 2, 2]
+
+
 def test_no_call_begins_when_its_lease_is_about_to_end(house: House) -> None:
     """Else another worker, who has the lease by then, would speak of the object at once."""
     campaign = house.shop.campaign()
@@ -361,6 +452,7 @@ def test_no_call_begins_when_its_lease_is_about_to_end(house: House) -> None:
         object_ids = [save(house, phone, each) for each in issued]
         change(house, issued[0], used=1)
         house.shop.revise(campaign, texts={"en": Texts(title="Later", offer="−20 %")})
+        house.classes.settle()
         before = writes(house)
         targets = [row(house, each).id for each in issued]
         kind, now = house.objects.kind, house.clock.now

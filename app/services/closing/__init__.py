@@ -1,0 +1,30 @@
+"""Closing the day, and what the cards are worth: reports that are sums over the ledger.
+
+A day is a store's own, midnight to midnight in its time zone. Nothing here is counted beside the
+books: each figure is the sum of entries, so that `passerelle audit` proves it, and what a till
+counted itself can be laid beside it line by line. Liability at a moment is the sum of all entries
+before it; the movements of a period lead from its opening balance to its closing one exactly.
+"""
+
+from __future__ import annotations
+
+from app.services.closing.days import Line, Listed, day, listed
+from app.services.closing.liability import Liability, liability
+from app.services.closing.oddities import MANY_CARDS, MANY_REFUNDS, Oddity, odd
+from app.services.closing.scope import bounds
+from app.services.closing.table import to_csv
+
+__all__ = [
+    "MANY_CARDS",
+    "MANY_REFUNDS",
+    "Liability",
+    "Line",
+    "Listed",
+    "Oddity",
+    "bounds",
+    "day",
+    "liability",
+    "listed",
+    "odd",
+    "to_csv",
+]

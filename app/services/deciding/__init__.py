@@ -1,0 +1,16 @@
+"""Issuing by rules: who gets which voucher of a campaign, why, and what it costs at most."""
+
+from app.services.deciding.candidates import Candidate, Decided, Tally
+from app.services.deciding.chunks import decide, decide_some, lock
+from app.services.deciding.stopping import note, withdraw
+
+__all__ = [
+    "Candidate",
+    "Decided",
+    "Tally",
+    "decide",
+    "decide_some",
+    "lock",
+    "note",
+    "withdraw",
+]

@@ -1,0 +1,59 @@
+"""Who is decided about, what they get, and a run's count of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from app.domain.values import Fact, Why
+from app.services.issuing import Issued, Person
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A recipient who may get something, for which occasion, and what is known of it.
+
+    `facts` are of the occasion (`basket`, in minor units) or override the recipient's own.
+    """
+
+    person: Person
+    occasion: str = ""
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+    sent_at: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """What a candidate gets: a voucher (None in a dry run), or why none.
+
+    `most_minor` is the most that it can cost; None when nothing bounds it.
+    """
+
+    candidate: Candidate
+    why: Why | None = None
+    tier: str = ""
+    variant: str = ""
+    campaign: str = ""
+    most_minor: int | None = None
+    #: Whether this call decided it.
+    fresh: bool = True
+    issued: Issued | None = None
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run decided, counted; in a dry run also what it would have used up."""
+
+    given: int = 0
+    known: int = 0
+    #: The most that what was given now can cost together, and how many have no bound.
+    most_minor: int = 0
+    unbounded: int = 0
+    not_given: Counter[str] = field(default_factory=Counter)
+    by_value: Counter[str] = field(default_factory=Counter)
+    #: Of a dry run: vouchers planned by recipient, decisions, and codes left by campaign.
+    lately: Counter[str] = field(default_factory=Counter, repr=False)
+    planned: dict[tuple[str, str], Decided] = field(default_factory=dict, repr=False)
+    codes: dict[str, int] = field(default_factory=dict, repr=False)

@@ -1,0 +1,429 @@
+"""Issuing by rules: who gets which voucher of a campaign, why, and what it costs at most.
+
+Promises: a recipient has one decision for an occasion, for ever: a voucher, or a place in the
+holdout; asked again, it is the same. No frequency cap and no limit of the rules is passed, however
+many decide at once. A dry run decides by the same code and writes nothing.
+Refuses: to decide from what it was not told; a fact that is missing matches no condition.
+
+How: recipients are locked in the order of their ids, so that two requests for one person follow
+one another; the campaign's sums change last, by one conditional UPDATE.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from app.domain import values
+from app.domain.kinds import KINDS
+from app.domain.values import Given, NotGiven, Rules, Why
+from app.services import campaigns
+from app.services.deciding.candidates import Candidate, Decided, Tally
+from app.services.deciding.grants import Value, granted, insert
+from app.services.deciding.knowledge import Known, done_since, facts_of, known_of
+from app.services.deployment import Deployment
+from app.services.issuing import Issued, IssueFault, Person, Wanted, issue, stock
+from app.services.issuing.recipients import recipients
+from app.services.issuing.vouchers import refuse
+from app.store.keyring import Keyring
+from app.store.models import ArmCount, Campaign, Decision, Recipient, Voucher
+
+#: Candidates of one transaction: few enough that a till beside it does not wait long.
+CHUNK = 400
+
+
+def decide(
+    deployment: Deployment,
+    campaign_key: str,
+    candidates: Iterable[Candidate],
+    tally: Tally,
+    *,
+    dry_run: bool = False,
+) -> Iterator[Decided]:
+    """Decide for each candidate, in order, in short transactions, counting into `tally`.
+
+    Raises:
+        IssueFault: the campaign, or one that a value names, is unknown or issues nothing now.
+    """
+    rest = iter(candidates)
+    keyring = deployment.keyring
+    database = deployment.database
+    while chunk := list(islice(rest, CHUNK)):
+        now = deployment.now()
+        if dry_run:
+            with database.read() as session:
+                decided = decide_some(session, None, campaign_key, chunk, tally, now=now)
+        else:
+            with database.write() as session:
+                decided = decide_some(session, keyring, campaign_key, chunk, tally, now=now)
+        yield from decided
+
+
+def decide_some(
+    session: Session,
+    keyring: Keyring | None,
+    campaign_key: str,
+    chunk: Sequence[Candidate],
+    tally: Tally,
+    *,
+    now: dt.datetime,
+) -> list[Decided]:
+    """Decide for at most `CHUNK` candidates in the caller's transaction, counting into `tally`.
+
+    Args:
+        keyring: what codes are made with; None is a dry run, which writes nothing.
+
+    Raises:
+        IssueFault: as `decide`; what was written until then has to be rolled back.
+    """
+    work = _Chunk(session, campaign_key, tally, now=now, dry=keyring is None)
+    decided = work.plan(chunk) if keyring is None else work.issue(chunk, keyring)
+    for each in decided:
+        _count(tally, each)
+    return decided
+
+
+def lock(session: Session, people: Iterable[Person], *, now: dt.datetime) -> None:
+    """Store and lock recipients in the order that deciding keeps, for a transaction that decides
+    more than once.
+    """
+    ids = recipients(session, people, now=now)
+    session.execute(
+        select(Recipient.id)
+        .where(Recipient.id.in_(ids.values()))
+        .order_by(Recipient.id)
+        .with_for_update()
+    ).all()
+
+
+def _count(tally: Tally, decided: Decided) -> None:
+    if decided.why is not None:
+        tally.not_given[decided.why.value] += 1
+        return
+    if not decided.fresh:
+        tally.known += 1
+        return
+    tally.given += 1
+    tally.by_value[".".join(filter(None, (decided.tier, decided.variant)))] += 1
+    if decided.most_minor is None:
+        tally.unbounded += 1
+    else:
+        tally.most_minor += decided.most_minor
+
+
+class _Chunk:
+    """The decisions of one transaction."""
+
+    def __init__(
+        self,
+        session: Session,
+        campaign_key: str,
+        tally: Tally,
+        *,
+        now: dt.datetime,
+        dry: bool,
+    ) -> None:
+        self.session = session
+        self.now = now
+        self.tally = tally
+        self.dry = dry
+        self.campaign = self._campaign(campaign_key)
+        self.rules: Rules = campaigns.rules_of(self.campaign)
+        self.seed = self.campaign.seed or self.campaign.key.encode()
+        self._values: dict[tuple[str, str], Value] = {}
+
+    def _campaign(self, key: str) -> Campaign:
+        found = campaigns.find(self.session, key)
+        if found is None:
+            raise IssueFault(f"No campaign {key!r} exists.")
+        return found
+
+    # -- deciding -------------------------------------------------------------------------------
+
+    def plan(self, chunk: Sequence[Candidate]) -> list[Decided]:
+        """What a real run would decide now, after what this run planned already."""
+        latest = campaigns.latest_revision(self.session, self.campaign)
+        refuse(self.campaign, campaigns.terms_of(latest), now=self.now)
+        planned = self.tally.planned
+        names = [each.person.external_id for each in chunk]
+        found = self.session.execute(
+            select(Recipient.external_id, Recipient.id).where(Recipient.external_id.in_(names))
+        )
+        known = self._known_of({str(row.external_id): row.id for row in found}, chunk, locked=False)
+        decided = []
+        for each in self._decide(chunk, known):
+            key = (each.candidate.person.external_id, each.candidate.occasion)
+            coded = each
+            if key not in planned:
+                if each.why is None and each.fresh:
+                    if self._has_code(each.campaign):
+                        self.tally.lately[key[0]] += 1
+                    else:
+                        coded = replace(each, why=Why.NO_CODE)
+                planned[key] = coded
+            decided.append(coded)
+        return decided
+
+    def issue(self, chunk: Sequence[Candidate], keyring: Keyring) -> list[Decided]:
+        """Decide, issue and record."""
+        ids = recipients(self.session, [each.person for each in chunk], now=self.now)
+        known = self._known_of(ids, chunk, locked=True)
+        if self.rules.most_vouchers is not None or self.rules.most_minor is not None:
+            self.session.refresh(self.campaign, with_for_update=True)
+        decided = self._issue(self._decide(chunk, known), known, keyring)
+        self._record(decided, known)
+        return decided
+
+    def _decide(self, chunk: Sequence[Candidate], known: Known) -> list[Decided]:
+        vouchers, minor = self._left()
+        lately: Counter[str] = Counter()
+        # In a dry run an earlier line of the file has decided for the whole run.
+        earlier_lines = self.tally.planned if self.dry else {}
+        decided_now: dict[tuple[str, str], Decided] = {}
+        decided = []
+        for candidate in chunk:
+            name = candidate.person.external_id
+            key = (name, candidate.occasion)
+            if (first := decided_now.get(key) or earlier_lines.get(key)) is not None:
+                decided.append(replace(first, candidate=candidate, fresh=first.why is not None))
+                continue
+            if earlier := known.decided.get(key):
+                each = self._again(candidate, earlier, withdrawn=key in known.withdrawn)
+            else:
+                each = self._one(
+                    candidate, known, known.lately[name] + self.tally.lately[name] + lately[name]
+                )
+                if each.why is None:
+                    if vouchers is not None and vouchers < 1:
+                        each = replace(each, why=Why.BUDGET)
+                    elif minor is not None and each.most_minor is None:
+                        each = replace(each, why=Why.UNBOUNDED)
+                    elif minor is not None and minor < (each.most_minor or 0):
+                        each = replace(each, why=Why.BUDGET)
+                if each.why is None:
+                    lately[name] += 1
+                    vouchers = None if vouchers is None else vouchers - 1
+                    minor = None if minor is None else minor - (each.most_minor or 0)
+            decided_now[key] = each
+            decided.append(each)
+        return decided
+
+    def _one(self, candidate: Candidate, known: Known, lately: int) -> Decided:
+        name = candidate.person.external_id
+        decision = values.decide(
+            self.rules,
+            facts_of(self.rules, candidate, known),
+            seed=self.seed,
+            recipient=name,
+            lately=lately,
+            done=done_since(self.rules, known, name, now=self.now),
+        )
+        if isinstance(decision, NotGiven):
+            return Decided(candidate=candidate, why=decision.why, tier=decision.tier)
+        value = self._value(decision)
+        return Decided(
+            candidate=candidate,
+            tier=decision.tier,
+            variant=decision.variant,
+            campaign=value.campaign.key,
+            most_minor=value.most_minor,
+        )
+
+    def _again(self, candidate: Candidate, decision: Decision, *, withdrawn: bool) -> Decided:
+        why = Why.HOLDOUT if decision.held_out else Why.STOPPED if withdrawn else None
+        return Decided(
+            candidate=candidate,
+            why=why,
+            tier=decision.tier,
+            variant=decision.variant,
+            campaign=self.campaign.key,
+            most_minor=decision.most_minor,
+            fresh=False,
+        )
+
+    def _known_of(self, ids: dict[str, int], chunk: Sequence[Candidate], *, locked: bool) -> Known:
+        return known_of(
+            self.session, self.campaign.id, self.rules, ids, chunk, now=self.now, locked=locked
+        )
+
+    def _left(self) -> tuple[int | None, int | None]:
+        """Vouchers and money that the rules' limits leave, less what a dry run planned."""
+        rules, campaign = self.rules, self.campaign
+        planned = (self.tally.given, self.tally.most_minor) if self.dry else (0, 0)
+        return (
+            None
+            if rules.most_vouchers is None
+            else rules.most_vouchers - campaign.given - planned[0],
+            None
+            if rules.most_minor is None
+            else rules.most_minor - campaign.given_minor - planned[1],
+        )
+
+    def _has_code(self, campaign_key: str) -> bool:
+        """In a dry run: whether a code is left after those that were planned."""
+        left = self.tally.codes
+        if campaign_key not in left:
+            found = stock(self.session, self._campaign(campaign_key), exact=True)
+            left[campaign_key] = 1 << 62 if found is None else found.left
+        left[campaign_key] -= 1
+        return left[campaign_key] >= 0
+
+    # -- values ---------------------------------------------------------------------------------
+
+    def _value(self, given: Given) -> Value:
+        key = (given.tier, given.variant)
+        found = self._values.get(key)
+        if found is None:
+            grant = given.grant
+            campaign = self.campaign if grant.campaign is None else self._campaign(grant.campaign)
+            revision = campaigns.latest_revision(self.session, campaign)
+            terms = grant.terms(campaigns.terms_of(revision))
+            found = self._values[key] = Value(
+                campaign=campaign,
+                grant=grant,
+                terms=terms,
+                revision=revision,
+                most_minor=values.most_minor(terms, holds_money=KINDS[campaign.kind].holds_money),
+            )
+        return found
+
+    # -- issuing --------------------------------------------------------------------------------
+
+    def _issue(self, decided: list[Decided], known: Known, keyring: Keyring) -> list[Decided]:
+        """Give every decision for a voucher its voucher; those without a code say so."""
+        issued: dict[tuple[str, str], Issued] = self._issued_before(known)
+        wanted: dict[tuple[str, str], list[Wanted]] = defaultdict(list)
+        for each in decided:
+            if each.why is None and each.fresh:
+                wanted[each.tier, each.variant].append(
+                    Wanted(
+                        person=each.candidate.person,
+                        occasion=each.candidate.occasion,
+                        variant=".".join(filter(None, (each.tier, each.variant))) or None,
+                        sent_at=each.candidate.sent_at,
+                        granted=granted(
+                            self.session, self._values[each.tier, each.variant], now=self.now
+                        ),
+                    )
+                )
+        by_campaign: dict[int, list[Wanted]] = defaultdict(list)
+        campaign_of: dict[int, Campaign] = {}
+        for key, some in wanted.items():
+            campaign = self._values[key].campaign
+            campaign_of[campaign.id] = campaign
+            by_campaign[campaign.id] += some
+        for campaign_id in sorted(by_campaign):
+            batch = issue(
+                self.session,
+                keyring,
+                campaign_of[campaign_id],
+                by_campaign[campaign_id],
+                now=self.now,
+                people=known.ids,
+            )
+            issued |= {(str(each.external_id), each.occasion): each for each in batch.issued}
+        answered = []
+        for each in decided:
+            found = issued.get((each.candidate.person.external_id, each.candidate.occasion))
+            if each.why is not None:
+                answered.append(each)
+            elif found is None:
+                answered.append(replace(each, why=Why.NO_CODE))
+            else:
+                answered.append(replace(each, issued=found, fresh=each.fresh and found.fresh))
+        return answered
+
+    def _issued_before(self, known: Known) -> dict[tuple[str, str], Issued]:
+        """The vouchers of earlier decisions."""
+        keys = {row.voucher_id: key for key, row in known.decided.items() if row.voucher_id}
+        if not keys:
+            return {}
+        return {
+            keys[voucher.id]: Issued(
+                voucher_id=voucher.id,
+                public_id=voucher.public_id,
+                key_id=voucher.key_id,
+                code_id=voucher.code_id,
+                external_id=keys[voucher.id][0],
+                occasion=voucher.occasion,
+                fresh=False,
+            )
+            for voucher in self.session.scalars(select(Voucher).where(Voucher.id.in_(keys)))
+        }
+
+    def _record(self, decided: list[Decided], known: Known) -> None:
+        """Write the decisions that are new, and add them to the campaign's sums."""
+        frequency = self.rules.frequency
+        rows: dict[tuple[str, str], dict[str, Any]] = {}
+        arms: Counter[tuple[bool, str]] = Counter()
+        for each in decided:
+            key = (each.candidate.person.external_id, each.candidate.occasion)
+            held_out = each.why is Why.HOLDOUT
+            if (each.why is not None and not held_out) or key in known.decided or key in rows:
+                continue
+            segment = facts_of(self.rules, each.candidate, known).get("segment", "")
+            rows[key] = {
+                "campaign_id": self.campaign.id,
+                "recipient_id": known.ids[key[0]],
+                "occasion": key[1],
+                "held_out": held_out,
+                "tier": each.tier,
+                "variant": each.variant,
+                "segment": str(segment),
+                "voucher_id": each.issued.voucher_id if each.issued else None,
+                "group": frequency.group if frequency else None,
+                "most_minor": each.most_minor,
+                "spent_minor": 0,
+                "created_at": self.now,
+            }
+            arms[held_out, each.variant] += 1
+        if not rows:
+            return
+        # The table rather than the class: the ORM's bookkeeping would cost as much as the row.
+        self.session.connection().execute(
+            insert(self.session, Decision.__table__).on_conflict_do_nothing(), list(rows.values())
+        )
+        given = [row for row in rows.values() if not row["held_out"]]
+        counted = insert(self.session, ArmCount)
+        self.session.execute(
+            counted.on_conflict_do_update(
+                index_elements=["campaign_id", "held_out", "variant"],
+                set_={"people": ArmCount.people + counted.excluded.people},
+            ),
+            [
+                {
+                    "campaign_id": self.campaign.id,
+                    "held_out": held_out,
+                    "variant": variant,
+                    "people": people,
+                    "acted": 0,
+                    "spent_minor": 0,
+                    "spent_squared": 0.0,
+                }
+                for (held_out, variant), people in sorted(arms.items())
+            ],
+        )
+        if given:
+            self._add(len(given), sum(row["most_minor"] or 0 for row in given))
+
+    def _add(self, vouchers: int, minor: int) -> None:
+        rules = self.rules
+        statement = (
+            update(Campaign)
+            .where(Campaign.id == self.campaign.id)
+            .values(given=Campaign.given + vouchers, given_minor=Campaign.given_minor + minor)
+            .execution_options(synchronize_session=False)
+        )
+        if rules.most_vouchers is not None:
+            statement = statement.where(Campaign.given + vouchers <= rules.most_vouchers)
+        if rules.most_minor is not None:
+            statement = statement.where(Campaign.given_minor + minor <= rules.most_minor)
+        if self.session.execute(statement).rowcount != 1:  # type: ignore[attr-defined]
+            raise IssueFault("The limits of the rules changed meanwhile: ask again.")

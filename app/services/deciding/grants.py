@@ -1,0 +1,114 @@
+"""Values ready to be issued: their terms, their words, and the revision that keeps both."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+import orjson
+from babel.numbers import format_currency, get_currency_precision
+from pydantic import TypeAdapter
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from app.domain.campaign import BenefitType, Presentation, Terms, Texts
+from app.domain.values import Grant
+from app.services import campaigns
+from app.store.models import Campaign, Revision
+
+_GRANT = TypeAdapter(Grant)
+
+
+@dataclass(slots=True, kw_only=True)
+class Value:
+    """A value ready to be issued: from which campaign, on which terms, by which revision."""
+
+    campaign: Campaign
+    grant: Grant
+    terms: Terms
+    #: The campaign's latest revision, and the value's own once it is made.
+    revision: Revision
+    revision_id: int | None = None
+    most_minor: int | None
+
+
+def granted(session: Session, value: Value, *, now: dt.datetime) -> tuple[int, Terms] | None:
+    """The revision that holds a value's terms and words; None when they are the campaign's."""
+    grant = value.grant
+    if not grant.changes_terms and not grant.texts:
+        return None
+    if value.revision_id is None:
+        value.revision_id = _revision(session, value, now=now)
+    return value.revision_id, value.terms
+
+
+def _revision(session: Session, value: Value, *, now: dt.datetime) -> int:
+    """A value's own revision: made once for each of the campaign's and each content."""
+    stored = orjson.dumps(_GRANT.dump_python(value.grant, mode="json"))
+    digest = hashlib.blake2b(stored, digest_size=8).hexdigest()
+    name = hashlib.blake2b(f"{value.revision.id}:{digest}".encode(), digest_size=8).digest()
+    # Negative numbers never show; one that names the content needs no counter.
+    number = -1 - (int.from_bytes(name, "big") >> 34)
+    session.execute(
+        insert(session, Revision)
+        .values(
+            campaign_id=value.campaign.id,
+            number=number,
+            terms=campaigns.store_terms(value.terms),
+            presentation=campaigns.store_presentation(
+                _worded(campaigns.presentation_of(value.revision), value.grant, value.campaign)
+            ),
+            of_id=value.revision.id,
+            grant=digest,
+            created_at=now,
+        )
+        .on_conflict_do_nothing()
+    )
+    return session.scalars(
+        select(Revision.id).where(
+            Revision.campaign_id == value.campaign.id,
+            Revision.number == number,
+            Revision.grant == digest,
+        )
+    ).one()
+
+
+def insert(session: Session, model: Any) -> Any:
+    """An INSERT of the session's database, for what to do when the row is there."""
+    on_sqlite = session.get_bind().dialect.name == "sqlite"
+    return (sqlite.insert if on_sqlite else postgresql.insert)(model)
+
+
+def _worded(presentation: Presentation, grant: Grant, campaign: Campaign) -> Presentation:
+    """The campaign's words with the value's own; an offer that was not written is written."""
+    texts = {}
+    for language in {*presentation.texts, *grant.texts} or {presentation.default_language}:
+        base = presentation.in_language(language)
+        own = grant.texts.get(language) or Texts()
+        offer = own.offer or _offer(grant, campaign, language) or base.offer
+        texts[language] = Texts(
+            title=own.title or base.title,
+            offer=offer,
+            description=own.description or base.description,
+            terms=own.terms or base.terms,
+        )
+    return replace(presentation, texts=texts)
+
+
+def _offer(grant: Grant, campaign: Campaign, language: str) -> str:
+    """A benefit in a few characters, such as −20 % or −5,00 €."""
+    benefit = grant.benefit
+    if benefit is None:
+        return ""
+    if benefit.type is BenefitType.PERCENT and benefit.percent is not None:
+        return f"−{benefit.percent.normalize():f} %"
+    if benefit.type is BenefitType.AMOUNT and benefit.minor is not None and campaign.currency:
+        digits = get_currency_precision(campaign.currency)
+        amount = Decimal(benefit.minor).scaleb(-digits)
+        locale = language.replace("-", "_")
+        return "−" + format_currency(amount, campaign.currency, locale=locale)
+    return ""

@@ -1,0 +1,148 @@
+"""What is known of the recipients of a chunk: rows, earlier decisions, what they got and did."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.domain import values
+from app.domain.values import Fact, Rules
+from app.services.deciding.candidates import Candidate
+from app.store.models import Activity, Decision, Recipient, Voucher
+
+
+@dataclass(slots=True)
+class Known:
+    """What the database says of the recipients of a chunk."""
+
+    ids: dict[str, int]
+    rows: dict[str, Any]
+    decided: dict[tuple[str, str], Decision]
+    #: Of those, whose voucher was taken back.
+    withdrawn: set[tuple[str, str]]
+    lately: Counter[str]
+    counts: dict[str, Counter[str]]
+    latest: dict[str, dict[str, dt.datetime]]
+
+
+def known_of(
+    session: Session,
+    campaign_id: int,
+    rules: Rules,
+    ids: dict[str, int],
+    chunk: Sequence[Candidate],
+    *,
+    now: dt.datetime,
+    locked: bool,
+) -> Known:
+    """What is known of a chunk's recipients; `locked` keeps their rows until the end."""
+    names = {id_: name for name, id_ in ids.items()}
+    statement = (
+        select(
+            Recipient.id,
+            Recipient.external_id,
+            Recipient.segment,
+            Recipient.previous_segment,
+            Recipient.score,
+            Recipient.language,
+            Recipient.attributes,
+        )
+        .where(Recipient.id.in_(names))
+        .order_by(Recipient.id)
+    )
+    if locked:
+        statement = statement.with_for_update()
+    rows = {row.external_id: row for row in session.execute(statement)}
+    found = session.execute(
+        select(Decision, Voucher.status)
+        .outerjoin(Voucher, Voucher.id == Decision.voucher_id)
+        .where(
+            Decision.campaign_id == campaign_id,
+            Decision.recipient_id.in_(names),
+            Decision.occasion.in_({each.occasion for each in chunk}),
+        )
+    ).all()
+    decided = {
+        (names[row.Decision.recipient_id], row.Decision.occasion): row.Decision for row in found
+    }
+    withdrawn = {
+        (names[row.Decision.recipient_id], row.Decision.occasion)
+        for row in found
+        if row.status == "revoked"
+    }
+    lately: Counter[str] = Counter()
+    if (frequency := rules.frequency) is not None:
+        since = now - dt.timedelta(days=frequency.days)
+        for id_, count in session.execute(
+            select(Decision.recipient_id, func.count())
+            .where(
+                Decision.recipient_id.in_(names),
+                Decision.group == frequency.group,
+                Decision.voucher_id.is_not(None),
+                Decision.created_at > since,
+            )
+            .group_by(Decision.recipient_id)
+        ):
+            lately[names[id_]] = count
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    latest: dict[str, dict[str, dt.datetime]] = defaultdict(dict)
+    if rules.points or any(stop.event for stop in rules.stops):
+        for row in session.execute(
+            select(
+                Activity.recipient_id,
+                Activity.name,
+                func.count().label("times"),
+                func.max(Activity.at).label("latest"),
+            )
+            .where(Activity.recipient_id.in_(names))
+            .group_by(Activity.recipient_id, Activity.name)
+        ):
+            counts[names[row.recipient_id]][row.name] = int(row.times)
+            latest[names[row.recipient_id]][row.name] = row.latest
+    return Known(ids, rows, decided, withdrawn, lately, counts, latest)
+
+
+def done_since(rules: Rules, known: Known, name: str, *, now: dt.datetime) -> list[str]:
+    """Events of stop conditions that a recipient did within their days before `now`, or later."""
+    return [
+        stop.event
+        for stop in rules.stops
+        if stop.event is not None
+        and (at := known.latest[name].get(stop.event)) is not None
+        and (not stop.days or at > now - dt.timedelta(days=stop.days))
+    ]
+
+
+def facts_of(rules: Rules, candidate: Candidate, known: Known) -> dict[str, Fact]:
+    """The recipient's facts: those stored, then those told now, then the occasion's."""
+    person = candidate.person
+    row = known.rows.get(person.external_id)
+    facts: dict[str, Fact] = {"occasion": candidate.occasion}
+    told = {**(row.attributes if row is not None else {}), **person.attributes}
+    for name, value in told.items():
+        if isinstance(value, float):
+            facts[name] = Decimal(str(value))
+        elif isinstance(value, (str, int)):
+            facts[name] = value
+    segment = person.segment or (row.segment if row is not None else None)
+    previous = row.previous_segment if row is not None else None
+    if row is not None and person.segment and row.segment and person.segment != row.segment:
+        previous = row.segment
+    score = person.score if person.score is not None else (row.score if row else None)
+    language = person.language or (row.language if row else None)
+    named = {
+        "segment": segment,
+        "previous_segment": previous,
+        "score": score,
+        "language": language,
+        "points": values.points(rules, known.counts[person.external_id]) if rules.points else None,
+    }
+    facts |= {name: value for name, value in named.items() if value is not None}
+    return {**facts, **candidate.facts}

@@ -1,0 +1,136 @@
+"""Passes that come into wallets and leave them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import delete, exists, or_, select, update
+from sqlalchemy.orm import Session
+
+from app.domain.validity import begins_when_added, window
+from app.services import changes, events
+from app.services.campaigns.stored import terms_from
+from app.services.installations.devices import create, forget_if_empty, lock
+from app.store.models import (
+    AppleRegistration,
+    Campaign,
+    Event,
+    Revision,
+    Voucher,
+)
+
+#: How long a new registration may take to list by itself before it is pushed.
+GRACE = dt.timedelta(seconds=30)
+
+
+def register(
+    session: Session, *, library_id: str, push_token: str, voucher_id: int, now: dt.datetime
+) -> bool:
+    """Note that the device holds the pass, and its present token; returns whether that is new.
+
+    The device usually lists right afterwards and so needs no push; one that does not is pushed
+    after `GRACE`, since the pass may have changed between its download and this call.
+    """
+    device = lock(session, library_id)
+    if device is None:
+        device = create(session, library_id, push_token=push_token, now=now)
+    if device.push_token != push_token:
+        device.push_token = push_token
+        device.doubtful_at = None
+        device.attempts = 0
+        device.failure = None
+        # A push to the old token may never arrive: what was not listed since is owed again.
+        session.execute(
+            update(AppleRegistration)
+            .where(
+                AppleRegistration.device_id == device.id,
+                or_(
+                    AppleRegistration.listed_voucher.is_distinct_from(
+                        AppleRegistration.pushed_voucher
+                    ),
+                    AppleRegistration.listed_campaign.is_distinct_from(
+                        AppleRegistration.pushed_campaign
+                    ),
+                ),
+            )
+            .values(pushed_voucher=None, pushed_campaign=None)
+        )
+    device.updated_at = now
+    device.due_at = now + GRACE if device.due_at is None else min(device.due_at, now + GRACE)
+    session.flush()
+    known = session.scalar(
+        select(AppleRegistration.id).where(
+            AppleRegistration.device_id == device.id, AppleRegistration.voucher_id == voucher_id
+        )
+    )
+    if known is not None:
+        return False
+    session.add(
+        AppleRegistration(
+            device_id=device.id, voucher_id=voucher_id, generation=0, registered_at=now
+        )
+    )
+    record_added(session, voucher_id, now=now, wallet="apple")
+    session.flush()
+    return True
+
+
+def record_added(session: Session, voucher_id: int, *, now: dt.datetime, wallet: str) -> None:
+    """Note that the pass came into a wallet: "apple" or "google".
+
+    The first time a validity that counts from there begins: the voucher gets its end, and the pass
+    shows it. An end that was set by hand before stays, and so does whatever the end is later: a
+    pass that is removed and added again gains nothing.
+    """
+    number = events.append(session, "added", voucher_id, now=now, data={"wallet": wallet})
+    given = session.execute(
+        select(Revision.terms, Campaign.timezone)
+        .join(Voucher, Voucher.revision_id == Revision.id)
+        .join(Campaign, Campaign.id == Voucher.campaign_id)
+        .where(Voucher.id == voucher_id)
+    ).one()
+    validity = terms_from(given.terms).validity
+    if not begins_when_added(validity):
+        return
+    zone = ZoneInfo(given.timezone)
+    issued = window(validity, zone, issued_at=now)
+    begun = window(validity, zone, issued_at=now, added_at=now)
+    # The row is locked since the event was numbered: of two wallets at once, one comes first.
+    earlier = exists().where(
+        Event.voucher_id == voucher_id, Event.kind == "added", Event.number < number
+    )
+    changed = session.execute(
+        update(Voucher)
+        .where(
+            Voucher.id == voucher_id,
+            Voucher.ends_at.is_not_distinct_from(issued.ends_at),
+            Voucher.ends_at.is_distinct_from(begun.ends_at),
+            ~earlier,
+        )
+        .values(
+            starts_at=begun.starts_at,
+            ends_at=begun.ends_at,
+            version=Voucher.version + 1,
+        )
+        .returning(Voucher.id)
+        .execution_options(synchronize_session=False)
+    ).one_or_none()
+    if changed is not None:
+        changes.voucher(session, voucher_id)
+
+
+def unregister(session: Session, *, library_id: str, voucher_id: int, now: dt.datetime) -> bool:
+    """Forget that the device holds the pass; the device goes with its last one."""
+    device = lock(session, library_id)
+    if device is None:
+        return False
+    removed = session.scalar(
+        delete(AppleRegistration)
+        .where(AppleRegistration.device_id == device.id, AppleRegistration.voucher_id == voucher_id)
+        .returning(AppleRegistration.id)
+    )
+    if removed is not None:
+        events.append(session, "removed", voucher_id, now=now, data={"wallet": "apple"})
+    forget_if_empty(session, device.id)
+    return removed is not None

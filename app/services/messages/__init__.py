@@ -1,0 +1,36 @@
+"""Messages: a template and recipients become each recipient's own text, with a voucher in it.
+
+A template is Jinja in a sandbox (`{{ wallet_link("campaign") }}`), or the bracket form that mail
+tools of shops know (`[promotional_code(campaign)]`). A voucher is issued the first time that a
+recipient's text asks for one; the occasion is the message's id, so that sending the same message
+again mints nothing and says the same. A preview mints nothing and shows sample values. A campaign
+with rules decides who gets which value; the text of who gets nothing has no code of it.
+
+Refuses, before anything is issued: a template that does not parse, a campaign that is unknown or
+that the key may not touch, and functions that are not these. A template can reach no attribute
+that begins with an underscore, no other module, and no more than a bounded amount of output.
+"""
+
+from app.services.messages.rendering import check, preview, render
+from app.services.messages.template import (
+    FUNCTIONS,
+    LONGEST_TEMPLATE,
+    LONGEST_TEXT,
+    Message,
+    MessageFault,
+    Rendered,
+    read,
+)
+
+__all__ = [
+    "FUNCTIONS",
+    "LONGEST_TEMPLATE",
+    "LONGEST_TEXT",
+    "Message",
+    "MessageFault",
+    "Rendered",
+    "check",
+    "preview",
+    "read",
+    "render",
+]

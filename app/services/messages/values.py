@@ -1,0 +1,61 @@
+"""What the functions of a template say of a voucher: a real one, a sample, or none."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+
+@dataclass(slots=True)
+class Values:
+    """What the functions of a template say of one voucher."""
+
+    address: str
+    picture: str
+    code: str
+    is_html: bool
+
+    def promotional_code(self) -> str:
+        return self.code
+
+    def wallet_link(self) -> str:
+        return self.address
+
+    def wallet_buttons(self) -> str:
+        if not self.is_html:
+            return f"{self.address}/apple\n{self.address}/google"
+        address = html.escape(self.address, quote=True)
+        return Markup(  # noqa: S704 - the address is escaped above
+            f'<a href="{address}/apple">Apple Wallet</a> '
+            f'<a href="{address}/google">Google Wallet</a>'
+        )
+
+    def barcode(self) -> str:
+        if not self.is_html:
+            return self.picture
+        picture = html.escape(self.picture, quote=True)
+        code = html.escape(self.code, quote=True)
+        return Markup(f'<img src="{picture}" alt="{code}" width="200">')  # noqa: S704
+
+
+class Sample(Values):
+    """A voucher that does not exist, for previews."""
+
+    def __init__(self, *, is_html: bool) -> None:
+        address = "https://example.invalid/p/preview"
+        super().__init__(address, f"{address}/code.png", "SAMPLE-CODE", is_html)
+
+
+class Nothing(Values):
+    """What the rules gave nobody: every function is empty, so that a template can ask."""
+
+    def __init__(self) -> None:
+        super().__init__("", "", "", is_html=False)
+
+    def wallet_buttons(self) -> str:
+        return ""
+
+    def barcode(self) -> str:
+        return ""

@@ -1,0 +1,167 @@
+"""Replacing cards: money that comes back to a card that is no more goes to another.
+
+The old card points to its replacement from then on, and its number and PIN mean the new one.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, insert
+
+from app.domain import codes
+from app.domain.kinds import KINDS
+from app.domain.ledger import DEAD, EntryKind
+from app.domain.validity import window
+from app.services.redeeming import booking, statements
+from app.services.redeeming import money_statements as sql
+from app.services.redeeming.progress import Busy, Call
+from app.services.redeeming.reading import Reader, is_over
+from app.services.redeeming.statements import VOUCHER
+
+#: How long a replacement lasts at least, whatever was left of the card it replaces.
+REPLACEMENT = dt.timedelta(days=365)
+
+
+class Replacing:
+    """Replaces the cards of one deployment."""
+
+    def __init__(self, reader: Reader, *, postgresql: bool) -> None:
+        self._reader = reader
+        self._postgresql = postgresql
+
+    def move_from_dead(
+        self,
+        connection: Connection,
+        call: Call,
+        voucher_id: int,
+        amount: int,
+        *,
+        key_id: int,
+        entries: list[dict[str, Any]],
+        events: list[dict[str, Any]],
+    ) -> tuple[str, Any] | None:
+        """Move money that came back to a card that is no more to its replacement.
+
+        Makes the replacement unless there is one; adds what has to be booked. Returns the
+        replacement's serial and the card's counters afterwards, or None when the card is alive
+        and keeps the money.
+        """
+        card = connection.execute(sql.LOCK_VOUCHER, {"voucher_id": voucher_id}).one()
+        over = is_over(card, call.now)
+        if not KINDS[card.campaign_kind].holds_money or not (
+            card.status in DEAD or over or card.replaced_by_id is not None
+        ):
+            return None
+        target, last = self._living(connection, card, call)
+        status = "expired" if card.status not in DEAD and over else card.status
+        left = connection.execute(
+            sql.MOVE_MONEY,
+            {
+                "voucher_id": card.id,
+                "expected_status": card.status,
+                "new_status": status,
+                "amount": -amount,
+            },
+        ).first()
+        if left is None:
+            raise Busy
+        if target is None:
+            # The last of the chain is replaced: it is the one that its number and link lead to.
+            target = self._successor(connection, call, last, key_id=key_id)
+            connection.execute(sql.REPLACE, {"voucher_id": last.id, "successor_id": target.id})
+            call.changed.append(last.id)
+        came = connection.execute(
+            sql.MOVE_MONEY,
+            {
+                "voucher_id": target.id,
+                "expected_status": target.status,
+                "new_status": target.status,
+                "amount": amount,
+            },
+        ).one()
+        call.changed.append(target.id)
+        for voucher, change, after in ((card, -amount, left), (target, amount, came)):
+            entry = booking.entry(
+                call,
+                voucher_id=voucher.id,
+                campaign_id=card.campaign_id,
+                code_id=voucher.code_id,
+                kind=EntryKind.TRANSFER,
+                amount_minor=change,
+                currency=card.campaign_currency,
+                used_after=after.used,
+                balance_after_minor=after.balance_minor,
+                details={
+                    "from": codes.serial(card.public_id),
+                    "to": codes.serial(target.public_id),
+                },
+            )
+            entries.append(entry)
+            events.append(
+                booking.event(
+                    call,
+                    kind="updated",
+                    campaign_id=card.campaign_id,
+                    voucher_id=voucher.id,
+                    number=after.events,
+                    entry_id=entry["entry_id"],
+                    data={"amount_minor": change},
+                )
+            )
+        return codes.serial(target.public_id), left
+
+    def _living(self, connection: Connection, card: Any, call: Call) -> tuple[Any, Any]:
+        """The newest replacement of a card if it can take money, else None; and the last card.
+
+        Rows are locked in order.
+        """
+        seen = card
+        while seen.replaced_by_id is not None:
+            seen = connection.execute(sql.LOCK_VOUCHER, {"voucher_id": seen.replaced_by_id}).one()
+        over = is_over(seen, call.now)
+        alive = not (seen.id == card.id or seen.status in DEAD or over)
+        return seen if alive else None, seen
+
+    def _successor(self, connection: Connection, call: Call, card: Any, *, key_id: int) -> Any:
+        """A fresh card on the terms of the old one, with nothing on it yet."""
+        terms = self._reader.terms_of(connection, card.revision_id)
+        zone = ZoneInfo(card.campaign_timezone)
+        # The new card is in no wallet yet: a length that counts from the first add begins there.
+        ends_at = window(terms.validity, zone, issued_at=call.now).ends_at
+        if ends_at is not None:
+            ends_at = max(ends_at, call.now + REPLACEMENT)
+        made = connection.execute(
+            insert(VOUCHER)
+            .values(
+                public_id=codes.new_public_id(),
+                key_id=key_id,
+                campaign_id=card.campaign_id,
+                revision_id=card.revision_id,
+                # Its number and PIN stay: from now on they mean the new card.
+                code_id=card.code_id,
+                recipient_id=card.recipient_id,
+                occasion=f"replaces {codes.serial(card.public_id)}",
+                status="active",
+                starts_at=None,
+                ends_at=ends_at,
+                uses=None,
+                used=0,
+                held=0,
+                balance_minor=0,
+                held_minor=0,
+                version=1,
+                events=1,
+                issued_at=call.now,
+            )
+            .returning(VOUCHER.c.id)
+        ).scalar_one()
+        connection.execute(
+            statements.INSERT_EVENT[self._postgresql],
+            booking.event(
+                call, kind="issued", campaign_id=card.campaign_id, voucher_id=made, number=1
+            ),
+        )
+        return connection.execute(sql.LOCK_VOUCHER, {"voucher_id": made}).one()

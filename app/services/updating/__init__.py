@@ -1,0 +1,32 @@
+"""The marketer's trigger: change what holders see and get, now or at a time, and watch it arrive.
+
+Promises: an update of a campaign writes the campaign's row, one revision and one line of history,
+whether it has ten holders or a million; the phones are told by the workers, paced, and how far
+they are is counted from what each phone was told. Vouchers one by one are updated, prolonged or
+withdrawn in a transaction of their own.
+Refuses: to take terms away from holders unless that is asked for by name (`forced`); to cancel
+what was published: another update takes it back.
+"""
+
+from app.services.updating.publishing import apply_due, cancel, order, pause, rehearse
+from app.services.updating.reaching import Progress, Reach, history, progress, reach
+from app.services.updating.vouchers import MOST_VOUCHERS, Action, change_vouchers
+from app.services.updating.wanted import UpdateFault, Wanted
+
+__all__ = [
+    "MOST_VOUCHERS",
+    "Action",
+    "Progress",
+    "Reach",
+    "UpdateFault",
+    "Wanted",
+    "apply_due",
+    "cancel",
+    "change_vouchers",
+    "history",
+    "order",
+    "pause",
+    "progress",
+    "reach",
+    "rehearse",
+]

@@ -1,0 +1,258 @@
+"""Updates of a campaign: ordered, tried out, published now or at a time, held back, cancelled."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.domain import overrides
+from app.domain.campaign import BenefitType
+from app.domain.kinds import KINDS
+from app.domain.overrides import Override
+from app.services import changes
+from app.services.campaigns import faults_of, latest_revision, terms_of
+from app.services.deployment import Deployment
+from app.services.updating.finding import campaign_called, no_update
+from app.services.updating.merging import PRESENTATION, laid_over
+from app.services.updating.wanted import UpdateFault, Wanted
+from app.settings import Settings
+from app.store.models import (
+    AppleDevice,
+    AppleRegistration,
+    Campaign,
+    CampaignUpdate,
+    Revision,
+    Voucher,
+)
+
+
+def rehearse(session: Session, key: str, wanted: Wanted, *, settings: Settings) -> None:
+    """Refuse what `order` would refuse, in a session for reading.
+
+    Pictures are resized on the way, which would hold up every till under the lock of `order`; that
+    finds the answer here.
+
+    Raises:
+        UpdateFault: as `order`.
+    """
+    _change(session, campaign_called(session, key), wanted, settings=settings)
+
+
+def _change(
+    session: Session, campaign: Campaign, wanted: Wanted, *, settings: Settings
+) -> dict[str, Any]:
+    """What the history's line says of an update, of which a pass can be made."""
+    change: dict[str, Any] = {}
+    if wanted.presentation:
+        change["presentation"] = dict(wanted.presentation)
+    if wanted.message:
+        change["message"] = dict(wanted.message)
+    revision = latest_revision(session, campaign)
+    if wanted.override:
+        _check_override(wanted.override, campaign, revision)
+        change["override"] = overrides.stored(wanted.override)
+        change["forced"] = bool(wanted.override.forced)
+    if not change:
+        raise UpdateFault(
+            "nothing_to_update",
+            "The update changes nothing.",
+            f"Give presentation, message or one of {', '.join(overrides.TERMS)}.",
+        )
+    # A fault is found now, not at three in the morning.
+    _tried(session, campaign, revision, change, settings=settings)
+    return change
+
+
+def order(
+    session: Session,
+    key: str,
+    wanted: Wanted,
+    *,
+    settings: Settings,
+    now: dt.datetime,
+    api_key_id: int | None = None,
+) -> uuid.UUID:
+    """Order an update; it is published at once unless it is for later. Returns its id.
+
+    A pass is made of it first, so that what no pass can show is refused and never published.
+
+    Raises:
+        UpdateFault: there is no such campaign, or the update changes nothing or is faulty.
+    """
+    campaign = campaign_called(session, key, lock=True)
+    change = _change(session, campaign, wanted, settings=settings)
+    row = CampaignUpdate(
+        campaign_id=campaign.id,
+        status="scheduled",
+        change=change,
+        apply_at=wanted.at or now,
+        created_at=now,
+        api_key_id=api_key_id,
+    )
+    session.add(row)
+    session.flush()
+    if row.apply_at <= now:
+        _apply(session, campaign, row, settings=settings, now=now)
+    return row.id
+
+
+def apply_due(deployment: Deployment) -> None:
+    """Publish the updates whose time has come; part of the clockwork."""
+    _rehearse_due(deployment)
+    while True:
+        now = deployment.now()
+        with deployment.database.write() as session:
+            row = session.scalar(
+                select(CampaignUpdate)
+                .where(CampaignUpdate.status == "scheduled", CampaignUpdate.apply_at <= now)
+                .order_by(CampaignUpdate.apply_at, CampaignUpdate.created_at)
+                .limit(1)
+                .with_for_update(skip_locked=True)
+            )
+            if row is None:
+                return
+            campaign = session.get_one(Campaign, row.campaign_id, with_for_update=True)
+            try:
+                _apply(session, campaign, row, settings=deployment.settings, now=now)
+            except UpdateFault as fault:
+                row.status, row.failure = "failed", str(fault)
+
+
+def _rehearse_due(deployment: Deployment) -> None:
+    """Make the passes of what is due before the lock under which it is published."""
+    with deployment.database.read() as session:
+        rows = session.scalars(
+            select(CampaignUpdate).where(
+                CampaignUpdate.status == "scheduled", CampaignUpdate.apply_at <= deployment.now()
+            )
+        ).all()
+        for row in rows:
+            campaign = session.get_one(Campaign, row.campaign_id)
+            revision = latest_revision(session, campaign)
+            # What is wrong is told where it is published.
+            with suppress(UpdateFault):
+                _tried(session, campaign, revision, row.change, settings=deployment.settings)
+
+
+def pause(session: Session, key: str, *, paused: bool) -> None:
+    """Hold the deliveries of the campaign's edits back, or let them go on."""
+    campaign = campaign_called(session, key, lock=True)
+    campaign.delivery_paused = paused
+    if not paused:
+        changes.campaign(session, campaign.id)
+
+
+def cancel(session: Session, update_id: uuid.UUID) -> None:
+    """Take back an update that is not published yet.
+
+    Raises:
+        UpdateFault: it is unknown, or published already.
+    """
+    row = session.get(CampaignUpdate, update_id, with_for_update=True)
+    if row is None:
+        raise no_update()
+    if row.status == "cancelled":
+        return
+    if row.status != "scheduled":
+        raise UpdateFault(
+            "already_published",
+            f"The update is {row.status}.",
+            "Order another update that says what holders should see instead, or pause deliveries.",
+        )
+    row.status = "cancelled"
+
+
+def _apply(
+    session: Session,
+    campaign: Campaign,
+    row: CampaignUpdate,
+    *,
+    settings: Settings,
+    now: dt.datetime,
+) -> None:
+    """Publish: the campaign's row, a revision if words or looks change, and the history line."""
+    revision = latest_revision(session, campaign)
+    # The campaign may have been revised since the update was ordered.
+    presentation = _tried(session, campaign, revision, row.change, settings=settings)
+    if presentation != revision.presentation:
+        campaign.revision += 1
+        session.add(
+            Revision(
+                campaign_id=campaign.id,
+                number=campaign.revision,
+                terms=revision.terms,
+                presentation=presentation,
+                created_at=now,
+                api_key_id=row.api_key_id,
+            )
+        )
+    after = overrides.read(row.change.get("override"), forced=bool(row.change.get("forced")))
+    if after is not None:
+        before = overrides.read(campaign.override, forced=campaign.override_forced)
+        override = overrides.laid_over(before, after)
+        campaign.override = overrides.stored(override)
+        campaign.override_forced = bool(override.forced)
+    campaign.version += 1
+    campaign.updated_at = now
+    row.status = "applied"
+    row.applied_at = now
+    row.version = campaign.version
+    row.installed = (
+        session.scalar(
+            select(func.count())
+            .select_from(AppleRegistration)
+            .join(AppleDevice, AppleDevice.id == AppleRegistration.device_id)
+            .join(Voucher, Voucher.id == AppleRegistration.voucher_id)
+            .where(Voucher.campaign_id == campaign.id)
+        )
+        or 0
+    )
+    session.flush()
+    changes.campaign(session, campaign.id)
+
+
+def _tried(
+    session: Session,
+    campaign: Campaign,
+    revision: Revision,
+    change: Mapping[str, Any],
+    *,
+    settings: Settings,
+) -> dict[str, Any]:
+    """The stored presentation with a change laid over it, of which a pass can be made."""
+    found = laid_over(revision.presentation, change)
+    if found == revision.presentation:
+        return found
+    presentation = PRESENTATION.validate_python(found)
+    faults = faults_of(session, campaign, presentation, organization=settings.organization)
+    if faults:
+        raise UpdateFault(
+            "invalid_presentation",
+            " ".join(f"{fault.at}: {fault.cause}" for fault in faults),
+            " ".join(dict.fromkeys(fault.remedy for fault in faults)),
+        )
+    return found
+
+
+def _check_override(override: Override, campaign: Campaign, revision: Revision) -> None:
+    """Refuse terms that no holder of the campaign has, so that no override does nothing."""
+    faults = override.faults()
+    terms, money = terms_of(revision), KINDS[campaign.kind].holds_money
+    names = [name for name in overrides.TERMS if getattr(override, name) is not None]
+    if money and (others := [name for name in names if name != "ends_at"]):
+        faults.append(f"{', '.join(others)}: a gift card has an end and no other of these terms.")
+    for name, kind in (("percent", BenefitType.PERCENT), ("amount_minor", BenefitType.AMOUNT)):
+        if name in names and not money and terms.benefit.type is not kind:
+            faults.append(f"{name}: the campaign's benefit is {terms.benefit.type}, not {kind}.")
+    if faults:
+        raise UpdateFault(
+            "invalid_override",
+            " ".join(faults),
+            "Override terms that the campaign's vouchers have.",
+        )

@@ -1,0 +1,43 @@
+"""What a marketer asks for, and what may be wrong with it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.domain.overrides import Override
+
+
+class UpdateFault(Exception):
+    """An update that cannot be made; `code` is its stable name, the text says cause and remedy."""
+
+    def __init__(self, code: str, cause: str, remedy: str) -> None:
+        super().__init__(f"{cause} {remedy}")
+        self.code = code
+        self.cause = cause
+        self.remedy = remedy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What an update changes.
+
+    Args:
+        presentation: members of the presentation, to be laid over the latest one.
+        message: a text by language, shown on the pass and announced by the phone.
+        override: terms for all holders, where those are better than their own or forced.
+        at: when it is published; None is now.
+    """
+
+    presentation: Mapping[str, Any] | None = None
+    message: Mapping[str, str] | None = None
+    override: Override | None = None
+    at: dt.datetime | None = None
+
+    @property
+    def changes(self) -> list[str]:
+        """What it changes, as dotted names of a campaign's members."""
+        found = [f"presentation.{name}" for name in self.presentation or ()]
+        return [*found, "override"] if self.override else found

@@ -1,0 +1,51 @@
+"""Webhooks: addresses that are told every event, and what they are told.
+
+Promises: a webhook hears every event of the kinds and campaigns that it wants, those of one
+voucher in order, each with the same id however often it is tried; its secret is shown once and
+kept sealed; after a rotation both secrets sign until the old one ends. Bodies are made when they
+are sent and never stored, so that a person who is forgotten is in none of them.
+Refuses: to tell a code, a PIN or a token.
+
+Signatures follow Standard Webhooks (github.com/standard-webhooks/standard-webhooks), bodies are
+CloudEvents 1.0 in structured JSON (github.com/cloudevents/spec).
+"""
+
+from app.services.webhooks.bodies import MEDIA_TYPE, Kind, body, described, message_id, wants
+from app.services.webhooks.faults import WebhookFault
+from app.services.webhooks.registering import (
+    SCHEDULE,
+    change,
+    counts,
+    dead_letters,
+    describe,
+    find,
+    register,
+    remove,
+    replay,
+)
+from app.services.webhooks.signing import OVERLAP, reseal, rotate, sign, signing_secrets, verify
+
+__all__ = [
+    "MEDIA_TYPE",
+    "OVERLAP",
+    "SCHEDULE",
+    "Kind",
+    "WebhookFault",
+    "body",
+    "change",
+    "counts",
+    "dead_letters",
+    "describe",
+    "described",
+    "find",
+    "message_id",
+    "register",
+    "remove",
+    "replay",
+    "reseal",
+    "rotate",
+    "sign",
+    "signing_secrets",
+    "verify",
+    "wants",
+]

@@ -1,0 +1,132 @@
+"""What a webhook is told: events as CloudEvents, made when they are sent."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import orjson
+from sqlalchemy import Select, select
+
+from app.domain import codes
+from app.services.eventlog import EVENT
+from app.store.models import Campaign, Entry, Recipient, Store, Terminal, Voucher, Webhook
+
+MEDIA_TYPE = "application/cloudevents+json"
+
+
+class Kind(StrEnum):
+    """What events tell of; a name never changes its meaning."""
+
+    ISSUED = "issued"
+    VIEWED = "viewed"
+    ADDED = "added"
+    REMOVED = "removed"
+    SCANNED = "scanned"
+    REFUSED = "refused"
+    REDEEMED = "redeemed"
+    REVERSED = "reversed"
+    HELD = "held"
+    CAPTURED = "captured"
+    VOIDED = "voided"
+    LOADED = "loaded"
+    REFUNDED = "refunded"
+    UPDATED = "updated"
+    EXPIRED = "expired"
+
+
+def described() -> Select[Any]:
+    """What `body` needs of events, for `eventlog.read`."""
+    return (
+        select(
+            EVENT.c.id,
+            EVENT.c.kind,
+            EVENT.c.at,
+            EVENT.c.voucher_id,
+            EVENT.c.number,
+            EVENT.c.reason,
+            EVENT.c.data,
+            Voucher.public_id,
+            Voucher.occasion,
+            Voucher.variant,
+            Campaign.key.label("campaign"),
+            Campaign.kind.label("campaign_kind"),
+            Recipient.external_id.label("recipient"),
+            Store.key.label("store"),
+            Terminal.key.label("terminal"),
+            Entry.id.label("entry_id"),
+            Entry.kind.label("entry_kind"),
+            Entry.uses,
+            Entry.amount_minor,
+            Entry.currency,
+            Entry.discount_minor,
+            Entry.balance_after_minor,
+            Entry.receipt,
+        )
+        .select_from(EVENT)
+        .outerjoin(Voucher, Voucher.id == EVENT.c.voucher_id)
+        .outerjoin(Campaign, Campaign.id == EVENT.c.campaign_id)
+        .outerjoin(Recipient, Recipient.id == Voucher.recipient_id)
+        .outerjoin(Store, Store.id == EVENT.c.store_id)
+        .outerjoin(Terminal, Terminal.id == EVENT.c.terminal_id)
+        .outerjoin(Entry, Entry.id == EVENT.c.entry_id)
+    )
+
+
+def wants(webhook: Webhook, row: Any) -> bool:
+    """Whether a webhook wants the event of a `described` row."""
+    return (not webhook.kinds or row.kind in webhook.kinds) and (
+        not webhook.campaigns or row.campaign in webhook.campaigns
+    )
+
+
+def message_id(row: Any) -> str:
+    """What names an event for ever: the voucher's serial and the event's number."""
+    if row.public_id is None:
+        return f"event-{row.id}"
+    return f"{codes.serial(row.public_id)}-{row.number}"
+
+
+def body(row: Any, *, source: str) -> bytes:
+    """The CloudEvent of a `described` row.
+
+    Args:
+        source: the deployment's public address.
+    """
+    event: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": message_id(row),
+        "source": source,
+        "type": f"passerelle.voucher.{row.kind}",
+        "time": row.at.isoformat(),
+        "datacontenttype": "application/json",
+    }
+    if row.public_id is not None:
+        event |= {"subject": codes.serial(row.public_id), "sequence": f"{row.number:010d}"}
+    entry = None
+    if row.entry_id is not None:
+        entry = {
+            "id": str(row.entry_id),
+            "kind": row.entry_kind,
+            "uses": row.uses,
+            "amount_minor": row.amount_minor,
+            "discount_minor": row.discount_minor,
+            "balance_after_minor": row.balance_after_minor,
+            "currency": row.currency,
+            "receipt": row.receipt,
+        }
+    event["data"] = {
+        "kind": row.kind,
+        "number": row.number,
+        "campaign": row.campaign,
+        "campaign_kind": row.campaign_kind,
+        "recipient": row.recipient,
+        "occasion": row.occasion,
+        "variant": row.variant,
+        "store": row.store,
+        "terminal": row.terminal,
+        "reason": row.reason,
+        "entry": entry,
+        "details": row.data or {},
+    }
+    return orjson.dumps(event)

@@ -1,0 +1,253 @@
+"""The tills' door for money: holds and gift cards, under `/pos/v1`.
+
+The rules of the tills' door hold here as well: a key on every write, the same answer for the same
+key, refusals as HTTP 200. Whatever puts money onto a card names the operator who does it. What a
+mistake could not repair (adjust, unblock, deactivate) needs a supervisor's key.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from flask import Response
+from flask_openapi3 import APIBlueprint, OpenAPI, Tag
+from pydantic import BaseModel, Field, RootModel, StringConstraints
+
+from app.domain.ledger import AdjustReason
+from app.services import redeeming
+from app.services.access import Scope
+from app.services.redeeming import CardAction, CardCall
+from app.web import access
+from app.web.pos.bodies import (
+    Body,
+    CardAccepted,
+    Currency,
+    HoldAccepted,
+    Money,
+    Note,
+    OriginBody,
+    RedemptionAccepted,
+    RefundAccepted,
+    Refusal,
+)
+from app.web.pos.calls import IDEMPOTENCY, answered, fingerprint, idempotency_key, origin_of, tills
+from app.web.problems import ProblemBody
+
+
+class HoldPath(BaseModel):
+    """A hold."""
+
+    hold_id: UUID
+
+
+class CaptureBody(OriginBody):
+    """Redeem what a hold set aside."""
+
+    amount: Money | None = Field(None, description="Of a gift card; all that is left when absent")
+    final: bool = Field(True, description="Whether what is left afterwards is released")
+
+
+class VoidBody(OriginBody):
+    """Release a hold."""
+
+
+class _CardBody(OriginBody):
+    barcode: Annotated[str, StringConstraints(min_length=1, max_length=512)]
+    operator: Note
+
+
+class ActivateBody(_CardBody):
+    """Activate a card, with an amount that is paid for now."""
+
+    amount: Money | None = None
+
+
+class LoadBody(_CardBody):
+    """Put money on a card."""
+
+    amount: Money
+
+
+class Change(Body):
+    """A change of a balance in minor units, up or down."""
+
+    minor: Annotated[int, Field(ge=-(10**12), le=10**12, strict=True)]
+    currency: Currency
+
+
+class AdjustBody(_CardBody):
+    """Correct a balance, for one of the reasons there are."""
+
+    change: Change
+    reason: AdjustReason
+    because: Note | None = None
+
+
+class BlockBody(_CardBody):
+    """Block, unblock or end a card."""
+
+    because: Note
+
+
+class RefundBody(OriginBody):
+    """Give money of a redemption back to its card: all that is left of it, or an amount."""
+
+    redemption_id: UUID
+    amount: Money | None = None
+    operator: Note
+    because: Note | None = None
+
+
+class CaptureAnswer(RootModel[RedemptionAccepted | Refusal]):
+    """Redeemed, or refused with a reason."""
+
+
+class VoidAnswer(RootModel[HoldAccepted | Refusal]):
+    """Released, or refused with a reason."""
+
+
+class CardAnswer(RootModel[CardAccepted | Refusal]):
+    """Done, or refused with a reason."""
+
+
+class RefundAnswer(RootModel[RefundAccepted | Refusal]):
+    """Refunded, or refused with a reason."""
+
+
+blueprint = APIBlueprint(
+    "cards",
+    __name__,
+    url_prefix="/pos/v1",
+    abp_tags=[Tag(name="cards", description="Tills: holds and gift cards")],
+    abp_security=access.SECURITY,
+    abp_responses=dict.fromkeys((400, 401, 403, 409, 413, 415, 422, 429, 503), ProblemBody),
+)
+
+
+@blueprint.post(
+    "/holds/<uuid:hold_id>/capture",
+    responses={200: CaptureAnswer},
+    openapi_extensions=IDEMPOTENCY,
+)
+@access.requires(Scope.POS)
+def capture(path: HoldPath, body: CaptureBody) -> Response:
+    """Redeem a hold; a part releases the rest unless `final` is false."""
+    key = idempotency_key()
+    asked = redeeming.Capture(
+        hold_id=path.hold_id,
+        amount_minor=body.amount.minor if body.amount else None,
+        currency=body.amount.currency if body.amount else None,
+        final=body.final,
+        origin=origin_of(body),
+    )
+    return answered(lambda: tills().capture(access.client(), key, asked, fingerprint=fingerprint()))
+
+
+@blueprint.post(
+    "/holds/<uuid:hold_id>/void", responses={200: VoidAnswer}, openapi_extensions=IDEMPOTENCY
+)
+@access.requires(Scope.POS)
+def void(path: HoldPath, body: VoidBody) -> Response:
+    """Release a hold."""
+    key = idempotency_key()
+    return answered(
+        lambda: tills().void(
+            access.client(),
+            key,
+            path.hold_id,
+            origin=origin_of(body),
+            fingerprint=fingerprint(),
+        )
+    )
+
+
+@blueprint.post("/gift-cards/activate", responses={200: CardAnswer}, openapi_extensions=IDEMPOTENCY)
+@access.requires(Scope.POS)
+def activate(body: ActivateBody) -> Response:
+    """Make a pending card spendable, with the amount that is paid for it."""
+    return _card(CardAction.ACTIVATE, body, amount=body.amount)
+
+
+@blueprint.post("/gift-cards/load", responses={200: CardAnswer}, openapi_extensions=IDEMPOTENCY)
+@access.requires(Scope.POS)
+def load(body: LoadBody) -> Response:
+    """Put money on a card."""
+    return _card(CardAction.LOAD, body, amount=body.amount)
+
+
+@blueprint.post("/gift-cards/adjust", responses={200: CardAnswer}, openapi_extensions=IDEMPOTENCY)
+@access.requires(Scope.POS_SUPERVISOR)
+def adjust(body: AdjustBody) -> Response:
+    """Correct a balance; needs the scope pos:supervisor."""
+    return _card(
+        CardAction.ADJUST, body, amount=body.change, reason=body.reason, because=body.because
+    )
+
+
+@blueprint.post("/gift-cards/block", responses={200: CardAnswer}, openapi_extensions=IDEMPOTENCY)
+@access.requires(Scope.POS)
+def block(body: BlockBody) -> Response:
+    """Block a card, or a coupon: nothing is taken from it until it is unblocked."""
+    return _card(CardAction.BLOCK, body, because=body.because)
+
+
+@blueprint.post("/gift-cards/unblock", responses={200: CardAnswer}, openapi_extensions=IDEMPOTENCY)
+@access.requires(Scope.POS_SUPERVISOR)
+def unblock(body: BlockBody) -> Response:
+    """Unblock a card, also after too many wrong PINs; needs the scope pos:supervisor."""
+    return _card(CardAction.UNBLOCK, body, because=body.because)
+
+
+@blueprint.post(
+    "/gift-cards/deactivate", responses={200: CardAnswer}, openapi_extensions=IDEMPOTENCY
+)
+@access.requires(Scope.POS_SUPERVISOR)
+def deactivate(body: BlockBody) -> Response:
+    """End a card for good; what is available on it is booked off. Needs pos:supervisor."""
+    return _card(CardAction.DEACTIVATE, body, because=body.because)
+
+
+@blueprint.post("/refunds", responses={200: RefundAnswer}, openapi_extensions=IDEMPOTENCY)
+@access.requires(Scope.POS)
+def refund(body: RefundBody) -> Response:
+    """Give money of a gift card's redemption back, in whole or in part.
+
+    A card that is no more gets a replacement, which has the money and takes the place of the old
+    card's pass.
+    """
+    key = idempotency_key()
+    asked = redeeming.Refund(
+        redemption_id=body.redemption_id,
+        amount_minor=body.amount.minor if body.amount else None,
+        currency=body.amount.currency if body.amount else None,
+        because=body.because,
+        origin=origin_of(body),
+    )
+    return answered(lambda: tills().refund(access.client(), key, asked, fingerprint=fingerprint()))
+
+
+def register(app: OpenAPI) -> None:
+    """Put the doors of this module into `app`."""
+    app.register_api(blueprint)
+
+
+def _card(
+    action: CardAction,
+    body: _CardBody,
+    *,
+    amount: Money | Change | None = None,
+    reason: AdjustReason | None = None,
+    because: str | None = None,
+) -> Response:
+    key = idempotency_key()
+    asked = CardCall(
+        action=action,
+        barcode=body.barcode,
+        amount_minor=amount.minor if amount else 0,
+        currency=amount.currency if amount else None,
+        reason=reason,
+        because=because,
+        origin=origin_of(body),
+    )
+    return answered(lambda: tills().card(access.client(), key, asked, fingerprint=fingerprint()))

@@ -1,0 +1,136 @@
+"""The tills' door: `/pos/v1`.
+
+Every write carries an `Idempotency-Key`; the same key and body get the same answer byte for byte,
+with `Idempotency-Replayed: true`. A refusal is HTTP 200 with `outcome: "refused"`, because tills
+read every other status as "offline"; problems are for requests that could not be worked on.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from flask import Response
+from flask_openapi3 import APIBlueprint, OpenAPI, Tag
+
+from app.services import redeeming
+from app.services.access import Scope
+from app.services.redeeming import Answer, Tills
+from app.web import access
+from app.web.pos.bodies import (
+    KeptAnswer,
+    KeyPath,
+    RedemptionAnswer,
+    RedemptionBody,
+    ReversalAnswer,
+    ReversalBody,
+    ScanAnswer,
+    ScanBody,
+)
+from app.web.pos.calls import (
+    IDEMPOTENCY,
+    answered,
+    basket_of,
+    fingerprint,
+    idempotency_key,
+    item_of,
+    origin_of,
+    tills,
+)
+from app.web.problems import Problem, ProblemBody
+
+blueprint = APIBlueprint(
+    "pos",
+    __name__,
+    url_prefix="/pos/v1",
+    abp_tags=[Tag(name="pos", description="Tills: scan and redeem")],
+    abp_security=access.SECURITY,
+    abp_responses=dict.fromkeys((400, 401, 403, 409, 413, 415, 422, 429, 503), ProblemBody),
+)
+
+
+@blueprint.post("/scans", responses={200: ScanAnswer})
+@access.requires(Scope.POS)
+def scan(body: ScanBody) -> Response:
+    """Say what a voucher is and what a redemption would answer now; changes no entitlement."""
+    return answered(
+        lambda: tills().scan(
+            access.client(), item_of(body), origin=origin_of(body), basket=basket_of(body.basket)
+        )
+    )
+
+
+@blueprint.post("/redemptions", responses={200: RedemptionAnswer}, openapi_extensions=IDEMPOTENCY)
+@access.requires(Scope.POS)
+def redeem(body: RedemptionBody) -> Response:
+    """Redeem one to ten vouchers of a receipt: all of them, in order, or none."""
+    key = idempotency_key()
+    override = None
+    if body.override is not None:
+        if not access.client().may(Scope.POS_SUPERVISOR):
+            raise Problem(
+                403,
+                "scope_missing",
+                cause="Only a supervisor may override a refusal.",
+                remedy=f"Use a key with the scope {Scope.POS_SUPERVISOR}.",
+            )
+        override = redeeming.Override(
+            reasons=frozenset(body.override.reasons), because=body.override.because
+        )
+    redemption = redeeming.Redemption(
+        items=tuple(item_of(item) for item in body.items),
+        origin=origin_of(body),
+        basket=basket_of(body.basket),
+        override=override,
+        hold=dt.timedelta(seconds=body.ttl_seconds) if body.mode == "hold" else None,
+    )
+    return answered(
+        lambda: tills().redeem(access.client(), key, redemption, fingerprint=fingerprint())
+    )
+
+
+@blueprint.post("/reversals", responses={200: ReversalAnswer}, openapi_extensions=IDEMPOTENCY)
+@access.requires(Scope.POS)
+def reverse(body: ReversalBody) -> Response:
+    """Take a redemption back: an undo on the same day by the same till, else a refund.
+
+    A key that was never seen leaves a tombstone: the late original is refused.
+    """
+    key = idempotency_key()
+    if body.key == key:
+        raise Problem(
+            422,
+            "idempotency_key_reused",
+            cause="The reversal carries the Idempotency-Key of the call it takes back.",
+            remedy="Use a fresh key for the reversal.",
+        )
+    reversal = redeeming.Reversal(
+        redemption_id=body.redemption_id, key=body.key, because=body.because, origin=origin_of(body)
+    )
+    return answered(
+        lambda: tills().reverse(access.client(), key, reversal, fingerprint=fingerprint())
+    )
+
+
+@blueprint.get("/redemptions/by-key/<key>", responses={200: KeptAnswer, 404: ProblemBody})
+@access.requires(Scope.POS)
+def by_key(path: KeyPath) -> Response:
+    """The answer that a call under this Idempotency-Key got, for a till that did not hear it."""
+
+    def call() -> Answer:
+        answer = tills().by_key(access.client(), path.key)
+        if answer is None:
+            raise Problem(
+                404,
+                "key_unknown",
+                cause="No call under this Idempotency-Key was worked on.",
+                remedy="Send the call again with the same key, or reverse it by key.",
+            )
+        return answer
+
+    return answered(call)
+
+
+def register(app: OpenAPI) -> None:
+    """Put the doors of this module into `app`."""
+    app.extensions["passerelle.tills"] = Tills(app.extensions["passerelle"])
+    app.register_api(blueprint)

@@ -1,0 +1,286 @@
+"""Stop conditions take back what was issued and not used, once, and never from a holder's hands."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from app.domain import codes
+from app.domain.codes import Purpose
+from app.domain.values import Why
+from app.services import access, audit, campaigns, clockwork, deciding, people
+from app.services.access import Scope
+from app.services.deciding import Candidate, Tally
+from app.services.deployment import Deployment
+from app.services.issuing import Person
+from app.services.people import Did
+from app.store.models import Campaign, Decision, Event, Voucher
+from tests.conftest import Clock
+from tests.marketing import apply, apply_document, card, document
+from tests.shop import Shop, Till
+
+RENEWED = [{"event": "renewed", "days": 60}]
+
+
+def give(deployment: Deployment, *names: str, campaign: str = "spring", **more: Any) -> list[Any]:
+    asked = [Candidate(person=Person(external_id=name, **more)) for name in names]
+    return [
+        each.issued.voucher_id if each.issued else each.why
+        for each in deciding.decide(deployment, campaign, asked, Tally())
+    ]
+
+
+def did(deployment: Deployment, name: str, event: str = "renewed", key: str = "1") -> int:
+    with deployment.database.write() as session:
+        done = Did(external_id=name, name=event, key=key, at=deployment.now())
+        people.report(session, [done], now=deployment.now())
+    return deciding.withdraw(deployment.database, now=deployment.now())
+
+
+def statuses(deployment: Deployment, *ids: int) -> list[tuple[str, int]]:
+    with deployment.database.read() as session:
+        rows = {row.id: row for row in session.scalars(select(Voucher))}
+        return [(rows[id_].status, rows[id_].version) for id_ in ids]
+
+
+def barcode(deployment: Deployment, voucher_id: int) -> str:
+    with deployment.database.read() as session:
+        row = session.get_one(Voucher, voucher_id)
+        return deployment.keyring.token(Purpose.BARCODE, key_id=row.key_id, public_id=row.public_id)
+
+
+def right(deployment: Deployment) -> bool:
+    return not any(section.findings for section in audit.run(deployment.database))
+
+
+@pytest.fixture
+def till(deployment: Deployment, client: FlaskClient) -> Till:
+    return Till(client, Shop(deployment).key())
+
+
+def test_once_renewed_the_incentive_is_withdrawn_on_every_phone_and_the_books_stay_right(
+    deployment: Deployment, client: FlaskClient, till: Till
+) -> None:
+    apply(deployment, codes={"source": "on_demand"}, rules={"stops": RENEWED})
+    ada, bob = give(deployment, "ada", "bob")
+    assert client.get(f"/p/{link(deployment, ada)}").status_code == 200
+    hints: list[Any] = []
+    deployment.database.committed = hints.extend
+
+    assert did(deployment, "ada") == 1
+    assert did(deployment, "ada") == 0
+    assert did(deployment, "ada", key="2") == 0
+
+    assert statuses(deployment, ada, bob) == [("revoked", 2), ("active", 1)]
+    assert [each.id for each in hints] == [ada]
+    with deployment.database.read() as session:
+        events = session.scalars(select(Event).where(Event.voucher_id == ada)).all()
+        assert [(each.kind, each.reason) for each in events if each.kind != "viewed"] == [
+            ("issued", None),
+            ("updated", "stopped"),
+        ]
+    assert till.redeem(barcode(deployment, ada))["reason"] == "revoked"
+    assert till.redeem(barcode(deployment, bob))["outcome"] == "accepted"
+    # Asked again, it is not offered again.
+    assert give(deployment, "ada", "bob") == [Why.STOPPED, bob]
+    assert right(deployment)
+
+
+def link(deployment: Deployment, voucher_id: int) -> str:
+    with deployment.database.read() as session:
+        row = session.get_one(Voucher, voucher_id)
+        return deployment.keyring.token(Purpose.LINK, key_id=row.key_id, public_id=row.public_id)
+
+
+def test_what_is_used_stays_and_what_a_till_holds_is_decided_when_the_hold_is_over(
+    deployment: Deployment, till: Till, clock: Clock
+) -> None:
+    apply(deployment, codes={"source": "on_demand"}, rules={"stops": RENEWED})
+    names = ("used", "captured", "voided", "lapsed")
+    ids = dict(zip(names, give(deployment, *names), strict=True))
+    assert till.redeem(barcode(deployment, ids["used"]))["outcome"] == "accepted"
+    holds = {
+        name: till.redeem(barcode(deployment, ids[name]), mode="hold")["holds"][0]["hold_id"]
+        for name in names[1:]
+    }
+    for name in names:
+        assert did(deployment, name) == 0
+    assert statuses(deployment, *ids.values()) == [("active", 2)] + [("active", 1)] * 3
+
+    assert till.post(f"/holds/{holds['captured']}/capture", {}).status_code == 200
+    assert till.post(f"/holds/{holds['voided']}/void", {}).status_code == 200
+    clockwork.run(deployment)
+
+    found = dict(zip(names, statuses(deployment, *ids.values()), strict=True))
+    assert {name: status for name, (status, _) in found.items()} == {
+        "used": "active",
+        "captured": "active",
+        "voided": "revoked",
+        "lapsed": "active",
+    }
+    clock.advance(minutes=16)
+    clockwork.run(deployment)
+    clockwork.run(deployment)
+    assert statuses(deployment, ids["lapsed"])[0][0] == "revoked"
+    with deployment.database.read() as session:
+        assert session.scalars(select(Decision.id).where(Decision.stopping)).all() == []
+    assert right(deployment)
+
+
+def test_card_that_was_spent_from_stays_with_its_holder_and_an_untouched_one_is_withdrawn(
+    deployment: Deployment, till: Till
+) -> None:
+    apply_document(deployment, card(key="card", rules={"stops": RENEWED}))
+    spent, whole = give(deployment, "spent", "whole", campaign="card")
+    taken = till.redeem(barcode(deployment, spent), amount={"minor": 300, "currency": "EUR"})
+    assert taken["outcome"] == "accepted"
+
+    assert [did(deployment, "spent"), did(deployment, "whole")] == [0, 1]
+
+    assert [status for status, _ in statuses(deployment, spent, whole)] == ["active", "revoked"]
+    assert right(deployment)
+
+
+@pytest.mark.parametrize(
+    ("stop", "event", "status"),
+    [
+        ({"event": "renewed"}, "renewed", "revoked"),
+        ({"event": "renewed", "withdraw": False}, "renewed", "active"),
+        # The purchase may be the one that uses the voucher, and the shop may report the use later.
+        ({"event": "purchase"}, "purchase", "active"),
+        ({"event": "purchase", "withdraw": True}, "purchase", "revoked"),
+        ({"event": "renewed"}, "visit", "active"),
+    ],
+)
+def test_the_campaign_says_which_events_take_back(
+    deployment: Deployment, stop: dict[str, Any], event: str, status: str
+) -> None:
+    apply(deployment, codes={"source": "on_demand"}, rules={"stops": [stop]})
+    (ada,) = give(deployment, "ada")
+
+    did(deployment, "ada", event)
+
+    assert statuses(deployment, ada)[0][0] == status
+
+
+def test_event_from_before_its_days_takes_nothing_back(
+    deployment: Deployment, clock: Clock
+) -> None:
+    apply(deployment, codes={"source": "on_demand"}, rules={"stops": RENEWED})
+    old = Did(external_id="ada", name="renewed", key="0", at=clock.now - dt.timedelta(days=61))
+    (ada,) = give(deployment, "ada")
+    with deployment.database.write() as session:
+        people.report(session, [old], now=clock.now)
+    assert deciding.withdraw(deployment.database, now=clock.now) == 0
+    assert statuses(deployment, ada) == [("active", 1)]
+    clock.advance(days=1)
+    assert did(deployment, "ada") == 1
+
+
+def test_facts_that_are_told_later_take_back_when_the_condition_says_so(
+    deployment: Deployment,
+) -> None:
+    when = [{"fact": "premium", "is": "no"}]
+    apply(deployment, codes={"source": "on_demand"}, rules={"stops": [{"when": when}]})
+    apply(
+        deployment,
+        key="strict",
+        codes={"source": "on_demand"},
+        rules={"stops": [{"when": when, "withdraw": True}]},
+    )
+    (kept,) = give(deployment, "ada", attributes={"premium": "yes"})
+    (taken,) = give(deployment, "ada", campaign="strict")
+
+    told = Person(external_id="ada", attributes={"premium": "no"})
+    people.remember(deployment.database, [told], now=deployment.now())
+
+    assert [status for status, _ in statuses(deployment, kept, taken)] == ["active", "revoked"]
+
+
+def test_value_of_another_campaign_is_withdrawn_by_the_rules_that_gave_it(
+    deployment: Deployment,
+) -> None:
+    apply_document(deployment, card(key="card"))
+    apply(
+        deployment,
+        codes={"source": "on_demand"},
+        rules={"tiers": [{"key": "all", "campaign": "card"}], "stops": RENEWED},
+    )
+    (ada,) = give(deployment, "ada")
+
+    assert did(deployment, "ada") == 1
+    assert statuses(deployment, ada)[0][0] == "revoked"
+
+
+def test_a_till_and_an_event_at_the_same_time_never_both_have_the_voucher(
+    deployment: Deployment, till: Till
+) -> None:
+    apply(deployment, codes={"source": "on_demand"}, rules={"stops": RENEWED})
+    names = [f"r{number}" for number in range(8)]
+    ids = give(deployment, *names)
+    barcodes = [barcode(deployment, each) for each in ids]
+    outcomes: list[str] = []
+    start = threading.Barrier(2)
+
+    def redeem() -> None:
+        start.wait()
+        outcomes.extend(till.redeem(each)["outcome"] for each in barcodes)
+
+    thread = threading.Thread(target=redeem)
+    thread.start()
+    start.wait()
+    for name in reversed(names):
+        did(deployment, name)
+    thread.join()
+
+    with deployment.database.read() as session:
+        rows = session.scalars(select(Voucher).order_by(Voucher.id)).all()
+        found = [(row.status, row.used) for row in rows]
+    assert found == [
+        ("active", 1) if outcome == "accepted" else ("revoked", 0) for outcome in outcomes
+    ]
+    assert right(deployment)
+
+
+def test_report_over_http_withdraws_and_stored_rules_of_before_take_nothing(
+    client: FlaskClient, deployment: Deployment
+) -> None:
+    apply(deployment, codes={"source": "on_demand"}, rules={"stops": RENEWED})
+    apply(deployment, key="older", codes={"source": "on_demand"}, rules={"stops": RENEWED})
+    with deployment.database.write() as session:
+        older = campaigns.find(session, "older")
+        assert older is not None
+        # As rules were stored before stop conditions could withdraw.
+        stops = [{k: v for k, v in older.rules["stops"][0].items() if k != "withdraw"}]
+        session.get_one(Campaign, older.id).rules = {**older.rules, "stops": stops}
+        key = access.create(session, "crm", [Scope.ISSUE], now=deployment.now())
+    (ada,), (kept,) = give(deployment, "ada"), give(deployment, "ada", campaign="older")
+
+    answer = client.post(
+        "/api/v1/activities",
+        json={"activities": [{"external_id": "ada", "name": "renewed", "id": "1"}]},
+        headers={"Authorization": f"Bearer {key}"},
+    )
+
+    assert answer.get_json() == {"recorded": 1}
+    assert [status for status, _ in statuses(deployment, ada, kept)] == ["revoked", "active"]
+    with deployment.database.read() as session:
+        serial = codes.serial(session.get_one(Voucher, ada).public_id)
+    with deployment.database.write() as session:
+        admin = access.create(session, "admin", [Scope.ADMIN], now=deployment.now())
+    held = client.get("/api/v1/recipients/ada", headers={"Authorization": f"Bearer {admin}"})
+    shown = {each["serial"]: each["status"] for each in held.get_json()["vouchers"]}
+    assert shown[serial] == "revoked"
+
+
+def test_file_says_withdraw_and_only_a_truth_value() -> None:
+    with pytest.raises(campaigns.CampaignFault) as raised:
+        campaigns.read_document(
+            document(rules={"stops": [{"event": "renewed", "withdraw": "perhaps"}]})
+        )
+    assert [fault.at for fault in raised.value.faults] == ["rules.stops.0.withdraw"]
