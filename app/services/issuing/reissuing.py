@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 
 from app.domain import codes
 from app.domain.campaign import Authority, BarcodeProfile, Source
+from app.domain.ledger import REPLACED
 from app.services import campaigns, changes, events
 from app.services.issuing.claiming import claim
 from app.services.issuing.wanted import IssueFault, Person, Slot, Wanted
@@ -34,9 +35,6 @@ from app.store.models import (
     Recipient,
     Voucher,
 )
-
-#: The status of what a voucher was called before; of no other row.
-REPLACED = "replaced"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

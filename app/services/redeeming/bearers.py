@@ -18,7 +18,7 @@ from sqlalchemy import Connection, insert, or_, select, update
 from app.domain import codes
 from app.domain.campaign import Terms
 from app.domain.kinds import KINDS
-from app.domain.ledger import EntryKind
+from app.domain.ledger import REPLACED, EntryKind
 from app.domain.validity import window
 from app.services.redeeming import statements
 from app.services.redeeming.statements import CAMPAIGN, CODE, ENTRY, REVISION, VOUCHER
@@ -85,7 +85,7 @@ def ensure(
     table = VOUCHER.c
     held = select(table.id).where(
         table.code_id == code_id,
-        or_(table.replaced_by_id.is_(None), table.status == "replaced"),
+        or_(table.replaced_by_id.is_(None), table.status == REPLACED),
     )
     if shared:
         held = held.where(table.recipient_id.is_(None))

@@ -10,7 +10,16 @@ from sqlalchemy import func, select
 
 from app.domain import codes
 from app.domain.codes import Purpose
-from app.services import access, audit, changes, installations, issuing, links, presenting
+from app.services import (
+    access,
+    audit,
+    changes,
+    installations,
+    issuing,
+    links,
+    presenting,
+    reporting,
+)
 from app.services.access import Scope
 from app.services.changes import Subject
 from app.services.deployment import Deployment
@@ -293,4 +302,26 @@ def test_it_may_leak_again(deployment: Deployment, till: Till) -> None:
 
     assert [till.redeem(each)["outcome"] for each in barcodes] == ["refused", "refused"]
     assert till.redeem(token(deployment, third))["outcome"] == "accepted"
+    assert clean(deployment)
+
+
+def test_reports_and_lists_count_one_voucher_with_one_holder(
+    deployment: Deployment, till: Till
+) -> None:
+    apply_document(deployment, coupon())
+    old = issue(deployment, "spring")
+    assert till.redeem(token(deployment, old))["outcome"] == "accepted"
+    new = reissue(deployment, reissue(deployment, old))
+    assert till.redeem(token(deployment, new))["outcome"] == "accepted"
+    while reporting.roll_up(deployment, limit=3):
+        pass
+
+    with deployment.database.read() as session:
+        campaign = holding(deployment, new).campaign.id
+        (row,) = reporting.funnel(session, campaign, by=(), now=deployment.now()).rows
+        assert (row.vouchers["issued"], row.vouchers["redeemed"]) == (1, 1)
+        assert reporting.recount(session) == []
+        assert reporting.misplaced(session) == []
+    people = list(reporting.people(deployment.database, campaign))
+    assert [person["external_id"] for person in people] == ["ann"]
     assert clean(deployment)
