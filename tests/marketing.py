@@ -46,8 +46,10 @@ def apply(deployment: Deployment, **changes: Any) -> str:
 def apply_document(deployment: Deployment, described: dict[str, Any]) -> str:
     draft = campaigns.read_document(described)
     keyring = deployment.keyring
+    with deployment.database.read() as session:
+        tried = campaigns.try_out(session, draft, organization=deployment.settings.organization)
     with deployment.database.write() as session:
-        plan = campaigns.plan(session, draft)
+        plan = campaigns.plan(session, tried)
         return campaigns.apply(session, plan, keyring, now=deployment.now()).key
 
 

@@ -102,6 +102,7 @@ for command in (
     campaigns.imports,
     campaigns.generate,
     campaigns.issue,
+    campaigns.reissue,
     invite.invite,
     campaigns.birthdays,
     campaigns.stores_group,

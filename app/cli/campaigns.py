@@ -10,6 +10,7 @@ import click
 from sqlalchemy import select
 
 from app.cli.terminal import pass_deployment, say
+from app.domain import codes
 from app.services import (
     campaigns,
     celebrating,
@@ -17,6 +18,7 @@ from app.services import (
     google_standing,
     importing,
     issuing,
+    links,
     stores,
 )
 from app.services.deployment import Deployment
@@ -40,7 +42,8 @@ def apply(deployment: Deployment, file: Path, yes: bool, dry_run: bool) -> None:
     """Create or revise the campaign that FILE describes; shows the difference first."""
     draft = campaigns.read_file(file)
     with deployment.database.read() as session:
-        plan = campaigns.plan(session, draft)
+        tried = campaigns.try_out(session, draft, organization=deployment.settings.organization)
+        plan = campaigns.plan(session, tried)
     if not plan.changes:
         say(f"Campaign {draft.key} is as the file says already.")
         return
@@ -59,7 +62,7 @@ def apply(deployment: Deployment, file: Path, yes: bool, dry_run: bool) -> None:
         click.confirm("Apply?", abort=True)
     keyring = deployment.keyring
     with deployment.database.write() as session:
-        fresh = campaigns.plan(session, draft)
+        fresh = campaigns.plan(session, tried)
         stored = campaigns.apply(session, fresh, keyring, now=deployment.now())
         say(f"Campaign {stored.key} is at revision {stored.revision}, version {stored.version}.")
 
@@ -73,6 +76,35 @@ def show(deployment: Deployment) -> None:
             stock = issuing.stock(session, row)
             left = "" if stock is None else f"  {stock.left} codes left"
             say(f"{row.key:30}  {row.kind:9}  {row.status:7}  {row.source:9}{left}")
+
+
+@campaign.command("take-codes")
+@click.argument("target", metavar="CAMPAIGN")
+@click.option("--from", "source", required=True, help="The campaign that gives them.")
+@click.option("--count", type=click.IntRange(1), help="At most so many [all that are unused].")
+@click.option("--name", default="", help="Tells apart moves of the same number.")
+@pass_deployment
+def take_codes(
+    deployment: Deployment, target: str, source: str, count: int | None, name: str
+) -> None:
+    """Take unused codes of another campaign, ended or not, into CAMPAIGN."""
+    with click.progressbar(length=count or 0, label="Taking", show_pos=True) as bar:
+        standing = importing.take(
+            deployment,
+            target,
+            source,
+            count=count,
+            name=name,
+            progress=lambda now: bar.update(max(0, now.accepted - bar.pos)),
+        )
+    if standing.known:
+        say(f"These {standing.accepted} codes were taken before: give more another --name.")
+        return
+    say(f"{standing.accepted} codes of {source} are {target}'s now. ({standing.id})")
+    if standing.rejected:
+        say(f"  {standing.rejected} stay: they have no amount, and {target} has none either.")
+    if count is not None and standing.accepted < count:
+        say(f"  {source} had no more: {count - standing.accepted} are missing.")
 
 
 @click.command("import")
@@ -189,6 +221,35 @@ def issue(
             f"Codes ran out: {outcome.missing} recipients have none. Import or generate as many, "
             "and issue the same file again."
         )
+
+
+@click.command()
+@click.argument("serial")
+@click.option("--keep-code", is_flag=True, help="Nobody else has read the voucher's code.")
+@click.option("--reason", help="Why, kept with the voucher.")
+@pass_deployment
+def reissue(deployment: Deployment, serial: str, keep_code: bool, reason: str | None) -> None:
+    """Give the voucher SERIAL another link, barcode and code, because the old ones leaked."""
+    public_id = codes.from_serial(serial)
+    if public_id is None:
+        raise click.ClickException(f"{serial} is no serial: copy it from the pass or the links.")
+    keyring = deployment.keyring
+    with deployment.database.write() as session:
+        made = issuing.reissue(
+            session,
+            keyring,
+            public_id,
+            now=deployment.now(),
+            keep_code=keep_code,
+            reason=reason,
+        )
+    new = codes.serial(made.public_id)
+    if made.fresh:
+        say(f"{serial} is {new} now{', with a new code' if made.new_code else ''}.")
+        say("Its old barcode, link and passes are no good any more. The new link:")
+    else:
+        say(f"{serial} was issued anew before and is {new} now. Its link:")
+    say(links.page(deployment.settings, keyring, [(made.public_id, made.key_id)]))
 
 
 @click.command()

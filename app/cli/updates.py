@@ -101,6 +101,7 @@ def update(
     )
     with deployment.database.read() as session:
         touches = updating.reach(session, key)
+        updating.rehearse(session, key, wanted, settings=deployment.settings)
         edit = google_reach.Edit(
             presentation=wanted.presentation or {},
             override=wanted.override,

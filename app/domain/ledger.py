@@ -58,6 +58,10 @@ class HoldStatus(StrEnum):
     LAPSED = "lapsed"
 
 
+#: The status of the row that keeps what a voucher was called before it was issued anew; such a row
+#: is no voucher, was never issued and has no books.
+REPLACED = "replaced"
+
 #: Statuses of a card that can take no money any more.
 DEAD = frozenset({"expired", "deactivated", "revoked"})
 

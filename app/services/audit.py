@@ -38,6 +38,7 @@ from app.store.models import (
     Event,
     Hold,
     IdempotencyRecord,
+    ImportJob,
     OperatorDay,
     RecipientUse,
     Voucher,
@@ -269,6 +270,32 @@ def _codes(session: Session) -> Iterator[Finding]:
         yield Finding(f"code row {code_id}", f"counts {used} uses, the ledger says {entries}")
 
 
+def _belonging(session: Session) -> Iterator[Finding]:
+    """Codes are where their import and their vouchers are, also those that moved."""
+    strays = (
+        select(Code.id, Campaign.key)
+        .join(Campaign, Campaign.id == Code.campaign_id)
+        .join(ImportJob, ImportJob.id == Code.import_job_id)
+        .where(ImportJob.campaign_id != Code.campaign_id)
+    )
+    for code_id, key in session.execute(strays):
+        yield Finding(f"code row {code_id}", f"is of {key}, its import is of another campaign")
+    held = (
+        select(Code.id, Voucher.public_id)
+        .join(Voucher, Voucher.code_id == Code.id)
+        .where(
+            or_(
+                Voucher.campaign_id != Code.campaign_id,
+                and_(Code.free, Code.import_job_id.is_not(None)),
+            )
+        )
+    )
+    for code_id, public_id in session.execute(held):
+        yield Finding(
+            _voucher(public_id), f"has code row {code_id}, which is free or another campaign's"
+        )
+
+
 def _campaigns(session: Session) -> Iterator[Finding]:
     uses = func.coalesce(func.sum(Entry.uses), 0)
     money = func.coalesce(func.sum(Entry.discount_minor - Entry.amount_minor), 0)
@@ -486,6 +513,7 @@ CHECKS: tuple[tuple[str, Callable[[Session], Iterator[Finding]]], ...] = (
     ("The liability report is what is on the cards", _reports),
     ("Entries state the sum up to them", _running),
     ("Codes count what the ledger says", _codes),
+    ("Codes are of one campaign, and free ones of no voucher", _belonging),
     ("Budgets count what the ledger says", _campaigns),
     ("Recipients' counters are what the ledger says", _recipients),
     ("Recipients' counters set aside what the open holds say", _held_recipients),

@@ -207,7 +207,7 @@ class _Run:
                     session, self.deployment.keyring, campaign, wanted, now=self.deployment.now()
                 )
             self.issued += sum(item.fresh for item in batch.issued)
-            if batch.missing:
+            if batch.missing or len(wanted) < CHUNK:
                 return batch.missing
 
     def _pages(self, day: dt.date) -> Iterator[str]:

@@ -48,6 +48,12 @@ class Unavailable(Exception):
     retry_after = 2
 
 
+#: The execution option of connections that write.
+WRITES = "passerelle_write"
+#: Of those whose commit need not reach the disk at once.
+_HASTY = "passerelle_hasty"
+
+
 class Database:
     """A deployment's database; one per process, safe to share between threads.
 
@@ -82,8 +88,8 @@ class Database:
                 },
             )
             event.listen(self.engine, "begin", _begin_postgresql)
-        self._writer: Engine = self.engine.execution_options(passerelle_write=True)
-        self._hasty: Engine = self._writer.execution_options(passerelle_hasty=True)
+        self._writer: Engine = self.engine.execution_options(**{WRITES: True})
+        self._hasty: Engine = self._writer.execution_options(**{_HASTY: True})
         self._turn = _Turnstile() if self.is_sqlite else nullcontext()
 
     def __repr__(self) -> str:
@@ -127,6 +133,18 @@ class Database:
         """A connection for reading; whatever it holds at the end is rolled back."""
         with _faults_as_unavailable(), self.engine.connect() as connection:
             yield connection
+
+    def checkpoint(self) -> None:
+        """Bring SQLite's log into the database file, while others write; nothing on PostgreSQL.
+
+        https://www.sqlite.org/wal.html#ckpt, passive: it waits for nobody, and nobody for it.
+        """
+        if self.is_sqlite:
+            connection = self.engine.raw_connection()
+            try:
+                connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            finally:
+                connection.close()
 
     def close(self) -> None:
         """Give the connections back; a process that forks calls it first."""
@@ -210,17 +228,17 @@ def _configure_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
 
 def _begin_sqlite(connection: Any) -> None:
     options = connection.get_execution_options()
-    if not options.get("passerelle_write"):
+    if not options.get(WRITES):
         connection.exec_driver_sql("BEGIN")
         return
-    hasty = options.get("passerelle_hasty", False)
-    if connection.info.get("passerelle_hasty", False) != hasty:
+    hasty = options.get(_HASTY, False)
+    if connection.info.get(_HASTY, False) != hasty:
         # Without a flush of the log at its commit; the next lasting one flushes all before it.
         connection.exec_driver_sql(f"PRAGMA synchronous={'NORMAL' if hasty else 'FULL'}")
-        connection.info["passerelle_hasty"] = hasty
+        connection.info[_HASTY] = hasty
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _begin_postgresql(connection: Any) -> None:
-    if connection.get_execution_options().get("passerelle_hasty"):
+    if connection.get_execution_options().get(_HASTY):
         connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")

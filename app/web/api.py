@@ -18,6 +18,7 @@ from app.web import (
     access,
     apple,
     closing,
+    codes,
     decisions,
     google,
     health,
@@ -47,6 +48,7 @@ DOORS: tuple[Callable[[OpenAPI], None], ...] = (
     results.register,
     decisions.register,
     marketing.register,
+    codes.register,
     updates.register,
     webhooks.register,
 )

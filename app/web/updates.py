@@ -144,6 +144,8 @@ def order(path: CampaignPath, body: UpdateBody) -> tuple[dict[str, Any], int]:
     if body.dry_run:
         with house.database.read() as session:
             return _answered(lambda: work(session)), 200
+    with house.database.read() as session:
+        _answered(lambda: updating.rehearse(session, path.key, wanted, settings=house.settings))
     with house.database.write() as session:
         return _answered(lambda: work(session)), 202
 

@@ -6,8 +6,9 @@ The pass type and team are the certificate's own, so that they cannot disagree w
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -28,6 +29,7 @@ from passes.apple.members import (
     write_time,
 )
 from passes.apple.package import Layout
+from passes.apple.rules import check_pass
 from passes.apple.service import WebService
 from passes.apple.strings import Strings
 from passes.content import Barcode, PassContent, Presentation, Slot, Status
@@ -39,6 +41,27 @@ _WORDS = (
     *("valid_until", "valid_from", "balance_changed", "status", "status_changed", "terms", "offer"),
     *("issuer", "card_number", "pin"),
 )
+
+
+class Named(Protocol):
+    """Whose pass it is."""
+
+    @property
+    def pass_type_id(self) -> str:
+        """The certificate's pass type."""
+
+    @property
+    def team_id(self) -> str:
+        """The certificate's team."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Anybody:
+    pass_type_id: str = "pass.example.anybody"  # noqa: S105 - no password
+    team_id: str = "ANYBODY123"
+
+
+_ANYBODY = _Anybody()
 
 
 class Template:
@@ -80,7 +103,7 @@ class Template:
         images = self._images()
         self._images_layout = Layout(images)
         self._layout = Layout({**images, **self._strings.files()})
-        self._head: tuple[Signer | None, bytes] = (None, b"")
+        self._head: tuple[Named | None, bytes] = (None, b"")
 
     def build(
         self,
@@ -104,8 +127,17 @@ class Template:
         )
         return layout.archive(files)
 
+    def check(self, content: PassContent) -> None:
+        """Raise PackageError unless a phone shows the pass as it is meant, whoever signs it."""
+        _, _, document = self._document(content, _ANYBODY, None)
+        check_pass(
+            orjson.loads(document),
+            pass_type_id=_ANYBODY.pass_type_id,
+            team_id=_ANYBODY.team_id,
+        )
+
     def _document(
-        self, content: PassContent, signer: Signer, web_service: WebService | None
+        self, content: PassContent, signer: Named, web_service: WebService | None
     ) -> tuple[Layout, list[tuple[bytes, bytes]], bytes]:
         """Return the layout to build on, further strings files, and pass.json."""
         if content.presentation is not self.presentation and (
@@ -211,7 +243,7 @@ class Template:
             "backFields": details,
         }
 
-    def _header(self, signer: Signer) -> bytes:
+    def _header(self, signer: Named) -> bytes:
         known, head = self._head
         if known is not signer:
             identity = {

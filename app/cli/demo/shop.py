@@ -35,8 +35,10 @@ def load_campaigns(deployment: Deployment, folder: Path) -> None:
         drafts = [campaigns.read_file(examples / f"{key}.toml") for key in CAMPAIGNS]
     keyring = deployment.keyring
     for draft in drafts:
+        with deployment.database.read() as session:
+            tried = campaigns.try_out(session, draft, organization=deployment.settings.organization)
         with deployment.database.write() as session:
-            plan = campaigns.plan(session, draft)
+            plan = campaigns.plan(session, tried)
             campaigns.apply(session, plan, keyring, now=deployment.now())
         if draft.source is Source.LIST:
             exported = folder / f"{draft.key}-codes.csv"

@@ -1,7 +1,8 @@
 """Campaigns: read from a file, compared, applied, and read back.
 
-`file` turns what a marketer writes into a draft with every fault named; `applying` shows the
-difference and writes it; `stored` reads terms and presentation back on the hot paths.
+`file` turns what a marketer writes into a draft with every fault named; `trying` makes its passes
+once, before anything is stored; `applying` shows the difference and writes it; `shared` is what all
+passes of a campaign have in common; `stored` reads terms and presentation back on the hot paths.
 """
 
 from app.services.campaigns.applying import Change, Plan, apply, plan
@@ -17,11 +18,13 @@ from app.services.campaigns.stored import (
     find,
     latest_revision,
     presentation_of,
+    revisions,
     store_presentation,
     store_terms,
     terms_from,
     terms_of,
 )
+from app.services.campaigns.trying import Tried, faults_of, try_out
 
 __all__ = [
     "CampaignFault",
@@ -29,16 +32,20 @@ __all__ = [
     "Draft",
     "Fault",
     "Plan",
+    "Tried",
     "apply",
+    "faults_of",
     "find",
     "latest_revision",
     "plan",
     "presentation_of",
     "read_document",
     "read_file",
+    "revisions",
     "rules_of",
     "store_presentation",
     "store_terms",
     "terms_from",
     "terms_of",
+    "try_out",
 ]

@@ -28,9 +28,10 @@ from app.services.campaigns.stored import (
     store_presentation,
     store_terms,
 )
+from app.services.campaigns.trying import Tried
 from app.services.changes import campaign as tell_campaign
 from app.store.keyring import Keyring
-from app.store.models import Asset, Campaign, Code, Revision, Store, Voucher
+from app.store.models import Campaign, Code, Revision, Store, Voucher
 
 #: Columns of a campaign that a draft decides, in the order in which differences are shown.
 _COLUMNS = (
@@ -78,12 +79,13 @@ class Plan:
     revises: bool
 
 
-def plan(session: Session, draft: Draft) -> Plan:
-    """Compare `draft` with the stored campaign of its key.
+def plan(session: Session, tried: Tried) -> Plan:
+    """Compare a draft that was tried out with the stored campaign of its key.
 
     Raises:
-        CampaignFault: the change is refused, or names a store or picture that does not exist.
+        CampaignFault: the change is refused, or names a store that does not exist.
     """
+    draft = tried.draft
     campaign = find(session, draft.key)
     faults = list(_missing(session, draft))
     wanted = _columns(draft)
@@ -230,14 +232,6 @@ def _share(session: Session, campaign: Campaign, draft: Draft, keyring: Keyring)
 
 
 def _missing(session: Session, draft: Draft) -> Iterator[Fault]:
-    look = draft.presentation.look
-    for at, digest in (("look.logo", look.logo), ("look.banner", look.banner)):
-        if (
-            digest
-            and digest not in draft.pictures
-            and session.scalar(select(Asset.sha256).where(Asset.sha256 == digest)) is None
-        ):
-            yield Fault(at, "is not stored.", "Send the picture to /api/v1/pictures first.")
     if draft.terms.stores:
         known = set(session.scalars(select(Store.key).where(Store.key.in_(draft.terms.stores))))
         for key in draft.terms.stores:

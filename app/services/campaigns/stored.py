@@ -7,17 +7,26 @@ several databases, as the tests do, can never be given another one's campaign.
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import orjson
 from pydantic import TypeAdapter
-from sqlalchemy import select
+from sqlalchemy import Connection, Engine, select
 from sqlalchemy.orm import Session
 
 from app.domain.campaign import Presentation, Terms
 from app.store.models import Campaign, Revision
+from app.store.session import WRITES
 
+#: Revisions that a process keeps for each database.
+KEPT_REVISIONS = 2_048
+
+_guard = threading.Lock()
+_revisions: WeakKeyDictionary[Engine | Connection, dict[int, Revision]] = WeakKeyDictionary()
 _TERMS: TypeAdapter[Terms] = TypeAdapter(Terms)
 _PRESENTATION: TypeAdapter[Presentation] = TypeAdapter(Presentation)
 
@@ -61,6 +70,38 @@ def latest_revision(session: Session, campaign: Campaign) -> Revision:
             Revision.campaign_id == campaign.id, Revision.number == campaign.revision
         )
     ).one()
+
+
+def revisions(session: Session, ids: Collection[int]) -> dict[int, Revision]:
+    """Revisions by id, read once in the life of a process: one that is committed never changes.
+
+    They belong to no session and are shared between threads: read them only.
+    """
+    bind = session.get_bind()
+    if bind.get_execution_options().get(WRITES):
+        # What a transaction has not committed may vanish, and another revision get its id.
+        return _read_revisions(session, ids)
+    with _guard:
+        kept = _revisions.setdefault(bind, {})
+        found = {each: kept[each] for each in ids if each in kept}
+    lacking = [each for each in ids if each not in found]
+    if lacking:
+        fresh = _read_revisions(session, lacking)
+        for revision in fresh.values():
+            session.expunge(revision)
+        found |= fresh
+        with _guard:
+            if len(kept) + len(fresh) > KEPT_REVISIONS:
+                kept.clear()
+            kept |= fresh
+    return found
+
+
+def _read_revisions(session: Session, ids: Collection[int]) -> dict[int, Revision]:
+    return {
+        revision.id: revision
+        for revision in session.scalars(select(Revision).where(Revision.id.in_(ids)))
+    }
 
 
 @lru_cache(maxsize=512)

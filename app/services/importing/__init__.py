@@ -3,20 +3,24 @@
 `reading` understands the file, `sealing` checks a record and makes it safe, `spool` sorts on disk,
 `loading` fills the table in short transactions. `jobs` keeps the record of an import from its first
 byte to usable codes; `arriving` begins it with a file and `generating` with a pattern, `filling`
-ends it, and `resuming` goes on where a crash interrupted it.
+ends it, and `resuming` goes on where a crash interrupted it. `moving` takes the codes of one
+campaign into another.
 """
 
 from app.services.importing.arriving import import_file, receive
 from app.services.importing.filling import load
 from app.services.importing.generating import generate, recipe_of
 from app.services.importing.jobs import ImportFault, Standing, cancel, listed, rejects, standing
+from app.services.importing.moving import begin_taking, go_on, take
 from app.services.importing.resuming import resume
 
 __all__ = [
     "ImportFault",
     "Standing",
+    "begin_taking",
     "cancel",
     "generate",
+    "go_on",
     "import_file",
     "listed",
     "load",
@@ -25,4 +29,5 @@ __all__ = [
     "rejects",
     "resume",
     "standing",
+    "take",
 ]

@@ -229,13 +229,14 @@ def complete(deployment: Deployment, job_id: uuid.UUID) -> Standing:
 
 
 def discard(deployment: Deployment, job_id: uuid.UUID, status: str, error: str | None) -> Standing:
-    """End an import without its codes, which nobody can have used."""
+    """End an import without its codes, which nobody can have used; taken ones go back."""
     with deployment.database.write() as session:
         session.execute(
             update(ImportJob)
             .where(ImportJob.id == job_id, ImportJob.status != "complete")
             .values(status="cancelling", error=error)
         )
+        options = session.get_one(ImportJob, job_id).options
     spool_of(deployment, job_id).remove()
     while True:
         with deployment.database.write() as session:
@@ -243,7 +244,15 @@ def discard(deployment: Deployment, job_id: uuid.UUID, status: str, error: str |
                 select(Code.id).where(Code.import_job_id == job_id, Code.free).limit(500)
             ).all()
             if ids:
-                session.execute(delete(Code).where(Code.id.in_(ids)))
+                own = Code.id.in_(ids)
+                session.execute(
+                    update(Code)
+                    .where(own)
+                    .values(campaign_id=options["from"], import_job_id=uuid.UUID(options["home"]))
+                    .execution_options(synchronize_session=False)
+                    if "from" in options
+                    else delete(Code).where(own)
+                )
         if not ids:
             break
     now = deployment.now()

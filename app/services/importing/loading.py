@@ -30,6 +30,8 @@ from app.store.session import Database
 TARGET = 0.025
 FIRST_ROWS, LEAST_ROWS, MOST_ROWS = 1_000, 250, 6_000
 COPY_ROWS = 16_384
+#: Rows after which the log is brought into the file, and pages of it at which SQLite itself would.
+CHECKPOINT_ROWS, LOG_PAGES = 8_000, 16_000
 _LOOKED_UP = 500
 
 
@@ -61,6 +63,8 @@ class Loader:
     rejected: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
     _rows: int = FIRST_ROWS
+    #: Rows in the log that are not in the file yet.
+    _logged: int = 0
 
     def count(self, rejects: Sequence[Reject]) -> None:
         """Count rejects that are stored already."""
@@ -94,6 +98,7 @@ class Loader:
             at += len(batch)
             if self.database.is_sqlite:
                 self._adapt(time.perf_counter() - began)
+                self._make_room(len(batch), time.perf_counter() - began)
 
     def _note(self, session: Session) -> None:
         """Store how far the import is, unless somebody stopped it: then nothing is stored."""
@@ -113,8 +118,20 @@ class Loader:
     def _adapt(self, seconds: float) -> None:
         factor = min(1.5, max(0.5, TARGET / max(seconds, 0.000_1)))
         self._rows = max(LEAST_ROWS, min(MOST_ROWS, int(self._rows * factor)))
-        # Whoever waits for the file's lock looks again after some milliseconds, not at once.
-        time.sleep(min(0.005, seconds / 4))
+
+    def _make_room(self, stored: int, seconds: float) -> None:
+        """Let others have the file's lock for a while, and use it for what needs no lock.
+
+        Whoever waits for the lock looks again after some milliseconds, not at once. Bringing the
+        log into the file takes as long as such a pause and holds up nobody; done inside a
+        transaction, as SQLite does it by itself, it would hold up everybody.
+        """
+        self._logged += stored
+        if self._logged >= CHECKPOINT_ROWS:
+            self._logged = 0
+            self.database.checkpoint()
+        else:
+            time.sleep(min(0.002, seconds / 4))
 
     def _insert(self, session: Session, rows: Sequence[Row]) -> int:
         """How many of the rows are new."""
@@ -130,6 +147,7 @@ class Loader:
         cursor = session.connection().connection.cursor()
         # Sorted rows need few pages at once; a full cache would grow with the size of the import.
         cursor.execute("PRAGMA cache_size=-8192")
+        cursor.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES:d}")
         cursor.executemany(
             "INSERT INTO code (lookup, sealed, hint, pin, amount_minor, "  # noqa: S608
             "key_id, campaign_id, import_job_id, free, used, held) "

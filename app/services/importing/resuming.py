@@ -16,6 +16,7 @@ from app.services.importing.jobs import (
     spool_of,
     standing,
 )
+from app.services.importing.moving import go_on
 from app.store.models import Campaign, ImportJob
 
 
@@ -30,6 +31,9 @@ def resume(deployment: Deployment) -> list[Standing]:
         idle = deployment.now() - job.updated_at
         if job.status == "cancelling":
             results.append(discard(deployment, job.id, "cancelled", None))
+        elif "from" in job.options:
+            if idle > READING_LIMIT and _taken_over(deployment, job):
+                results.append(go_on(deployment, job.id))
         elif job.filename == GENERATED:
             if idle > READING_LIMIT and _taken_over(deployment, job):
                 results.append(_made_on(deployment, job))
@@ -44,7 +48,7 @@ def resume(deployment: Deployment) -> list[Standing]:
 
 
 def _taken_over(deployment: Deployment, job: ImportJob) -> bool:
-    """Whether this worker, and no other, goes on with a generation that stands still."""
+    """Whether this worker, and no other, goes on with codes that stand still on their way."""
     with deployment.database.write() as session:
         taken = session.execute(
             update(ImportJob)

@@ -2,6 +2,7 @@
 
 from app.services.issuing.claiming import Stock, code_of, pin_of, stock
 from app.services.issuing.files import Outcome, issue_file, issue_many, person_from
+from app.services.issuing.reissuing import Reissued, reissue
 from app.services.issuing.vouchers import CHUNK, issue
 from app.services.issuing.wanted import Batch, Issued, IssueFault, Person, Wanted
 from app.services.issuing.withdrawing import campaign_of, revoke, withdraw_link
@@ -13,6 +14,7 @@ __all__ = [
     "Issued",
     "Outcome",
     "Person",
+    "Reissued",
     "Stock",
     "Wanted",
     "campaign_of",
@@ -22,6 +24,7 @@ __all__ = [
     "issue_many",
     "person_from",
     "pin_of",
+    "reissue",
     "revoke",
     "stock",
     "withdraw_link",

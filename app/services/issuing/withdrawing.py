@@ -16,7 +16,8 @@ from app.services.deployment import Deployment
 from app.services.issuing.wanted import IssueFault
 from app.store.models import Campaign, Voucher
 
-_ENDED = ("revoked", "deactivated", "expired")
+#: Statuses of a voucher that is worth nothing any more.
+ENDED = ("revoked", "deactivated", "expired", "replaced")
 
 
 def withdraw_link(session: Session, public_id: int, *, now: dt.datetime) -> Voucher:
@@ -25,7 +26,7 @@ def withdraw_link(session: Session, public_id: int, *, now: dt.datetime) -> Vouc
     Raises:
         IssueFault: no such voucher.
     """
-    voucher = _locked(session, public_id)
+    voucher = locked(session, public_id)
     voucher.link_withdrawn_at = voucher.link_withdrawn_at or now
     return voucher
 
@@ -38,8 +39,8 @@ def revoke(
     Raises:
         IssueFault: no such voucher, or its money or uses are held by a till right now.
     """
-    voucher = _locked(session, public_id)
-    if voucher.status in _ENDED:
+    voucher = locked(session, public_id)
+    if voucher.status in ENDED:
         return voucher
     if voucher.held or voucher.held_minor:
         raise IssueFault(
@@ -65,7 +66,12 @@ def campaign_of(deployment: Deployment, public_id: int) -> str | None:
         )
 
 
-def _locked(session: Session, public_id: int) -> Voucher:
+def locked(session: Session, public_id: int) -> Voucher:
+    """The voucher, which nobody else changes before this transaction ends.
+
+    Raises:
+        IssueFault: no such voucher.
+    """
     voucher = session.scalar(
         select(Voucher).where(Voucher.public_id == public_id).with_for_update()
     )

@@ -11,15 +11,9 @@ passes share, and `contents` puts what is the holder's own upon it.
 
 from app.services.presenting.contents import apple_pass, last_moment, pass_content
 from app.services.presenting.holdings import Holding, code_text, current, find, find_all
-from app.services.presenting.templates import (
-    MESSAGE_FIELD,
-    template,
-    template_of,
-    try_out,
-)
+from app.services.presenting.templates import template, template_of
 
 __all__ = [
-    "MESSAGE_FIELD",
     "Holding",
     "apple_pass",
     "code_text",
@@ -30,5 +24,4 @@ __all__ = [
     "pass_content",
     "template",
     "template_of",
-    "try_out",
 ]

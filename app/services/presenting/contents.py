@@ -11,9 +11,10 @@ from app.domain.codes import Purpose
 from app.domain.kinds import KINDS
 from app.domain.nearby import MOST_PLACES, nearest
 from app.services import campaigns, keys, links, movements
+from app.services.campaigns.shared import labelled_in
 from app.services.deployment import Deployment
 from app.services.presenting.holdings import Holding, code_text, current
-from app.services.presenting.templates import labelled_in, template
+from app.services.presenting.templates import template
 from passes import apple, content
 from passes.content import Localized, Money, PassContent, Symbology, Text
 
@@ -85,7 +86,9 @@ def _movements(deployment: Deployment, holding: Holding) -> tuple[content.Field,
     languages = template(deployment, holding).presentation.languages
     with deployment.database.read() as session:
         found = movements.recent(session, holding.voucher.id)
-        newer = current(session, holding).voucher
+        # A voucher that was issued anew because something leaked says nothing of the new one.
+        leaked = holding.voucher.link_withdrawn_at is not None
+        newer = holding.voucher if leaked else current(session, holding).voucher
         address = (newer.public_id, newer.key_id)
     fields = []
     if newer is not holding.voucher:
@@ -134,7 +137,10 @@ def _barcode(
     token = deployment.keyring.token(
         Purpose.BARCODE, key_id=voucher.key_id, public_id=voucher.public_id
     )
-    return content.Barcode(payload=token, text=text)
+    # A revision that was stored before such a pair was refused keeps its square.
+    drawn = Symbology(presentation.symbology.upper())
+    symbology = drawn if drawn is not Symbology.CODE128 else Symbology.QR
+    return content.Barcode(payload=token, text=text, symbology=symbology)
 
 
 def last_moment(end: dt.datetime) -> dt.datetime:

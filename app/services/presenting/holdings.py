@@ -78,12 +78,11 @@ class Holding:
         return Status.ACTIVE
 
 
-def _holdings() -> Select[Voucher, Campaign, Revision, Revision, Code, Recipient]:
-    own, latest = aliased(Revision), aliased(Revision)
+def _holdings() -> Select[Voucher, Campaign, Code, Recipient, int]:
+    latest = aliased(Revision)
     return (
-        select(Voucher, Campaign, own, latest, Code, Recipient)
+        select(Voucher, Campaign, Code, Recipient, latest.id)
         .join(Campaign, Campaign.id == Voucher.campaign_id)
-        .join(own, own.id == Voucher.revision_id)
         .join(latest, (latest.campaign_id == Campaign.id) & (latest.number == Campaign.revision))
         .outerjoin(Code, Code.id == Voucher.code_id)
         .outerjoin(Recipient, Recipient.id == Voucher.recipient_id)
@@ -96,25 +95,28 @@ _HOLDINGS = _holdings()
 
 
 def find(session: Session, public_id: int) -> Holding | None:
-    """The voucher with that public id, with everything its pass is made of; one statement."""
+    """The voucher with that public id, with everything its pass is made of."""
     return next(iter(find_all(session, [public_id])), None)
 
 
 def find_all(session: Session, public_ids: Sequence[int]) -> list[Holding]:
     """The vouchers with those public ids, in their order, without the ids that nobody has; one
-    statement.
+    statement, and another for revisions that the process has not seen yet.
     """
-    rows = session.execute(_HOLDINGS, {"public_ids": list(public_ids)})
+    rows = session.execute(_HOLDINGS, {"public_ids": list(public_ids)}).all()
+    known = campaigns.revisions(
+        session, {id_ for voucher, *_, latest in rows for id_ in (voucher.revision_id, latest)}
+    )
     found = {
         voucher.public_id: Holding(
             voucher=voucher,
             campaign=campaign,
-            own=own_revision,
-            latest=latest_revision,
+            own=known[voucher.revision_id],
+            latest=known[latest],
             code=code,
             recipient=recipient,
         )
-        for voucher, campaign, own_revision, latest_revision, code, recipient in rows
+        for voucher, campaign, code, recipient, latest in rows
     }
     return [found[public_id] for public_id in public_ids if public_id in found]
 

@@ -13,12 +13,12 @@ import datetime as dt
 from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, or_, select, update
 
 from app.domain import codes
 from app.domain.campaign import Terms
 from app.domain.kinds import KINDS
-from app.domain.ledger import EntryKind
+from app.domain.ledger import REPLACED, EntryKind
 from app.domain.validity import window
 from app.services.redeeming import statements
 from app.services.redeeming.statements import CAMPAIGN, CODE, ENTRY, REVISION, VOUCHER
@@ -83,7 +83,10 @@ def ensure(
     campaign = connection.execute(select(CAMPAIGN).where(CAMPAIGN.c.id == code.campaign_id)).one()
     shared = campaign.source == "shared"
     table = VOUCHER.c
-    held = select(table.id).where(table.code_id == code_id, table.replaced_by_id.is_(None))
+    held = select(table.id).where(
+        table.code_id == code_id,
+        or_(table.replaced_by_id.is_(None), table.status == REPLACED),
+    )
     if shared:
         held = held.where(table.recipient_id.is_(None))
     if connection.execute(held.limit(1)).first() is not None:

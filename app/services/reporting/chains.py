@@ -12,6 +12,7 @@ from collections.abc import Collection
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.domain.ledger import REPLACED
 from app.store.models import Milestone, Voucher
 
 _ROWS = 500
@@ -32,7 +33,7 @@ def firsts(session: Session, vouchers: Collection[int]) -> dict[int, int]:
             for row in session.execute(
                 select(Voucher.id, Voucher.replaced_by_id, Milestone.voucher_id.label("counted"))
                 .outerjoin(Milestone, Milestone.voucher_id == Voucher.id)
-                .where(Voucher.replaced_by_id.in_(ids[at : at + _ROWS]))
+                .where(Voucher.replaced_by_id.in_(ids[at : at + _ROWS]), Voucher.status != REPLACED)
             ):
                 for each in asked[row.replaced_by_id]:
                     found[each] = row.id
@@ -52,7 +53,7 @@ def replaced(session: Session, vouchers: Collection[int]) -> dict[int, list[int]
         for at in range(0, len(ids), _ROWS):
             for row in session.execute(
                 select(Voucher.id, Voucher.replaced_by_id).where(
-                    Voucher.replaced_by_id.in_(ids[at : at + _ROWS])
+                    Voucher.replaced_by_id.in_(ids[at : at + _ROWS]), Voucher.status != REPLACED
                 )
             ):
                 before[row.id] = last_of[row.replaced_by_id]

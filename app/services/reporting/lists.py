@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session, aliased
 
 from app.domain import codes
 from app.domain.funnel import Stage
+from app.domain.ledger import REPLACED
 from app.services.reporting.chains import replaced
 from app.store.keyring import Keyring
 from app.store.models import (
@@ -82,7 +83,7 @@ def _page(
     session: Session, campaign_id: int, *, which: str, after: int, keyring: Keyring | None
 ) -> _Page:
     older = aliased(Voucher)
-    replaces = exists().where(older.replaced_by_id == Voucher.id)
+    replaces = exists().where(older.replaced_by_id == Voucher.id, older.status != REPLACED)
     of_it = or_(
         Decision.campaign_id == campaign_id,
         and_(Decision.id.is_(None), Voucher.campaign_id == campaign_id),

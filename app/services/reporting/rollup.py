@@ -22,6 +22,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from app.domain.funnel import Stage, stages
+from app.domain.ledger import REPLACED
 from app.services import eventlog
 from app.services.deployment import Deployment
 from app.services.eventlog import BEGINNING, EVENT, Position
@@ -342,7 +343,9 @@ def _replacements(session: Session) -> set[int]:
     return {
         each
         for each in session.scalars(
-            select(Voucher.replaced_by_id).where(Voucher.replaced_by_id.is_not(None))
+            select(Voucher.replaced_by_id).where(
+                Voucher.replaced_by_id.is_not(None), Voucher.status != REPLACED
+            )
         )
         if each is not None
     }

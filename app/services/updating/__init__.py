@@ -8,7 +8,7 @@ Refuses: to take terms away from holders unless that is asked for by name (`forc
 what was published: another update takes it back.
 """
 
-from app.services.updating.publishing import apply_due, cancel, order, pause
+from app.services.updating.publishing import apply_due, cancel, order, pause, rehearse
 from app.services.updating.reaching import Progress, Reach, history, progress, reach
 from app.services.updating.vouchers import MOST_VOUCHERS, Action, change_vouchers
 from app.services.updating.wanted import UpdateFault, Wanted
@@ -28,4 +28,5 @@ __all__ = [
     "pause",
     "progress",
     "reach",
+    "rehearse",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from app.domain.campaign import Presentation
-from app.services.presenting import MESSAGE_FIELD
+from app.services.campaigns.shared import MESSAGE_FIELD
 from app.services.updating.wanted import UpdateFault
 
 PRESENTATION: TypeAdapter[Presentation] = TypeAdapter(Presentation)

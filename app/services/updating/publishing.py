@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import func, select
@@ -15,9 +16,8 @@ from app.domain.campaign import BenefitType
 from app.domain.kinds import KINDS
 from app.domain.overrides import Override
 from app.services import changes
-from app.services.campaigns import latest_revision, terms_of
+from app.services.campaigns import faults_of, latest_revision, terms_of
 from app.services.deployment import Deployment
-from app.services.presenting import try_out
 from app.services.updating.finding import campaign_called, no_update
 from app.services.updating.merging import PRESENTATION, laid_over
 from app.services.updating.wanted import UpdateFault, Wanted
@@ -30,7 +30,43 @@ from app.store.models import (
     Revision,
     Voucher,
 )
-from passes.errors import PassError
+
+
+def rehearse(session: Session, key: str, wanted: Wanted, *, settings: Settings) -> None:
+    """Refuse what `order` would refuse, in a session for reading.
+
+    Pictures are resized on the way, which would hold up every till under the lock of `order`; that
+    finds the answer here.
+
+    Raises:
+        UpdateFault: as `order`.
+    """
+    _change(session, campaign_called(session, key), wanted, settings=settings)
+
+
+def _change(
+    session: Session, campaign: Campaign, wanted: Wanted, *, settings: Settings
+) -> dict[str, Any]:
+    """What the history's line says of an update, of which a pass can be made."""
+    change: dict[str, Any] = {}
+    if wanted.presentation:
+        change["presentation"] = dict(wanted.presentation)
+    if wanted.message:
+        change["message"] = dict(wanted.message)
+    revision = latest_revision(session, campaign)
+    if wanted.override:
+        _check_override(wanted.override, campaign, revision)
+        change["override"] = overrides.stored(wanted.override)
+        change["forced"] = bool(wanted.override.forced)
+    if not change:
+        raise UpdateFault(
+            "nothing_to_update",
+            "The update changes nothing.",
+            f"Give presentation, message or one of {', '.join(overrides.TERMS)}.",
+        )
+    # A fault is found now, not at three in the morning.
+    _tried(session, campaign, revision, change, settings=settings)
+    return change
 
 
 def order(
@@ -50,24 +86,7 @@ def order(
         UpdateFault: there is no such campaign, or the update changes nothing or is faulty.
     """
     campaign = campaign_called(session, key, lock=True)
-    change: dict[str, Any] = {}
-    if wanted.presentation:
-        change["presentation"] = dict(wanted.presentation)
-    if wanted.message:
-        change["message"] = dict(wanted.message)
-    revision = latest_revision(session, campaign)
-    if wanted.override:
-        _check_override(wanted.override, campaign, revision)
-        change["override"] = overrides.stored(wanted.override)
-        change["forced"] = bool(wanted.override.forced)
-    if not change:
-        raise UpdateFault(
-            "nothing_to_update",
-            "The update changes nothing.",
-            f"Give presentation, message or one of {', '.join(overrides.TERMS)}.",
-        )
-    # A fault is found now, not at three in the morning.
-    _tried(session, campaign, revision, change, settings=settings)
+    change = _change(session, campaign, wanted, settings=settings)
     row = CampaignUpdate(
         campaign_id=campaign.id,
         status="scheduled",
@@ -85,6 +104,7 @@ def order(
 
 def apply_due(deployment: Deployment) -> None:
     """Publish the updates whose time has come; part of the clockwork."""
+    _rehearse_due(deployment)
     while True:
         now = deployment.now()
         with deployment.database.write() as session:
@@ -102,6 +122,22 @@ def apply_due(deployment: Deployment) -> None:
                 _apply(session, campaign, row, settings=deployment.settings, now=now)
             except UpdateFault as fault:
                 row.status, row.failure = "failed", str(fault)
+
+
+def _rehearse_due(deployment: Deployment) -> None:
+    """Make the passes of what is due before the lock under which it is published."""
+    with deployment.database.read() as session:
+        rows = session.scalars(
+            select(CampaignUpdate).where(
+                CampaignUpdate.status == "scheduled", CampaignUpdate.apply_at <= deployment.now()
+            )
+        ).all()
+        for row in rows:
+            campaign = session.get_one(Campaign, row.campaign_id)
+            revision = latest_revision(session, campaign)
+            # What is wrong is told where it is published.
+            with suppress(UpdateFault):
+                _tried(session, campaign, revision, row.change, settings=deployment.settings)
 
 
 def pause(session: Session, key: str, *, paused: bool) -> None:
@@ -193,23 +229,14 @@ def _tried(
     found = laid_over(revision.presentation, change)
     if found == revision.presentation:
         return found
-    try:
-        try_out(
-            session,
-            campaign,
-            PRESENTATION.validate_python(found),
-            organization=settings.organization,
-        )
-    except PassError as error:
-        raise UpdateFault(
-            "invalid_presentation", f"{error.field}: {error.cause}", error.remedy
-        ) from error
-    except ValueError as error:
+    presentation = PRESENTATION.validate_python(found)
+    faults = faults_of(session, campaign, presentation, organization=settings.organization)
+    if faults:
         raise UpdateFault(
             "invalid_presentation",
-            f"No pass can be made of it: {error}",
-            "Write it as the campaign's own presentation is written.",
-        ) from error
+            " ".join(f"{fault.at}: {fault.cause}" for fault in faults),
+            " ".join(dict.fromkeys(fault.remedy for fault in faults)),
+        )
     return found
 
 

@@ -153,7 +153,8 @@ class Voucher(Base):
     code_id: Mapped[int | None] = mapped_column(ForeignKey("code.id"), index=True)
     recipient_id: Mapped[int | None] = mapped_column(ForeignKey("recipient.id"), index=True)
     occasion: Mapped[str] = mapped_column(default="")
-    #: pending, active, blocked, revoked, deactivated or expired.
+    #: pending, active, blocked, revoked, deactivated, expired; or replaced, which is no voucher but
+    #: what one was called before it was issued anew.
     status: Mapped[str] = mapped_column(default="active")
     starts_at: Mapped[dt.datetime | None] = mapped_column(index=True)
     ends_at: Mapped[dt.datetime | None] = mapped_column(index=True)

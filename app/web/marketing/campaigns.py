@@ -66,8 +66,10 @@ def apply_campaign(query: ApplyQuery) -> Response:
     stored = None
     try:
         draft = campaigns.read_document(document)
+        with house.database.read() as session:
+            tried = campaigns.try_out(session, draft, organization=house.settings.organization)
         with house.database.write() as session:
-            plan = campaigns.plan(session, draft)
+            plan = campaigns.plan(session, tried)
             if not query.dry_run:
                 stored = campaigns.apply(
                     session, plan, keyring, now=house.now(), api_key_id=access.client().id

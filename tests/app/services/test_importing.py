@@ -23,7 +23,7 @@ from sqlalchemy import func, select
 from app.domain.codes import normalise
 from app.services import campaigns, importing, issuing
 from app.services.deployment import Deployment
-from app.services.importing import ImportFault, reading
+from app.services.importing import ImportFault, loading, reading
 from app.services.importing.sealing import Expected, Reason, Sealer
 from app.settings import Settings
 from app.store.keyring import Keyring
@@ -431,3 +431,18 @@ def test_a_generation_that_was_cancelled_or_cannot_be_finished_leaves_no_code(
     assert "too few codes left" in (done.error or "")
     with deployment.database.read() as session:
         assert session.scalar(select(func.count()).select_from(Code)) == 0
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_sqlites_log_stays_small_however_large_the_import(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "CHECKPOINT_ROWS", 2_000)
+    apply(deployment)
+
+    done = bring(deployment, b"".join(b"CODE%06d\n" % n for n in range(30_000)))
+
+    assert done.accepted == 30_000
+    file = Path(deployment.database.engine.url.database or "")
+    log = file.with_name(file.name + "-wal").stat().st_size
+    assert log < file.stat().st_size / 2

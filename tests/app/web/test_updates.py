@@ -217,7 +217,10 @@ def test_a_faulty_update_is_refused_before_its_time_with_the_member_named(
         {"look": {"background": "red"}},
         {"links": [{"url": "javascript:alert(1)"}]},
         {"links": [{"url": "http://shop.example"}]},
+        {"look": {"logo": "0" * 64}},
+        {"look": {"banner": "f" * 64}},
         {"symbology": "nope"},
+        {"symbology": "code128"},
         {"default_language": "zz"},
         {"default_language": "de"},
         {"texts": {"zz": {"title": "?"}}},
@@ -258,7 +261,7 @@ def test_a_scheduled_update_that_fits_no_more_fails_with_the_cause_and_publishes
 
     (update,) = marketer.get(path).get_json()["updates"]
     assert (update["status"], update["version"]) == ("failed", None)
-    assert "default language 'fr'" in update["failure"]
+    assert "texts.fr: is missing" in update["failure"]
 
 
 def test_a_paused_campaign_says_so_and_goes_on(

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import exists as sql_exists
 
-from app.domain.ledger import EntryKind
+from app.domain.ledger import REPLACED, EntryKind
 from app.services.redeeming.statements.tables import (
     CAMPAIGN,
     CODE,
@@ -159,7 +159,9 @@ def _resolve(*, by_code: bool, postgresql: bool) -> Select[tuple[Any, ...]]:
                 VOUCHER,
                 and_(
                     V.code_id == K.id,
-                    V.replaced_by_id.is_(None),
+                    # A card that was replaced gave its number on; a code that was given up for
+                    # another when its voucher was issued anew is found, and refused.
+                    or_(V.replaced_by_id.is_(None), V.status == REPLACED),
                     # Of a shared code only the voucher that belongs to nobody is meant.
                     or_(C.source != "shared", V.recipient_id.is_(None)),
                 ),

@@ -1,0 +1,204 @@
+"""The marketers' door for what went wrong with codes: taken into another campaign, issued anew.
+
+Both are idempotent by what is asked: the same number of codes under the same name is taken once,
+and a serial that was issued anew already answers with what it is called now.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Annotated
+
+import orjson
+import structlog
+from flask import Response
+from flask_openapi3 import APIBlueprint, OpenAPI, Tag
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from app.domain import codes
+from app.services import importing, issuing, links
+from app.services.access import Scope
+from app.services.deployment import Deployment
+from app.services.importing import ImportFault, Standing
+from app.services.issuing import IssueFault
+from app.web import access, deployment
+from app.web.problems import Problem, ProblemBody
+
+blueprint = APIBlueprint(
+    "codes",
+    __name__,
+    url_prefix="/api/v1",
+    abp_tags=[Tag(name="Marketing", description="Campaigns, codes, vouchers and messages")],
+    abp_security=access.SECURITY,
+    abp_responses=dict.fromkeys(("401", "403", "404", "422", "503"), ProblemBody),
+)
+
+_Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+class CampaignPath(BaseModel):
+    """The campaign that takes the codes."""
+
+    key: str
+
+
+class VoucherPath(BaseModel):
+    """A voucher's serial."""
+
+    serial: str
+
+
+class TakeBody(BaseModel):
+    """From which campaign codes are taken, and how many."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    origin: _Name = Field(alias="from", description="Key of the campaign that gives them")
+    count: Annotated[int, Field(ge=1, le=100_000_000)] | None = Field(
+        None, description="At most so many; all that are unused when left out"
+    )
+    name: Annotated[str, StringConstraints(max_length=100)] = Field(
+        "", description="Tells apart moves of the same number; each is made once"
+    )
+
+
+class MoveBody(BaseModel):
+    """How far codes are on their way; an import of the campaign that takes them."""
+
+    id: str
+    campaign: str
+    status: str
+    accepted: int = Field(description="Codes that have come")
+    rejected: int = Field(description="Codes that stay, because they have no amount")
+    known: bool = Field(description="The same had been asked for: nothing was taken now")
+
+
+class ReissueBody(BaseModel):
+    """Why a voucher is issued anew, and whether its code goes on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    keep_code: bool = Field(False, description="Nobody else has read its code")
+    reason: Annotated[str, StringConstraints(max_length=500)] | None = None
+
+
+class ReissuedBody(BaseModel):
+    """A voucher under its new serial."""
+
+    serial: str
+    replaces: str = Field(description="The serial that was asked for, which is no good any more")
+    wallet_link: str
+    new_code: bool = Field(description="Whether its code is another one since")
+    fresh: bool = Field(description="Whether this request did it")
+
+
+@blueprint.post("/campaigns/<key>/codes/take", responses={"202": MoveBody})
+@access.requires(Scope.ISSUE)
+def take_codes(path: CampaignPath, body: TakeBody) -> Response:
+    """Take unused codes of another campaign into this one.
+
+    The answer comes at once; `GET` of the import says how far it is.
+    """
+    may_touch = access.client().may_touch
+    if not (may_touch(path.key) and may_touch(body.origin)):
+        raise _unknown("campaign")
+    house = deployment()
+    try:
+        standing = importing.begin_taking(
+            house,
+            path.key,
+            body.origin,
+            count=body.count,
+            name=body.name,
+            api_key_id=access.client().id,
+        )
+    except ImportFault as fault:
+        raise Problem(
+            422, "not_taken", cause=str(fault), remedy="Do what the cause says, then ask again."
+        ) from None
+    if not standing.known:
+        threading.Thread(
+            target=_go_on, args=(house, standing), name="taking codes", daemon=True
+        ).start()
+    answer = _json(
+        MoveBody(
+            id=str(standing.id),
+            campaign=standing.campaign,
+            status=standing.status,
+            accepted=standing.accepted,
+            rejected=standing.rejected,
+            known=standing.known,
+        ),
+        status=202,
+    )
+    answer.headers["Location"] = f"/api/v1/imports/{standing.id}"
+    return answer
+
+
+@blueprint.post("/vouchers/<serial>/reissue", responses={"200": ReissuedBody})
+@access.requires(Scope.ISSUE)
+def reissue(path: VoucherPath, body: ReissueBody) -> Response:
+    """Give a voucher another serial, link and barcode, because the old ones leaked.
+
+    Tills refuse the old barcode, the old link answers that it was withdrawn, and old passes in
+    wallets become invalid.
+    """
+    house = deployment()
+    public_id = codes.from_serial(path.serial)
+    if public_id is None or (key := issuing.campaign_of(house, public_id)) is None:
+        raise _unknown("voucher")
+    if not access.client().may_touch(key):
+        raise _unknown("voucher")
+    keyring = house.keyring
+    try:
+        with house.database.write() as session:
+            made = issuing.reissue(
+                session,
+                keyring,
+                public_id,
+                now=house.now(),
+                keep_code=body.keep_code,
+                reason=body.reason,
+            )
+    except IssueFault as fault:
+        raise Problem(
+            422, "not_issued", cause=str(fault), remedy="Do what the cause says, then ask again."
+        ) from None
+    return _json(
+        ReissuedBody(
+            serial=codes.serial(made.public_id),
+            replaces=path.serial,
+            wallet_link=links.page(house.settings, keyring, [(made.public_id, made.key_id)]),
+            new_code=made.new_code,
+            fresh=made.fresh,
+        )
+    )
+
+
+def register(app: OpenAPI) -> None:
+    """Open the door."""
+    app.register_api(blueprint)
+
+
+def _go_on(house: Deployment, standing: Standing) -> None:
+    try:
+        importing.go_on(house, standing.id)
+    except Exception as error:
+        structlog.get_logger().error("codes_interrupted", exc_info=error)
+
+
+def _unknown(what: str) -> Problem:
+    return Problem(
+        404,
+        f"{what}_unknown",
+        cause=f"No such {what} is known to this key.",
+        remedy=f"Check the {what}, and which campaigns the key is bound to.",
+    )
+
+
+def _json(body: BaseModel, *, status: int = 200) -> Response:
+    answer = Response(
+        orjson.dumps(body.model_dump(mode="json")), status, mimetype="application/json"
+    )
+    answer.headers["Cache-Control"] = "no-store"
+    return answer

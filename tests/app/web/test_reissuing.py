@@ -1,0 +1,327 @@
+"""A voucher whose link or barcode leaked gets new ones; its books, holder and money stay."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import func, select
+
+from app.domain import codes
+from app.domain.codes import Purpose
+from app.services import (
+    access,
+    audit,
+    changes,
+    installations,
+    issuing,
+    links,
+    presenting,
+    reporting,
+)
+from app.services.access import Scope
+from app.services.changes import Subject
+from app.services.deployment import Deployment
+from app.services.issuing import IssueFault, Outcome, Person, Wanted
+from app.services.presenting import Holding
+from app.store.models import Code, Event, GoogleObject, Voucher
+from passes.content import Status
+from tests.app.cli.test_commands import Run
+from tests.app.cli.test_commands import run as run
+from tests.marketing import apply_document, bring, card, document
+from tests.shop import Till
+
+
+def issue(house: Deployment, campaign: str, name: str = "ann") -> int:
+    """The public id of a voucher of `campaign` for `name`, issued now or before."""
+    outcome = Outcome()
+    wanted = [Wanted(person=Person(external_id=name), occasion="mail")]
+    (batch,) = issuing.issue_many(house, campaign, wanted, outcome)
+    return batch.issued[0].public_id
+
+
+def holding(house: Deployment, public_id: int) -> Holding:
+    with house.database.read() as session:
+        found = presenting.find(session, public_id)
+    assert found is not None
+    return found
+
+
+def address(house: Deployment, public_id: int) -> str:
+    key_id = holding(house, public_id).voucher.key_id
+    return links.page(house.settings, house.keyring, [(public_id, key_id)]).removeprefix(
+        house.settings.base_url
+    )
+
+
+def token(house: Deployment, public_id: int) -> str:
+    key_id = holding(house, public_id).voucher.key_id
+    return house.keyring.token(Purpose.BARCODE, key_id=key_id, public_id=public_id)
+
+
+def clear(house: Deployment, public_id: int) -> str:
+    found = presenting.code_text(house, holding(house, public_id))
+    assert found is not None
+    return found
+
+
+def reissue(house: Deployment, public_id: int, **options: Any) -> int:
+    keyring = house.keyring
+    with house.database.write() as session:
+        made = issuing.reissue(session, keyring, public_id, now=house.now(), **options)
+    assert made.fresh
+    return made.public_id
+
+
+def clean(house: Deployment) -> bool:
+    return all(not section.findings for section in audit.run(house.database))
+
+
+def coupon(**changes_: Any) -> dict[str, Any]:
+    return document(codes={"source": "on_demand"}, limits={"uses": 3}, **changes_)
+
+
+def test_the_old_barcode_code_and_link_are_no_good_and_the_new_ones_are(
+    deployment: Deployment, client: FlaskClient, till: Till
+) -> None:
+    apply_document(deployment, coupon())
+    old = issue(deployment, "spring")
+    barcode, code, page = token(deployment, old), clear(deployment, old), address(deployment, old)
+    assert till.redeem(barcode)["outcome"] == "accepted"
+
+    new = reissue(deployment, old)
+
+    for leaked in (barcode, code):
+        refused = till.redeem(leaked)
+        assert refused["outcome"] == "refused"
+        assert refused["reason"] == "stale_barcode"
+        assert "remplacé" in refused["cashier_text"]
+    gone = client.get(page, headers={"Accept-Language": "en"})
+    assert gone.status_code == 410
+    assert "has been withdrawn" in gone.text
+    assert codes.serial(new) not in gone.text
+    assert client.get(f"{page}/apple").status_code == 410
+    assert client.get(address(deployment, new)).status_code == 200
+    # One of three uses was taken before: two are left.
+    fresh = [token(deployment, new), clear(deployment, new), token(deployment, new)]
+    assert [till.redeem(each)["outcome"] for each in fresh] == ["accepted", "accepted", "refused"]
+    assert clean(deployment)
+
+
+def test_asked_to_issue_again_the_recipient_gets_the_new_link(deployment: Deployment) -> None:
+    apply_document(deployment, coupon())
+    old = issue(deployment, "spring")
+
+    new = reissue(deployment, old)
+
+    assert issue(deployment, "spring") == new != old
+    with deployment.database.read() as session:
+        issued = select(func.count(Event.id)).where(Event.kind == "issued")
+        assert session.scalar(issued) == 1
+
+
+def test_a_cards_money_and_history_stay_and_its_old_pass_says_nothing_of_the_new_one(
+    deployment: Deployment, client: FlaskClient, till: Till
+) -> None:
+    apply_document(deployment, card())
+    old = issue(deployment, "card")
+    barcode = token(deployment, old)
+    euros = {"amount": {"minor": 400, "currency": "EUR"}}
+    spent = till.redeem(barcode, **euros)["redemptions"][0]["redemption_id"]
+
+    new = reissue(deployment, old)
+
+    assert till.redeem(barcode, **euros)["reason"] == "stale_barcode"
+    assert till.redeem(token(deployment, new), **euros)["outcome"] == "accepted"
+    assert till.reverse(redemption_id=spent)["outcome"] == "accepted"
+    now = deployment.now()
+    shown = presenting.pass_content(deployment, holding(deployment, new), now=now)
+    assert shown.balance is not None
+    assert (shown.status, shown.balance.minor) == (Status.ACTIVE, 1_100)
+    stale = presenting.pass_content(deployment, holding(deployment, old), now=now)
+    assert stale.balance is not None
+    assert (stale.status, stale.balance.minor) == (Status.WITHDRAWN, 0)
+    assert all(each.key != "replacement" for each in stale.fields)
+    assert stale.card_number != shown.card_number
+    assert clean(deployment)
+
+
+def test_passes_in_wallets_keep_their_old_serial_and_are_told_that_it_is_over(
+    deployment: Deployment,
+) -> None:
+    apply_document(deployment, coupon())
+    old = issue(deployment, "spring")
+    before = holding(deployment, old)
+    with deployment.database.write() as session:
+        installations.register(
+            session,
+            library_id="phone",
+            push_token="aa" * 32,
+            voucher_id=before.voucher.id,
+            now=deployment.now(),
+        )
+        session.add(
+            GoogleObject(
+                voucher_id=before.voucher.id,
+                object_id="1.a",
+                status="inserted",
+                created_at=deployment.now(),
+            )
+        )
+        session.flush()
+        installations.list_changed(session, library_id="phone", tag=None, now=deployment.now())
+    told: list[changes.Change] = []
+    deployment.database.committed = told.extend
+
+    new = reissue(deployment, old)
+
+    stale = holding(deployment, old)
+    assert stale.pair != before.pair
+    assert changes.Change(Subject.VOUCHER, stale.voucher.id) in told
+    assert stale.status(deployment.now()) is Status.WITHDRAWN
+    with deployment.database.write() as session:
+        listed = installations.list_changed(
+            session, library_id="phone", tag=None, now=deployment.now()
+        )
+        object_of = session.scalars(select(GoogleObject.voucher_id)).one()
+    assert [codes.serial(old)] == list(listed.serials if listed else ())
+    assert object_of == stale.voucher.id
+    assert stale.voucher.key_id == before.voucher.key_id
+    assert presenting.apple_pass(deployment, stale, now=deployment.now())
+    assert presenting.apple_pass(deployment, holding(deployment, new), now=deployment.now())
+
+
+def test_a_code_that_nobody_read_may_stay_and_then_means_the_new_voucher(
+    deployment: Deployment, till: Till
+) -> None:
+    apply_document(deployment, coupon())
+    old = issue(deployment, "spring")
+    code = clear(deployment, old)
+
+    new = reissue(deployment, old, keep_code=True)
+
+    assert clear(deployment, new) == code
+    assert till.redeem(code)["outcome"] == "accepted"
+    assert clean(deployment)
+
+
+def test_a_shared_codes_holder_keeps_the_code_and_gets_another_barcode(
+    deployment: Deployment, till: Till
+) -> None:
+    apply_document(deployment, document(codes={"source": "shared", "code": "SUMMER"}))
+    old = issue(deployment, "spring")
+    barcode = token(deployment, old)
+
+    new = reissue(deployment, old)
+
+    assert till.redeem(barcode)["reason"] == "stale_barcode"
+    assert till.redeem(token(deployment, new))["outcome"] == "accepted"
+    assert till.redeem("SUMMER")["outcome"] == "accepted"
+    assert clean(deployment)
+
+
+def test_without_a_code_left_nothing_is_changed(deployment: Deployment, till: Till) -> None:
+    apply_document(deployment, document())
+    bring(deployment, b"CODE0001\n")
+    old = issue(deployment, "spring")
+
+    with pytest.raises(IssueFault, match="no code left"):
+        reissue(deployment, old)
+
+    assert till.redeem(token(deployment, old))["outcome"] == "accepted"
+    with deployment.database.read() as session:
+        assert session.scalar(select(func.count(Voucher.id))) == 1
+        assert session.scalar(select(func.count(Code.id))) == 1
+
+
+def test_what_is_over_or_held_or_scanned_as_its_code_is_refused(
+    deployment: Deployment, till: Till
+) -> None:
+    apply_document(deployment, coupon())
+    apply_document(deployment, coupon(key="bare", barcode={"profile": "code"}))
+    revoked, held, bare = (issue(deployment, "spring", name) for name in ("a", "b", "c"))
+    bare = issue(deployment, "bare")
+    with deployment.database.write() as session:
+        issuing.revoke(session, revoked, now=deployment.now())
+    items = [{"barcode": token(deployment, held)}]
+    assert till.post("/redemptions", {"mode": "hold", "items": items}).status_code == 200
+
+    for public_id, options, word in (
+        (revoked, {}, "is revoked"),
+        (held, {}, "holds a part"),
+        (bare, {"keep_code": True}, "is its code"),
+        (12345, {}, "No such voucher"),
+    ):
+        with pytest.raises(IssueFault, match=word):
+            reissue(deployment, public_id, **options)
+    assert reissue(deployment, bare)
+
+
+def test_the_api_and_the_command_answer_again_with_the_voucher_as_it_is_called_now(
+    deployment: Deployment, client: FlaskClient, run: Run
+) -> None:
+    apply_document(deployment, coupon())
+    apply_document(deployment, coupon(key="other"))
+    serial = codes.serial(issue(deployment, "spring"))
+    with deployment.database.write() as session:
+        key = access.create(session, "test", [Scope.ISSUE], now=deployment.now())
+        other = access.create(
+            session, "other", [Scope.ISSUE], now=deployment.now(), campaigns=["other"]
+        )
+
+    def ask(key: str, body: dict[str, Any]) -> Any:
+        return client.post(
+            f"/api/v1/vouchers/{serial}/reissue",
+            json=body,
+            headers={"Authorization": f"Bearer {key}"},
+        )
+
+    assert ask(other, {}).status_code == 404
+    first, again = ask(key, {"reason": "mail list leaked"}).json, ask(key, {}).json
+    assert (first["fresh"], first["new_code"], first["replaces"]) == (True, True, serial)
+    assert (again["fresh"], again["serial"]) == (False, first["serial"])
+    assert again["wallet_link"] == first["wallet_link"]
+    told = run("reissue", serial)
+    assert f"{first['serial']} now" in told.output
+    assert first["wallet_link"] in told.output.replace("\n", "")
+    assert "a new code" in run("reissue", first["serial"]).output
+    assert run("reissue", "nonsense").exit_code == 1
+    with deployment.database.read() as session:
+        reasons = session.scalars(select(Event.reason).where(Event.kind == "updated")).all()
+    assert "mail list leaked" in reasons
+
+
+def test_it_may_leak_again(deployment: Deployment, till: Till) -> None:
+    apply_document(deployment, coupon())
+    first = issue(deployment, "spring")
+    barcodes = [token(deployment, first)]
+    second = reissue(deployment, first)
+    barcodes.append(token(deployment, second))
+    third = reissue(deployment, second)
+
+    assert [till.redeem(each)["outcome"] for each in barcodes] == ["refused", "refused"]
+    assert till.redeem(token(deployment, third))["outcome"] == "accepted"
+    assert clean(deployment)
+
+
+def test_reports_and_lists_count_one_voucher_with_one_holder(
+    deployment: Deployment, till: Till
+) -> None:
+    apply_document(deployment, coupon())
+    old = issue(deployment, "spring")
+    assert till.redeem(token(deployment, old))["outcome"] == "accepted"
+    new = reissue(deployment, reissue(deployment, old))
+    assert till.redeem(token(deployment, new))["outcome"] == "accepted"
+    while reporting.roll_up(deployment, limit=3):
+        pass
+
+    with deployment.database.read() as session:
+        campaign = holding(deployment, new).campaign.id
+        (row,) = reporting.funnel(session, campaign, by=(), now=deployment.now()).rows
+        assert (row.vouchers["issued"], row.vouchers["redeemed"]) == (1, 1)
+        assert reporting.recount(session) == []
+        assert reporting.misplaced(session) == []
+    people = list(reporting.people(deployment.database, campaign))
+    assert [person["external_id"] for person in people] == ["ann"]
+    assert clean(deployment)
