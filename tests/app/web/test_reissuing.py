@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -303,6 +305,39 @@ def test_it_may_leak_again(deployment: Deployment, till: Till) -> None:
     assert [till.redeem(each)["outcome"] for each in barcodes] == ["refused", "refused"]
     assert till.redeem(token(deployment, third))["outcome"] == "accepted"
     assert clean(deployment)
+
+
+def test_revoked_by_what_it_was_called_before_it_is_worth_nothing(
+    deployment: Deployment, till: Till
+) -> None:
+    """Who asks knows the old serial alone, and is told that the voucher is withdrawn."""
+    apply_document(deployment, coupon())
+    old = issue(deployment, "spring")
+    new = reissue(deployment, reissue(deployment, old))
+    for _ in range(2):
+        with deployment.database.write() as session:
+            issuing.revoke(session, old, now=deployment.now())
+    assert holding(deployment, new).voucher.status == "revoked"
+    assert till.redeem(token(deployment, new))["reason"] == "revoked"
+    assert clean(deployment)
+
+
+def test_two_who_issue_a_voucher_anew_at_the_same_time_get_the_same(
+    deployment: Deployment,
+) -> None:
+    apply_document(deployment, coupon())
+    old = issue(deployment, "spring")
+    together = threading.Barrier(2)
+
+    def anew(_: int) -> int:
+        keyring = deployment.keyring
+        together.wait()
+        with deployment.database.write() as session:
+            return issuing.reissue(session, keyring, old, now=deployment.now()).public_id
+
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(anew, range(2))
+    assert one == other != old
 
 
 def test_reports_and_lists_count_one_voucher_with_one_holder(
