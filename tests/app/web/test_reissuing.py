@@ -32,7 +32,7 @@ from passes.content import Status
 from tests.app.cli.test_commands import Run
 from tests.app.cli.test_commands import run as run
 from tests.marketing import apply_document, bring, card, document
-from tests.shop import Till
+from tests.shop import Shop, Till
 
 
 def issue(house: Deployment, campaign: str, name: str = "ann") -> int:
@@ -319,6 +319,29 @@ def test_revoked_by_what_it_was_called_before_it_is_worth_nothing(
             issuing.revoke(session, old, now=deployment.now())
     assert holding(deployment, new).voucher.status == "revoked"
     assert till.redeem(token(deployment, new))["reason"] == "revoked"
+    assert clean(deployment)
+
+
+def test_a_use_that_is_reported_by_the_old_code_is_the_vouchers(
+    deployment: Deployment, client: FlaskClient
+) -> None:
+    """The web shop took the code before it was given up, or knows nothing of that."""
+    apply_document(
+        deployment,
+        document(codes={"source": "on_demand"}, authority="external", limits={"uses": 1}),
+    )
+    old = issue(deployment, "spring")
+    code = clear(deployment, old)
+    new = reissue(deployment, reissue(deployment, old))
+    key = Shop(deployment).key(Scope.POS, Scope.REPORT)
+    answer = client.post(
+        "/api/v1/redemptions/report",
+        json={"uses": [{"id": "1", "code": code}, {"id": "2", "code": clear(deployment, new)}]},
+        headers={"Authorization": f"Bearer {key}"},
+    ).get_json()
+    assert "uses" in answer, answer
+    assert [each["outcome"] for each in answer["uses"]] == ["applied", "conflict"]
+    assert (holding(deployment, new).voucher.used, holding(deployment, old).voucher.used) == (1, 0)
     assert clean(deployment)
 
 
