@@ -59,6 +59,12 @@ class Server:
                 raise RuntimeError(f"The server was not ready within {PATIENCE} seconds.")
             time.sleep(0.05)
 
+    @property
+    def pid(self) -> int:
+        """The process that was started; its own are in a session of that number."""
+        assert self._process is not None
+        return self._process.pid
+
     def stop(self) -> None:
         """Ask it to end, and see to it."""
         if self._process is not None:

@@ -197,6 +197,8 @@ def sync_health(deployment: Deployment, complaints: bool) -> None:
     for failure in found.failures:
         what = "devices" if failure.wallet == "apple" else "objects at Google"
         say(f"  {failure.count} {what} failed: {failure.reason}")
+    for wallet, since in found.oldest.items():
+        say(f"  {wallet}: what waits longest has waited since {since:%Y-%m-%d %H:%M} UTC.")
     rate = deployment.settings.google_rate
     with deployment.database.read() as session:
         google = google_standing.standing(session, rate=rate)

@@ -26,7 +26,7 @@ from prometheus_client import Counter
 from sqlalchemy.orm import Session
 
 from app.delivery.flow import Flow
-from app.delivery.outcomes import Fault, Outcome, Stop
+from app.delivery.outcomes import DONE, Fault, Outcome, Stop
 from app.services.changes import Change, Subject
 from app.services.deployment import Deployment
 from app.services.metrics import REGISTRY
@@ -218,6 +218,8 @@ class Runner(Generic[J]):
     """Delivers for one kind of installation, in one thread.
 
     `step` does one piece of work and says whether there was any; `run` repeats it until stopped.
+    Where it need not be `lasting`, leases and successes are forgotten if the machine fails right
+    afterwards, and the deliveries made again; that spares the disk a flush for each transaction.
     """
 
     def __init__(
@@ -227,12 +229,14 @@ class Runner(Generic[J]):
         *,
         flow: Flow | None = None,
         batch: int | None = None,
+        lasting: bool = True,
     ) -> None:
         self.kind = kind
         self.flow = flow or Flow(deployment)
         #: How the sender was when it was last looked at; other threads may read it.
         self.rests: Rest | None = None
         self._deployment = deployment
+        self._lasting = lasting
         #: Targets taken at once.
         self.batch = batch or kind.batch
         self._lock = threading.Lock()
@@ -366,6 +370,7 @@ class Runner(Generic[J]):
             if not sweep.found:
                 self._sweeps.popleft()
             return not sweep.found
+        self._deployment.precedence.give_way()
         began = time.monotonic()
         sweep.begun = True
         with self._deployment.database.read() as session:
@@ -390,8 +395,9 @@ class Runner(Generic[J]):
 
     def lease(self, targets: Sequence[int], results: Sequence[tuple[J, Outcome]]) -> list[J]:
         """Lease targets, and record results in the same transaction."""
+        self._deployment.precedence.give_way()
         now = self._deployment.now()
-        with self._deployment.database.write() as session:
+        with self._deployment.database.write(lasting=self._must_last(results)) as session:
             if results:
                 self.kind.record(session, results, now=now)
             jobs = self.kind.lease(session, targets, now=now, until=now + LEASE)
@@ -403,7 +409,7 @@ class Runner(Generic[J]):
         now = self._deployment.now()
         for patience in (0.1, 0.5, 2.0, 0.0):
             try:
-                with self._deployment.database.write() as session:
+                with self._deployment.database.write(lasting=self._must_last(results)) as session:
                     self.kind.record(session, results, now=now)
                     if left:
                         self.kind.release(session, left, now=now)
@@ -414,6 +420,9 @@ class Runner(Generic[J]):
                     raise
                 time.sleep(patience)
         self._count(results)
+
+    def _must_last(self, results: Sequence[tuple[J, Outcome]]) -> bool:
+        return self._lasting or not all(outcome is DONE for _, outcome in results)
 
     def _count(self, results: Sequence[tuple[J, Outcome]]) -> None:
         counted = _Counted(type(outcome).__name__.lower() for _, outcome in results)

@@ -19,8 +19,9 @@ START = 100.0
 LEAST = 10.0
 MOST = 5_000.0
 #: Requests of phones at work at the same time, on average and per server process, above which
-#: the rate falls; half of it is room to grow.
-BUSY = 1.5
+#: the rate falls; half of it is room to grow. More than one, since tills go first anyway
+#: (`app.services.precedence`), and a server whose phones never queue stands still between them.
+BUSY = 2.5
 #: Seconds' worth of pushes that are taken at once: fewer would cost a transaction each.
 WORTH = 0.1
 #: Seconds between two looks at the servers.

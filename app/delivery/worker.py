@@ -84,6 +84,8 @@ KINDS: tuple[Kind, ...] = (
     google_edits,
     webhooks,
 )
+#: Those whose successes may be forgotten if the machine fails: a push more does no harm.
+FORGETTABLE = frozenset({ApplePushes.name})
 #: What is fetched or wished for from time to time; each decides itself whether it is due.
 CHORES: tuple[Callable[[Deployment], None], ...] = (google_chores.run,)
 
@@ -100,7 +102,10 @@ class Worker:
     ) -> None:
         self._deployment = deployment
         self._chores = chores
-        self.runners = [Runner(deployment, kind(deployment)) for kind in kinds]
+        self.runners = [
+            Runner(deployment, kind, lasting=kind.name not in FORGETTABLE)
+            for kind in (make(deployment) for make in kinds)
+        ]
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=runner.run, name=f"deliver-{runner.kind.name}", daemon=True)

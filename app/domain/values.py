@@ -23,12 +23,14 @@ from app.domain.campaign import Benefit, BenefitType, Terms, Texts
 Fact = str | int | Decimal
 Facts = Mapping[str, Fact]
 
+#: Whole numbers rather than fractions, because everybody is placed and they cost less.
+_PLACES = 1 << 64
+
 #: Facts that are no attribute: everything else is looked up among the recipient's attributes.
 AMOUNTS = frozenset({"basket", "lifetime"})
 NAMED = frozenset(
     {"score", "segment", "previous_segment", "points", "language", "occasion", *AMOUNTS}
 )
-
 
 #: The reported event by which campaigns are measured.
 PURCHASE = "purchase"
@@ -249,7 +251,7 @@ def held_out(rules: Rules, *, seed: bytes, recipient: str) -> bool:
     """Whether a recipient is in the holdout; growing its share only adds people to it."""
     if not rules.holdout_percent:
         return False
-    return _place(seed, "holdout", recipient) * 100 < rules.holdout_percent
+    return _place(seed, "holdout", recipient) * 100 < rules.holdout_percent * _PLACES
 
 
 def draw(variants: Sequence[Variant], *, seed: bytes, recipient: str) -> Variant | None:
@@ -259,10 +261,10 @@ def draw(variants: Sequence[Variant], *, seed: bytes, recipient: str) -> Variant
         return None
     place = _place(seed, "variant", recipient) * total
     for variant in variants:
-        place -= variant.weight
+        place -= variant.weight * _PLACES
         if place < 0:
             return variant
-    raise AssertionError("A place is below one, so that the weights cannot be used up.")
+    raise AssertionError("A place is below their number, so that the weights cannot be used up.")
 
 
 def most_minor(terms: Terms, *, holds_money: bool) -> int | None:
@@ -286,10 +288,10 @@ def points(rules: Rules, counts: Mapping[str, int]) -> int:
     return sum(worth * counts.get(name, 0) for name, worth in rules.points.items())
 
 
-def _place(seed: bytes, what: str, recipient: str) -> Decimal:
-    """A recipient's place in [0, 1), the same for ever: HMAC-SHA256 under the seed."""
+def _place(seed: bytes, what: str, recipient: str) -> int:
+    """A recipient's place among `_PLACES`, the same for ever: HMAC-SHA256 under the seed."""
     digest = hmac.digest(seed, f"{what}\0{recipient}".encode(), hashlib.sha256)
-    return Decimal(int.from_bytes(digest[:8], "big")) / Decimal(1 << 64)
+    return int.from_bytes(digest[:8], "big")
 
 
 def _number(value: Fact) -> Decimal | None:

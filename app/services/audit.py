@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 from sqlalchemy import (
@@ -26,6 +28,7 @@ from sqlalchemy.orm import Session
 from app.domain import codes
 from app.domain.ledger import EntryKind, HoldStatus
 from app.services import closing
+from app.services.redeeming import caps
 from app.services.reporting import misplaced, recount
 from app.store.models import (
     ApiKey,
@@ -36,6 +39,7 @@ from app.store.models import (
     Hold,
     IdempotencyRecord,
     ImportJob,
+    OperatorDay,
     RecipientUse,
     Voucher,
 )
@@ -211,28 +215,47 @@ def _reports(session: Session) -> Iterator[Finding]:
 
 
 def _running(session: Session) -> Iterator[Finding]:
-    """Each entry's state after it is the sum of the entries up to it, in the order of events."""
+    """Each entry's state after it is the sum of the entries up to it, in the order of events.
+
+    What a card was issued with has no event and comes first.
+    """
+    number = func.coalesce(Event.number, 0)
+
+    def so_far(what: Any) -> Any:
+        return func.sum(what).over(partition_by=Entry.voucher_id, order_by=number)
+
     lines = (
         select(
             Entry.id,
             Entry.voucher_id,
             Entry.used_after,
-            func.sum(case((Entry.kind == EntryKind.CONFLICT, 0), else_=Entry.uses))
-            .over(partition_by=Event.voucher_id, order_by=Event.number)
-            .label("uses"),
+            so_far(case((Entry.kind == EntryKind.CONFLICT, 0), else_=Entry.uses)).label("uses"),
+            Entry.balance_after_minor,
+            so_far(Entry.amount_minor).label("money"),
         )
-        .join(Event, Event.entry_id == Entry.id)
+        .outerjoin(Event, Event.entry_id == Entry.id)
         .subquery()
     )
     query = (
-        select(Voucher.public_id, lines.c.id, lines.c.used_after, lines.c.uses)
+        select(Voucher.public_id, lines)
         .join(lines, lines.c.voucher_id == Voucher.id)
-        .where(lines.c.used_after != lines.c.uses)
-    )
-    for public_id, entry_id, after, uses in session.execute(query):
-        yield Finding(
-            _voucher(public_id), f"entry {entry_id} says {after} uses after it, the sum is {uses}"
+        .where(
+            or_(
+                lines.c.used_after != lines.c.uses,
+                lines.c.balance_after_minor != lines.c.money,
+            )
         )
+    )
+    for row in session.execute(query):
+        for name, after, booked in (
+            ("uses", row.used_after, row.uses),
+            ("minor units", row.balance_after_minor, row.money),
+        ):
+            if after != booked:
+                yield Finding(
+                    _voucher(row.public_id),
+                    f"entry {row.id} says {after} {name} after it, the sum is {booked}",
+                )
 
 
 def _codes(session: Session) -> Iterator[Finding]:
@@ -313,6 +336,57 @@ def _recipients(session: Session) -> Iterator[Finding]:
         yield Finding(
             f"recipient's counter {row_id}", f"counts {used} uses, the ledger says {entries}"
         )
+
+
+def _held_recipients(session: Session) -> Iterator[Finding]:
+    """Recipients' counters set aside what the open holds on their vouchers say."""
+    booked = func.coalesce(func.sum(Hold.uses), 0)
+    counted = or_(and_(RecipientUse.day == "", Hold.on_recipient), Hold.on_day == RecipientUse.day)
+    query = (
+        select(RecipientUse.id, RecipientUse.held, booked.label("booked"))
+        .outerjoin(
+            Voucher,
+            and_(
+                Voucher.recipient_id == RecipientUse.recipient_id,
+                Voucher.campaign_id == RecipientUse.campaign_id,
+            ),
+        )
+        .outerjoin(
+            Hold, and_(Hold.voucher_id == Voucher.id, Hold.status == HoldStatus.OPEN, counted)
+        )
+        .group_by(RecipientUse.id)
+        .having(RecipientUse.held != booked)
+    )
+    for row_id, held, holds in session.execute(query):
+        yield Finding(
+            f"recipient's counter {row_id}", f"sets aside {held} uses, the open holds {holds}"
+        )
+
+
+def _operators(session: Session) -> Iterator[Finding]:
+    """What counts against operators' caps is what the ledger's entries say counts."""
+    stored = {
+        (row.campaign_id, row.operator, row.day): row.given_minor
+        for row in session.scalars(select(OperatorDay))
+    }
+    booked: dict[tuple[int, str, str], int] = defaultdict(int)
+    entries = session.execute(
+        select(Entry.campaign_id, Entry.operator, Entry.amount_minor, Entry.details)
+        .where(Entry.details.is_not(None), Entry.amount_minor != 0)
+        .execution_options(yield_per=BATCH)
+    )
+    for campaign_id, operator, amount, details in entries:
+        if (day := details.get(caps.DAY)) is not None:
+            booked[campaign_id, details.get(caps.OPERATOR, operator), day] += amount
+    names = {row.id: row.key for row in session.execute(select(Campaign.id, Campaign.key))}
+    for key in sorted(stored.keys() | booked.keys()):
+        campaign_id, operator, day = key
+        given, entered = stored.get(key, 0), booked.get(key, 0)
+        if given != entered:
+            yield Finding(
+                f"operator {operator!r} on {day}, campaign {names[campaign_id]}",
+                f"gave {given} minor units by the counter, the ledger says {entered}",
+            )
 
 
 def _limits(session: Session) -> Iterator[Finding]:
@@ -442,6 +516,8 @@ CHECKS: tuple[tuple[str, Callable[[Session], Iterator[Finding]]], ...] = (
     ("Codes are of one campaign, and free ones of no voucher", _belonging),
     ("Budgets count what the ledger says", _campaigns),
     ("Recipients' counters are what the ledger says", _recipients),
+    ("Recipients' counters set aside what the open holds say", _held_recipients),
+    ("Operators gave what the ledger says", _operators),
     ("No limit was passed", _limits),
     ("Nothing was taken back twice", _returns),
     ("Events are numbered without gaps, and every entry has one", _events),

@@ -170,7 +170,7 @@ def _forget_keys(deployment: Deployment) -> None:
     """Remove idempotency keys that no till may repeat any more, and guesses long past."""
     tills = redeeming.Tills(deployment)
     tills.forget()
-    tills.guesses.forget(now=deployment.now())
+    tills.suspects.guesses.forget(now=deployment.now())
 
 
 def _forget_people(deployment: Deployment) -> None:

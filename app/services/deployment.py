@@ -15,6 +15,7 @@ from app.services import keys
 from app.services.access import Doorkeeper
 from app.services.certificates import Certificates
 from app.services.hints import Hints
+from app.services.precedence import Precedence
 from app.settings import Settings
 from app.store.keyring import Keyring
 from app.store.session import Database
@@ -42,6 +43,7 @@ class Deployment:
         self.hints = Hints(settings.queue_url)
         self.database.committed = self.hints.send
         self.clock = clock
+        self.precedence = Precedence()
         self.certificates = Certificates(settings, clock=clock)
         self._keyring: Keyring | None = None
         self._opening = threading.Lock()

@@ -2,9 +2,10 @@
 
 Promises: what objects take from their campaign is brought to one digest; while it stays the same,
 an edit touches no object and no row of one, however many there are. Whatever is not known to show
-on the class alone counts as showing on objects. An object lags when its campaign's digest changed
-after the version that the object was last given. Refuses: to look at the clock; that an overriding
-end has passed is taken from the row that the clockwork moves together with the version.
+on the class alone counts as showing on objects. An object lags while the digest that it was last
+sent with differs from the campaign's present one, which its class keeps. Refuses: to look at the
+clock; that an overriding end has passed is taken from the row that the clockwork moves together
+with the version.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from app.store.models import (
     Clockwork,
     GoogleClass,
     GoogleObject,
+    Revision,
     Voucher,
 )
 
@@ -63,23 +65,26 @@ def override_ends() -> ScalarSelect[Any]:
     return select(Clockwork.done_until).where(Clockwork.name == OVERRIDE_ENDS).scalar_subquery()
 
 
-def digest(session: Session, campaign: Campaign, counted_until: dt.datetime | None) -> bytes:
+def digest(
+    session: Session, campaign: Campaign, latest: Revision, counted_until: dt.datetime | None
+) -> bytes:
     """Return the digest of all that the campaign's objects take from it at its present version.
 
-    ``counted_until`` was read by the statement that read the campaign (`override_ends`).
+    ``counted_until`` (`override_ends`) was read by the statement that read the campaign, or before
+    it: then the digest may be an earlier one, and the object is gone through once more.
     """
-    return _digest(_members(session, campaign, counted_until))
+    return _digest(_members(session, campaign, latest, counted_until))
 
 
 def lags() -> ColumnElement[bool]:
-    """Whether an object was last given what its campaign's objects no longer show.
+    """Whether an object was last sent with what its campaign's objects no longer show.
 
     For queries over `GoogleObject` and its `Voucher`.
     """
     return exists().where(
         GoogleClass.campaign_id == Voucher.campaign_id,
         GoogleClass.variant == func.coalesce(Voucher.variant, ""),
-        GoogleClass.objects_since > func.coalesce(GoogleObject.sent_campaign, 0),
+        GoogleClass.objects_digest.is_distinct_from(GoogleObject.campaign_digest),
     )
 
 
@@ -88,8 +93,9 @@ def touches_objects(session: Session, campaign: Campaign, edit: Edit) -> bool:
     if edit.message:
         return True
     counted_until = session.scalar(select(override_ends()))
-    before = _members(session, campaign, counted_until)
-    after = _members(session, campaign, counted_until, edit)
+    latest = latest_revision(session, campaign)
+    before = _members(session, campaign, latest, counted_until)
+    after = _members(session, campaign, latest, counted_until, edit)
     return _digest(before) != _digest(after)
 
 
@@ -100,11 +106,11 @@ def _digest(members: Mapping[str, Any]) -> bytes:
 def _members(
     session: Session,
     campaign: Campaign,
+    latest: Revision,
     counted_until: dt.datetime | None,
     edit: Edit | None = None,
 ) -> dict[str, Any]:
     edit = edit or Edit()
-    latest = latest_revision(session, campaign)
     presentation, terms = latest.presentation, latest.terms
     if edit.whole:
         presentation, terms = dict(edit.presentation), dict(edit.terms)

@@ -298,7 +298,7 @@ def _shows(session: Session, row: GoogleObject, holding: Holding) -> bool:
                     GoogleClass.campaign_id == holding.campaign.id,
                     GoogleClass.variant == (holding.voucher.variant or ""),
                     GoogleClass.sent_campaign == campaign,
-                    GoogleClass.objects_since <= row.sent_campaign,
+                    GoogleClass.objects_digest == row.campaign_digest,
                 )
             )
         )

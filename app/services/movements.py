@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
 from babel.numbers import format_currency, get_currency_precision
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from app.domain.ledger import EntryKind
@@ -92,14 +92,18 @@ class Movement:
     amount_minor: int
 
 
+# Composed once: it is asked for every pass of a card that is built.
+_RECENT = (
+    select(Entry.created_at, Entry.kind, Entry.amount_minor)
+    .where(Entry.voucher_id == bindparam("card"), Entry.amount_minor != 0)
+    .order_by(Entry.created_at.desc(), Entry.id.desc())
+    .limit(SHOWN)
+)
+
+
 def recent(session: Session, voucher_id: int) -> list[Movement]:
     """The card's last movements, the newest first."""
-    rows = session.execute(
-        select(Entry.created_at, Entry.kind, Entry.amount_minor)
-        .where(Entry.voucher_id == voucher_id, Entry.amount_minor != 0)
-        .order_by(Entry.created_at.desc(), Entry.id.desc())
-        .limit(SHOWN)
-    )
+    rows = session.connection().execute(_RECENT, {"card": voucher_id}).fetchall()
     return [Movement(*row) for row in rows]
 
 

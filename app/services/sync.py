@@ -8,6 +8,9 @@ Refuses: to guess. A pass that was listed to a device and not fetched counts as 
 from __future__ import annotations
 
 import datetime as dt
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from prometheus_client import Gauge
@@ -18,7 +21,14 @@ from app.services import google_standing, pulses
 from app.services.deployment import Deployment
 from app.services.installations import FETCHED, LISTED, PUSHED, behind
 from app.services.metrics import REGISTRY
-from app.store.models import AppleDevice, AppleLog, AppleRegistration, Campaign, Voucher
+from app.store.models import (
+    AppleDevice,
+    AppleLog,
+    AppleRegistration,
+    Campaign,
+    GoogleObject,
+    Voucher,
+)
 
 PASSES = Gauge(
     "passerelle_installed_passes",
@@ -34,10 +44,20 @@ OBJECTS = Gauge(
 )
 ALARMS = Gauge("passerelle_alarm", "Something to mend", ["name"], registry=REGISTRY)
 OLDEST = Gauge(
-    "passerelle_oldest_owed_seconds", "How long a failing device has waited", registry=REGISTRY
+    "passerelle_oldest_owed_seconds",
+    "How long the device, or object at Google, that waits longest has waited",
+    ["wallet"],
+    registry=REGISTRY,
 )
 #: An installation that is owed something for longer than this is an alarm.
 LATE = dt.timedelta(minutes=15)
+#: A count is shown again for so long (seconds), and longer where counting takes more of the time.
+KEPT = 15.0
+SHARE = 0.05
+_WAITS = {
+    "apple": "A device has waited for its push",
+    "google": "An object has waited to be written at Google",
+}
 #: Bad tokens that are one by one; more are our own fault.
 DOUBTFUL = 3
 
@@ -88,8 +108,8 @@ class Health:
 
     campaigns: tuple[Sync, ...]
     failures: tuple[Failure, ...]
-    #: Since when the device that waits longest has been waiting; None if nobody waits.
-    oldest_owed: dt.datetime | None
+    #: By wallet, since when what waits longest has been waiting; nothing where nothing waits.
+    oldest: dict[str, dt.datetime]
     #: Classes that Google was not told the present state of; one holds what all passes share.
     google_classes_owed: int
     #: Seconds that what Google is owed takes at the rate that Google allows.
@@ -99,6 +119,11 @@ class Health:
     #: Complaints of devices in the last day, by kind.
     complaints: dict[str, int]
 
+    @property
+    def oldest_owed(self) -> dt.datetime | None:
+        """Since when what waits longest has been waiting, in whichever wallet; None if nothing."""
+        return min(self.oldest.values(), default=None)
+
 
 def health(deployment: Deployment) -> Health:
     """Count and judge."""
@@ -107,7 +132,14 @@ def health(deployment: Deployment) -> Health:
         campaigns = _campaigns(session)
         failures = _failures(session)
         google = google_standing.standing(session, rate=deployment.settings.google_rate)
-        oldest = _oldest_owed(session)
+        oldest = {
+            wallet: since
+            for wallet, since in (
+                ("apple", _oldest_device(session)),
+                ("google", _oldest_object(session)),
+            )
+            if since is not None
+        }
         workers = pulses.heard(session, pulses.WORKER, now=now)
         doubtful = session.scalar(select(func.count()).where(AppleDevice.doubtful_at.is_not(None)))
         complaints = {
@@ -141,21 +173,22 @@ def health(deployment: Deployment) -> Health:
                 "PASSERELLE_APNS_URL belong together.",
             )
         )
-    if oldest is not None and now - oldest > LATE:
-        alarms.append(
-            Alarm(
-                name="late",
-                cause=f"A device has waited for its push since {oldest:%Y-%m-%d %H:%M} UTC.",
-                remedy="See the failures, and whether a worker runs.",
-            )
+    alarms += [
+        Alarm(
+            name=f"late_{wallet}",
+            cause=f"{_WAITS[wallet]} since {since:%Y-%m-%d %H:%M} UTC.",
+            remedy="See the failures, and whether a worker runs.",
         )
+        for wallet, since in oldest.items()
+        if now - since > LATE
+    ]
     failures += [
         Failure(wallet="google", reason=reason, count=count) for reason, count in google.failing
     ]
     return Health(
         campaigns=tuple(campaigns),
         failures=tuple(failures),
-        oldest_owed=oldest,
+        oldest=oldest,
         google_classes_owed=google.classes_owed,
         google_takes_seconds=google.takes.total_seconds(),
         workers=len(workers),
@@ -164,9 +197,35 @@ def health(deployment: Deployment) -> Health:
     )
 
 
-def measure(deployment: Deployment) -> None:
-    """Set the gauges to what is true now; `/metrics` calls it at each scrape."""
-    found = health(deployment)
+class Meter:
+    """Keeps the gauges true, at a bounded cost however often they are read; one for each process.
+
+    Counting a million installations takes seconds. Between two counts lie at least `KEPT`, and so
+    long that counting takes at most `SHARE` of the time; who reads meanwhile gets the last count,
+    and nobody waits for another's.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._again_at = float("-inf")
+        self._lock = threading.Lock()
+
+    def measure(self, deployment: Deployment) -> None:
+        """Set the gauges to what is true, or was lately."""
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            began = self._clock()
+            if began < self._again_at:
+                return
+            _show(health(deployment), now=deployment.now())
+            ended = self._clock()
+            self._again_at = ended + max(KEPT, (ended - began) / SHARE)
+        finally:
+            self._lock.release()
+
+
+def _show(found: Health, *, now: dt.datetime) -> None:
     PASSES.clear()
     OBJECTS.clear()
     for each in found.campaigns:
@@ -177,8 +236,9 @@ def measure(deployment: Deployment) -> None:
     ALARMS.clear()
     for alarm in found.alarms:
         ALARMS.labels(alarm.name).set(1)
-    waiting = deployment.now() - found.oldest_owed if found.oldest_owed else dt.timedelta()
-    OLDEST.set(waiting.total_seconds())
+    for wallet in _WAITS:
+        since = found.oldest.get(wallet, now)
+        OLDEST.labels(wallet).set((now - since).total_seconds())
 
 
 def _campaigns(session: Session) -> list[Sync]:
@@ -234,25 +294,71 @@ def _failures(session: Session) -> list[Failure]:
     return [Failure(wallet="apple", reason=str(reason), count=count) for reason, count in rows]
 
 
-def _oldest_owed(session: Session) -> dt.datetime | None:
-    """When the owed device that was told longest ago was told, or registered."""
-    told: dt.datetime | None = session.scalar(
-        select(
-            func.min(func.coalesce(AppleRegistration.pushed_at, AppleRegistration.registered_at))
-        )
+def _oldest_device(session: Session) -> dt.datetime | None:
+    """Since when the failing device that waits longest has waited.
+
+    For a campaign's edit that is when it was published; for a change of the voucher itself, whose
+    time is not kept, when the device was last told anything.
+    """
+    told = func.coalesce(AppleRegistration.pushed_at, AppleRegistration.registered_at)
+    own = PUSHED[0].is_distinct_from(Voucher.version)
+    since: dt.datetime | None = session.scalar(
+        select(func.min(case((own, told), else_=Campaign.updated_at)))
         .select_from(AppleRegistration)
         .join(Voucher, Voucher.id == AppleRegistration.voucher_id)
         .join(Campaign, Campaign.id == Voucher.campaign_id)
         .join(AppleDevice, AppleDevice.id == AppleRegistration.device_id)
         .where(
             or_(
-                PUSHED[0].is_distinct_from(Voucher.version),
+                own,
                 and_(PUSHED[1].is_distinct_from(Campaign.version), ~Campaign.delivery_paused),
             ),
             AppleDevice.attempts > 0,
         )
     )
-    return told
+    return since
+
+
+def _oldest_object(session: Session) -> dt.datetime | None:
+    """Since when the object at Google that waits longest has waited, as `_oldest_device` does.
+
+    One that is still to be made waits since it was wanted. Others count if their last call failed:
+    what is behind only because Google's rate is taken up is told by `google_takes_seconds`.
+    """
+    own = GoogleObject.sent_voucher.is_distinct_from(Voucher.version)
+    wanted = GoogleObject.status == "wanted"
+    since: dt.datetime | None = session.scalar(
+        select(
+            func.min(
+                case(
+                    (wanted, GoogleObject.created_at),
+                    (own, func.coalesce(GoogleObject.sent_at, GoogleObject.created_at)),
+                    else_=Campaign.updated_at,
+                )
+            )
+        )
+        .select_from(GoogleObject)
+        .join(Voucher, Voucher.id == GoogleObject.voucher_id)
+        .join(Campaign, Campaign.id == Voucher.campaign_id)
+        .where(
+            or_(
+                wanted,
+                and_(
+                    GoogleObject.status == "inserted",
+                    GoogleObject.has_users.is_not(False),
+                    GoogleObject.attempts > 0,
+                    or_(
+                        own,
+                        and_(
+                            GoogleObject.sent_campaign.is_distinct_from(Campaign.version),
+                            ~Campaign.delivery_paused,
+                        ),
+                    ),
+                ),
+            )
+        )
+    )
+    return since
 
 
 def _stopped(workers: list[pulses.Said]) -> list[Alarm]:

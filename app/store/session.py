@@ -8,6 +8,11 @@ SQLite: WAL, `synchronous=FULL`, `BEGIN IMMEDIATE` for writers. Writers of this 
 arrival order before they touch the file, because busy-waiting on SQLite's lock starves some of
 them for hundreds of milliseconds. PostgreSQL: READ COMMITTED, as many writers as come.
 
+A transaction that says `lasting=False` is committed like any other, but what it wrote may be lost
+if the machine (not the process) fails within moments: for notes that are made again by themselves.
+A later lasting commit makes it last too, so that what is found afterwards is always what was true
+at one moment. It spares the disk a flush, and so the tills their waiting for it.
+
 A lost connection, a fail-over, a deadlock or a lock that did not come in time raises
 `Unavailable`: nothing was written, and the same request may be sent again. (After a connection
 lost *during* the commit the outcome is unknown; idempotency keys answer that.)
@@ -45,6 +50,8 @@ class Unavailable(Exception):
 
 #: The execution option of connections that write.
 WRITES = "passerelle_write"
+#: Of those whose commit need not reach the disk at once.
+_HASTY = "passerelle_hasty"
 
 
 class Database:
@@ -80,7 +87,9 @@ class Database:
                     "options": f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT_MS}",
                 },
             )
+            event.listen(self.engine, "begin", _begin_postgresql)
         self._writer: Engine = self.engine.execution_options(**{WRITES: True})
+        self._hasty: Engine = self._writer.execution_options(**{_HASTY: True})
         self._turn = _Turnstile() if self.is_sqlite else nullcontext()
 
     def __repr__(self) -> str:
@@ -93,12 +102,12 @@ class Database:
             yield session
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
+    def write(self, *, lasting: bool = True) -> Iterator[Session]:
         """A session whose work is committed when the block ends, or rolled back if it raises."""
         with (
             _faults_as_unavailable(),
             self._turn,
-            Session(self._writer, expire_on_commit=False) as session,
+            Session(self._writer if lasting else self._hasty, expire_on_commit=False) as session,
         ):
             yield session
             session.commit()
@@ -106,11 +115,12 @@ class Database:
             self.committed(notes)
 
     @contextmanager
-    def transaction(self) -> Iterator[Connection]:
+    def transaction(self, *, lasting: bool = True) -> Iterator[Connection]:
         """A connection whose statements are committed together when the block ends, or not at
         all.
         """
-        with _faults_as_unavailable(), self._turn, self._writer.begin() as connection:
+        writer = self._writer if lasting else self._hasty
+        with _faults_as_unavailable(), self._turn, writer.begin() as connection:
             # The pool keeps a connection's info: notes of a transaction that failed are void.
             connection.info.pop(NOTES, None)
             yield connection
@@ -217,5 +227,18 @@ def _configure_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
 
 
 def _begin_sqlite(connection: Any) -> None:
-    writes = connection.get_execution_options().get(WRITES)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    options = connection.get_execution_options()
+    if not options.get(WRITES):
+        connection.exec_driver_sql("BEGIN")
+        return
+    hasty = options.get(_HASTY, False)
+    if connection.info.get(_HASTY, False) != hasty:
+        # Without a flush of the log at its commit; the next lasting one flushes all before it.
+        connection.exec_driver_sql(f"PRAGMA synchronous={'NORMAL' if hasty else 'FULL'}")
+        connection.info[_HASTY] = hasty
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _begin_postgresql(connection: Any) -> None:
+    if connection.get_execution_options().get(_HASTY):
+        connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")

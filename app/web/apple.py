@@ -36,6 +36,8 @@ MEDIA_TYPE = "application/vnd.apple.pkpass"
 #: anybody can write there.
 LOG_LINES = 20
 LOGS_A_MINUTE = 300
+#: Doors that go before phones.
+TILLS = ("pos", "cards")
 
 COMPLAINTS = Counter(
     "passerelle_apple_complaints_total",
@@ -95,11 +97,12 @@ def list_passes(library_id: str, type_id: str) -> Response:
     now = house.now()
     if type_id != house.settings.pass_type_id:
         return Response(status=204)
-    with house.database.read() as session:
-        if not installations.has_news(session, library_id=library_id, tag=tag, now=now):
+    with house.database.reading() as connection:
+        if not installations.has_news(connection, library_id=library_id, tag=tag, now=now):
             return Response(status=204)
-    with house.database.write() as session:
-        listing = installations.list_changed(session, library_id=library_id, tag=tag, now=now)
+    # Were it forgotten, the device's tag would be too large, and it would be told everything.
+    with house.database.transaction(lasting=False) as connection:
+        listing = installations.list_changed(connection, library_id=library_id, tag=tag, now=now)
     if listing is None:
         return Response(status=204)
     answer = Response(mimetype="application/json")
@@ -122,6 +125,7 @@ def send_pass(type_id: str, serial: str) -> Response:
     elif request.method == "HEAD":
         answer = Response(mimetype=MEDIA_TYPE)
     else:
+        house.precedence.give_way()
         answer = Response(presenting.apple_pass(house, holding, now=now), mimetype=MEDIA_TYPE)
         answer.headers["Content-Disposition"] = f'attachment; filename="{holding.serial}.pkpass"'
     answer.headers["Last-Modified"] = http_date(modified)
@@ -199,8 +203,9 @@ def _unauthorized() -> Response:
 
 def _record_fetch(house: Deployment, holding: Holding, *, now: dt.datetime) -> None:
     try:
-        with house.database.write() as session:
-            installations.record_fetch(session, holding.voucher.id, holding.pair, now=now)
+        # Were it forgotten, the phone would be reminded of what it has.
+        with house.database.transaction(lasting=False) as connection:
+            installations.record_fetch(connection, holding.voucher.id, holding.pair, now=now)
     except Unavailable as fault:
         # The phone has its pass; at worst it is reminded of it once more.
         structlog.get_logger().warning("fetch_not_recorded", cause=str(fault))
@@ -256,8 +261,19 @@ def register(app: Flask) -> None:
     """Put the doors of this module into `app`."""
     load = _Load()
 
+    house: Deployment = app.extensions["passerelle"]
+
     def begin() -> None:
         g.apple_began = time.perf_counter()
+        house.precedence.give_way()
+
+    def enter() -> None:
+        g.goes_first = True
+        house.precedence.enter()
+
+    def leave(_fault: BaseException | None) -> None:
+        if g.pop("goes_first", False):
+            house.precedence.leave()
 
     def end(response: Response) -> Response:
         began = g.get("apple_began")
@@ -265,9 +281,8 @@ def register(app: Flask) -> None:
             return response
         said = load.count(time.perf_counter() - began, is_list=g.get("is_list", False))
         if said is not None:
-            house: Deployment = app.extensions["passerelle"]
             try:
-                with house.database.write() as session:
+                with house.database.write(lasting=False) as session:
                     pulses.say(session, pulses.SERVER, said, now=house.now())
             except Unavailable as fault:
                 structlog.get_logger().warning("pulse_not_stored", cause=str(fault))
@@ -276,4 +291,7 @@ def register(app: Flask) -> None:
     door = blueprint
     app.before_request_funcs.setdefault(door.name, []).append(begin)
     app.after_request_funcs.setdefault(door.name, []).append(end)
+    for tills in TILLS:
+        app.before_request_funcs.setdefault(tills, []).append(enter)
+        app.teardown_request_funcs.setdefault(tills, []).append(leave)
     app.register_blueprint(door)

@@ -11,7 +11,15 @@ from contextlib import suppress
 from pathlib import Path
 
 import flask_openapi3_swagger
-from flask import Blueprint, Flask, Response, jsonify, render_template, send_from_directory
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    current_app,
+    jsonify,
+    render_template,
+    send_from_directory,
+)
 from prometheus_client import Gauge, generate_latest
 
 from app.services import readiness, sync
@@ -58,7 +66,7 @@ def metrics() -> Response:
     with suppress(CertificateFault):
         CERTIFICATE_DAYS.set(house.certificates.signer.days_left(house.now()))
     with suppress(Unavailable):
-        sync.measure(house)
+        current_app.extensions["passerelle_meter"].measure(house)
     return Response(generate_latest(REGISTRY), mimetype="text/plain; version=0.0.4")
 
 
@@ -76,4 +84,5 @@ def swagger(name: str) -> Response:
 
 def register(app: Flask) -> None:
     """Put the doors of this module into `app`."""
+    app.extensions["passerelle_meter"] = sync.Meter()
     app.register_blueprint(blueprint)

@@ -223,6 +223,7 @@ def health() -> dict[str, Any]:
     shown["campaigns"] = [
         each for each in shown["campaigns"] if only is None or each["campaign"] in only
     ]
+    shown["oldest"] = {wallet: since.isoformat() for wallet, since in found.oldest.items()}
     shown["oldest_owed"] = found.oldest_owed.isoformat() if found.oldest_owed else None
     return shown
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median, quantiles
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from app.delivery.worker import Worker, google_classes, google_edits, google_objects
 from app.sandbox.google import GoogleStandIn
@@ -20,7 +20,7 @@ from app.services import changes, google_wallet, presenting
 from app.services.deployment import Deployment
 from app.settings import Settings
 from app.store import migrations
-from app.store.models import Campaign, GoogleObject, Voucher
+from app.store.models import Campaign, GoogleClass, GoogleObject, Voucher
 from app.web.observing import configure_logging
 from passes.signing import throwaway, throwaway_service_account
 from tests.benchmarks import Figure, benchmark
@@ -90,6 +90,10 @@ def _edit(shop: Storefront, wire: GoogleStandIn) -> Callable[[], int]:
         google_wallet.want(session, deployment, holding, now=deployment.now())
     _until(lambda: len(wire.store.resources("offerObject")) > _OBJECTS, 60)
     now = deployment.now()
+    with deployment.database.read() as session:
+        known = session.scalar(
+            select(GoogleClass.objects_digest).where(GoogleClass.campaign_id == campaign)
+        )
     for each in issued[1:]:
         with deployment.database.write() as session:
             holding = presenting.find(session, each.public_id)
@@ -104,6 +108,7 @@ def _edit(shop: Storefront, wire: GoogleStandIn) -> Callable[[], int]:
                     has_users=True,
                     sent_voucher=holding.voucher.version,
                     sent_campaign=holding.campaign.version,
+                    campaign_digest=known,
                     created_at=now,
                 )
             )

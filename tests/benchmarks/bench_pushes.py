@@ -69,7 +69,10 @@ def push_rate() -> Iterator[Rounds]:
             url=f"https://127.0.0.1:{port}",
             ca=folder / "ca.pem",
         )
-        runner: Runner[DevicePush] = Runner(house, ApplePushes(sender), flow=Unpaced(house))
+        # As a worker runs it.
+        runner: Runner[DevicePush] = Runner(
+            house, ApplePushes(sender), flow=Unpaced(house), lasting=False
+        )
         spent: list[float] = []
 
         def ours() -> float:

@@ -335,6 +335,29 @@ def test_a_push_that_is_never_answered_holds_no_other_back(wire: Wire) -> None:
     assert wire.apns.connections == 1
 
 
+def test_who_fails_while_pushes_are_under_way_leaves_the_connection_usable(wire: Wire) -> None:
+    """Storing answers may fail, and so may what is done meanwhile."""
+    wire.send("aa")
+
+    def slow() -> None:
+        # Several answers come at once, of which only the first is taken.
+        time.sleep(0.3)
+
+    waiting = iter(pushes(*tokens(50)))
+    stopped = wire.sender.stream(lambda: next(waiting, None), now=NOW, meanwhile=slow)
+    next(stopped)
+    stopped.close()
+    assert set(wire.send(*tokens(20)).values()) == {DONE}
+
+    def fails() -> None:
+        raise RuntimeError("The database is away.")
+
+    waiting = iter(pushes(*tokens(50)))
+    with pytest.raises(RuntimeError, match="away"):
+        list(wire.sender.stream(lambda: next(waiting, None), now=NOW, meanwhile=fails))
+    assert set(wire.send(*tokens(20)).values()) == {DONE}
+
+
 def test_a_silent_first_push_of_a_connection_lets_others_try(wire: Wire) -> None:
     wire.apns.always("aa", SILENCE)
     order = [push.token for push, _ in wire.sender.send(pushes("aa", *tokens(30)), now=NOW)]

@@ -14,12 +14,19 @@ from sqlalchemy import select
 from app.delivery import apple as apple_delivery
 from app.delivery import worker
 from app.delivery.engine import Runner
+from app.domain import codes
+from app.domain.codes import Purpose
 from app.sandbox.apns import SILENCE, Answer
 from app.sandbox.iphone import Phone
+from app.services import deciding, people
 from app.services.changes import Change, Subject
+from app.services.deciding import Candidate, Tally
+from app.services.issuing import Person
+from app.services.people import Did
 from app.store.models import AppleDevice, AppleRegistration, Campaign, Event, Voucher
 from app.store.session import Database
 from tests.apple_world import World
+from tests.marketing import apply
 from tests.storefront import MONEY, TEXTS, Issued
 
 
@@ -488,3 +495,35 @@ def await_push(apple: World, phone: Phone) -> None:
 def test_reminders_are_those_of_the_design() -> None:
     hours = [pause.total_seconds() / 3600 for pause in apple_delivery.REMINDERS]
     assert hours == [1, 6, 24, 168, 168, 168]
+
+
+def test_incentive_that_is_withdrawn_once_renewed_shows_so_on_its_phone(apple: World) -> None:
+    apply(apple.house, codes={"source": "on_demand"}, rules={"stops": [{"event": "renewed"}]})
+    ada = Candidate(person=Person(external_id="ada"))
+    (decided,) = deciding.decide(apple.house, "spring", [ada], Tally())
+    assert decided.issued is not None
+    given = decided.issued
+    ring, now = apple.house.keyring, apple.clock()
+    issued = Issued(
+        id=given.voucher_id,
+        public_id=given.public_id,
+        code="",
+        barcode="",
+        link=ring.token(Purpose.LINK, key_id=given.key_id, public_id=given.public_id),
+        serial=codes.serial(given.public_id),
+    )
+    phone = apple.holder(issued)
+    with apple.runner() as runner:
+        apple.deliver(runner)
+        with apple.house.database.write() as session:
+            renewed = Did(external_id="ada", name="renewed", key="1", at=now)
+            people.report(session, [renewed], now=now)
+        assert deciding.withdraw(apple.house.database, now=now) == 1
+        runner.hint([Change(Subject.VOUCHER, issued.id)])
+        apple.deliver(runner)
+
+    (card,) = phone.cards.values()
+    assert card.content["voided"] is True
+    assert len(apple.apns.tokens()) == 1
+    (known,) = registrations(apple.house.database)
+    assert known.fetched_voucher == 2

@@ -186,11 +186,9 @@ class ApnsSender:
                     transfers.add(handle)
                 if not under_way or (broken and silent == len(under_way)):
                     break
-                if len(under_way) > before:
-                    finished = transfers.advance(0.0)
-                    meanwhile()
-                else:
-                    finished = transfers.advance(SOON if dry else LATER)
+                more = len(under_way) > before
+                finished = transfers.advance(0.0 if more else SOON if dry else LATER)
+                answers: list[tuple[P, Outcome]] = []
                 for handle, error in finished:
                     push, began = under_way.pop(handle)
                     # Where others were answered meanwhile, it is this push that was not.
@@ -202,7 +200,11 @@ class ApnsSender:
                     broken = broken or ends
                     self._proved = self._proved or not ends
                     self._idle.append(handle)
-                    yield push, outcome
+                    answers.append((push, outcome))
+                # No handle is between two places here: who takes the answers may fail.
+                yield from answers
+                if more:
+                    meanwhile()
             for handle, (push, _) in list(under_way.items()):
                 self._give_up(transfers, under_way, handle)
                 yield push, Retry(backoff(self._failures), "No answer before the connection ended")

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.delivery.engine import Found, Rest
@@ -24,6 +24,7 @@ from app.delivery.google.calls import LATER, Busy, Calls
 from app.delivery.google.rest import Answer, Collection, Verdict
 from app.delivery.outcomes import DONE, Done, Fault, Outcome, Retry
 from app.services import changes, google_reach, google_wallet
+from app.services.campaigns.stored import latest_revision
 from app.store.models import Campaign, GoogleClass
 from passes.errors import PassError
 from passes.google import CLASS_TYPES
@@ -52,6 +53,8 @@ class ClassJob:
     #: What was sent, once it was.
     sent: bytes | None = field(default=None)
     gone: bool = False
+    #: Google may have changed it, or not.
+    unclear: bool = False
 
 
 class GoogleClasses:
@@ -74,7 +77,7 @@ class GoogleClasses:
             select(GoogleClass.id)
             .join(Campaign, Campaign.id == GoogleClass.campaign_id)
             .where(
-                GoogleClass.sent_campaign.is_distinct_from(Campaign.version),
+                _lags(),
                 ~Campaign.delivery_paused,
             )
         )
@@ -95,7 +98,7 @@ class GoogleClasses:
             .where(
                 GoogleClass.id.in_(targets),
                 or_(GoogleClass.claimed_until.is_(None), GoogleClass.claimed_until <= now),
-                GoogleClass.sent_campaign.is_distinct_from(Campaign.version),
+                _lags(),
             )
             .order_by(GoogleClass.id)
             .with_for_update(skip_locked=True, of=GoogleClass)
@@ -107,7 +110,10 @@ class GoogleClasses:
             if waits and row.refused_campaign in (None, version):
                 continue
             row.claimed_until = row.due_at = until
-            objects = google_reach.digest(session, campaign, counted_until)
+            # Until the outcome is known, nobody knows what Google shows.
+            digest, row.sent_digest = row.sent_digest, None
+            latest = latest_revision(session, campaign)
+            objects = google_reach.digest(session, campaign, latest, counted_until)
             jobs.append(
                 ClassJob(
                     row.id,
@@ -117,7 +123,7 @@ class GoogleClasses:
                     row.variant,
                     version,
                     row.status == "inserted",
-                    row.sent_digest,
+                    digest,
                     row.attempts,
                     objects,
                     objects != row.objects_digest,
@@ -149,6 +155,7 @@ class GoogleClasses:
         if answer.ok:
             job.sent = digest
         job.gone = answer.verdict is Verdict.MISSING
+        job.unclear = answer.verdict is Verdict.UNCLEAR
         return self._calls.outcome(answer, job.attempts)
 
     def record(
@@ -184,10 +191,12 @@ class GoogleClasses:
                     "failure": outcome.reason,
                     "refused_campaign": job.version if isinstance(outcome, Fault) else None,
                 }
+            if job.sent is None and not job.unclear:
+                values["sent_digest"] = job.digest
             if job.gone:
                 values["status"] = "wanted"
             if job.reaches:
-                values |= {"objects_digest": job.objects, "objects_since": job.version}
+                values["objects_digest"] = job.objects
                 changes.campaign(session, job.campaign_id)
             session.execute(
                 update(GoogleClass)
@@ -207,6 +216,14 @@ class GoogleClasses:
 
     def close(self) -> None:
         self._calls.close()
+
+
+def _lags() -> ColumnElement[bool]:
+    """Whether a class is behind its campaign, or what objects take from that is not known yet."""
+    return or_(
+        GoogleClass.sent_campaign.is_distinct_from(Campaign.version),
+        GoogleClass.objects_digest.is_(None),
+    )
 
 
 def bring(

@@ -185,6 +185,11 @@ class WalletStore:
             del self._resources[resource_id]
             self._holders.pop(resource_id, None)
 
+    def reject(self, class_id: str) -> None:
+        """Let a class fail Google's review."""
+        with self._lock:
+            self._resources[class_id][1]["reviewStatus"] = "REJECTED"
+
     def wallet(self, user: str) -> list[dict[str, Any]]:
         """Return the objects a user holds, each with its class under ``classReference``."""
         with self._lock:

@@ -185,13 +185,14 @@ def _figures(row: Any) -> Iterable[tuple[str, int]]:
     if row.kind == EntryKind.REDEMPTION:
         yield from (("redemptions", count), ("uses", uses), ("redeemed_minor", -money))
         yield "discounts_minor", discounts
-    elif row.kind in RETURNS and row.taken:
+    elif row.kind == EntryKind.REVERSAL and row.taken:
         yield "unloaded_minor", -money
     elif row.kind == EntryKind.REVERSAL:
         yield from (("undone", count), ("undone_minor", money))
         yield "undone_discounts_minor", -discounts
     elif row.kind == EntryKind.REFUND:
-        yield from (("refunds", count), ("refunded_minor", money))
+        # A refund that was undone is one less.
+        yield from (("refunds", -count if row.taken else count), ("refunded_minor", money))
         yield "refunded_discounts_minor", -discounts
     elif row.kind in (EntryKind.LOAD, EntryKind.ACTIVATE):
         yield from (("loads", count), ("loaded_minor", money))

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, and_, case, false, func, select, true
 from sqlalchemy.orm import Session
 
 from app.domain.kinds import KINDS
-from app.domain.ledger import RETURNS, EntryKind
+from app.domain.ledger import EntryKind
 from app.store.models import Campaign, Entry
 
 _MONEY_KINDS = tuple(name for name, kind in KINDS.items() if kind.holds_money)
@@ -56,8 +56,8 @@ def liability(
             func.sum(case((and_(~before, Entry.kind.in_(kinds)), Entry.amount_minor), else_=0)), 0
         )
 
-    def back(sign: ColumnElement[bool]) -> Any:
-        taken_back = and_(~before, Entry.kind.in_(list(RETURNS)), sign)
+    def reversed_(sign: ColumnElement[bool]) -> Any:
+        taken_back = and_(~before, Entry.kind == EntryKind.REVERSAL, sign)
         return func.coalesce(func.sum(case((taken_back, Entry.amount_minor), else_=0)), 0)
 
     rows = session.execute(
@@ -66,10 +66,10 @@ def liability(
             Campaign.currency,
             func.coalesce(func.sum(case((before, Entry.amount_minor), else_=0)), 0),
             moved(EntryKind.ACTIVATE),
-            # A return that takes money off a card takes a load back.
-            moved(EntryKind.LOAD) + back(Entry.amount_minor < 0),
+            # A reversal that takes money off a card takes a load back.
+            moved(EntryKind.LOAD) + reversed_(Entry.amount_minor < 0),
             moved(EntryKind.REDEMPTION),
-            back(Entry.amount_minor > 0),
+            moved(EntryKind.REFUND) + reversed_(Entry.amount_minor > 0),
             moved(EntryKind.ADJUST),
             moved(EntryKind.EXPIRE),
             moved(EntryKind.DEACTIVATE),

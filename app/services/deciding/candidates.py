@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from app.domain.values import Fact, Why
+from app.domain.values import Fact, Grant, Why
 from app.services.issuing import Issued, Person
 
 
@@ -57,3 +57,5 @@ class Tally:
     lately: Counter[str] = field(default_factory=Counter, repr=False)
     planned: dict[tuple[str, str], Decided] = field(default_factory=dict, repr=False)
     codes: dict[str, int] = field(default_factory=dict, repr=False)
+    #: Revisions of values that earlier transactions made, by the campaign's and the grant.
+    revisions: dict[tuple[int, int], tuple[Grant, int]] = field(default_factory=dict, repr=False)

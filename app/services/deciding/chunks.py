@@ -16,24 +16,25 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.domain import values
+from app.domain.campaign import Terms
 from app.domain.kinds import KINDS
 from app.domain.values import Given, NotGiven, Rules, Why
 from app.services import campaigns
 from app.services.deciding.candidates import Candidate, Decided, Tally
-from app.services.deciding.grants import Value, granted, insert
+from app.services.deciding.grants import Value, granted
 from app.services.deciding.knowledge import Known, done_since, facts_of, known_of
+from app.services.deciding.recording import record
 from app.services.deployment import Deployment
 from app.services.issuing import Issued, IssueFault, Person, Wanted, issue, stock
 from app.services.issuing.recipients import recipients
 from app.services.issuing.vouchers import refuse
 from app.store.keyring import Keyring
-from app.store.models import ArmCount, Campaign, Decision, Recipient, Voucher
+from app.store.models import Campaign, Decision, Recipient, Revision, Voucher
 
 #: Candidates of one transaction: few enough that a till beside it does not wait long.
 CHUNK = 400
@@ -138,6 +139,7 @@ class _Chunk:
         self.rules: Rules = campaigns.rules_of(self.campaign)
         self.seed = self.campaign.seed or self.campaign.key.encode()
         self._values: dict[tuple[str, str], Value] = {}
+        self._revisions: dict[int, Revision] = {}
 
     def _campaign(self, key: str) -> Campaign:
         found = campaigns.find(self.session, key)
@@ -178,7 +180,7 @@ class _Chunk:
         if self.rules.most_vouchers is not None or self.rules.most_minor is not None:
             self.session.refresh(self.campaign, with_for_update=True)
         decided = self._issue(self._decide(chunk, known), known, keyring)
-        self._record(decided, known)
+        record(self.session, self.campaign, self.rules, decided, known, now=self.now)
         return decided
 
     def _decide(self, chunk: Sequence[Candidate], known: Known) -> list[Decided]:
@@ -277,13 +279,18 @@ class _Chunk:
 
     # -- values ---------------------------------------------------------------------------------
 
+    def _latest(self, campaign: Campaign) -> Revision:
+        if campaign.id not in self._revisions:
+            self._revisions[campaign.id] = campaigns.latest_revision(self.session, campaign)
+        return self._revisions[campaign.id]
+
     def _value(self, given: Given) -> Value:
         key = (given.tier, given.variant)
         found = self._values.get(key)
         if found is None:
             grant = given.grant
             campaign = self.campaign if grant.campaign is None else self._campaign(grant.campaign)
-            revision = campaigns.latest_revision(self.session, campaign)
+            revision = self._latest(campaign)
             terms = grant.terms(campaigns.terms_of(revision))
             found = self._values[key] = Value(
                 campaign=campaign,
@@ -299,18 +306,21 @@ class _Chunk:
     def _issue(self, decided: list[Decided], known: Known, keyring: Keyring) -> list[Decided]:
         """Give every decision for a voucher its voucher; those without a code say so."""
         issued: dict[tuple[str, str], Issued] = self._issued_before(known)
-        wanted: dict[tuple[str, str], list[Wanted]] = defaultdict(list)
+        wanted: dict[tuple[str, str], list[Wanted]] = {}
+        terms: dict[tuple[str, str], tuple[int, Terms] | None] = {}
         for each in decided:
             if each.why is None and each.fresh:
-                wanted[each.tier, each.variant].append(
+                key = (each.tier, each.variant)
+                if key not in wanted:
+                    wanted[key] = []
+                    terms[key] = granted(self.session, self._values[key], self.tally, now=self.now)
+                wanted[key].append(
                     Wanted(
                         person=each.candidate.person,
                         occasion=each.candidate.occasion,
-                        variant=".".join(filter(None, (each.tier, each.variant))) or None,
+                        variant=".".join(filter(None, key)) or None,
                         sent_at=each.candidate.sent_at,
-                        granted=granted(
-                            self.session, self._values[each.tier, each.variant], now=self.now
-                        ),
+                        granted=terms[key],
                     )
                 )
         by_campaign: dict[int, list[Wanted]] = defaultdict(list)
@@ -357,73 +367,3 @@ class _Chunk:
             )
             for voucher in self.session.scalars(select(Voucher).where(Voucher.id.in_(keys)))
         }
-
-    def _record(self, decided: list[Decided], known: Known) -> None:
-        """Write the decisions that are new, and add them to the campaign's sums."""
-        frequency = self.rules.frequency
-        rows: dict[tuple[str, str], dict[str, Any]] = {}
-        arms: Counter[tuple[bool, str]] = Counter()
-        for each in decided:
-            key = (each.candidate.person.external_id, each.candidate.occasion)
-            held_out = each.why is Why.HOLDOUT
-            if (each.why is not None and not held_out) or key in known.decided or key in rows:
-                continue
-            segment = facts_of(self.rules, each.candidate, known).get("segment", "")
-            rows[key] = {
-                "campaign_id": self.campaign.id,
-                "recipient_id": known.ids[key[0]],
-                "occasion": key[1],
-                "held_out": held_out,
-                "tier": each.tier,
-                "variant": each.variant,
-                "segment": str(segment),
-                "voucher_id": each.issued.voucher_id if each.issued else None,
-                "group": frequency.group if frequency else None,
-                "most_minor": each.most_minor,
-                "spent_minor": 0,
-                "created_at": self.now,
-            }
-            arms[held_out, each.variant] += 1
-        if not rows:
-            return
-        # The table rather than the class: the ORM's bookkeeping would cost as much as the row.
-        self.session.connection().execute(
-            insert(self.session, Decision.__table__).on_conflict_do_nothing(), list(rows.values())
-        )
-        given = [row for row in rows.values() if not row["held_out"]]
-        counted = insert(self.session, ArmCount)
-        self.session.execute(
-            counted.on_conflict_do_update(
-                index_elements=["campaign_id", "held_out", "variant"],
-                set_={"people": ArmCount.people + counted.excluded.people},
-            ),
-            [
-                {
-                    "campaign_id": self.campaign.id,
-                    "held_out": held_out,
-                    "variant": variant,
-                    "people": people,
-                    "acted": 0,
-                    "spent_minor": 0,
-                    "spent_squared": 0.0,
-                }
-                for (held_out, variant), people in sorted(arms.items())
-            ],
-        )
-        if given:
-            self._add(len(given), sum(row["most_minor"] or 0 for row in given))
-
-    def _add(self, vouchers: int, minor: int) -> None:
-        rules = self.rules
-        statement = (
-            update(Campaign)
-            .where(Campaign.id == self.campaign.id)
-            .values(given=Campaign.given + vouchers, given_minor=Campaign.given_minor + minor)
-            .execution_options(synchronize_session=False)
-        )
-        if rules.most_vouchers is not None:
-            statement = statement.where(Campaign.given + vouchers <= rules.most_vouchers)
-        if rules.most_minor is not None:
-            statement = statement.where(Campaign.given_minor + minor <= rules.most_minor)
-        if self.session.execute(statement).rowcount != 1:  # type: ignore[attr-defined]
-            raise IssueFault("The limits of the rules changed meanwhile: ask again.")

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from app.domain.campaign import BenefitType, Presentation, Terms, Texts
 from app.domain.values import Grant
 from app.services import campaigns
+from app.services.deciding.candidates import Tally
 from app.store.models import Campaign, Revision
 
 _GRANT = TypeAdapter(Grant)
@@ -30,29 +31,41 @@ class Value:
     campaign: Campaign
     grant: Grant
     terms: Terms
-    #: The campaign's latest revision, and the value's own once it is made.
+    #: The campaign's latest revision.
     revision: Revision
-    revision_id: int | None = None
     most_minor: int | None
 
 
-def granted(session: Session, value: Value, *, now: dt.datetime) -> tuple[int, Terms] | None:
+def granted(
+    session: Session, value: Value, tally: Tally, *, now: dt.datetime
+) -> tuple[int, Terms] | None:
     """The revision that holds a value's terms and words; None when they are the campaign's."""
     grant = value.grant
     if not grant.changes_terms and not grant.texts:
         return None
-    if value.revision_id is None:
-        value.revision_id = _revision(session, value, now=now)
-    return value.revision_id, value.terms
+    # Rules that did not change are the same objects, which the tally keeps alive.
+    known = tally.revisions.get((value.revision.id, id(grant)))
+    if known is not None:
+        return known[1], value.terms
+    return _revision(session, value, tally, now=now), value.terms
 
 
-def _revision(session: Session, value: Value, *, now: dt.datetime) -> int:
+def _revision(session: Session, value: Value, tally: Tally, *, now: dt.datetime) -> int:
     """A value's own revision: made once for each of the campaign's and each content."""
     stored = orjson.dumps(_GRANT.dump_python(value.grant, mode="json"))
     digest = hashlib.blake2b(stored, digest_size=8).hexdigest()
     name = hashlib.blake2b(f"{value.revision.id}:{digest}".encode(), digest_size=8).digest()
     # Negative numbers never show; one that names the content needs no counter.
     number = -1 - (int.from_bytes(name, "big") >> 34)
+    made = select(Revision.id).where(
+        Revision.campaign_id == value.campaign.id,
+        Revision.number == number,
+        Revision.grant == digest,
+    )
+    if (known := session.scalar(made)) is not None:
+        # One that this transaction made may yet be rolled back; this one was there before it.
+        tally.revisions[value.revision.id, id(value.grant)] = value.grant, known
+        return known
     session.execute(
         insert(session, Revision)
         .values(
@@ -68,13 +81,7 @@ def _revision(session: Session, value: Value, *, now: dt.datetime) -> int:
         )
         .on_conflict_do_nothing()
     )
-    return session.scalars(
-        select(Revision.id).where(
-            Revision.campaign_id == value.campaign.id,
-            Revision.number == number,
-            Revision.grant == digest,
-        )
-    ).one()
+    return session.scalars(made).one()
 
 
 def insert(session: Session, model: Any) -> Any:

@@ -120,6 +120,20 @@ def done_since(rules: Rules, known: Known, name: str, *, now: dt.datetime) -> li
     ]
 
 
+def segment_of(candidate: Candidate, known: Known) -> Fact:
+    """The recipient's segment as `facts_of` has it; empty when it is not known."""
+    if (told := candidate.facts.get("segment")) is not None:
+        return told
+    person = candidate.person
+    row = known.rows.get(person.external_id)
+    own = person.segment or (row.segment if row is not None else None)
+    if own is not None:
+        return own
+    attributes = {**(row.attributes if row is not None else {}), **person.attributes}
+    found = attributes.get("segment", "")
+    return found if isinstance(found, (str, int)) else str(found)
+
+
 def facts_of(rules: Rules, candidate: Candidate, known: Known) -> dict[str, Fact]:
     """The recipient's facts: those stored, then those told now, then the occasion's."""
     person = candidate.person

@@ -137,21 +137,20 @@ def _withdraw(session: Session, ids: Collection[int], *, now: dt.datetime) -> in
             .group_by(Entry.voucher_id)
         )
     }
-    taken, held = 0, set()
+    taken, waiting = 0, set()
     for row in rows:
+        unspent = and_(
+            Voucher.status.in_(_GOOD),
+            Voucher.used == 0,
+            Voucher.conflicts == 0,
+            Voucher.balance_minor == opening.get(row.voucher_id, 0),
+        )
         number = events.append(
             session,
             "updated",
             row.voucher_id,
             now=now,
-            only=and_(
-                Voucher.status.in_(_GOOD),
-                Voucher.used == 0,
-                Voucher.held == 0,
-                Voucher.conflicts == 0,
-                Voucher.held_minor == 0,
-                Voucher.balance_minor == opening.get(row.voucher_id, 0),
-            ),
+            only=and_(unspent, Voucher.held == 0, Voucher.held_minor == 0),
             together={"status": "revoked", "version": Voucher.version + 1},
             data={"status": "revoked"},
             reason=REASON,
@@ -159,17 +158,12 @@ def _withdraw(session: Session, ids: Collection[int], *, now: dt.datetime) -> in
         if number is not None:
             changes.voucher(session, row.voucher_id)
             taken += 1
-        elif session.scalar(
-            select(Voucher.id).where(
-                Voucher.id == row.voucher_id,
-                Voucher.status.in_(_GOOD),
-                or_(Voucher.held > 0, Voucher.held_minor > 0),
-            )
-        ):
-            held.add(row.id)
+        # Not whether it is held: the hold may have been given back since the statement above.
+        elif session.scalar(select(Voucher.id).where(Voucher.id == row.voucher_id, unspent)):
+            waiting.add(row.id)
     session.execute(
         update(Decision)
-        .where(Decision.id.in_([row.id for row in rows if row.id not in held]))
+        .where(Decision.id.in_([row.id for row in rows if row.id not in waiting]))
         .values(stopping=False)
         .execution_options(synchronize_session=False)
     )

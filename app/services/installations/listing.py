@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Row, Select, bindparam, or_, select, update
 
 from app.domain import codes
-from app.services.installations.devices import lock
 from app.services.installations.states import FETCHED, LISTED, Pair, behind
 from app.store.models import (
     AppleDevice,
@@ -23,6 +22,8 @@ from app.store.models import (
 LISTED_AGAIN = dt.timedelta(minutes=10)
 
 
+_DEVICES = AppleDevice.metadata.tables[AppleDevice.__tablename__]
+_REGISTRATIONS = AppleDevice.metadata.tables[AppleRegistration.__tablename__]
 _DIGITS = re.compile(r"[0-9]{1,18}")
 
 
@@ -34,29 +35,90 @@ class Listing:
     tag: str
 
 
-def has_news(session: Session, *, library_id: str, tag: str | None, now: dt.datetime) -> bool:
-    """Whether a list would say anything; a read, so that the common 204 costs no write."""
-    device = session.execute(
-        select(AppleDevice.id, AppleDevice.generation).where(AppleDevice.library_id == library_id)
-    ).one_or_none()
-    if device is None:
-        return False
-    seen = _seen(tag, device.generation)
-    query = (
-        select(AppleRegistration.id)
+def _held() -> Select[int, int, int, int, int, int, int, bool]:
+    """What a device holds, and whether it is to be listed anew: it changed, or was not fetched."""
+    return (
+        select(
+            AppleDevice.id,
+            AppleDevice.generation,
+            AppleRegistration.id,
+            AppleRegistration.generation,
+            Voucher.public_id,
+            Voucher.version,
+            Campaign.version,
+            or_(
+                behind(LISTED),
+                behind(FETCHED) & (AppleRegistration.listed_at < bindparam("listed_before")),
+            ),
+        )
+        .join(AppleRegistration, AppleRegistration.device_id == AppleDevice.id)
         .join(Voucher, Voucher.id == AppleRegistration.voucher_id)
         .join(Campaign, Campaign.id == Voucher.campaign_id)
-        .where(
-            AppleRegistration.device_id == device.id,
-            or_(AppleRegistration.generation > seen, _unlisted(now)),
-        )
-        .limit(1)
+        .where(AppleDevice.library_id == bindparam("device"))
+        .order_by(AppleRegistration.id)
     )
-    return session.scalar(query) is not None
+
+
+# Composed once: composing statements takes longer than everything else that a list needs.
+_HELD = _held()
+_LOCKED = (
+    select(AppleDevice.id).where(AppleDevice.library_id == bindparam("device")).with_for_update()
+)
+_LISTED = (
+    update(_REGISTRATIONS)
+    .where(_REGISTRATIONS.c.id == bindparam("row"))
+    .values(
+        generation=bindparam("next"),
+        # Listing tells as much as a push does: no push is owed for it any more.
+        pushed_voucher=bindparam("voucher"),
+        pushed_campaign=bindparam("campaign"),
+        listed_voucher=bindparam("voucher"),
+        listed_campaign=bindparam("campaign"),
+        listed_at=bindparam("now"),
+    )
+)
+_ASKED = (
+    update(_DEVICES)
+    .where(_DEVICES.c.id == bindparam("row"))
+    .values(generation=bindparam("next"), listed_at=bindparam("now"))
+)
+_UNFETCHED = (
+    select(
+        AppleRegistration.id,
+        AppleRegistration.listed_voucher,
+        AppleRegistration.listed_campaign,
+        AppleRegistration.listed_at,
+    )
+    .where(
+        AppleRegistration.voucher_id == bindparam("holder"),
+        or_(
+            AppleRegistration.fetched_voucher.is_distinct_from(bindparam("voucher")),
+            AppleRegistration.fetched_campaign.is_distinct_from(bindparam("campaign")),
+        ),
+    )
+    .order_by(AppleRegistration.id)
+    .with_for_update()
+)
+_FETCHED = (
+    update(_REGISTRATIONS)
+    .where(_REGISTRATIONS.c.id == bindparam("row"))
+    .values(
+        fetched_voucher=bindparam("voucher"),
+        fetched_campaign=bindparam("campaign"),
+        fetched_at=bindparam("now"),
+    )
+)
+
+
+def has_news(connection: Connection, *, library_id: str, tag: str | None, now: dt.datetime) -> bool:
+    """Whether a list would say anything; a read, so that the common 204 costs no write."""
+    rows = _holdings(connection, library_id, now)
+    seen = _seen(tag, rows[0][1]) if rows else 0
+    return any(unlisted or generation > seen for _, _, _, generation, _, _, _, unlisted in rows)
 
 
 def list_changed(
-    session: Session, *, library_id: str, tag: str | None, now: dt.datetime
+    connection: Connection, *, library_id: str, tag: str | None, now: dt.datetime
 ) -> Listing | None:
     """The passes that changed since the device was given `tag`, or None if there are none.
 
@@ -65,78 +127,50 @@ def list_changed(
     is repeated when the device asks with its old tag again. A tag that is absent, malformed or
     larger than any that was given (a restored phone) is answered with everything.
     """
-    device = lock(session, library_id)
-    if device is None:
+    if connection.execute(_LOCKED, {"device": library_id}).first() is None:
         return None
-    seen = _seen(tag, device.generation)
-    rows = session.execute(
-        select(
-            AppleRegistration.id,
-            AppleRegistration.generation,
-            Voucher.public_id,
-            Voucher.version,
-            Campaign.version.label("campaign_version"),
-            _unlisted(now).label("unlisted"),
-        )
-        .join(Voucher, Voucher.id == AppleRegistration.voucher_id)
-        .join(Campaign, Campaign.id == Voucher.campaign_id)
-        .where(AppleRegistration.device_id == device.id)
-        .order_by(AppleRegistration.id)
-    ).all()
-    changed = [row for row in rows if row.unlisted]
-    told = [row for row in rows if row.unlisted or row.generation > seen]
+    rows = _holdings(connection, library_id, now)
+    if not rows:
+        return None
+    device, given = rows[0][0], rows[0][1]
+    seen = _seen(tag, given)
+    changed = [row for row in rows if row[7]]
+    told = [row[4] for row in rows if row[7] or row[3] > seen]
+    present = given + 1 if changed else given
     if changed:
-        device.generation += 1
-        session.execute(
-            update(AppleRegistration),
+        connection.execute(
+            _LISTED,
             [
-                {
-                    "id": row.id,
-                    "generation": device.generation,
-                    # Listing tells as much as a push does: no push is owed for it any more.
-                    "pushed_voucher": row.version,
-                    "pushed_campaign": row.campaign_version,
-                    "listed_voucher": row.version,
-                    "listed_campaign": row.campaign_version,
-                    "listed_at": now,
-                }
-                for row in changed
+                {"row": row, "next": present, "voucher": version, "campaign": edition, "now": now}
+                for _, _, row, _, _, version, edition, _ in changed
             ],
         )
-    device.listed_at = now
-    session.flush()
+    connection.execute(_ASKED, {"row": device, "next": present, "now": now})
     if not told:
         return None
-    return Listing(tuple(codes.serial(row.public_id) for row in told), str(device.generation))
+    return Listing(tuple(codes.serial(public_id) for public_id in told), str(present))
 
 
-def record_fetch(session: Session, voucher_id: int, pair: Pair, *, now: dt.datetime) -> None:
+def record_fetch(connection: Connection, voucher_id: int, pair: Pair, *, now: dt.datetime) -> None:
     """Note that a device has the pass in this state.
 
     A fetch does not say which device it is: it counts for the registration that was listed this
     state first and had not fetched it.
     """
-    waiting = session.scalars(
-        select(AppleRegistration)
-        .where(
-            AppleRegistration.voucher_id == voucher_id,
-            or_(
-                AppleRegistration.fetched_voucher.is_distinct_from(pair[0]),
-                AppleRegistration.fetched_campaign.is_distinct_from(pair[1]),
-            ),
-        )
-        .order_by(AppleRegistration.id)
-        .with_for_update()
-    ).all()
+    state = {"voucher": pair[0], "campaign": pair[1]}
+    waiting = connection.execute(_UNFETCHED, {"holder": voucher_id, **state}).fetchall()
     if not waiting:
         return
-    listed = [
-        each for each in waiting if (each.listed_voucher, each.listed_campaign) == pair
-    ] or list(waiting)
-    first = min(listed, key=lambda each: (each.listed_at or now, each.id))
-    first.fetched_voucher, first.fetched_campaign = pair
-    first.fetched_at = now
-    session.flush()
+    listed = [each for each in waiting if (each[1], each[2]) == pair] or list(waiting)
+    first = min(listed, key=lambda each: (each[3] or now, each[0]))
+    connection.execute(_FETCHED, {"row": first[0], "now": now, **state})
+
+
+def _holdings(
+    connection: Connection, library_id: str, now: dt.datetime
+) -> Sequence[Row[int, int, int, int, int, int, int, bool]]:
+    values = {"device": library_id, "listed_before": now - LISTED_AGAIN}
+    return connection.execute(_HELD, values).fetchall()
 
 
 def _seen(tag: str | None, generation: int) -> int:
@@ -144,8 +178,3 @@ def _seen(tag: str | None, generation: int) -> int:
     if tag is None or not _DIGITS.fullmatch(tag) or int(tag) > generation:
         return -1
     return int(tag)
-
-
-def _unlisted(now: dt.datetime) -> ColumnElement[bool]:
-    """Whether a registration is to be listed anew: it changed, or was listed and not fetched."""
-    return or_(behind(LISTED), behind(FETCHED) & (AppleRegistration.listed_at < now - LISTED_AGAIN))

@@ -11,8 +11,9 @@ from babel.dates import format_datetime
 from babel.numbers import format_currency, get_currency_precision
 from sqlalchemy import Connection
 
-from app.domain import codes, wording
+from app.domain import codes, overrides, wording
 from app.domain.baskets import Basket
+from app.domain.campaign import Source
 from app.domain.kinds import KINDS
 from app.domain.refusals import OVERRIDABLE, RETRYABLE, Reason
 from app.services.redeeming import statements
@@ -33,9 +34,7 @@ def voucher(found: Found, after: Any = None) -> dict[str, object]:
     """A voucher as a till sees it; `after` are its counters once something was taken."""
     row, standing = found.row, found.standing
     now = after if after is not None else standing
-    uses_left = None
-    if not standing.holds_money and standing.uses is not None:
-        uses_left = standing.uses - now.used - now.held
+    uses_left = None if standing.holds_money else _left(standing.uses, now)
     benefit = found.terms.benefit
     return {
         "serial": found.serial,
@@ -59,36 +58,41 @@ def voucher(found: Found, after: Any = None) -> dict[str, object]:
 
 def returned(row: Any, after: Any) -> dict[str, object]:
     """A voucher after something was given back to it; `row` is of READ_ENTRIES."""
-    money = after.uses is None and row.amount_minor != 0
+    return _settled(row, after)
+
+
+def of_hold(hold: Any, after: Any) -> dict[str, object]:
+    """A voucher after its hold was settled; `hold` is of READ_HOLD."""
+    return _settled(hold, after)
+
+
+def _settled(row: Any, after: Any) -> dict[str, object]:
+    """A voucher by its row and campaign, with the terms that count: its campaign's override is
+    one row that no voucher's row knows of.
+    """
+    money = KINDS[row.campaign_kind].holds_money
+    override = overrides.read(row.override, forced=bool(row.override_forced))
+    ends_at, uses = overrides.end_for(row.ends_at, override), after.uses
+    bare = row.campaign_source == Source.SHARED and row.recipient_id is None
+    if not (money or bare):
+        uses = overrides.uses_for(uses, override)
     return {
         "serial": codes.serial(row.public_id),
         "campaign": row.campaign_key,
         "name": row.campaign_name,
         "kind": row.campaign_kind,
-        "uses_left": None if after.uses is None else after.uses - after.used - after.held,
+        "uses_left": _left(uses, after),
         "balance_minor": after.balance_minor if money else None,
         "available_minor": after.balance_minor - after.held_minor if money else None,
         "currency": row.campaign_currency,
-        "ends_at": row.ends_at.isoformat() if row.ends_at else None,
+        "ends_at": ends_at.isoformat() if ends_at else None,
         "benefit": None,
     }
 
 
-def of_hold(hold: Any, after: Any) -> dict[str, object]:
-    """A voucher after its hold was settled; `hold` is of READ_HOLD."""
-    money = KINDS[hold.campaign_kind].holds_money
-    return {
-        "serial": codes.serial(hold.public_id),
-        "campaign": hold.campaign_key,
-        "name": hold.campaign_name,
-        "kind": hold.campaign_kind,
-        "uses_left": None if after.uses is None else after.uses - after.used - after.held,
-        "balance_minor": after.balance_minor if money else None,
-        "available_minor": after.balance_minor - after.held_minor if money else None,
-        "currency": hold.campaign_currency,
-        "ends_at": hold.ends_at.isoformat() if hold.ends_at else None,
-        "benefit": None,
-    }
+def _left(uses: int | None, counters: Any) -> int | None:
+    """Uses that are left; a forced override may leave less than was used, which is none."""
+    return None if uses is None else max(0, uses - counters.used - counters.held)
 
 
 def discount(grant: Grant, basket: Basket | None) -> dict[str, object] | None:

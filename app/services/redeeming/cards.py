@@ -7,7 +7,6 @@ cap what one operator gives in a day.
 
 from __future__ import annotations
 
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -21,6 +20,7 @@ from app.services.redeeming import answers, booking, statements
 from app.services.redeeming import money_statements as sql
 from app.services.redeeming.booking import Books
 from app.services.redeeming.calls import Answer, CardAction, CardCall, Refund
+from app.services.redeeming.caps import Caps
 from app.services.redeeming.progress import Busy, Call, Found, No
 from app.services.redeeming.reading import Reader
 from app.services.redeeming.replacing import Replacing
@@ -46,13 +46,11 @@ _EVENT = {
 class Cards:
     """What may be done with the gift cards of one deployment."""
 
-    def __init__(
-        self, reader: Reader, books: Books, replacing: Replacing, *, postgresql: bool
-    ) -> None:
+    def __init__(self, reader: Reader, books: Books, replacing: Replacing, caps: Caps) -> None:
         self._reader = reader
+        self._caps = caps
         self._replacing = replacing
         self._books = books
-        self._postgresql = postgresql
 
     def act(
         self,
@@ -94,11 +92,16 @@ class Cards:
         if after is None:
             raise Busy
         call.changed.append(row.voucher_id)
+        counted: dict[str, str] = {}
         if asked.action in (CardAction.LOAD, CardAction.ADJUST, CardAction.ACTIVATE):
-            self.count_operator(connection, call, found.terms.operator_cap_minor, row, amount)
+            counted = self._caps.count(
+                connection, call, found.terms.operator_cap_minor, row, amount
+            )
         if asked.action is CardAction.UNBLOCK:
             connection.execute(sql.RESET_PIN, {"voucher_id": row.voucher_id})
         because = asked.reason.value if asked.reason is not None else asked.because
+        if asked.reason and asked.because:
+            counted["because"] = asked.because
         entry = booking.entry(
             call,
             voucher_id=row.voucher_id,
@@ -110,7 +113,7 @@ class Cards:
             used_after=after.used,
             balance_after_minor=after.balance_minor,
             reason=because,
-            details={"because": asked.because} if asked.reason and asked.because else None,
+            details=counted or None,
         )
         event = booking.event(
             call,
@@ -211,11 +214,20 @@ class Cards:
         call.changed.append(row.voucher_id)
         entries, events = [entry], [event]
         moved = self._replacing.move_from_dead(
-            connection, call, row.voucher_id, amount, key_id=key_id, entries=entries, events=events
+            connection,
+            call,
+            row.voucher_id,
+            amount,
+            because_of=entry["entry_id"],
+            key_id=key_id,
+            entries=entries,
+            events=events,
         )
         replaced_by, after = moved or (None, after)
         # After every voucher's row, as everywhere: two calls never wait for each other.
-        self.count_operator(connection, call, terms.operator_cap_minor, row, amount)
+        entry["entry_details"] = (
+            self._caps.count(connection, call, terms.operator_cap_minor, row, amount) or None
+        )
         if row.on_budget:
             connection.execute(
                 statements.GIVE_BUDGET,
@@ -236,33 +248,6 @@ class Cards:
             connection, call, entries=entries, events=events, body=body, fingerprint=fingerprint
         )
         return Answer(status=200, body=body)
-
-    def count_operator(
-        self, connection: Connection, call: Call, cap: int | None, row: Any, amount: int
-    ) -> None:
-        """Count what the operator gives today against the campaign's cap.
-
-        Raises:
-            No: nobody is named, or the cap is reached.
-        """
-        if cap is None or amount <= 0:
-            return
-        if call.origin.operator is None:
-            raise No(Refused(reason=Reason.OPERATOR_REQUIRED))
-        zone = ZoneInfo(call.where.timezone)
-        bind = {
-            "campaign_id": row.campaign_id,
-            "operator": call.origin.operator,
-            "day": call.now.astimezone(zone).date().isoformat(),
-            "amount": amount,
-            "cap": cap,
-        }
-        if (
-            amount > cap
-            or connection.execute(sql.GIVE_BY_OPERATOR[self._postgresql], bind).first() is None
-        ):
-            details = {"cap_minor": cap, "currency": row.currency}
-            raise No(Refused(reason=Reason.OPERATOR_CAP, details=details))
 
     def _status_after(self, asked: CardCall, found: Found, call: Call) -> str:
         """The card's status afterwards; refuses what its status does not allow."""

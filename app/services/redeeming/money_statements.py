@@ -168,6 +168,9 @@ READ_HOLD = (
         C.name.label("campaign_name"),
         C.kind.label("campaign_kind"),
         C.currency.label("campaign_currency"),
+        C.source.label("campaign_source"),
+        C.override,
+        C.override_forced,
         C.timezone.label("campaign_timezone"),
     )
     .select_from(HOLD.join(VOUCHER, V.id == H.voucher_id).join(CAMPAIGN, C.id == V.campaign_id))
@@ -277,6 +280,19 @@ READ_RETURNED = select(func.coalesce(func.sum(E.amount_minor), 0)).where(
     E.refers_to_id == bindparam("entry_id"), E.kind.in_(list(RETURNS))
 )
 
+#: Refunds of a redemption that were undone: which, and when.
+READ_UNDONE = select(E.details, E.created_at).where(
+    E.refers_to_id == bindparam("entry_id"),
+    E.kind == EntryKind.REFUND,
+    E.amount_minor < 0,
+)
+#: The card that a refund's money was moved to, if its own was no more.
+READ_MOVED = select(E.voucher_id).where(
+    E.refers_to_id == bindparam("entry_id"),
+    E.kind == EntryKind.TRANSFER,
+    E.amount_minor > 0,
+)
+
 TRY_PIN = (
     update(VOUCHER)
     .where(V.id == bindparam("voucher_id"), V.pin_tries < bindparam("limit"))
@@ -309,3 +325,14 @@ def _give_by_operator(postgresql: bool) -> Any:
 
 
 GIVE_BY_OPERATOR = {postgresql: _give_by_operator(postgresql) for postgresql in (False, True)}
+
+#: What an operator gave that day and took back does not count against the cap any more.
+UNGIVE_BY_OPERATOR = (
+    update(OPERATOR_DAY)
+    .where(
+        D.campaign_id == bindparam("of_campaign"),
+        D.operator == bindparam("by_operator"),
+        D.day == bindparam("on_day"),
+    )
+    .values(given_minor=D.given_minor - bindparam("amount"))
+)

@@ -6,6 +6,7 @@ The old card points to its replacement from then on, and its number and PIN mean
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,10 +15,11 @@ from sqlalchemy import Connection, insert
 from app.domain import codes
 from app.domain.kinds import KINDS
 from app.domain.ledger import DEAD, EntryKind
+from app.domain.refusals import Reason, Refused
 from app.domain.validity import window
 from app.services.redeeming import booking, statements
 from app.services.redeeming import money_statements as sql
-from app.services.redeeming.progress import Busy, Call
+from app.services.redeeming.progress import Busy, Call, No
 from app.services.redeeming.reading import Reader, is_over
 from app.services.redeeming.statements import VOUCHER
 
@@ -39,13 +41,15 @@ class Replacing:
         voucher_id: int,
         amount: int,
         *,
+        because_of: uuid.UUID,
         key_id: int,
         entries: list[dict[str, Any]],
         events: list[dict[str, Any]],
     ) -> tuple[str, Any] | None:
         """Move money that came back to a card that is no more to its replacement.
 
-        Makes the replacement unless there is one; adds what has to be booked. Returns the
+        Makes the replacement unless there is one; adds what has to be booked, as following from
+        the entry `because_of`. Returns the
         replacement's serial and the card's counters afterwards, or None when the card is alive
         and keeps the money.
         """
@@ -83,35 +87,49 @@ class Replacing:
             },
         ).one()
         call.changed.append(target.id)
-        for voucher, change, after in ((card, -amount, left), (target, amount, came)):
-            entry = booking.entry(
-                call,
-                voucher_id=voucher.id,
-                campaign_id=card.campaign_id,
-                code_id=voucher.code_id,
-                kind=EntryKind.TRANSFER,
-                amount_minor=change,
-                currency=card.campaign_currency,
-                used_after=after.used,
-                balance_after_minor=after.balance_minor,
-                details={
-                    "from": codes.serial(card.public_id),
-                    "to": codes.serial(target.public_id),
-                },
-            )
-            entries.append(entry)
-            events.append(
-                booking.event(
-                    call,
-                    kind="updated",
-                    campaign_id=card.campaign_id,
-                    voucher_id=voucher.id,
-                    number=after.events,
-                    entry_id=entry["entry_id"],
-                    data={"amount_minor": change},
-                )
-            )
+        moved_entries, moved_events = _booked(
+            call, card, target, amount, left=left, came=came, because_of=because_of
+        )
+        entries += moved_entries
+        events += moved_events
         return codes.serial(target.public_id), left
+
+    def move_back(
+        self,
+        connection: Connection,
+        call: Call,
+        card: Any,
+        target_id: int,
+        amount: int,
+        *,
+        because_of: uuid.UUID,
+    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Move money from a replacement back to the card that it replaces; both rows get locked,
+        the older first. Returns the entries and events to be booked.
+
+        Raises:
+            No: the replacement does not hold it any more.
+        """
+        target = connection.execute(sql.LOCK_VOUCHER, {"voucher_id": target_id}).one()
+        after = []
+        for voucher, change in ((target, -amount), (card, amount)):
+            moved = connection.execute(
+                sql.MOVE_MONEY,
+                {
+                    "voucher_id": voucher.id,
+                    "expected_status": voucher.status,
+                    "new_status": voucher.status,
+                    "amount": change,
+                },
+            ).first()
+            if moved is None:
+                details = {"currency": card.campaign_currency}
+                raise No(Refused(reason=Reason.INSUFFICIENT_BALANCE, details=details))
+            call.changed.append(voucher.id)
+            after.append(moved)
+        return _booked(
+            call, target, card, amount, left=after[0], came=after[1], because_of=because_of
+        )
 
     def _living(self, connection: Connection, card: Any, call: Call) -> tuple[Any, Any]:
         """The newest replacement of a card if it can take money, else None; and the last card.
@@ -165,3 +183,49 @@ class Replacing:
             ),
         )
         return connection.execute(sql.LOCK_VOUCHER, {"voucher_id": made}).one()
+
+
+def _booked(
+    call: Call,
+    source: Any,
+    target: Any,
+    amount: int,
+    *,
+    left: Any,
+    came: Any,
+    because_of: uuid.UUID,
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Both sides of a transfer, as entries and events; rows are of LOCK_VOUCHER, `left` and `came`
+    their counters afterwards.
+    """
+    entries, events = [], []
+    for voucher, change, after in ((source, -amount, left), (target, amount, came)):
+        entry = booking.entry(
+            call,
+            voucher_id=voucher.id,
+            campaign_id=source.campaign_id,
+            code_id=voucher.code_id,
+            kind=EntryKind.TRANSFER,
+            amount_minor=change,
+            currency=source.campaign_currency,
+            used_after=after.used,
+            balance_after_minor=after.balance_minor,
+            refers_to_id=because_of,
+            details={
+                "from": codes.serial(source.public_id),
+                "to": codes.serial(target.public_id),
+            },
+        )
+        entries.append(entry)
+        events.append(
+            booking.event(
+                call,
+                kind="updated",
+                campaign_id=source.campaign_id,
+                voucher_id=voucher.id,
+                number=after.events,
+                entry_id=entry["entry_id"],
+                data={"amount_minor": change},
+            )
+        )
+    return entries, events

@@ -155,7 +155,7 @@ class Reports:
         reading = resolving.read(self._deployment.keyring, use.code)
         guarded = not client.may(Scope.CAMPAIGN)
         if guarded:
-            self._tills.check_guess(client, origin, reading, now=now)
+            self._tills.suspects.check(client, origin, reading, now=now)
         beyond = False
         while True:
             try:
@@ -185,7 +185,7 @@ class Reports:
             except No as no:
                 if no.found is None or not client.may_touch(no.found.row.campaign_key):
                     if guarded:
-                        self._tills.count_guess(client, origin, reading.prefix, now=now)
+                        self._tills.suspects.count(client, origin, reading.prefix, now=now)
                     return Reported(id=use.id, outcome=Outcome.UNKNOWN_CODE)
                 # A guard had nothing left: book it again, as a conflict.
                 beyond = True

@@ -2,8 +2,8 @@
 
 A reversal gives back every counter that the redemption took, and no other. What of a call was
 taken back before stays so, the rest is given back; a card's load or activation is undone on the
-spot or not at all; a refund, a correction or a block is refused, never silently kept. A key that
-was never seen gets a tombstone, so that the original, should it still arrive, is refused.
+spot or not at all, and so is a refund; a correction or a block is refused, never silently kept. A
+key that was never seen gets a tombstone, so that the original, should it still arrive, is refused.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ from app.domain.refusals import Reason, Refused
 from app.services.redeeming import answers, booking, money_statements, statements
 from app.services.redeeming.booking import Books
 from app.services.redeeming.calls import Answer, CardAction, Reversal
-from app.services.redeeming.cards import Cards
+from app.services.redeeming.caps import Caps
 from app.services.redeeming.holds import Holds
 from app.services.redeeming.progress import Busy, Call, Known, No, lock_name
 from app.services.redeeming.reading import Reader
 from app.services.redeeming.replacing import Replacing
+from app.services.redeeming.unrefunding import Unrefunding
 from app.store.models import new_id
 
 
@@ -51,16 +52,17 @@ class Reverser:
         reader: Reader,
         books: Books,
         holds: Holds,
-        cards: Cards,
         replacing: Replacing,
+        caps: Caps,
         *,
         postgresql: bool,
     ) -> None:
         self._reader = reader
         self._books = books
         self._holds = holds
-        self._cards = cards
         self._replacing = replacing
+        self._caps = caps
+        self._unrefunding = Unrefunding(books, replacing, caps)
         self._postgresql = postgresql
 
     def reverse(
@@ -91,6 +93,14 @@ class Reverser:
                     connection, call, reversal.key, fresh=original is None, fingerprint=fingerprint
                 )
             made = orjson.loads(original.body)
+            if "refund_id" in made:
+                return self._unrefunding.undo(
+                    connection,
+                    call,
+                    uuid.UUID(made["refund_id"]),
+                    because=reversal.because,
+                    fingerprint=fingerprint,
+                )
             holds = [uuid.UUID(part["hold_id"]) for part in made.get("holds", [])]
             ids = [uuid.UUID(part["redemption_id"]) for part in made.get("redemptions", [])]
             ids += self._void(connection, call, holds)
@@ -158,7 +168,11 @@ class Reverser:
         self, connection: Connection, call: Call, ids: Sequence[uuid.UUID | None]
     ) -> list[Any]:
         rows = connection.execute(statements.READ_ENTRIES, {"ids": list(ids)}).all()
-        rows = [row for row in rows if call.client.may_touch(row.campaign_key)]
+        rows = [
+            row
+            for row in rows
+            if row.kind != EntryKind.REFUND and call.client.may_touch(row.campaign_key)
+        ]
         if not rows:
             raise No(Refused(reason=Reason.UNKNOWN_REDEMPTION))
         return sorted(rows, key=lambda row: (int(row.voucher_id), row.created_at))
@@ -245,6 +259,7 @@ class Reverser:
                 call,
                 each.row.voucher_id,
                 each.back,
+                because_of=uuid.UUID(str(part["reversal_id"])),
                 key_id=key_id,
                 entries=entries,
                 events=events,
@@ -252,12 +267,19 @@ class Reverser:
             if moved:
                 part["replaced_by"], after = moved
                 part["voucher"] = answers.returned(each.row, after)
-        for each in taken:
-            if each.kind is EntryKind.REFUND:
-                cap = self._reader.terms_of(connection, each.row.revision_id).operator_cap_minor
-                self._cards.count_operator(connection, call, cap, each.row, each.back)
+        for each, entry in zip(taken, entries, strict=False):
+            entry["entry_details"] = self._count_operator(connection, call, each) or None
         self._give_others(connection, taken)
         return self._answer(connection, call, parts, entries, events, fingerprint=fingerprint)
+
+    def _count_operator(self, connection: Connection, call: Call, each: _Taken) -> dict[str, str]:
+        """Count money that comes onto a card by somebody, and no more what was loaded."""
+        if each.row.kind != EntryKind.REDEMPTION:
+            return self._caps.give_back(connection, each.row)
+        if each.kind is not EntryKind.REFUND:
+            return {}
+        cap = self._reader.terms_of(connection, each.row.revision_id).operator_cap_minor
+        return self._caps.count(connection, call, cap, each.row, each.back)
 
     def _give_voucher(self, connection: Connection, row: Any, back: int) -> Any:
         bind: dict[str, Any] = {"voucher_id": row.voucher_id}

@@ -47,7 +47,8 @@ class SettingAside:
         """Set aside what was granted: all of it or nothing.
 
         Raises:
-            No: a guard found nothing left.
+            No: the code, the recipient or the campaign has nothing left.
+            Busy: another call was first at a voucher or the receipt; decide again.
         """
         expires_at = call.now + min(ttl, LONGEST_TTL)
         rows, events, parts = [], [], []
@@ -118,7 +119,6 @@ class SettingAside:
         bind: dict[str, Any] = {"voucher_id": row.voucher_id, "expected_status": row.status}
         if standing.holds_money:
             found = connection.execute(sql.HOLD_MONEY, {**bind, "amount": grant.amount}).first()
-            reason = Reason.INSUFFICIENT_BALANCE
         else:
             bind |= {
                 "allowed": standing.uses,
@@ -126,13 +126,12 @@ class SettingAside:
                 "store_id": call.where.store_id,
             }
             found = connection.execute(sql.HOLD_USE, bind).first()
-            reason = Reason.HELD_ELSEWHERE
             if found is not None and found.receipt_seen and not row.receipt_seen:
                 # The receipt got a coupon between the decision and now: decide again.
                 raise Busy
         if found is None:
-            details = {"currency": standing.currency} if standing.holds_money else {}
-            raise No(Refused(reason=reason, details=details, item=grant.index), grant.found)
+            # As when taking: another was first, and what it did is known when it is read again.
+            raise Busy
         return found
 
     def _hold_others(self, connection: Connection, grants: Sequence[Grant]) -> None:

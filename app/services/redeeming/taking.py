@@ -11,7 +11,6 @@ from sqlalchemy import Connection
 from app.domain.baskets import Basket
 from app.domain.ledger import EntryKind
 from app.domain.refusals import Reason, Refused
-from app.domain.rules import Standing
 from app.services.redeeming import answers, booking, statements
 from app.services.redeeming.calls import Override
 from app.services.redeeming.progress import Busy, Call, Grant, No
@@ -25,8 +24,9 @@ def take(
     Returns the counters after, by voucher.
 
     Raises:
-        No: a guard found nothing left to take.
-        Busy: the receipt got a coupon between the decision and now; decide again.
+        No: the code, the recipient or the campaign has nothing left to take.
+        Busy: another call took from the voucher, or the receipt got a coupon, between the decision
+            and now; decide again.
     """
     taken: dict[int, Any] = {}
     for grant in _by(grants, lambda grant: grant.found.row.voucher_id):
@@ -159,7 +159,9 @@ def _take_voucher(connection: Connection, call: Call, grant: Grant) -> Any:
         if after is not None and after.receipt_seen and not row.receipt_seen:
             raise Busy
     if after is None:
-        raise No(_lost(standing, grant.index), grant.found)
+        # Another was first, since the rules had no objection: what became of the voucher, redeemed,
+        # held or blocked, is known when it is read again.
+        raise Busy
     return after
 
 
@@ -190,12 +192,3 @@ def _by(grants: Iterable[Grant], order: Callable[[Grant], Any]) -> list[Grant]:
 
 def _no(grant: Grant, reason: Reason, **details: object) -> No:
     return No(Refused(reason=reason, details=details, item=grant.index), grant.found)
-
-
-def _lost(standing: Standing, index: int) -> Refused:
-    """Why a guard found nothing although the rules had no objection: another was first."""
-    if standing.holds_money:
-        details = {"currency": standing.currency}
-        return Refused(reason=Reason.INSUFFICIENT_BALANCE, details=details, item=index)
-    reason = Reason.ALREADY_REDEEMED if standing.uses == 1 else Reason.LIMIT_REACHED
-    return Refused(reason=reason, details={"uses": standing.uses}, item=index)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import time
-from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -14,15 +12,11 @@ from sqlalchemy import Connection, delete
 from app.domain import overrides
 from app.domain.baskets import Basket
 from app.domain.campaign import Terms
-from app.domain.refusals import Reason
 from app.services import resolving
 from app.services.access import Client
-from app.services.changes import Change, Subject
 from app.services.deployment import Deployment
-from app.services.guessing import Guesses
 from app.services.redeeming import (
     answers,
-    bearers,
     money_statements,
     pins,
     statements,
@@ -37,38 +31,27 @@ from app.services.redeeming.calls import (
     Origin,
     Redemption,
     Refund,
-    Reused,
     Reversal,
-    Running,
     Where,
 )
+from app.services.redeeming.caps import Caps
 from app.services.redeeming.cards import Cards
 from app.services.redeeming.granting import Till
 from app.services.redeeming.holds import CLOCK, Holds
+from app.services.redeeming.once import Asked, Once
 from app.services.redeeming.progress import (
     Bare,
-    Busy,
     Call,
     Found,
-    Known,
     Lapsed,
     No,
-    PinAsked,
-    lock_name,
 )
 from app.services.redeeming.reading import Reader
 from app.services.redeeming.replacing import Replacing
 from app.services.redeeming.reversing import Reverser
 from app.services.redeeming.setting_aside import SettingAside
+from app.services.redeeming.suspects import Suspects
 from app.services.resolving import Reading
-
-#: How long a call waits for its twin, or for another of the same receipt (seconds).
-PATIENCE = 2.0
-#: Between two looks whether the twin is done (seconds).
-PAUSE = 0.02
-
-#: Refusals that may be guesses.
-_GUESSES = frozenset({Reason.UNKNOWN_CODE, Reason.BAD_SIGNATURE})
 
 
 class Tills:
@@ -87,16 +70,18 @@ class Tills:
         self._holds = Holds(self._reader, self._books, postgresql=self._postgresql)
         self._aside = SettingAside(self._books, postgresql=self._postgresql)
         replacing = Replacing(self._reader, postgresql=self._postgresql)
-        self._cards = Cards(self._reader, self._books, replacing, postgresql=self._postgresql)
+        caps = Caps(postgresql=self._postgresql)
+        self._cards = Cards(self._reader, self._books, replacing, caps)
         self._reverser = Reverser(
             self._reader,
             self._books,
             self._holds,
-            self._cards,
             replacing,
+            caps,
             postgresql=self._postgresql,
         )
-        self.guesses = Guesses(deployment.database)
+        self.suspects = Suspects(deployment)
+        self._once = Once(deployment, self._reader, self._books, self._holds, self.suspects)
 
     def scan(self, client: Client, item: Item, *, origin: Origin, basket: Basket | None) -> Answer:
         """What this is and what would happen; changes no entitlement, is recorded.
@@ -146,7 +131,7 @@ class Tills:
                 reason = refused.refused.reason if refused else None
                 self._books.note(connection, call, found, kind="scanned", reason=reason)
         if refused is not None:
-            self._count_guess(client, origin, refused, now=now)
+            self.suspects.count_refused(client, origin, refused, now=now)
         return Answer(status=200, body=orjson.dumps(answer).decode())
 
     def redeem(
@@ -225,46 +210,27 @@ class Tills:
             )
             return Answer(status=200, body=body)
 
-        return self._once(
-            attempt,
-            client=client,
-            key=key,
-            origin=origin,
-            fingerprint=fingerprint,
-            now=now,
-            verified=verified,
-        )
+        asked = self._asked(client, key, origin, fingerprint, now=now)
+        return self._once.answer(asked, attempt, verified=verified)
 
     def capture(self, client: Client, key: str, capture: Capture, *, fingerprint: bytes) -> Answer:
         """Redeem what a hold set aside, all or a part; raises as `redeem` does."""
-
-        def attempt(connection: Connection, call: Call) -> Answer:
-            return self._holds.capture(connection, call, capture, fingerprint=fingerprint)
-
-        return self._once(
-            attempt,
-            client=client,
-            key=key,
-            origin=capture.origin,
-            fingerprint=fingerprint,
-            now=self._deployment.now(),
+        return self._once.answer(
+            self._asked(client, key, capture.origin, fingerprint),
+            lambda connection, call: self._holds.capture(
+                connection, call, capture, fingerprint=fingerprint
+            ),
         )
 
     def void(
         self, client: Client, key: str, hold_id: UUID, *, origin: Origin, fingerprint: bytes
     ) -> Answer:
         """Give back what a hold set aside; raises as `redeem` does."""
-
-        def attempt(connection: Connection, call: Call) -> Answer:
-            return self._holds.void(connection, call, hold_id, fingerprint=fingerprint)
-
-        return self._once(
-            attempt,
-            client=client,
-            key=key,
-            origin=origin,
-            fingerprint=fingerprint,
-            now=self._deployment.now(),
+        return self._once.answer(
+            self._asked(client, key, origin, fingerprint),
+            lambda connection, call: self._holds.void(
+                connection, call, hold_id, fingerprint=fingerprint
+            ),
         )
 
     def card(self, client: Client, key: str, asked: CardCall, *, fingerprint: bytes) -> Answer:
@@ -278,31 +244,19 @@ class Tills:
                 raise Bare(found.row.code_id)
             return self._cards.act(connection, call, asked, found, fingerprint=fingerprint)
 
-        return self._once(
-            attempt,
-            client=client,
-            key=key,
-            origin=asked.origin,
-            fingerprint=fingerprint,
-            now=now,
+        return self._once.answer(
+            self._asked(client, key, asked.origin, fingerprint, now=now), attempt
         )
 
     def refund(self, client: Client, key: str, refund: Refund, *, fingerprint: bytes) -> Answer:
         """Give money of a redemption back, all or a part; raises as `redeem` does."""
         key_id = self._deployment.keyring.newest
 
-        def attempt(connection: Connection, call: Call) -> Answer:
-            return self._cards.refund(
+        return self._once.answer(
+            self._asked(client, key, refund.origin, fingerprint),
+            lambda connection, call: self._cards.refund(
                 connection, call, refund, key_id=key_id, fingerprint=fingerprint
-            )
-
-        return self._once(
-            attempt,
-            client=client,
-            key=key,
-            origin=refund.origin,
-            fingerprint=fingerprint,
-            now=self._deployment.now(),
+            ),
         )
 
     def release_lapsed(self, *, now: dt.datetime, limit: int = 1_000) -> int:
@@ -339,35 +293,17 @@ class Tills:
                 done += self._holds.expire(connection, voucher_id, by) > 0
         return done
 
-    def released(self, voucher_id: int, *, now: dt.datetime) -> int:
-        """Release what is over of one voucher; returns how much there was."""
-        for _ in range(3):
-            try:
-                with self._database.transaction() as connection:
-                    return self._holds.release_lapsed(connection, voucher_id, now=now)
-            except Busy:
-                # Somebody settled one of them meanwhile.
-                continue
-        return 0
-
     def reverse(
         self, client: Client, key: str, reversal: Reversal, *, fingerprint: bytes
     ) -> Answer:
         """Take back a redemption, or all that a call took; raises as `redeem` does."""
         key_id = self._deployment.keyring.newest
 
-        def attempt(connection: Connection, call: Call) -> Answer:
-            return self._reverser.reverse(
+        return self._once.answer(
+            self._asked(client, key, reversal.origin, fingerprint),
+            lambda connection, call: self._reverser.reverse(
                 connection, call, reversal, key_id=key_id, fingerprint=fingerprint
-            )
-
-        return self._once(
-            attempt,
-            client=client,
-            key=key,
-            origin=reversal.origin,
-            fingerprint=fingerprint,
-            now=self._deployment.now(),
+            ),
         )
 
     def by_key(self, client: Client, key: str) -> Answer | None:
@@ -376,22 +312,11 @@ class Tills:
         Raises:
             Running: it still is.
         """
-        bind = {}
-        if self._postgresql:
-            bind = {"key_hash": lock_name("key", str(client.id), key), "other_hash": None}
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            with self._database.reading() as connection:
-                if connection.execute(statements.CLAIM[self._postgresql], bind).scalar_one():
-                    row = connection.execute(
-                        statements.READ_RECORD, {"client_id": client.id, "key": key}
-                    ).first()
-                    if row is None:
-                        return None
-                    return Answer(status=row.status or 200, body=row.body, replayed=True)
-            if time.monotonic() >= deadline:
-                raise Running
-            time.sleep(PAUSE)
+        return self._once.by_key(client, key)
+
+    def released(self, voucher_id: int, *, now: dt.datetime) -> int:
+        """Release what is over of one voucher; returns how much there was."""
+        return self._once.released(voucher_id, now=now)
 
     def forget(self) -> int:
         """Remove idempotency keys that no till may repeat any more; returns how many."""
@@ -399,78 +324,22 @@ class Tills:
             old = statements.R.created_at < self._deployment.now() - KEPT
             return connection.execute(delete(statements.RECORD).where(old)).rowcount
 
-    def _once(
+    def _asked(
         self,
-        attempt: Callable[[Connection, Call], Answer],
-        *,
-        client: Client,
-        key: str,
-        origin: Origin,
-        fingerprint: bytes,
-        now: dt.datetime,
-        verified: set[int] | None = None,
-    ) -> Answer:
-        """Run `attempt` in a transaction until there is an answer that is kept under `key`."""
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            try:
-                with self._database.transaction() as connection:
-                    call = self._call(connection, client, key, origin, now)
-                    answer = attempt(connection, call)
-                self._deployment.hints.send(
-                    [Change(Subject.VOUCHER, each) for each in call.changed]
-                )
-                return answer
-            except Known as known:
-                return _replay(known, fingerprint)
-            except Bare as bare:
-                self._make_bearer(bare.code_id, now=now)
-            except Lapsed as lapsed:
-                self.released(lapsed.voucher_id, now=now)
-            except PinAsked as asked:
-                wrong = pins.verify(self._database, self._deployment.keyring, asked)
-                if wrong is not None:
-                    no = No(wrong, asked.found)
-                    return self._refuse(no, client, key, origin, fingerprint, now=now)
-                if verified is not None:
-                    verified.add(asked.index)
-            except Busy:
-                if time.monotonic() >= deadline:
-                    raise Running from None
-                time.sleep(PAUSE)
-            except No as no:
-                return self._refuse(no, client, key, origin, fingerprint, now=now)
-
-    def _refuse(
-        self,
-        no: No,
         client: Client,
         key: str,
         origin: Origin,
         fingerprint: bytes,
         *,
-        now: dt.datetime,
-    ) -> Answer:
-        """Keep a refusal under its key, like a success."""
-        self._count_guess(client, origin, no, now=now)
-        try:
-            with self._database.transaction() as connection:
-                call = self._call(connection, client, key, origin, now)
-                body = orjson.dumps(answers.refusal(connection, call, no)).decode()
-                if no.found is not None:
-                    self._books.note(
-                        connection, call, no.found, kind="refused", reason=no.refused.reason
-                    )
-                self._books.keep(connection, call, body=body, fingerprint=fingerprint)
-            return Answer(status=200, body=body)
-        except Known as known:
-            return _replay(known, fingerprint)
-
-    def _call(
-        self, connection: Connection, client: Client, key: str, origin: Origin, now: dt.datetime
-    ) -> Call:
-        where = self._reader.where(connection, client, origin)
-        return Call(client=client, key=key, where=where, origin=origin, now=now)
+        now: dt.datetime | None = None,
+    ) -> Asked:
+        return Asked(
+            client=client,
+            key=key,
+            origin=origin,
+            fingerprint=fingerprint,
+            now=now or self._deployment.now(),
+        )
 
     def _on_receipt(self, connection: Connection, call: Call, found: Found) -> list[Terms]:
         """Terms of the coupons that the receipt has already; asked only when it has some."""
@@ -486,63 +355,10 @@ class Tills:
         )
         return [self._reader.terms_of(connection, row.revision_id) for row in rows.all()]
 
-    def _make_bearer(self, code_id: int, *, now: dt.datetime) -> None:
-        with self._database.transaction() as connection:
-            bearers.ensure(
-                connection,
-                code_id,
-                terms_of=self._reader.terms_of,
-                key_id=self._deployment.keyring.newest,
-                now=now,
-                postgresql=self._postgresql,
-            )
-
     def _read(self, client: Client, item: Item, origin: Origin, *, now: dt.datetime) -> Reading:
         reading = resolving.read(self._deployment.keyring, item.barcode)
-        self.check_guess(client, origin, reading, now=now)
+        self.suspects.check(client, origin, reading, now=now)
         return reading
-
-    def check_guess(
-        self, client: Client, origin: Origin, reading: Reading, *, now: dt.datetime
-    ) -> None:
-        """Let a code be looked up, or not; a genuine token always is.
-
-        Raises:
-            Guessing: too many codes that do not exist came from there.
-        """
-        if reading.public_id is None:
-            self.guesses.check(_subjects(client, origin, reading.prefix), now=now)
-
-    def count_guess(self, client: Client, origin: Origin, prefix: str, *, now: dt.datetime) -> None:
-        """Count a code that does not exist; `prefix` is its beginning.
-
-        Raises:
-            Guessing: it was one too many.
-        """
-        self.guesses.failed(
-            _subjects(client, origin, prefix), keyring=self._deployment.keyring, now=now
-        )
-
-    def _count_guess(self, client: Client, origin: Origin, no: No, *, now: dt.datetime) -> None:
-        if no.refused.reason in _GUESSES:
-            self.count_guess(client, origin, no.prefix, now=now)
-
-
-def _subjects(client: Client, origin: Origin, prefix: str) -> Mapping[str, str]:
-    """Whom a failed look-up counts against."""
-    terminal = client.terminal_id or origin.terminal
-    return {
-        "terminal": f"{client.store_id or origin.store}/{terminal}" if terminal else "",
-        "key": str(client.id),
-        "address": origin.address,
-        "prefix": prefix,
-    }
-
-
-def _replay(known: Known, fingerprint: bytes) -> Answer:
-    if known.status and known.fingerprint != fingerprint:
-        raise Reused
-    return Answer(status=known.status or 200, body=known.body, replayed=True)
 
 
 def release_lapsed(deployment: Deployment, now: dt.datetime) -> int:

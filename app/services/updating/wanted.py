@@ -35,9 +35,3 @@ class Wanted:
     message: Mapping[str, str] | None = None
     override: Override | None = None
     at: dt.datetime | None = None
-
-    @property
-    def changes(self) -> list[str]:
-        """What it changes, as dotted names of a campaign's members."""
-        found = [f"presentation.{name}" for name in self.presentation or ()]
-        return [*found, "override"] if self.override else found

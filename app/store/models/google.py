@@ -28,10 +28,8 @@ class GoogleClass(Base):
     #: SHA-256 of the members last sent, so that a change which shows nowhere costs no call.
     sent_digest: Mapped[bytes | None]
     sent_at: Mapped[dt.datetime | None]
-    #: SHA-256 of what objects take from the campaign, and the version since which it is that:
-    #: objects that were sent with an earlier one lag.
+    #: SHA-256 of what objects take from the campaign now; those that took something else lag.
     objects_digest: Mapped[bytes | None]
-    objects_since: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     #: The campaign's version whose content Google refused.
     refused_campaign: Mapped[int | None]
     attempts: Mapped[int] = mapped_column(default=0)
@@ -56,6 +54,8 @@ class GoogleObject(Base):
     sent_campaign: Mapped[int | None]
     #: SHA-256 of the members last sent, so that a change which shows nowhere costs no call.
     sent_digest: Mapped[bytes | None]
+    #: SHA-256 of what it took from the campaign when it was last sent.
+    campaign_digest: Mapped[bytes | None]
     sent_at: Mapped[dt.datetime | None]
     #: The balance last shown there, so that a change of it can be told.
     sent_balance_minor: Mapped[int | None] = mapped_column(BigInteger)

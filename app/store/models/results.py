@@ -77,7 +77,8 @@ class Decision(Base):
         Index(
             "ix_decision_stopping",
             "voucher_id",
-            sqlite_where=text("stopping"),
+            # As a query says it there, which SQLite asks for before it uses the index.
+            sqlite_where=text("stopping = 1"),
             postgresql_where=text("stopping"),
         ),
     )
@@ -100,7 +101,7 @@ class Decision(Base):
     acted_at: Mapped[dt.datetime | None]
     spent_minor: Mapped[int] = mapped_column(BigInteger, default=0)
     #: A stop condition takes its voucher back, and that is still to be done.
-    stopping: Mapped[bool] = mapped_column(default=False, server_default=false())
+    stopping: Mapped[bool] = mapped_column(server_default=false())
     created_at: Mapped[dt.datetime]
 
 

@@ -95,7 +95,8 @@ class Code(Base):
             "ix_code_free",
             "import_job_id",
             "id",
-            sqlite_where=text("free"),
+            # As a query says it there, which SQLite asks for before it uses the index.
+            sqlite_where=text("free = 1"),
             postgresql_where=text("free"),
         ),
     )

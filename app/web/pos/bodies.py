@@ -233,7 +233,9 @@ class ReversedPart(BaseModel):
     redemption_id: str
     reversal_id: str
     kind: Literal["undo", "refund"]
-    returned_minor: int | None = Field(description="Money given back to a gift card")
+    returned_minor: int | None = Field(
+        description="Money given back to a gift card; negative when a load or refund is undone"
+    )
     replaced_by: str | None = Field(
         None, description="Serial of the card that has the money now, when this one is no more"
     )

@@ -93,6 +93,8 @@ def redeem(body: RedemptionBody) -> Response:
 def reverse(body: ReversalBody) -> Response:
     """Take a redemption back: an undo on the same day by the same till, else a refund.
 
+    A load, an activation or a refund is undone by its key on the same day by the same till, if the
+    money is still there.
     A key that was never seen leaves a tombstone: the late original is refused.
     """
     key = idempotency_key()

@@ -42,7 +42,7 @@ def test_new_campaign_needs_no_question_and_a_dry_run_makes_none(cli: Cli, tmp_p
     file = tmp_path / "c.toml"
     file.write_text(
         'key = "c"\nname = "C"\nkind = "coupon"\n[codes]\nsource = "generated"\n'
-        '[benefit]\ntype = "free_shipping"\n[texts.en]\ntitle = "C"\n'
+        '[benefit]\ntype = "free_shipping"\n[texts.en]\ntitle = "C"\noffer = "Free"\n'
     )
     assert "Campaign c is new:" in cli("campaign", "apply", file, "--dry-run").output
     assert cli("campaign", "list").output == ""

@@ -11,7 +11,16 @@ from app.cli import main
 from app.domain.campaign import Source, Terms
 from app.services import audit
 from app.services.deployment import Deployment
-from app.store.models import Campaign, Code, Entry, Event, RecipientUse, Voucher
+from app.store.models import (
+    Campaign,
+    Code,
+    Entry,
+    Event,
+    Hold,
+    OperatorDay,
+    RecipientUse,
+    Voucher,
+)
 from tests.serving import environment
 from tests.shop import Shop, Till
 
@@ -21,7 +30,7 @@ def busy_shop(deployment: Deployment, client: FlaskClient) -> Shop:
     """A shop whose till has redeemed, refused and taken back."""
     shop = Shop(deployment)
     shop.campaign(source=Source.SHARED, budget_uses=9, terms=Terms(uses_per_recipient=3))
-    shop.campaign("card", kind="gift_card", terms=Terms(amount_minor=1_000))
+    shop.campaign("card", kind="gift_card", terms=Terms(amount_minor=1_000, operator_cap_minor=500))
     code_id = shop.code("SUMMER", limit=9)
     till = Till(client, shop.key())
     voucher = shop.voucher(code_id=code_id, recipient_id=shop.recipient("r"))
@@ -29,7 +38,17 @@ def busy_shop(deployment: Deployment, client: FlaskClient) -> Shop:
     till.redeem(voucher.barcode)
     till.reverse(key="k")
     till.redeem("SUMMER")
-    till.redeem(shop.voucher("card").barcode, amount={"minor": 300, "currency": "EUR"})
+    card = shop.voucher("card").barcode
+    spent = till.redeem(card, amount={"minor": 400, "currency": "EUR"})["redemptions"][0]
+    refund = {
+        "redemption_id": spent["redemption_id"],
+        "operator": "ann",
+        "amount": {"minor": 100, "currency": "EUR"},
+    }
+    till.post("/refunds", refund)
+    till.post("/refunds", refund, key="lost")
+    till.reverse(key="lost")
+    till.redeem(voucher.barcode, mode="hold")
     return shop
 
 
@@ -64,12 +83,42 @@ _LAST = select(Entry.id).where(Entry.kind == "redemption").order_by(Entry.id.des
         (update(Code).values(used=2), "counts 2 uses, the ledger says 1"),
         (update(Campaign).values(used=5).where(Campaign.budget_uses == 9), "counts 5 uses"),
         (update(RecipientUse).values(used=2), "counts 2 uses"),
-        (update(Voucher).values(held=1).where(Voucher.uses.is_(None)), "sets aside 1 uses"),
+        (
+            update(Voucher).values(held=1).where(Voucher.uses.is_(None), Voucher.held == 0),
+            "sets aside 1 uses and 0 minor units, its open holds 0 and 0",
+        ),
+        (
+            update(Voucher).values(held=0).where(Voucher.held == 1),
+            "sets aside 0 uses and 0 minor units, its open holds 1 and 0",
+        ),
+        (update(Code).values(held=0), "sets aside 0 uses, its open holds 1"),
+        (update(RecipientUse).values(held=2), "sets aside 2 uses, the open holds 1"),
+        (
+            update(Campaign).values(held=0).where(Campaign.budget_uses == 9),
+            "sets aside 0 uses and 0 minor units of its budget, the open holds 1 and 0",
+        ),
+        (
+            update(Hold).values(status="voided"),
+            "sets aside 1 uses and 0 minor units, its open holds 0 and 0",
+        ),
         (update(Voucher).values(events=Voucher.events + 1), "events; there are"),
         (delete(Event).where(Event.entry_id == _LAST.scalar_subquery()), "has no event"),
         (
             update(Entry).values(used_after=7).where(Entry.id == _LAST.scalar_subquery()),
             "says 7 uses after it",
+        ),
+        (
+            update(Entry).values(balance_after_minor=699).where(Entry.amount_minor == -400),
+            "says 699 minor units after it, the sum is 600",
+        ),
+        (
+            update(OperatorDay).values(given_minor=200),
+            "gave 200 minor units by the counter, the ledger says 100",
+        ),
+        (delete(OperatorDay), "gave 0 minor units by the counter, the ledger says 100"),
+        (
+            update(OperatorDay).values(operator="bob"),
+            "gave 100 minor units by the counter, the ledger says 0",
         ),
     ],
 )

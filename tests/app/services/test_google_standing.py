@@ -30,6 +30,7 @@ def held(deployment: Deployment, count: int) -> str:
                     "status": "inserted",
                     "sent_voucher": 1,
                     "sent_campaign": 1,
+                    "campaign_digest": b"1",
                     "created_at": deployment.now(),
                 }
                 for each in issued
@@ -41,7 +42,7 @@ def held(deployment: Deployment, count: int) -> str:
                 class_id="1.class",
                 status="inserted",
                 sent_campaign=1,
-                objects_since=1,
+                objects_digest=b"1",
                 created_at=deployment.now(),
             )
         )
@@ -135,7 +136,7 @@ def test_what_is_owed_and_what_fails_is_counted(deployment: Deployment) -> None:
     key = held(deployment, 4)
     with deployment.database.write() as session:
         session.execute(update(Campaign).values(version=2))
-        session.execute(update(GoogleClass).values(sent_campaign=2, objects_since=2))
+        session.execute(update(GoogleClass).values(sent_campaign=2, objects_digest=b"2"))
         session.execute(
             update(GoogleObject)
             .where(GoogleObject.id == 1)

@@ -79,7 +79,7 @@ class Desk:
     def void(self, hold: str) -> Any:
         return self.ask("void", uuid.UUID(hold), origin=Origin())
 
-    def refund(self, redemption: str, minor: int | None) -> Any:
+    def refund(self, redemption: str, minor: int | None, *, key: str | None = None) -> Any:
         return self.ask(
             "refund",
             redeeming.Refund(
@@ -87,7 +87,11 @@ class Desk:
                 amount_minor=minor,
                 origin=Origin(operator="ann"),
             ),
+            key=key,
         )
+
+    def unrefund(self, key: str) -> Any:
+        return self.ask("reverse", redeeming.Reversal(key=key))
 
     def reverse(self, redemption: str) -> Any:
         return self.ask("reverse", redeeming.Reversal(redemption_id=uuid.UUID(redemption)))
@@ -120,6 +124,7 @@ class Money(RuleBasedStateMachine):
     template: Path
     holds = Bundle("holds")
     spent = Bundle("spent")
+    refunds = Bundle("refunds")
 
     @initialize()
     def open(self) -> None:
@@ -149,6 +154,8 @@ class Money(RuleBasedStateMachine):
         self.left: dict[str, int] = {}
         self.replaced = 0
         self.last: tuple[str, int, Any] | None = None
+        #: Refunds that were not undone: of what, how much, and whether another card has it.
+        self.given: dict[str, tuple[str, int, bool]] = {}
 
     def teardown(self) -> None:
         if hasattr(self, "deployment"):
@@ -280,16 +287,38 @@ class Money(RuleBasedStateMachine):
         if good:
             self.status = "active" if unblock else "blocked"
 
-    @rule(redemption=spent, share=st.integers(1, 110))
-    def refund(self, redemption: str, share: int) -> None:
+    @rule(target=refunds, redemption=spent, share=st.integers(1, 110))
+    def refund(self, redemption: str, share: int) -> Any:
         left = self.left[redemption]
         minor = max(1, left * share // 100)
-        answer = self.desk.refund(redemption, minor)
+        key = uuid.uuid4().hex
+        answer = self.desk.refund(redemption, minor, key=key)
         good = 0 < minor <= left
         assert (answer["outcome"] == "accepted") is good, answer
+        if not good:
+            return multiple()
+        self.left[redemption] -= minor
+        self.give(minor, answer["replaced_by"])
+        self.given[key] = (redemption, minor, answer["replaced_by"] is not None)
+        return key
+
+    @rule(key=refunds)
+    def unrefund(self, key: str) -> None:
+        """Give up on a refund whose answer was lost."""
+        if key in self.given:
+            self.lapse()
+        redemption, minor, moved = self.given.get(key, ("", 0, False))
+        there = self.replaced if moved else self.balance - self.held
+        good = key in self.given and minor <= there
+        answer = self.desk.unrefund(key)
+        assert (answer["outcome"] == "accepted") is good, answer
         if good:
-            self.left[redemption] -= minor
-            self.give(minor, answer["replaced_by"])
+            del self.given[key]
+            self.left[redemption] += minor
+            if moved:
+                self.replaced -= minor
+            else:
+                self.balance -= minor
 
     @rule(redemption=spent)
     def reverse(self, redemption: str) -> None:

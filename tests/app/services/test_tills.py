@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
 import threading
 import time
 import uuid
@@ -213,4 +215,35 @@ def test_keys_are_forgotten_after_ninety_days(
     assert tills.forget() == 0
     clock.advance(days=2)
     assert tills.forget() == 1
-    assert tills.guesses.forget(now=clock()) == 3
+    assert tills.suspects.guesses.forget(now=clock()) == 3
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("asks", [None, dt.timedelta(minutes=5)])
+@pytest.mark.parametrize(
+    ("rival", "reason"),
+    [(None, "already_redeemed"), (dt.timedelta(minutes=5), "held_elsewhere")],
+)
+def test_who_loses_a_race_for_a_coupon_is_told_what_the_winner_did(
+    shop: Shop, asks: dt.timedelta | None, rival: dt.timedelta | None, reason: str
+) -> None:
+    """The rival comes between this call's decision and its guard."""
+    shop.campaign()
+    voucher = shop.voucher()
+    tills, client = Tills(shop.deployment), _client(shop)
+    came: list[str] = []
+
+    def redeem(name: str, hold: dt.timedelta | None) -> str:
+        redemption = Redemption(items=(Item(barcode=voucher.barcode),), hold=hold)
+        return tills.redeem(client, name, redemption, fingerprint=b"f").body
+
+    @event.listens_for(shop.deployment.database.engine, "before_cursor_execute")
+    def overtake(_c: Any, _cur: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("UPDATE voucher") and not came:
+            came.append("now")
+            came.append(redeem("rival", rival))
+
+    answer = json.loads(redeem("ours", asks))
+
+    assert '"accepted"' in came[1]
+    assert answer["reason"] == reason

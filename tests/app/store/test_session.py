@@ -168,3 +168,19 @@ def test_sqlite_is_durable_and_checks_references(sqlite_url: str) -> None:
 
     assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
     assert Path(sqlite_url.removeprefix("sqlite:///")).exists()
+
+
+def test_what_need_not_last_is_committed_without_a_flush_and_all_else_with_one(
+    database: Database,
+) -> None:
+    ask = "PRAGMA synchronous" if database.is_sqlite else "SHOW synchronous_commit"
+    said = []
+    for lasting in (True, False, True, False):
+        with database.transaction(lasting=lasting) as connection:
+            said.append(str(connection.scalar(text(ask))))
+        with database.write(lasting=not lasting) as session:
+            said.append(str(session.scalar(text(ask))))
+    database.close()
+
+    flushed, hasty = ("2", "1") if database.is_sqlite else ("on", "off")
+    assert said == [flushed, hasty, hasty, flushed] * 2

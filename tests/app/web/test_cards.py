@@ -19,17 +19,27 @@ from app.domain.campaign import Benefit, BenefitType, Source, Terms
 from app.domain.codes import from_serial
 from app.domain.overrides import Override
 from app.domain.refusals import Reason
-from app.services import access, audit, keys, links, presenting, redeeming, resolving
+from app.services import access, audit, closing, keys, links, presenting, redeeming, resolving
 from app.services.access import Client, Scope
 from app.services.deployment import Deployment
 from app.services.redeeming import CardAction, CardCall, Origin
 from app.services.redeeming.booking import Books
 from app.services.redeeming.calls import Where
+from app.services.redeeming.caps import Caps
 from app.services.redeeming.cards import Cards
 from app.services.redeeming.progress import Call
 from app.services.redeeming.reading import Reader
 from app.services.redeeming.replacing import Replacing
-from app.store.models import Campaign, Code, Entry, Event, Hold, RecipientUse, Voucher
+from app.store.models import (
+    Campaign,
+    Code,
+    Entry,
+    Event,
+    Hold,
+    OperatorDay,
+    RecipientUse,
+    Voucher,
+)
 from passes.content import Localized, Money
 from tests.conftest import Clock
 from tests.shop import Issued, Shop, Till
@@ -119,6 +129,11 @@ def balanced(deployment: Deployment) -> bool:
             ):
                 return False
     return True
+
+
+def clean(deployment: Deployment) -> bool:
+    """Whether the audit finds nothing."""
+    return not any(section.findings for section in audit.run(deployment.database))
 
 
 def test_a_hold_sets_money_aside_until_a_part_is_captured_and_the_rest_released(
@@ -377,6 +392,7 @@ def test_the_audit_finds_spoiled_money(
     with deployment.database.write() as session:
         if spoil.is_delete:
             session.execute(update(Event).values(entry_id=None))
+            session.execute(update(Entry).values(refers_to_id=None))
         session.execute(spoil)
     found = [each for section in audit.run(deployment.database) for each in section.findings]
     assert any(cause in each.cause for each in found), found
@@ -684,17 +700,95 @@ def test_an_activation_is_undone_with_its_money_until_the_card_is_used(
     assert balanced(deployment)
 
 
-def test_the_key_of_a_refund_or_a_correction_is_refused_and_takes_nothing(
+def test_the_key_of_a_correction_is_refused_and_takes_nothing(
     shop: Shop, counter: Counter, card: Issued
 ) -> None:
-    made = counter.spend(card, 1_000)
-    counter.ask("/refunds", key="refund", redemption_id=made, operator="ann")
     body: dict[str, Any] = {"barcode": card.barcode, "operator": "ann", "reason": "goodwill"}
     done = counter.ask("/gift-cards/adjust", key="adjust", boss=True, change=euros(5), **body)
     assert done["outcome"] == "accepted"
-    for till, key in ((counter.till, "refund"), (counter.supervisor, "adjust")):
-        assert till.reverse(key=key)["reason"] == Reason.NOT_REVERSIBLE
+    assert counter.supervisor.reverse(key="adjust")["reason"] == Reason.NOT_REVERSIBLE
     assert money(shop, card) == (5_005, 0)
+
+
+def test_a_refund_whose_answer_was_lost_is_undone_by_its_key_and_can_be_made_again(
+    shop: Shop, counter: Counter, deployment: Deployment
+) -> None:
+    terms = Terms(amount_minor=5_000, operator_cap_minor=700)
+    shop.campaign(kind="gift_card", terms=terms, budget_minor=9_000)
+    card = shop.voucher()
+    made = counter.spend(card, 1_000)
+    body = {"redemption_id": made, "operator": "ann", "amount": euros(600)}
+    first = counter.ask("/refunds", key="refund", **body)
+    assert counter.ask("/refunds", key="refund", **body) == first
+    part = counter.till.reverse(key="refund", operator="ann")["reversals"][0]
+    assert (part["kind"], part["returned_minor"], part["redemption_id"]) == ("undo", -600, made)
+    assert money(shop, card) == (4_000, 0)
+    again = counter.till.reverse(key="refund")
+    assert (again["reason"], "at" in again["details"]) == (Reason.ALREADY_REVERSED, True)
+    # What the operator gave, and what the budget got back, was given back.
+    with deployment.database.read() as session:
+        assert session.scalars(select(OperatorDay.given_minor)).all() == [0]
+        assert session.scalars(select(Campaign.used_minor)).all() == [1_000]
+    assert counter.refund(made, 700)["left_minor"] == 300
+    assert (money(shop, card), clean(deployment)) == ((4_700, 0), True)
+    with deployment.database.read() as session:
+        line = next(
+            line for line in closing.day(session, deployment.now().date()) if line.operator == "ann"
+        )
+        owed = closing.liability(session, until=deployment.now() + dt.timedelta(days=1))[0]
+    assert (line.refunds, line.refunded_minor, line.unloaded_minor) == (1, 700, 0)
+    assert (owed.loaded_minor, owed.returned_minor, owed.closing_minor) == (0, 700, 4_700)
+
+
+def test_a_refund_is_not_undone_once_its_money_or_its_budget_is_spent_or_its_day_is_over(
+    shop: Shop, counter: Counter, deployment: Deployment, clock: Clock
+) -> None:
+    shop.campaign(kind="gift_card", terms=Terms(amount_minor=1_000), budget_minor=2_000)
+    card, other = shop.voucher(), shop.voucher()
+    made = counter.spend(card, 1_000)
+    counter.ask("/refunds", key="refund", redemption_id=made, operator="ann")
+    counter.spend(card, 1)
+    assert counter.till.reverse(key="refund")["reason"] == Reason.INSUFFICIENT_BALANCE
+    counter.card("load", card, amount=euros(1_000))
+    counter.spend(other, 1_000)
+    counter.spend(card, 999)
+    assert counter.till.reverse(key="refund")["reason"] == Reason.BUDGET_EXHAUSTED
+    clock.advance(days=1)
+    assert counter.till.reverse(key="refund")["reason"] == Reason.REVERSAL_WINDOW_CLOSED
+    assert (money(shop, card), clean(deployment)) == ((1_000, 0), True)
+
+
+def test_undoing_a_refund_takes_the_money_from_the_card_that_it_was_moved_to(
+    shop: Shop, counter: Counter, deployment: Deployment, clock: Clock
+) -> None:
+    shop.campaign(kind="gift_card", terms=Terms(amount_minor=5_000))
+    card = shop.voucher(ends_at=clock.now + dt.timedelta(minutes=5))
+    made = counter.spend(card, 1_000)
+    clock.advance(minutes=6)
+    redeeming.release_lapsed(deployment, deployment.now())
+    for key, minor in (("one", 400), ("two", 600)):
+        body = {"redemption_id": made, "operator": "ann", "amount": euros(minor)}
+        assert counter.ask("/refunds", key=key, **body)["replaced_by"]
+    successor = shop.row(card).replaced_by_id
+    assert successor is not None
+    assert counter.till.reverse(key="one")["outcome"] == "accepted"
+    assert (money(shop, card), shop.row(successor).balance_minor) == ((0, 0), 600)
+    assert counter.till.reverse(key="two")["outcome"] == "accepted"
+    assert shop.row(successor).balance_minor == 0
+    assert counter.till.reverse(key="two")["reason"] == Reason.ALREADY_REVERSED
+    assert clean(deployment)
+
+
+def test_a_load_that_is_undone_counts_against_no_cap(
+    shop: Shop, counter: Counter, deployment: Deployment
+) -> None:
+    shop.campaign(kind="gift_card", terms=Terms(amount_minor=5_000, operator_cap_minor=1_000))
+    card = shop.voucher()
+    body = {"barcode": card.barcode, "operator": "ann", "amount": euros(1_000)}
+    for key in ("one", "two"):
+        assert counter.ask("/gift-cards/load", key=key, **body)["outcome"] == "accepted"
+        assert counter.till.reverse(key=key)["outcome"] == "accepted"
+    assert clean(deployment)
 
 
 def test_taking_back_a_holds_key_takes_back_what_was_captured_of_it(
@@ -756,7 +850,7 @@ def test_a_card_is_ended_with_what_is_on_it_by_then(
     counter.card("load", card, amount=euros(700))
     with deployment.database.transaction() as connection:
         replacing = Replacing(reader, postgresql=postgresql)
-        cards = Cards(reader, books, replacing, postgresql=postgresql)
+        cards = Cards(reader, books, replacing, Caps(postgresql=postgresql))
         keyed = replace(call, key="end")
         body = orjson.loads(cards.act(connection, keyed, asked, found, fingerprint=b"").body)
     assert body["applied_minor"] == -5_700

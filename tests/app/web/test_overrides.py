@@ -116,6 +116,32 @@ def test_worse_terms_count_only_when_forced_and_leave_the_rows_own(
     assert shop.row(other).uses == 3
 
 
+def test_captures_voids_and_reversals_answer_with_the_uses_and_end_that_count(
+    shop: Shop, till: Till, client: FlaskClient
+) -> None:
+    def held() -> str:
+        answer = till.redeem(often.barcode, mode="hold", basket=basket(9000))
+        found: str = answer["holds"][0]["hold_id"]
+        return found
+
+    def left(path: str, body: dict[str, Any], part: str) -> Any:
+        answer = till.post(path, body).get_json()
+        voucher = answer[part][0]["voucher"]
+        return voucher["uses_left"], voucher["ends_at"]
+
+    often = shop.voucher(uses=9)
+    end = "2031-01-01T00:00:00+00:00"
+    answer = order(client, shop.deployment, uses=3, ends_at=end, forced=True)
+    assert answer.status_code == 202, answer.text
+    assert left(f"/holds/{held()}/capture", {}, "redemptions") == (2, end)
+    assert left(f"/holds/{held()}/void", {}, "holds") == (2, end)
+    assert till.redeem(often.barcode, key="k", basket=basket(9000))["outcome"] == "accepted"
+    assert left("/reversals", {"key": "k"}, "reversals") == (2, end)
+    assert till.redeem(often.barcode, key="l", basket=basket(9000))["outcome"] == "accepted"
+    order(client, shop.deployment, uses=1, forced=True)
+    assert left("/reversals", {"key": "l"}, "reversals") == (0, end)
+
+
 def test_a_later_update_of_the_end_leaves_the_other_terms_overridden(
     shop: Shop, till: Till, client: FlaskClient
 ) -> None:

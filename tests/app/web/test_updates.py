@@ -13,10 +13,11 @@ from werkzeug.test import TestResponse
 
 from app.cli import main
 from app.domain.campaign import Texts
-from app.services import access, clockwork, installations, presenting, pulses, updating
+from app.services import access, clockwork, installations, presenting, pulses, sync, updating
 from app.services.access import Scope
 from app.services.changes import Change, Subject
 from app.services.deployment import Deployment
+from app.services.metrics import REGISTRY
 from app.services.presenting import Holding
 from app.store.models import AppleDevice, Campaign, Event, GoogleClass, GoogleObject, Voucher
 from tests.conftest import Clock
@@ -58,7 +59,9 @@ def install(house: Deployment, issued: Issued, *, device: str = "d1") -> None:
             voucher_id=issued.id,
             now=house.now(),
         )
-        installations.list_changed(session, library_id=device, tag=None, now=house.now())
+        installations.list_changed(
+            session.connection(), library_id=device, tag=None, now=house.now()
+        )
 
 
 def holding(house: Deployment, issued: Issued) -> Holding:
@@ -123,9 +126,9 @@ def test_progress_follows_what_phones_were_told(
     assert ordered is not None
     with deployment.database.write() as session:
         now = deployment.now()
-        installations.list_changed(session, library_id="d1", tag=None, now=now)
+        installations.list_changed(session.connection(), library_id="d1", tag=None, now=now)
         pair = holding(deployment, issued).pair
-        installations.record_fetch(session, issued.id, pair, now=now)
+        installations.record_fetch(session.connection(), issued.id, pair, now=now)
     progress = marketer.get(f"/updates/{ordered['id']}").json
     assert progress is not None
     assert progress["status"] == "delivered"
@@ -329,7 +332,7 @@ def test_sync_counts_each_pass_once_and_alarms_name_their_remedy(
         install(deployment, card, device=f"d{number}")
     with deployment.database.write() as session:
         session.get_one(Voucher, cards[0].id).version += 1
-        installations.record_fetch(session, cards[1].id, (1, 1), now=clock())
+        installations.record_fetch(session.connection(), cards[1].id, (1, 1), now=clock())
         failing = session.scalars(select(AppleDevice).order_by(AppleDevice.id)).first()
         assert failing is not None
         failing.attempts, failing.failure = 3, "503 ServiceUnavailable"
@@ -364,7 +367,13 @@ def test_sync_counts_each_pass_once_and_alarms_name_their_remedy(
     ]
     assert found["google_classes_owed"] == 1
     assert found["google_takes_seconds"] == 3 / deployment.settings.google_rate
-    assert {alarm["name"] for alarm in found["alarms"]} >= {"no_worker", "late"}
+    assert {alarm["name"] for alarm in found["alarms"]} >= {
+        "no_worker",
+        "late_apple",
+        "late_google",
+    }
+    assert found["oldest"].keys() == {"apple", "google"}
+    assert found["oldest_owed"] == min(found["oldest"].values())
     with deployment.database.write() as session:
         state = {"apple": {"rests": True, "reason": "BadCertificate", "remedy": "Replace it."}}
         pulses.say(session, pulses.WORKER, state, now=clock())
@@ -377,6 +386,100 @@ def test_sync_counts_each_pass_once_and_alarms_name_their_remedy(
     assert f'passerelle_installed_passes{{campaign="{key}",state="owed"}} 1.0' in metrics
     assert f'passerelle_google_objects{{campaign="{key}",state="owed"}} 2.0' in metrics
     assert 'passerelle_alarm{name="sender_stopped_apple"} 1.0' in metrics
+    assert 'passerelle_oldest_owed_seconds{wallet="google"} 3600.0' in metrics
+
+
+@pytest.mark.parametrize(
+    ("state", "waits"),
+    [
+        ({"status": "wanted"}, True),
+        ({"status": "inserted", "sent_voucher": 1, "sent_campaign": 2, "attempts": 2}, True),
+        ({"status": "inserted", "sent_voucher": 2, "sent_campaign": 1, "attempts": 2}, True),
+        # Behind, and not failing: Google's rate is what it waits for.
+        ({"status": "inserted", "sent_voucher": 1, "sent_campaign": 2}, False),
+        ({"status": "inserted", "sent_voucher": 2, "sent_campaign": 2, "attempts": 2}, False),
+        # Nobody holds it.
+        (
+            {
+                "status": "inserted",
+                "sent_voucher": 1,
+                "sent_campaign": 2,
+                "attempts": 2,
+                "has_users": False,
+            },
+            False,
+        ),
+    ],
+)
+def test_what_waits_longest_at_google_is_told(
+    marketer: Marketer,
+    deployment: Deployment,
+    storefront: Storefront,
+    clock: Clock,
+    state: dict[str, Any],
+    waits: bool,
+) -> None:
+    campaign = storefront.campaign()
+    card = storefront.voucher(campaign)
+    with deployment.database.write() as session:
+        session.get_one(Voucher, card.id).version = 2
+        row = session.get_one(Campaign, campaign)
+        row.version, row.updated_at = 2, clock()
+        session.add(GoogleObject(voucher_id=card.id, object_id="1.1", created_at=clock(), **state))
+    began = clock()
+    clock.advance(minutes=20)
+    found = marketer.get("/sync").json
+    assert found is not None
+    assert found["oldest"] == ({"google": began.isoformat()} if waits else {})
+    assert ("late_google" in {alarm["name"] for alarm in found["alarms"]}) == waits
+
+
+def test_an_edit_that_is_held_back_makes_nobody_late(
+    marketer: Marketer, deployment: Deployment, storefront: Storefront, clock: Clock
+) -> None:
+    campaign = storefront.campaign()
+    card = storefront.voucher(campaign)
+    with deployment.database.write() as session:
+        row = session.get_one(Campaign, campaign)
+        row.version, row.delivery_paused = 2, True
+        session.add(
+            GoogleObject(
+                voucher_id=card.id,
+                object_id="1.1",
+                status="inserted",
+                sent_voucher=1,
+                sent_campaign=1,
+                attempts=2,
+                created_at=clock(),
+            )
+        )
+    clock.advance(hours=1)
+    found = marketer.get("/sync").json
+    assert found is not None
+    assert found["oldest"] == {}
+
+
+def test_many_scrapes_cost_one_count(
+    deployment: Deployment, storefront: Storefront, clock: Clock
+) -> None:
+    """And the slower a count is, the longer it is shown."""
+    ticks = iter([0.0, 4.0, 10.0, 79.0, 85.0, 85.0])
+    meter = sync.Meter(clock=lambda: next(ticks))
+    campaign = storefront.campaign()
+    key = key_of(deployment, campaign)
+
+    def listed() -> float | None:
+        meter.measure(deployment)
+        return REGISTRY.get_sample_value(
+            "passerelle_installed_passes", {"campaign": key, "state": "listed"}
+        )
+
+    install(deployment, storefront.voucher(campaign), device="d1")
+    assert listed() == 1
+    install(deployment, storefront.voucher(campaign), device="d2")
+    # Counting took four seconds, which is a twentieth of eighty.
+    assert [listed(), listed()] == [1, 1]
+    assert listed() == 2
 
 
 def test_starts_and_ends_are_shown_without_a_cron_and_each_only_once(
@@ -418,9 +521,12 @@ def test_the_command_line_does_the_same(deployment: Deployment, storefront: Stor
     assert "paused" in run("campaign", "updates", key)
     run("campaign", "resume", key)
     assert "1 vouchers are changed" in run("vouchers", "withdraw", issued.serial)
+    with deployment.database.write() as session:
+        session.scalars(select(AppleDevice)).one().attempts = 1
     said = run("sync")
     assert f"{key}" in said
     assert "owed 1" in said
+    assert "apple: what waits longest has waited since" in said
 
 
 def test_a_key_of_some_campaigns_sees_only_what_devices_said_of_their_passes(

@@ -126,6 +126,12 @@ class Androids:
                     .values(claimed_until=now - dt.timedelta(seconds=1), due_at=now)
                 )
                 session.execute(update(table).where(table.due_at > now).values(due_at=now))
+            # A server whose clock was ahead wrote down times that are still to come.
+            session.execute(
+                update(GoogleObject)
+                .where(GoogleObject.ask_users_at > now)
+                .values(ask_users_at=now, due_at=now)
+            )
 
     def owed(self) -> int:
         """Calls and messages that wait, of objects that somebody holds or wants."""

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, cast
+
+from sqlalchemy import select
 
 from app.delivery.google import messages
 from app.delivery.google.bodies import patch_body
@@ -21,7 +23,7 @@ from app.delivery.google.objects.job import ObjectJob
 from app.delivery.google.rest import Answer, Change, Collection, Verdict
 from app.delivery.outcomes import DONE, Done, Fault, Outcome, Retry
 from app.domain.kinds import KINDS
-from app.services import google_wallet, presenting
+from app.services import google_reach, google_wallet, presenting
 from passes.errors import PassError
 from passes.google import OBJECT_TYPES
 
@@ -60,8 +62,14 @@ class Caller:
         groups = [[job] for job in single]
         groups += [edits[at : at + TOGETHER] for at in range(0, len(edits), TOGETHER)]
         running = [self._pool.submit(self._of_group, group, now=now) for group in groups]
-        for done in as_completed(running):
-            yield from done.result()
+        try:
+            for done in as_completed(running):
+                yield from done.result()
+        finally:
+            # Whoever takes the answers may fail; no lease is given up while a call is under way.
+            for each in running:
+                each.cancel()
+            wait(running)
 
     def _of_group(
         self, group: Sequence[ObjectJob], *, now: dt.datetime
@@ -92,9 +100,15 @@ class Caller:
     def _build(self, job: ObjectJob, *, now: dt.datetime) -> _Built | None:
         house = self._calls.deployment
         with house.database.read() as session:
+            counted_until = session.scalar(select(google_reach.override_ends()))
             job.holding = presenting.find(session, job.public_id)
-        if job.holding is None:
-            return None
+            if job.holding is None:
+                return None
+            job.campaign_digest = google_reach.digest(
+                session, job.holding.campaign, job.holding.latest, counted_until
+            )
+        # What the clockwork counted as ended has ended, whatever this machine's clock said then.
+        now = max(now, counted_until or now)
         body = google_wallet.object_resource(house, job.holding, now=now)
         # A voucher that was given another public id keeps the object that phones hold.
         body["id"] = job.object_id
@@ -165,6 +179,7 @@ class Caller:
             job.sent = built.digest
             users = answer.resource.get("hasUsers") if answer.resource else None
             job.has_users = users if isinstance(users, bool) else None
+        job.unclear = answer.verdict is Verdict.UNCLEAR
         job.gone = answer.verdict is Verdict.MISSING
         job.waited = answer.verdict is Verdict.BUSY
         return self._calls.outcome(answer, job.attempts)

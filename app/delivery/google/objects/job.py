@@ -29,7 +29,11 @@ class ObjectJob:
     #: What was found and sent, once it was.
     holding: Holding | None = field(default=None, repr=False)
     sent: bytes | None = None
+    #: What it took from the campaign then (`google_reach.digest`).
+    campaign_digest: bytes | None = None
     has_users: bool | None = None
+    #: Google may have changed it, or not: nobody knows what it shows.
+    unclear: bool = False
     #: Google does not have it, or its class.
     gone: bool = False
     waited: bool = False

@@ -137,6 +137,9 @@ def lease(
                 row.due_at, row.claimed_until = row.ask_users_at, None
             continue
         row.claimed_until = row.due_at = until
+        # Until the outcome is known, nobody knows what Google shows: a worker may die now, and the
+        # voucher may go back to what it was.
+        digest, row.sent_digest = row.sent_digest, None
         jobs.append(
             ObjectJob(
                 row_id=row.id,
@@ -151,7 +154,7 @@ def lease(
                 and not found.speaks,
                 asks=asks,
                 speaks=bool(found.speaks) and held,
-                digest=row.sent_digest,
+                digest=digest,
                 ask_users_at=row.ask_users_at,
                 attempts=row.attempts,
             )

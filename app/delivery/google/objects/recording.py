@@ -41,6 +41,8 @@ def record(
         row.claimed_until = None
         if job.sent is not None:
             _record_sent(session, row, job, now=now)
+        elif not job.unclear:
+            row.sent_digest = job.digest
         if isinstance(outcome, Done):
             row.attempts, row.failure = 0, None
             row.refused_voucher = row.refused_campaign = None
@@ -63,12 +65,13 @@ def record(
 def _record_sent(session: Session, row: GoogleObject, job: ObjectJob, *, now: dt.datetime) -> None:
     first = row.status != "inserted"
     row.status = "inserted"
-    if job.sent != row.sent_digest:
+    if job.sent != job.digest:
         row.sent_at = now
     row.sent_digest = job.sent
     if job.holding is not None:
         messages.announce(session, row, job.holding, now=now)
         row.sent_voucher, row.sent_campaign = job.holding.pair
+        row.campaign_digest = job.campaign_digest
     if job.has_users is None:
         return
     # Unless another callback came while Google was asked, the question is answered.

@@ -123,6 +123,9 @@ READ_ENTRIES = (
         C.name.label("campaign_name"),
         C.kind.label("campaign_kind"),
         C.currency.label("campaign_currency"),
+        C.source.label("campaign_source"),
+        C.override,
+        C.override_forced,
         STORE.c.timezone.label("store_timezone"),
     )
     .select_from(
@@ -132,7 +135,7 @@ READ_ENTRIES = (
     )
     .where(
         E.id.in_(bindparam("ids", expanding=True)),
-        E.kind.in_([EntryKind.REDEMPTION, EntryKind.LOAD, EntryKind.ACTIVATE]),
+        E.kind.in_([EntryKind.REDEMPTION, EntryKind.LOAD, EntryKind.ACTIVATE, EntryKind.REFUND]),
     )
 )
 

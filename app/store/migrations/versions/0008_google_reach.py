@@ -1,4 +1,8 @@
-"""Since which version of a campaign its objects at Google show what they show now."""
+"""What objects at Google took from their campaign, so that an edit of the class touches none.
+
+Nothing is known of what was sent so far: the next look at each class finds that out, and its
+objects are gone through once, without a call for those that show what they should.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +17,9 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("google_class", sa.Column("objects_digest", sa.LargeBinary(), nullable=True))
-    op.add_column(
-        "google_class",
-        sa.Column("objects_since", sa.Integer(), nullable=False, server_default=sa.text("0")),
-    )
-    # What lagged so far lags still; the next edit finds the digest missing and touches all once.
-    op.execute(
-        "UPDATE google_class SET objects_since ="
-        " (SELECT version FROM campaign WHERE campaign.id = google_class.campaign_id)"
-    )
+    op.add_column("google_object", sa.Column("campaign_digest", sa.LargeBinary(), nullable=True))
 
 
 def downgrade() -> None:
-    op.drop_column("google_class", "objects_since")
+    op.drop_column("google_object", "campaign_digest")
     op.drop_column("google_class", "objects_digest")

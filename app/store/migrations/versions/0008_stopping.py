@@ -10,6 +10,8 @@ down_revision = "0008_google_reach"
 branch_labels = None
 depends_on = None
 
+# SQLite uses a partial index only where the query says the same, and there a truth is "= 1".
+_STOPPING_SQLITE = sa.text("stopping = 1")
 _STOPPING = sa.text("stopping")
 
 
@@ -22,7 +24,7 @@ def upgrade() -> None:
         "ix_decision_stopping",
         "decision",
         ["voucher_id"],
-        sqlite_where=_STOPPING,
+        sqlite_where=_STOPPING_SQLITE,
         postgresql_where=_STOPPING,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import event, select, update
@@ -218,6 +219,37 @@ def test_an_edit_that_shows_on_the_class_is_one_call_however_many_hold_it(house:
         assert google_standing.standing(session, rate=20).owed == 0
 
 
+def test_an_edit_that_is_taken_back_before_the_class_knew_of_it_leaves_no_object_behind(
+    house: House,
+) -> None:
+    """A redemption shows an object the edit in between, which the class never sees."""
+    campaign = house.shop.campaign()
+    issued = house.shop.voucher(campaign)
+    with AndroidPhone(house.wire.url, user="anna") as phone:
+        object_id = save(house, phone, issued)
+
+        def override(ends: str) -> None:
+            with house.deployment.database.write() as session:
+                found = session.get_one(Campaign, campaign)
+                found.version += 1
+                found.override = {"ends_at": ends} if ends else None
+                changes.campaign(session, campaign)
+
+        before = phone.passes()[object_id].ends
+        house.shop.set(issued.id, ends_at=house.clock.now + dt.timedelta(days=3))
+        change(house, issued)
+        house.settle()
+        own = phone.passes()[object_id].ends
+        assert own != before
+        override("2026-12-24T12:00:00+00:00")
+        change(house, issued)
+        house.objects.settle()
+        assert phone.passes()[object_id].ends != own
+        override("")
+        house.settle()
+        assert phone.passes()[object_id].ends == own
+
+
 def test_an_overriding_end_that_comes_is_shown_by_every_object(house: House) -> None:
     """The edit was known long before; what changes is that its time has come."""
     campaign = house.shop.campaign()
@@ -241,6 +273,39 @@ def test_an_overriding_end_that_comes_is_shown_by_every_object(house: House) -> 
         clockwork.run(house.deployment)
         house.settle()
         assert {phone.passes()[each].state for each in ids} == {"EXPIRED"}
+
+
+def test_an_edit_that_is_undone_before_its_class_had_its_turn_stays_on_no_object(
+    house: House,
+) -> None:
+    """Whoever redeems in between is given the edit, and then what came after it."""
+    campaign = house.shop.campaign()
+    ends = house.clock.now + dt.timedelta(days=30)
+    issued = house.shop.voucher(campaign, ends_at=ends, uses=9)
+
+    def override(days: int) -> None:
+        end = ends + dt.timedelta(days=days)
+        with house.deployment.database.write() as session:
+            updating.order(
+                session,
+                session.get_one(Campaign, campaign).key,
+                updating.Wanted(override=Override(ends_at=end, forced=frozenset({"ends_at"}))),
+                settings=house.deployment.settings,
+                now=house.deployment.now(),
+            )
+
+    with AndroidPhone(house.wire.url, user="anna") as phone:
+        object_id = save(house, phone, issued)
+        override(10)
+        house.settle()
+        assert phone.passes()[object_id].state == "ACTIVE"
+        override(-31)
+        change(house, issued, used=1)
+        house.objects.settle()
+        assert phone.passes()[object_id].state == "EXPIRED"
+        override(10)
+        house.settle()
+        assert phone.passes()[object_id].state == "ACTIVE"
 
 
 def test_an_object_that_google_lost_is_inserted_again(house: House) -> None:
@@ -283,6 +348,60 @@ def test_a_failed_call_is_made_good(house: House, fault: Fault, method: str) -> 
         house.settle()
         assert phone.passes()[object_id].state == "COMPLETED"
     assert row(house, issued).failure is None
+
+
+def test_a_change_that_is_taken_back_after_an_unclear_answer_is_taken_back_at_google(
+    house: House,
+) -> None:
+    """Google carried the change out, and nobody here knows: what was sent before is no guide."""
+    issued = house.shop.voucher(house.shop.campaign())
+    with AndroidPhone(house.wire.url, user="anna") as phone:
+        object_id = save(house, phone, issued)
+        house.wire.fail(Fault(0, "PATCH", "offerObject", after=True))
+        change(house, issued, used=1)
+        house.objects.settle()
+        assert phone.passes()[object_id].state == "COMPLETED"
+        change(house, issued, used=0)
+        house.clock.advance(seconds=10)
+        house.settle()
+        assert phone.passes()[object_id].state == "ACTIVE"
+
+
+def test_a_change_that_is_taken_back_after_a_worker_died_is_taken_back_at_google(
+    house: House,
+) -> None:
+    issued = house.shop.voucher(house.shop.campaign())
+    with AndroidPhone(house.wire.url, user="anna") as phone:
+        object_id = save(house, phone, issued)
+        change(house, issued, used=1)
+        kind, now = house.objects.kind, house.clock.now
+        with house.deployment.database.write() as session:
+            until = now + dt.timedelta(seconds=120)
+            jobs = kind.lease(session, [row(house, issued).id], now=now, until=until)
+        assert list(kind.deliver(jobs, now=now))
+        assert phone.passes()[object_id].state == "COMPLETED"
+        change(house, issued, used=0)
+        house.clock.advance(minutes=3)
+        house.settle()
+        assert phone.passes()[object_id].state == "ACTIVE"
+
+
+def test_an_edit_that_is_taken_back_after_an_unclear_answer_is_taken_back_on_the_class(
+    house: House,
+) -> None:
+    campaign = house.shop.campaign()
+    issued = house.shop.voucher(campaign)
+    with AndroidPhone(house.wire.url, user="anna") as phone:
+        object_id = save(house, phone, issued)
+        house.wire.fail(Fault(0, "PATCH", "offerClass", after=True))
+        other = {name: replace(each, title="Later") for name, each in TEXTS.items()}
+        house.shop.revise(campaign, texts=other)
+        house.classes.settle()
+        assert phone.passes()[object_id].title == "Later"
+        house.shop.revise(campaign, texts=TEXTS)
+        house.clock.advance(seconds=10)
+        house.settle()
+        assert phone.passes()[object_id].title == "On everything"
 
 
 def test_refused_content_waits_for_a_change_and_names_the_cause(house: House) -> None:

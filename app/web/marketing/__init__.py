@@ -1,0 +1,36 @@
+"""The marketers' systems' door: `/api/v1` campaigns, pictures, imports, vouchers and messages.
+
+Keys need the scope that each part names, and a key that is bound to campaigns touches no other:
+an unknown campaign and a forbidden one get the same answer. What is issued is idempotent by
+recipient, campaign and occasion, so that no request needs an Idempotency-Key. Files of codes are
+read as they arrive and are never stored in clear.
+"""
+
+from __future__ import annotations
+
+import re
+
+from flask import request
+from flask_openapi3 import OpenAPI
+
+from app.web.marketing import campaigns, imports, messages, vouchers
+from app.web.marketing.door import blueprint
+from app.web.marketing.vouchers import RecipientBody
+
+__all__ = ["RecipientBody", "campaigns", "imports", "messages", "register", "vouchers"]
+
+LARGEST_BATCH = 64 * 1024**2
+#: Doors that take many recipients in one request.
+_MANY = re.compile(r"/api/v1/(messages/render|vouchers|campaigns/[^/]+/invitations)")
+
+
+def register(app: OpenAPI) -> None:
+    """Put the doors of this module into `app`."""
+
+    @app.before_request
+    def _allow_large() -> None:
+        # Read before the view can say so: these carry many recipients in one request.
+        if _MANY.fullmatch(request.path):
+            request.max_content_length = LARGEST_BATCH
+
+    app.register_api(blueprint)

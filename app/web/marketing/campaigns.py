@@ -1,0 +1,116 @@
+"""Campaigns and the pictures that they show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, request
+from pydantic import BaseModel
+
+from app.services import campaigns
+from app.services.access import Scope
+from app.services.campaigns import CampaignFault, pictures
+from app.web import access, deployment
+from app.web.marketing.door import Body, answered, blueprint, touch
+from app.web.problems import FaultyMember, Problem
+
+LARGEST_PICTURE = 10_000_000
+
+
+class ApplyQuery(Body):
+    """Whether to apply or only to show the difference."""
+
+    dry_run: bool = False
+
+
+class ChangeBody(BaseModel):
+    """One value that differs."""
+
+    at: str
+    before: Any
+    after: Any
+
+
+class ApplyAnswer(BaseModel):
+    """What applying a campaign changed, or would change."""
+
+    key: str
+    created: bool
+    applied: bool
+    changes: list[ChangeBody]
+    revision: int | None
+    version: int | None
+
+
+class PictureAnswer(BaseModel):
+    """The name under which `look` finds a picture."""
+
+    sha256: str
+
+
+@blueprint.post("/campaigns", responses={"200": ApplyAnswer})
+@access.requires(Scope.CAMPAIGN)
+def apply_campaign(query: ApplyQuery) -> Response:
+    """Create or revise a campaign: the shape of the campaign file, as JSON; pictures by digest."""
+    request.max_content_length = 1_000_000
+    house = deployment()
+    document = request.get_json(silent=True)
+    if not isinstance(document, dict):
+        raise Problem(
+            422, "invalid_request", cause="The body is no object.", remedy="Send the campaign."
+        )
+    key = document.get("key")
+    if isinstance(key, str):
+        touch(key)
+    keyring = house.keyring
+    stored = None
+    try:
+        draft = campaigns.read_document(document)
+        with house.database.read() as session:
+            tried = campaigns.try_out(session, draft, organization=house.settings.organization)
+        with house.database.write() as session:
+            plan = campaigns.plan(session, tried)
+            if not query.dry_run:
+                stored = campaigns.apply(
+                    session, plan, keyring, now=house.now(), api_key_id=access.client().id
+                )
+    except CampaignFault as fault:
+        raise Problem(
+            422,
+            "campaign_faulty",
+            cause="The campaign cannot be applied.",
+            remedy="Mend what `errors` names.",
+            errors=[
+                FaultyMember(at=item.at, cause=f"{item.cause} {item.remedy}")
+                for item in fault.faults
+            ],
+        ) from None
+    return answered(
+        ApplyAnswer(
+            key=draft.key,
+            created=plan.creates,
+            applied=stored is not None,
+            changes=[ChangeBody(at=c.at, before=c.before, after=c.after) for c in plan.changes],
+            revision=stored.revision if stored else None,
+            version=stored.version if stored else None,
+        )
+    )
+
+
+@blueprint.post("/pictures", responses={"201": PictureAnswer})
+@access.requires(Scope.CAMPAIGN)
+def add_picture() -> Response:
+    """Store a logo or banner (PNG or JPEG, the request's body) for campaigns to name."""
+    request.max_content_length = LARGEST_PICTURE
+    house = deployment()
+    data = request.get_data()
+    if (cause := pictures.fault(data)) is not None:
+        raise Problem(
+            422,
+            "picture_faulty",
+            cause=f"The picture {cause}.",
+            remedy="Send a PNG or JPEG as the body.",
+        )
+    with house.database.write() as session:
+        digest = pictures.store(session, data, now=house.now())
+    return answered(PictureAnswer(sha256=digest), status=201)

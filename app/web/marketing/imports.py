@@ -1,0 +1,185 @@
+"""Codes that arrive as files, which are read as they come and never stored in clear."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Iterator
+from typing import Annotated, BinaryIO, cast
+
+import structlog
+from flask import Response, request
+from pydantic import BaseModel, Field, StringConstraints
+
+from app.services import importing
+from app.services.access import Scope
+from app.services.deployment import Deployment
+from app.services.importing import ImportFault, Standing
+from app.web import access, deployment
+from app.web.marketing.door import Body, CampaignPath, Name, answered, blueprint, touch, unknown
+from app.web.problems import Problem
+
+LARGEST_FILE = 16 * 1024**3
+
+
+class ImportQuery(Body):
+    """Which campaign a file of codes is for, and how it is read."""
+
+    campaign: Name
+    filename: Annotated[str, StringConstraints(max_length=200)] = "upload"
+    column: Annotated[str, StringConstraints(max_length=100)] | None = Field(
+        None, description="Name or number of the column with the codes; guessed when left out"
+    )
+
+
+class ImportBody(BaseModel):
+    """How far an import is."""
+
+    id: str
+    campaign: str
+    status: str
+    filename: str
+    read: int
+    accepted: int
+    rejected: int
+    reasons: dict[str, int]
+    error: str | None
+    known: bool = Field(description="The same file had been imported: nothing was added")
+
+
+class ImportPath(BaseModel):
+    """An import's id."""
+
+    import_id: uuid.UUID
+
+
+class GenerateBody(Body):
+    """How many codes to make."""
+
+    count: Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+@blueprint.post("/imports", responses={"202": ImportBody})
+@access.requires(Scope.ISSUE)
+def import_codes(query: ImportQuery) -> Response:
+    """Import codes: the file is the request's body, in any format that README names.
+
+    The answer comes when the file has been read; loading goes on, and `GET` says how far it is.
+    """
+    request.max_content_length = LARGEST_FILE
+    touch(query.campaign)
+    house = deployment()
+    with _Faults():
+        standing = importing.receive(
+            house,
+            query.campaign,
+            cast(BinaryIO, request.stream),
+            filename=query.filename,
+            column=query.column,
+        )
+    if standing.status == "loading":
+        threading.Thread(
+            target=_load, args=(house, standing.id), name="import", daemon=True
+        ).start()
+    answer = answered(_import(standing), status=202)
+    answer.headers["Location"] = f"/api/v1/imports/{standing.id}"
+    return answer
+
+
+@blueprint.get("/imports", responses={"200": ImportBody})
+@access.requires(Scope.ISSUE, Scope.REPORT)
+def list_imports() -> Response:
+    """List the newest imports of the campaigns that the key may touch."""
+    found = importing.listed(deployment())
+    may_touch = access.client().may_touch
+    return answered([_import(item) for item in found if may_touch(item.campaign)])
+
+
+@blueprint.get("/imports/<import_id>", responses={"200": ImportBody})
+@access.requires(Scope.ISSUE, Scope.REPORT)
+def show_import(path: ImportPath) -> Response:
+    """Say how far an import is."""
+    return answered(_import(_known_import(path.import_id)))
+
+
+@blueprint.get("/imports/<import_id>/rejects")
+@access.requires(Scope.ISSUE, Scope.REPORT)
+def import_rejects(path: ImportPath) -> Response:
+    """The refused rows as CSV: line, reason and its text."""
+    _known_import(path.import_id)
+    house = deployment()
+
+    def lines() -> Iterator[str]:
+        yield "line,reason,text\n"
+        for line, reason, text in importing.rejects(house, path.import_id):
+            yield f'{line},{reason},"{text}"\n'
+
+    answer = Response(lines(), mimetype="text/csv")
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+@blueprint.post("/imports/<import_id>/cancel", responses={"200": ImportBody})
+@access.requires(Scope.ISSUE)
+def cancel_import(path: ImportPath) -> Response:
+    """Stop an import that is not complete, and take its codes away again."""
+    _known_import(path.import_id)
+    with _Faults():
+        return answered(_import(importing.cancel(deployment(), path.import_id)))
+
+
+@blueprint.post("/campaigns/<key>/codes", responses={"200": ImportBody})
+@access.requires(Scope.ISSUE)
+def generate_codes(path: CampaignPath, body: GenerateBody) -> Response:
+    """Generate codes by the campaign's pattern."""
+    touch(path.key)
+    with _Faults():
+        return answered(_import(importing.generate(deployment(), path.key, body.count)))
+
+
+class _Faults:
+    """Turns an ImportFault into a problem."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: object, _: object) -> None:
+        if isinstance(error, ImportFault):
+            raise Problem(
+                422,
+                "import_refused",
+                cause=str(error),
+                remedy="Do what the cause says, then send the file again.",
+            ) from None
+
+
+def _known_import(import_id: uuid.UUID) -> Standing:
+    try:
+        standing = importing.standing(deployment(), import_id)
+    except ImportFault:
+        raise unknown("import") from None
+    if not access.client().may_touch(standing.campaign):
+        raise unknown("import")
+    return standing
+
+
+def _import(standing: Standing) -> ImportBody:
+    return ImportBody(
+        id=str(standing.id),
+        campaign=standing.campaign,
+        status=standing.status,
+        filename=standing.filename,
+        read=standing.read,
+        accepted=standing.accepted,
+        rejected=standing.rejected,
+        reasons=standing.reasons,
+        error=standing.error,
+        known=standing.known,
+    )
+
+
+def _load(house: Deployment, import_id: uuid.UUID) -> None:
+    try:
+        importing.load(house, import_id)
+    except Exception as error:
+        structlog.get_logger().error("import_interrupted", exc_info=error)

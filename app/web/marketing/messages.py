@@ -1,0 +1,81 @@
+"""Messages: a template and recipients, and each recipient's own text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any, Literal
+
+import orjson
+from flask import Response
+from pydantic import Field, StringConstraints
+
+from app.services import messages
+from app.services.access import Scope
+from app.services.issuing import Person
+from app.services.messages import MessageFault, Rendered
+from app.web import access, deployment
+from app.web.marketing.door import Body, Name, blueprint
+from app.web.marketing.vouchers import RecipientBody
+from app.web.problems import Problem
+
+MOST_RECIPIENTS = 100_000
+
+
+class AddresseeBody(RecipientBody):
+    """A recipient of a mailing, and what it is about."""
+
+    facts: Annotated[dict[str, str | int], Field(max_length=50)] = Field(
+        {}, description="For campaigns that decide by rules; `basket`, `lifetime` in minor units"
+    )
+
+    def person(self) -> Person:
+        return Person(**self.model_dump(exclude={"facts"}))
+
+
+class MessageBody(Body):
+    """A mailing: its template and its recipients."""
+
+    message_id: Name = Field(description="Your own id of the mailing; it never mints twice")
+    template: Annotated[str, StringConstraints(max_length=messages.LONGEST_TEMPLATE)]
+    format: Literal["text", "html"] = "html"
+    preview: bool = Field(False, description="Sample values; nothing is issued")
+    recipients: Annotated[list[AddresseeBody], Field(min_length=1, max_length=MOST_RECIPIENTS)]
+
+
+@blueprint.post("/messages/render")
+@access.requires(Scope.ISSUE)
+def render_messages(body: MessageBody) -> Response:
+    """Render a mailing: one JSON object a line, in the order of the recipients.
+
+    Lines come as they are ready: `{"external_id": …, "text": …}`, or `"fault"` instead of a text.
+    Where a campaign's rules give a recipient nothing, its functions are empty in the text, and
+    `"not_given": {"campaign": "why"}` says so.
+    """
+    house = deployment()
+    client = access.client()
+    try:
+        message = messages.read(body.message_id, body.template, is_html=body.format == "html")
+        messages.check(house, message, client.campaigns)
+    except MessageFault as fault:
+        raise Problem(
+            422, "template_faulty", cause=str(fault), remedy="Mend the template."
+        ) from None
+    people = [item.person() for item in body.recipients]
+    facts = {item.external_id: item.facts for item in body.recipients if item.facts}
+    make = messages.preview if body.preview else messages.render
+    rendered = make(house, message, people, facts)
+    answer = Response(_lines(rendered), mimetype="application/x-ndjson")
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+def _lines(rendered: Iterable[Rendered]) -> Iterator[bytes]:
+    for item in rendered:
+        line: dict[str, Any] = {"external_id": item.external_id}
+        if item.fault is None:
+            line["text"] = item.text
+            if item.not_given:
+                line["not_given"] = dict(item.not_given)
+        else:
+            line["fault"] = item.fault
+        yield orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)

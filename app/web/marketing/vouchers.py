@@ -1,0 +1,226 @@
+"""Vouchers: issued, offered by invitation, taken back."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Literal
+
+from flask import Response
+from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+
+from app.domain import codes
+from app.services import inviting, issuing, links
+from app.services.access import Scope
+from app.services.inviting import Invitation, InvitationFault
+from app.services.issuing import IssueFault, Outcome, Person, Wanted
+from app.web import access, deployment
+from app.web.marketing.door import (
+    Attribute,
+    Body,
+    CampaignPath,
+    Name,
+    answered,
+    blueprint,
+    refused,
+    touch,
+    unknown,
+)
+from app.web.problems import FaultyMember, Problem
+
+
+class RecipientBody(Body):
+    """The person a voucher is for; what is left out stays as it is stored."""
+
+    external_id: Name = Field(description="Your own id of the person")
+    language: str | None = Field(None, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
+    birth_date: dt.date | None = None
+    segment: Annotated[str, StringConstraints(max_length=200)] | None = None
+    score: Annotated[int, Field(ge=-(10**15), le=10**15)] | None = None
+    attributes: Annotated[dict[str, Attribute], Field(max_length=50)] = Field({})
+
+    def person(self) -> Person:
+        return Person(**self.model_dump())
+
+
+class VoucherBody(Body):
+    """A voucher that should exist."""
+
+    recipient: RecipientBody | None = Field(None, description="Left out: it belongs to nobody yet")
+    occasion: Annotated[str, StringConstraints(max_length=200)] = Field(
+        "", description="Why; one voucher for each recipient and occasion"
+    )
+    variant: Annotated[str, StringConstraints(max_length=64)] | None = None
+    sent_at: AwareDatetime | None = Field(
+        None, description="When its message goes out, for validity counted from sending"
+    )
+
+
+class IssueBody(Body):
+    """Vouchers of one campaign."""
+
+    campaign: Name
+    vouchers: Annotated[list[VoucherBody], Field(min_length=1, max_length=10_000)]
+
+
+class IssuedBody(BaseModel):
+    """A voucher, issued now or before."""
+
+    serial: str
+    external_id: str | None
+    occasion: str
+    wallet_link: str
+    fresh: bool = Field(description="Whether this request issued it")
+
+
+class IssueAnswer(BaseModel):
+    """What was issued, in the order asked; the last `missing` got none."""
+
+    vouchers: list[IssuedBody]
+    missing: int = Field(description="Codes that are lacking")
+    codes_left: int | None = Field(description="Set when the campaign's stock is low")
+
+
+class InviteeBody(Body):
+    """Somebody who is invited; what is said of them is stored when they accept."""
+
+    external_id: Name = Field(description="Your own id of the person")
+    language: str | None = Field(None, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
+    attributes: Annotated[dict[str, Attribute], Field(max_length=50)] = Field({})
+
+
+class InviteBody(Body):
+    """Whom an offer is for."""
+
+    recipients: Annotated[list[InviteeBody], Field(min_length=1, max_length=10_000)]
+    occasion: Annotated[str, StringConstraints(max_length=200)] = Field(
+        "", description="Why; one voucher for each recipient and occasion"
+    )
+    days: Annotated[int, Field(ge=1, le=3660)] = Field(
+        30, description="Days after today through which the offer can be accepted"
+    )
+
+
+class InvitedBody(BaseModel):
+    """A link to the offer, for one recipient."""
+
+    external_id: str
+    invitation_link: str
+
+
+class InviteAnswer(BaseModel):
+    """The invitations, in the order asked; nothing is issued before one is accepted."""
+
+    invitations: list[InvitedBody]
+    expires_at: dt.datetime
+
+
+class WithdrawBody(Body):
+    """What to take back."""
+
+    what: Literal["link", "voucher"] = Field(
+        "link", description="The link alone, or the voucher with its pass"
+    )
+    reason: Annotated[str, StringConstraints(max_length=200)] | None = None
+
+
+class VoucherPath(BaseModel):
+    """A voucher's serial."""
+
+    serial: str
+
+
+@blueprint.post("/vouchers", responses={"200": IssueAnswer})
+@access.requires(Scope.ISSUE)
+def issue_vouchers(body: IssueBody) -> Response:
+    """Issue vouchers, each once for its recipient, campaign and occasion."""
+    touch(body.campaign)
+    house = deployment()
+    wanted = [
+        Wanted(
+            person=item.recipient.person() if item.recipient else None,
+            occasion=item.occasion,
+            variant=item.variant,
+            sent_at=item.sent_at,
+        )
+        for item in body.vouchers
+    ]
+    outcome = Outcome()
+    try:
+        issued = [
+            IssuedBody(
+                serial=codes.serial(item.public_id),
+                external_id=item.external_id,
+                occasion=item.occasion,
+                wallet_link=links.page(
+                    house.settings, house.keyring, [(item.public_id, item.key_id)]
+                ),
+                fresh=item.fresh,
+            )
+            for batch in issuing.issue_many(house, body.campaign, wanted, outcome)
+            for item in batch.issued
+        ]
+    except IssueFault as fault:
+        raise refused(fault) from None
+    low = outcome.stock is not None and outcome.stock.low
+    return answered(
+        IssueAnswer(
+            vouchers=issued,
+            missing=outcome.missing,
+            codes_left=outcome.stock.left if low and outcome.stock else None,
+        )
+    )
+
+
+@blueprint.post("/campaigns/<key>/invitations", responses={"200": InviteAnswer})
+@access.requires(Scope.ISSUE)
+def invite(path: CampaignPath, body: InviteBody) -> Response:
+    """Make links with which each recipient can take one voucher of the campaign, once."""
+    touch(path.key)
+    house = deployment()
+    try:
+        with house.database.read() as session:
+            expires_at = inviting.expiry(session, path.key, days=body.days, now=house.now())
+    except InvitationFault:
+        raise unknown("campaign") from None
+    invited = []
+    for place, item in enumerate(body.recipients):
+        invitation = Invitation(
+            external_id=item.external_id,
+            occasion=body.occasion,
+            language=item.language,
+            attributes=item.attributes,
+            expires_at=expires_at,
+        )
+        try:
+            link = inviting.link(house.settings, house.keyring, path.key, invitation)
+        except InvitationFault as fault:
+            raise Problem(
+                422,
+                "not_invited",
+                cause="A recipient cannot be invited.",
+                remedy="Mend what `errors` names; nobody was invited.",
+                errors=[FaultyMember(at=f"recipients.{place}", cause=str(fault))],
+            ) from None
+        invited.append(InvitedBody(external_id=item.external_id, invitation_link=link))
+    return answered(InviteAnswer(invitations=invited, expires_at=expires_at))
+
+
+@blueprint.post("/vouchers/<serial>/withdraw", responses={"200": IssuedBody})
+@access.requires(Scope.ISSUE)
+def withdraw(path: VoucherPath, body: WithdrawBody) -> Response:
+    """Take back a link that went astray, or the voucher itself."""
+    house = deployment()
+    public_id = codes.from_serial(path.serial)
+    if public_id is None or (key := issuing.campaign_of(house, public_id)) is None:
+        raise unknown("voucher")
+    if not access.client().may_touch(key):
+        raise unknown("voucher")
+    try:
+        with house.database.write() as session:
+            if body.what == "link":
+                issuing.withdraw_link(session, public_id, now=house.now())
+            else:
+                issuing.revoke(session, public_id, now=house.now(), reason=body.reason)
+    except IssueFault as fault:
+        raise refused(fault) from None
+    return answered({"serial": path.serial, "withdrawn": body.what})
