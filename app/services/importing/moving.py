@@ -91,6 +91,10 @@ def begin_taking(
     with deployment.database.write() as session:
         giving, taking = campaign_called(session, source), campaign_called(session, target)
         _refuse(session, giving, taking, deployment)
+        # Whoever asks for the same at the same time waits here, and finds the move.
+        session.execute(
+            select(Campaign.id).where(Campaign.id == taking.id).with_for_update(key_share=True)
+        ).all()
         twin = session.scalars(
             select(ImportJob)
             .where(
@@ -167,22 +171,24 @@ def _move(session: Session, job: ImportJob) -> int:
     giving = session.get_one(Campaign, job.options["from"])
     taking = session.get_one(Campaign, job.campaign_id)
     for pool in _pools(session, giving) if left > 0 else ():
-        chosen = (
+        # Chosen by a statement of its own: within the UPDATE PostgreSQL may choose more than once,
+        # and move more than were asked for.
+        chosen = session.scalars(
             select(Code.id)
             .where(*_unused(pool), *_fitting(session, taking))
             .order_by(Code.id)
             .limit(left)
             # What another transaction is issuing right now is passed over.
             .with_for_update(skip_locked=True)
-        )
-        moved = session.execute(
-            update(Code)
-            .where(Code.id.in_(chosen))
-            .values(campaign_id=taking.id, import_job_id=job.id)
-            .execution_options(synchronize_session=False)
-        ).rowcount  # type: ignore[attr-defined]
-        if moved:
-            return int(moved)
+        ).all()
+        if chosen:
+            session.execute(
+                update(Code)
+                .where(Code.id.in_(chosen))
+                .values(campaign_id=taking.id, import_job_id=job.id)
+                .execution_options(synchronize_session=False)
+            )
+            return len(chosen)
     return 0
 
 

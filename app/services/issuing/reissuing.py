@@ -82,6 +82,8 @@ def reissue(
     old_code, new_code = voucher.code_id, own_code and not keep_code
     if new_code:
         voucher.code_id = _another_code(session, keyring, campaign, voucher, now=now)
+        # Whoever had the old number may have guessed at its PIN; the new one has its own.
+        voucher.pin_tries = 0
     former = Voucher(
         public_id=voucher.public_id,
         key_id=voucher.key_id,

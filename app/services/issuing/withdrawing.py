@@ -11,6 +11,7 @@ import datetime as dt
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.domain.ledger import REPLACED
 from app.services import changes, events
 from app.services.deployment import Deployment
 from app.services.issuing.wanted import IssueFault
@@ -36,10 +37,17 @@ def revoke(
 ) -> Voucher:
     """Make the voucher worth nothing; a gift card keeps its balance on the books.
 
+    One that was issued anew since is meant by what it was called before, too: who revokes it knows
+    nothing of the other name, and would be told that something was done.
+
     Raises:
         IssueFault: no such voucher, or its money or uses are held by a till right now.
     """
     voucher = locked(session, public_id)
+    while voucher.status == REPLACED:
+        voucher = session.scalars(
+            select(Voucher).where(Voucher.id == voucher.replaced_by_id).with_for_update()
+        ).one()
     if voucher.status in ENDED:
         return voucher
     if voucher.held or voucher.held_minor:
@@ -72,9 +80,12 @@ def locked(session: Session, public_id: int) -> Voucher:
     Raises:
         IssueFault: no such voucher.
     """
-    voucher = session.scalar(
-        select(Voucher).where(Voucher.public_id == public_id).with_for_update()
-    )
-    if voucher is None:
-        raise IssueFault("No such voucher is known: check its serial.")
-    return voucher
+    # A voucher that is issued anew while its lock is awaited hands the id to another row, which
+    # only a second statement sees.
+    for _ in range(2):
+        voucher = session.scalar(
+            select(Voucher).where(Voucher.public_id == public_id).with_for_update()
+        )
+        if voucher is not None:
+            return voucher
+    raise IssueFault("No such voucher is known: check its serial.")

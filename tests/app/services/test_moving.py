@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from flask.testing import FlaskClient
@@ -84,6 +86,23 @@ def test_the_same_number_under_the_same_name_is_taken_once(deployment: Deploymen
     assert (first.accepted, again.accepted, again.known, again.id) == (3, 3, True, first.id)
     assert (more.accepted, more.known, rest.accepted) == (3, False, 4)
     assert (free(deployment, "old"), free(deployment, "new")) == (0, 10)
+
+
+def test_two_who_ask_for_the_same_at_the_same_time_get_the_same_move(
+    deployment: Deployment,
+) -> None:
+    two(deployment)
+    together = threading.Barrier(2)
+
+    def ask(_: int) -> importing.Standing:
+        together.wait()
+        return importing.begin_taking(deployment, "new", "old", count=3)
+
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(ask, range(2))
+    assert one.id == other.id
+    importing.go_on(deployment, one.id)
+    assert (free(deployment, "old"), free(deployment, "new")) == (7, 3)
 
 
 def test_codes_on_their_way_are_nobodys_and_arrive_after_a_crash(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -30,7 +32,7 @@ from passes.content import Status
 from tests.app.cli.test_commands import Run
 from tests.app.cli.test_commands import run as run
 from tests.marketing import apply_document, bring, card, document
-from tests.shop import Till
+from tests.shop import Shop, Till
 
 
 def issue(house: Deployment, campaign: str, name: str = "ann") -> int:
@@ -303,6 +305,62 @@ def test_it_may_leak_again(deployment: Deployment, till: Till) -> None:
     assert [till.redeem(each)["outcome"] for each in barcodes] == ["refused", "refused"]
     assert till.redeem(token(deployment, third))["outcome"] == "accepted"
     assert clean(deployment)
+
+
+def test_revoked_by_what_it_was_called_before_it_is_worth_nothing(
+    deployment: Deployment, till: Till
+) -> None:
+    """Who asks knows the old serial alone, and is told that the voucher is withdrawn."""
+    apply_document(deployment, coupon())
+    old = issue(deployment, "spring")
+    new = reissue(deployment, reissue(deployment, old))
+    for _ in range(2):
+        with deployment.database.write() as session:
+            issuing.revoke(session, old, now=deployment.now())
+    assert holding(deployment, new).voucher.status == "revoked"
+    assert till.redeem(token(deployment, new))["reason"] == "revoked"
+    assert clean(deployment)
+
+
+def test_a_use_that_is_reported_by_the_old_code_is_the_vouchers(
+    deployment: Deployment, client: FlaskClient
+) -> None:
+    """The web shop took the code before it was given up, or knows nothing of that."""
+    apply_document(
+        deployment,
+        document(codes={"source": "on_demand"}, authority="external", limits={"uses": 1}),
+    )
+    old = issue(deployment, "spring")
+    code = clear(deployment, old)
+    new = reissue(deployment, reissue(deployment, old))
+    key = Shop(deployment).key(Scope.POS, Scope.REPORT)
+    answer = client.post(
+        "/api/v1/redemptions/report",
+        json={"uses": [{"id": "1", "code": code}, {"id": "2", "code": clear(deployment, new)}]},
+        headers={"Authorization": f"Bearer {key}"},
+    ).get_json()
+    assert "uses" in answer, answer
+    assert [each["outcome"] for each in answer["uses"]] == ["applied", "conflict"]
+    assert (holding(deployment, new).voucher.used, holding(deployment, old).voucher.used) == (1, 0)
+    assert clean(deployment)
+
+
+def test_two_who_issue_a_voucher_anew_at_the_same_time_get_the_same(
+    deployment: Deployment,
+) -> None:
+    apply_document(deployment, coupon())
+    old = issue(deployment, "spring")
+    together = threading.Barrier(2)
+
+    def anew(_: int) -> int:
+        keyring = deployment.keyring
+        together.wait()
+        with deployment.database.write() as session:
+            return issuing.reissue(session, keyring, old, now=deployment.now()).public_id
+
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(anew, range(2))
+    assert one == other != old
 
 
 def test_reports_and_lists_count_one_voucher_with_one_holder(
