@@ -33,12 +33,12 @@ tests: .venv/.dev ## the tests alone, with branch coverage (ARGS="-k name" to ch
 
 explore: .venv/.dev ## the tests that draw their cases, at random and for longer (EXAMPLES=n)
 	PASSERELLE_TEST_PROFILE=explore PASSERELLE_TEST_EXAMPLES=$(or $(EXAMPLES),150) \
-		$(BIN)/pytest -n $(WORKERS) $$(grep -rlE "hypothesis|schemathesis" tests --include="test_*.py") $(ARGS)
+		$(BIN)/pytest -n $(WORKERS) --timeout 0 $$(grep -rlE "hypothesis|schemathesis" tests --include="test_*.py") $(ARGS)
 
 soak: .venv/.dev ## 10,000 iPhones, 2,000 Android phones, every misfortune (PHONES=n, ANDROIDS=n, SEED=n, ARGS="-k sqlite")
 	PASSERELLE_SOAK_PHONES=$(or $(PHONES),10000) PASSERELLE_SOAK_SEED=$(or $(SEED),7) \
 		$(if $(ANDROIDS),PASSERELLE_SOAK_ANDROIDS=$(ANDROIDS)) \
-		$(BIN)/pytest -s tests/delivery/test_soak.py $(ARGS)
+		$(BIN)/pytest -s --timeout 0 tests/delivery/test_soak.py $(ARGS)
 
 bench: .venv/.dev ## the benchmarks, one line each (ONLY=name for one)
 	$(BIN)/python -m tests.benchmarks $(ONLY)

@@ -149,6 +149,10 @@ class Busy(Exception):
     """Another call is at work on the idempotency key or the receipt, or was just before."""
 
 
+class Overtaken(Busy):
+    """A voucher's guard had nothing left, though the rules had no objection: another was first."""
+
+
 class Lapsed(Exception):
     """A voucher has holds whose time is over: they have to be released first."""
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -31,9 +32,11 @@ from app.services.deployment import Deployment
 from app.services.redeeming import bearers, booking, statements, taking
 from app.services.redeeming.booking import Books
 from app.services.redeeming.calls import Origin
-from app.services.redeeming.progress import Busy, Call, Found, Grant, Lapsed, No
+from app.services.redeeming.once import PATIENCE, PAUSE
+from app.services.redeeming.progress import Busy, Call, Found, Grant, Lapsed, No, Overtaken
 from app.services.redeeming.reading import Reader
 from app.services.redeeming.tills import Tills
+from app.store.session import Unavailable
 
 COLUMNS = ("id", "code", "occurred_at", "discount_minor")
 
@@ -106,7 +109,8 @@ class Reports:
             CallFault: the store does not exist or is not the key's.
             Guessing: too many codes that do not exist came from there; what was booked before
                 stays, and the whole report may be sent again later.
-            Unavailable: the database went away; send the whole report again.
+            Unavailable: the database went away, or a voucher is long at work elsewhere; send the
+                whole report again.
         """
         return [self._report(client, use, origin) for use in uses]
 
@@ -157,6 +161,7 @@ class Reports:
         if guarded:
             self._tills.suspects.check(client, origin, reading, now=now)
         beyond = False
+        deadline = time.monotonic() + PATIENCE
         while True:
             try:
                 with self._database.transaction() as connection:
@@ -180,8 +185,13 @@ class Reports:
                 return Reported(id=use.id, outcome=Outcome.DUPLICATE)
             except Lapsed as lapsed:
                 self._tills.released(lapsed.voucher_id, now=now)
+            except Overtaken:
+                # No rule was asked, so that the guard alone says that nothing is left.
+                beyond = True
             except Busy:
-                continue
+                if time.monotonic() >= deadline:
+                    raise Unavailable("The voucher is at work elsewhere.") from None
+                time.sleep(PAUSE)
             except No as no:
                 if no.found is None or not client.may_touch(no.found.row.campaign_key):
                     if guarded:

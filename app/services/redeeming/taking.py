@@ -13,7 +13,7 @@ from app.domain.ledger import EntryKind
 from app.domain.refusals import Reason, Refused
 from app.services.redeeming import answers, booking, statements
 from app.services.redeeming.calls import Override
-from app.services.redeeming.progress import Busy, Call, Grant, No
+from app.services.redeeming.progress import Busy, Call, Grant, No, Overtaken
 
 
 def take(
@@ -25,8 +25,8 @@ def take(
 
     Raises:
         No: the code, the recipient or the campaign has nothing left to take.
-        Busy: another call took from the voucher, or the receipt got a coupon, between the decision
-            and now; decide again.
+        Overtaken: another call took from the voucher between the decision and now; decide again.
+        Busy: likewise the receipt got a coupon.
     """
     taken: dict[int, Any] = {}
     for grant in _by(grants, lambda grant: grant.found.row.voucher_id):
@@ -161,7 +161,7 @@ def _take_voucher(connection: Connection, call: Call, grant: Grant) -> Any:
     if after is None:
         # Another was first, since the rules had no objection: what became of the voucher, redeemed,
         # held or blocked, is known when it is read again.
-        raise Busy
+        raise Overtaken
     return after
 
 
