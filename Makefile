@@ -28,8 +28,8 @@ types: .venv/.dev ## mypy --strict
 layers: .venv/.dev ## the import contracts of the architecture
 	$(BIN)/lint-imports
 
-tests: .venv/.dev ## the tests alone, with branch coverage (ARGS="-k name" to choose)
-	$(BIN)/pytest -n $(WORKERS) --cov --cov-report=term $(ARGS)
+tests: .venv/.dev ## the tests alone, with branch coverage of 94 % at least (ARGS="-k name" to choose)
+	$(BIN)/pytest -n $(WORKERS) --cov --cov-report=term $(if $(ARGS),,--cov-fail-under=94) $(ARGS)
 
 explore: .venv/.dev ## the tests that draw their cases, at random and for longer (EXAMPLES=n)
 	PASSERELLE_TEST_PROFILE=explore PASSERELLE_TEST_EXAMPLES=$(or $(EXAMPLES),150) \

@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -21,12 +22,15 @@ Cli = Callable[..., Result]
 
 @pytest.fixture
 def handlers() -> Iterator[None]:
-    """Puts the process's own answers to signals back."""
+    """Puts the process's own answers to signals back, and its priority where it may."""
+    priority = os.getpriority(os.PRIO_PROCESS, 0)
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.getsignal(number) for number in numbers]
     yield
     for number, handler in zip(numbers, before, strict=True):
         signal.signal(number, handler)
+    with suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, priority)
 
 
 def test_worker_works_until_it_is_told_to_end(
