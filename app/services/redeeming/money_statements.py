@@ -15,7 +15,6 @@ from sqlalchemy import (
     bindparam,
     func,
     insert,
-    or_,
     select,
     update,
 )
@@ -24,9 +23,12 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from app.domain.ledger import RETURNS, EntryKind, HoldStatus
 from app.services.redeeming.statements import (
+    BUDGET_LEFT,
     CAMPAIGN,
     CODE,
+    CODE_LEFT,
     HOLD,
+    MONEY_LEFT,
     RECIPIENT_USE,
     USE_LEFT,
     USES,
@@ -64,25 +66,17 @@ HOLD_MONEY = (
     .where(
         V.id == bindparam("voucher_id"),
         V.status == bindparam("expected_status"),
-        V.balance_minor - V.held_minor >= bindparam("amount"),
+        MONEY_LEFT,
     )
     .values(held_minor=V.held_minor + bindparam("amount"), events=V.events + 1)
     .returning(*_AFTER)
 )
-HOLD_CODE = (
-    update(CODE)
-    .where(K.id == bindparam("code_id"), or_(K.limit.is_(None), K.used + K.held < K.limit))
-    .values(held=K.held + 1)
-)
+HOLD_CODE = update(CODE).where(K.id == bindparam("code_id"), CODE_LEFT).values(held=K.held + 1)
 HOLD_BUDGET = (
     update(CAMPAIGN)
     .where(
         C.id == bindparam("campaign_id"),
-        or_(C.budget_uses.is_(None), C.used + C.held + bindparam("taken") <= C.budget_uses),
-        or_(
-            C.budget_minor.is_(None),
-            C.used_minor + C.held_minor + bindparam("amount") <= C.budget_minor,
-        ),
+        BUDGET_LEFT,
     )
     .values(held=C.held + bindparam("taken"), held_minor=C.held_minor + bindparam("amount"))
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -10,43 +10,20 @@ from sqlalchemy import Connection
 
 from app.domain.baskets import Basket
 from app.domain.ledger import EntryKind
-from app.domain.refusals import Reason, Refused
-from app.services.redeeming import answers, booking, statements
+from app.services.redeeming import answers, booking, counting
 from app.services.redeeming.calls import Override
-from app.services.redeeming.progress import Busy, Call, Grant, No, Overtaken
+from app.services.redeeming.progress import Call, Grant
 
 
 def take(
     connection: Connection, call: Call, grants: Sequence[Grant], *, postgresql: bool
 ) -> dict[int, Any]:
-    """Take from vouchers, codes, recipients and budgets, each kind in the order of its ids.
-
-    Returns the counters after, by voucher.
+    """Take what was granted, and note whose passes change. Returns the counters after, by voucher.
 
     Raises:
-        No: the code, the recipient or the campaign has nothing left to take.
-        Overtaken: another call took from the voucher between the decision and now; decide again.
-        Busy: likewise the receipt got a coupon.
+        No, Overtaken, Busy: as `counting.count`.
     """
-    taken: dict[int, Any] = {}
-    for grant in _by(grants, lambda grant: grant.found.row.voucher_id):
-        taken[grant.found.row.voucher_id] = _take_voucher(connection, call, grant)
-    for grant in _by(grants, lambda grant: grant.found.row.code_id or 0):
-        if grant.on_code:
-            row = grant.found.row
-            if connection.execute(statements.TAKE_CODE, {"code_id": row.code_id}).rowcount != 1:
-                raise _no(grant, Reason.LIMIT_REACHED, uses=row.code_limit)
-    for grant in _by(grants, Grant.recipient_order):
-        _take_recipient(connection, grant, postgresql=postgresql)
-    for grant in _by(grants, lambda grant: grant.found.row.campaign_id):
-        if grant.on_budget:
-            bind = {
-                "campaign_id": grant.found.row.campaign_id,
-                "taken": grant.uses,
-                "amount": grant.discount + grant.amount,
-            }
-            if connection.execute(statements.TAKE_BUDGET, bind).rowcount != 1:
-                raise _no(grant, Reason.BUDGET_EXHAUSTED)
+    taken = counting.count(connection, call, grants, guards=counting.USED, postgresql=postgresql)
     call.changed.extend(taken)
     return taken
 
@@ -144,51 +121,3 @@ def body_of(
             "discount_minor": sum(grant.discount for grant in grants),
         }
     ).decode()
-
-
-def _take_voucher(connection: Connection, call: Call, grant: Grant) -> Any:
-    row, standing = grant.found.row, grant.found.standing
-    bind: dict[str, Any] = {"voucher_id": row.voucher_id, "expected_status": row.status}
-    if standing.holds_money:
-        bind["amount"] = grant.amount
-        after = connection.execute(statements.TAKE_MONEY, bind).first()
-    else:
-        bind["receipt"], bind["store_id"] = call.origin.receipt, call.where.store_id
-        bind["allowed"] = standing.uses
-        after = connection.execute(statements.TAKE_USE, bind).first()
-        if after is not None and after.receipt_seen and not row.receipt_seen:
-            raise Busy
-    if after is None:
-        # Another was first, since the rules had no objection: what became of the voucher, redeemed,
-        # held or blocked, is known when it is read again.
-        raise Overtaken
-    return after
-
-
-def _take_recipient(connection: Connection, grant: Grant, *, postgresql: bool) -> None:
-    row, terms = grant.found.row, grant.found.terms
-    limits = []
-    if grant.on_recipient:
-        limits.append(("", terms.uses_per_recipient))
-    if grant.on_day is not None:
-        limits.append((grant.on_day, terms.uses_per_day))
-    for day, limit in limits:
-        bind = {
-            "campaign_id": row.campaign_id,
-            "recipient_id": row.recipient_id,
-            "day": day,
-            "limit": limit,
-        }
-        # A limit of none at all would let the first row in, which has nothing to compare with.
-        if limit == 0 or (
-            connection.execute(statements.TAKE_RECIPIENT[postgresql], bind).first() is None
-        ):
-            raise _no(grant, Reason.CUSTOMER_LIMIT_REACHED, uses=limit)
-
-
-def _by(grants: Iterable[Grant], order: Callable[[Grant], Any]) -> list[Grant]:
-    return sorted(grants, key=order)
-
-
-def _no(grant: Grant, reason: Reason, **details: object) -> No:
-    return No(Refused(reason=reason, details=details, item=grant.index), grant.found)

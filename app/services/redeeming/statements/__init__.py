@@ -17,12 +17,15 @@ from app.services.redeeming.statements.books import (
     READ_RECORD,
 )
 from app.services.redeeming.statements.guards import (
+    BUDGET_LEFT,
+    CODE_LEFT,
     COUNT_CONFLICT,
     GIVE_BUDGET,
     GIVE_CODE,
     GIVE_MONEY,
     GIVE_RECIPIENT,
     GIVE_USE,
+    MONEY_LEFT,
     NUMBER_EVENT,
     TAKE_BUDGET,
     TAKE_CODE,
@@ -66,9 +69,11 @@ from app.services.redeeming.statements.tables import (
 
 __all__ = [
     "BOOK",
+    "BUDGET_LEFT",
     "CAMPAIGN",
     "CLAIM",
     "CODE",
+    "CODE_LEFT",
     "COUNT_CONFLICT",
     "ENTRY",
     "ENTRY_NAMES",
@@ -84,6 +89,7 @@ __all__ = [
     "INSERT_ENTRY",
     "INSERT_EVENT",
     "INSERT_RECORD",
+    "MONEY_LEFT",
     "NUMBER_EVENT",
     "READ_ENTRIES",
     "READ_LAST_USE",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Integer, bindparam, case, cast, or_, update
+from sqlalchemy import Integer, and_, bindparam, case, cast, or_, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -26,6 +26,15 @@ _AFTER = (V.used, V.uses, V.held, V.balance_minor, V.held_minor, V.events)
 #: caller read it in the same transaction; what is counted against it is the row's own.
 _ALLOWED = cast(bindparam("allowed"), Integer)
 USE_LEFT = or_(_ALLOWED.is_(None), V.used + V.held < _ALLOWED)
+MONEY_LEFT = V.balance_minor - V.held_minor >= bindparam("amount")
+CODE_LEFT = or_(K.limit.is_(None), K.used + K.held < K.limit)
+BUDGET_LEFT = and_(
+    or_(C.budget_uses.is_(None), C.used + C.held + bindparam("taken") <= C.budget_uses),
+    or_(
+        C.budget_minor.is_(None),
+        C.used_minor + C.held_minor + bindparam("amount") <= C.budget_minor,
+    ),
+)
 #: Uses that an override added become the voucher's own when one is taken, so that the row's
 #: counters never exceed its limit. Fewer do not: an override may be taken back.
 USES = case((V.uses < _ALLOWED, _ALLOWED), else_=V.uses)
@@ -48,7 +57,7 @@ TAKE_MONEY = (
     .where(
         V.id == bindparam("voucher_id"),
         V.status == bindparam("expected_status"),
-        V.balance_minor - V.held_minor >= bindparam("amount"),
+        MONEY_LEFT,
     )
     .values(
         balance_minor=V.balance_minor - bindparam("amount"),
@@ -58,21 +67,13 @@ TAKE_MONEY = (
     .returning(*_AFTER)
 )
 
-TAKE_CODE = (
-    update(CODE)
-    .where(K.id == bindparam("code_id"), or_(K.limit.is_(None), K.used + K.held < K.limit))
-    .values(used=K.used + 1)
-)
+TAKE_CODE = update(CODE).where(K.id == bindparam("code_id"), CODE_LEFT).values(used=K.used + 1)
 
 TAKE_BUDGET = (
     update(CAMPAIGN)
     .where(
         C.id == bindparam("campaign_id"),
-        or_(C.budget_uses.is_(None), C.used + C.held + bindparam("taken") <= C.budget_uses),
-        or_(
-            C.budget_minor.is_(None),
-            C.used_minor + C.held_minor + bindparam("amount") <= C.budget_minor,
-        ),
+        BUDGET_LEFT,
     )
     .values(
         used=C.used + bindparam("taken"),
