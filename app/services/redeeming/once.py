@@ -101,7 +101,7 @@ class Once:
             except Known as known:
                 return _replay(known, asked.fingerprint)
             except Bare as bare:
-                self._make_bearer(bare.code_id, now=now)
+                self.make_bearer(bare.code_id, now=now)
             except Lapsed as lapsed:
                 self.released(lapsed.voucher_id, now=now)
             except PinAsked as pin:
@@ -173,7 +173,8 @@ class Once:
                 continue
         return 0
 
-    def _make_bearer(self, code_id: int, *, now: dt.datetime) -> None:
+    def make_bearer(self, code_id: int, *, now: dt.datetime) -> None:
+        """Give a code that has no voucher one for whoever bears it."""
         with self._database.transaction() as connection:
             bearers.ensure(
                 connection,

@@ -29,7 +29,7 @@ from app.services import resolving
 from app.services.access import Client, Scope
 from app.services.changes import Change, Subject
 from app.services.deployment import Deployment
-from app.services.redeeming import bearers, booking, statements, taking
+from app.services.redeeming import booking, statements, taking
 from app.services.redeeming.booking import Books
 from app.services.redeeming.calls import Origin
 from app.services.redeeming.once import PATIENCE, PAUSE
@@ -89,7 +89,7 @@ class Reports:
 
     Args:
         deployment: settings, database, keys and clock.
-        tills: the deployment's tills, which count guesses and release what is over.
+        tills: the deployment's tills, which count guesses, release what is over and make bearers.
     """
 
     def __init__(self, deployment: Deployment, tills: Tills) -> None:
@@ -180,7 +180,7 @@ class Reports:
                 )
                 return Reported(id=use.id, outcome=outcome)
             except _Code as code:
-                self._make_bearer(code.id, now=now)
+                self._tills.make_bearer(code.id, now=now)
             except _Duplicate:
                 return Reported(id=use.id, outcome=Outcome.DUPLICATE)
             except Lapsed as lapsed:
@@ -266,17 +266,6 @@ class Reports:
         }
         self._books.write(connection, [entry], [event])
         return Outcome.CONFLICT if beyond else Outcome.APPLIED
-
-    def _make_bearer(self, code_id: int, *, now: dt.datetime) -> None:
-        with self._database.transaction() as connection:
-            bearers.ensure(
-                connection,
-                code_id,
-                terms_of=self._reader.terms_of,
-                key_id=self._deployment.keyring.newest,
-                now=now,
-                postgresql=self._postgresql,
-            )
 
 
 class _Duplicate(Exception):

@@ -318,6 +318,10 @@ class Tills:
         """Release what is over of one voucher; returns how much there was."""
         return self._once.released(voucher_id, now=now)
 
+    def make_bearer(self, code_id: int, *, now: dt.datetime) -> None:
+        """Give a code that has no voucher one for whoever bears it."""
+        self._once.make_bearer(code_id, now=now)
+
     def forget(self) -> int:
         """Remove idempotency keys that no till may repeat any more; returns how many."""
         with self._database.transaction() as connection:
