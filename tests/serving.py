@@ -65,12 +65,18 @@ class Server:
         assert self._process is not None
         return self._process.pid
 
+    def interrupt(self) -> int:
+        """Press Ctrl-C, as a terminal does: every process is told. Returns how it ended."""
+        assert self._process is not None
+        os.killpg(self._process.pid, signal.SIGINT)
+        return self._process.wait(PATIENCE)
+
     def stop(self) -> None:
         """Ask it to end, and see to it."""
         if self._process is not None:
             self._process.send_signal(signal.SIGTERM)
             try:
-                self._process.wait(timeout=15)
+                self._process.wait(timeout=PATIENCE)
             except subprocess.TimeoutExpired:
                 self.kill()
             self._process = None

@@ -11,6 +11,9 @@ from app.cli.terminal import pass_deployment, say
 from app.services.deployment import Deployment
 from app.store import migrations
 
+#: Seconds that a process has to end what it is at before it is killed, which harms nothing.
+PATIENCE = 20
+
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
@@ -53,8 +56,8 @@ def serve(deployment: Deployment, host: str, port: int, processes: int, worker: 
 def run(*, host: str, port: int, processes: int, threads: int, worker: bool = True) -> None:
     """Run the server; it returns when it is stopped by a signal."""
     Granian(
-        "app.cli.worker:application" if worker else "wsgi:application",
-        factory=worker,
+        f"app.cli.applications:{'delivering' if worker else 'alone'}",
+        factory=True,
         address=host,
         port=port,
         interface=Interfaces.WSGI,
@@ -63,6 +66,7 @@ def run(*, host: str, port: int, processes: int, threads: int, worker: bool = Tr
         backpressure=threads * 16,
         log_level=LogLevels.warning,
         respawn_failed_workers=True,
+        workers_kill_timeout=PATIENCE,
     ).serve()
 
 

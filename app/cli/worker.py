@@ -1,16 +1,13 @@
-"""`passerelle worker`, and the application that `serve` runs with a worker beside it."""
+"""`passerelle worker`."""
 
 from __future__ import annotations
 
-import atexit
 import os
 import signal
-import sys
 from contextlib import suppress
 from typing import Any
 
 import click
-from flask import Flask
 
 from app.cli.terminal import pass_deployment, say
 from app.delivery.worker import Worker
@@ -44,17 +41,3 @@ def worker(deployment: Deployment) -> None:
         os.nice(NICE)
     say("Working. Stop with Ctrl-C; it may also be killed at any moment.")
     working.run()
-
-
-def application() -> Flask:
-    """The service with a worker in its own process, as SQLite needs it."""
-    from app import create_app
-
-    # A till's thread gets its turn within half a millisecond, not five, from those that deliver and
-    # build passes.
-    sys.setswitchinterval(0.0005)
-    app = create_app()
-    working = Worker(app.extensions["passerelle"])
-    working.start()
-    atexit.register(working.stop, patience=5.0)
-    return app

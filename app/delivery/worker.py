@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -128,6 +129,8 @@ class Worker:
         until = time.monotonic() + patience
         for thread in self._threads:
             thread.join(max(0.1, until - time.monotonic()))
+        with suppress(Unavailable), self._deployment.database.write() as session:
+            pulses.end(session, pulses.WORKER)
 
     def end(self) -> None:
         """Let `run` come to its end; safe in a signal handler."""

@@ -12,6 +12,7 @@ import os
 import secrets
 import socket
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from sqlalchemy import delete, select
@@ -25,9 +26,6 @@ WORKER = "worker"
 FRESH = dt.timedelta(seconds=90)
 FORGOTTEN = dt.timedelta(days=1)
 
-#: This process, unlike any other on any machine.
-PROCESS = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
-
 
 @dataclass(frozen=True, slots=True)
 class Said:
@@ -40,7 +38,7 @@ class Said:
 
 def say(session: Session, role: str, data: dict[str, Any], *, now: dt.datetime) -> None:
     """Store what this process says of itself in a role."""
-    name = f"{role}:{PROCESS}"
+    name = _name(role)
     row = session.get(Pulse, name)
     if row is None:
         session.execute(delete(Pulse).where(Pulse.at < now - FORGOTTEN))
@@ -50,9 +48,24 @@ def say(session: Session, role: str, data: dict[str, Any], *, now: dt.datetime) 
     session.flush()
 
 
+def end(session: Session, role: str) -> None:
+    """Forget what this process said in a role: it ends."""
+    session.execute(delete(Pulse).where(Pulse.process == _name(role)))
+
+
 def heard(session: Session, role: str, *, now: dt.datetime) -> list[Said]:
     """What the processes in a role said lately."""
     rows = session.scalars(
         select(Pulse).where(Pulse.role == role, Pulse.at >= now - FRESH).order_by(Pulse.process)
     )
     return [Said(row.process, row.at, row.data) for row in rows]
+
+
+def _name(role: str) -> str:
+    return f"{role}:{_process(os.getpid())}"
+
+
+@cache
+def _process(pid: int) -> str:
+    """This process, unlike any other on any machine; one that was forked is another."""
+    return f"{socket.gethostname()}:{pid}:{secrets.token_hex(3)}"

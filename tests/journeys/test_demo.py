@@ -75,7 +75,7 @@ class Demo:
     def end(self) -> int:
         """Press Ctrl-C, as a terminal does: every process of the group is told."""
         os.killpg(self.process.pid, signal.SIGINT)
-        code = self.process.wait(30)
+        code = self.process.wait(PATIENCE)
         self._reader.join(10)
         return code
 

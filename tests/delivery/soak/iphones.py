@@ -105,17 +105,17 @@ class Iphones:
         costs a push and harms nothing.
         """
         now = dt.datetime.now(dt.UTC)
+        paused = or_(AppleDevice.due_at > now, AppleDevice.claimed_until > now)
+        doubted = AppleDevice.doubtful_at > now - DOUBT
         with self.world.house.database.write() as session:
+            # Those that a worker is writing at this moment are left to the next time.
+            free = select(AppleDevice.id).where(or_(paused, doubted))
+            ids = session.scalars(free.with_for_update(skip_locked=True)).all()
+            chosen = update(AppleDevice).where(AppleDevice.id.in_(ids))
             session.execute(
-                update(AppleDevice)
-                .where(or_(AppleDevice.due_at > now, AppleDevice.claimed_until > now))
-                .values(due_at=now, claimed_until=None, reminders=0)
+                chosen.where(paused).values(due_at=now, claimed_until=None, reminders=0)
             )
-            session.execute(
-                update(AppleDevice)
-                .where(AppleDevice.doubtful_at > now - DOUBT)
-                .values(doubtful_at=now - DOUBT)
-            )
+            session.execute(chosen.where(doubted).values(doubtful_at=now - DOUBT))
         for phone in self.phones:
             phone.settle()
 

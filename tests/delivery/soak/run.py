@@ -12,6 +12,7 @@ from sqlalchemy import update
 
 from app.services import changes
 from app.store.models import Campaign, Voucher
+from app.store.session import Unavailable
 from tests.delivery.soak.androids import Androids
 from tests.delivery.soak.iphones import Iphones
 from tests.delivery.soak.report import Report
@@ -86,7 +87,11 @@ class Soak:
         every = max(1, self._steps // KILLS)
         for step in range(self._steps):
             (_, move), *_ = self._chance.choices(moves, weights)
-            move()
+            try:
+                move()
+            except Unavailable:
+                # It met a worker's locks, and nothing of it happened: a service asks again.
+                self.report.moves["moves that met a lock"] += 1
             if step % every == every // 2:
                 self._misadventure(step // every, workers)
             time.sleep(0.005)
