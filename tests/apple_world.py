@@ -60,7 +60,7 @@ class World:
     roots: list[x509.Certificate]
     chance: random.Random
     #: Seconds that a push may go unanswered.
-    answer_timeout: float = 2.0
+    answer_timeout: float = 30.0
 
     def phone(self) -> Phone:
         """A phone that pushes reach."""
@@ -102,7 +102,7 @@ class World:
         runner.settle()
         self.quiet()
 
-    def quiet(self, *, patience: float = 20.0) -> None:
+    def quiet(self, *, patience: float = 60.0) -> None:
         """Wait until no phone is reacting any more."""
         until = time.monotonic() + patience
         while not self.fleet.idle():

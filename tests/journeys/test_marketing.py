@@ -270,7 +270,7 @@ def _messages(answer: Any) -> Any:
 def _wait(done: Callable[[], bool]) -> None:
     import time
 
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while not done():
         assert time.monotonic() < until, "the import does not end"
         time.sleep(0.05)

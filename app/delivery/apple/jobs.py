@@ -85,20 +85,32 @@ def is_owed() -> ColumnElement[bool]:
     )
 
 
-def holding(device_id: int, until: dt.datetime) -> dict[str, object]:
+def is_held(lease: str) -> ColumnElement[bool]:
+    """Whether a device is still leased as in the parameter `lease`, or by nobody.
+
+    A worker that was stopped for longer than its lease finds another's, and leaves it alone.
+    """
+    return or_(AppleDevice.claimed_until.is_(None), AppleDevice.claimed_until == bindparam(lease))
+
+
+def holding(job: DevicePush, until: dt.datetime) -> dict[str, object]:
     """The columns that keep a device from everybody until then, and have it looked at then."""
-    return {"row": device_id, "claimed_until": until, "due_at": until}
+    return {
+        "row": job.device_id,
+        "lease": job.until,
+        "new_claimed_until": until,
+        "new_due_at": until,
+    }
 
 
 def update_devices(session: Session, rows: Sequence[dict[str, object]]) -> None:
-    """Set columns of devices, in the order of their ids; those that are gone meanwhile stay so."""
-    names = [name for name in rows[0] if name != "row"]
+    """Set columns (`new_…`) of leased devices, in the order of their ids; those that are gone or
+    another's meanwhile stay so.
+    """
+    names = [name for name in rows[0] if name.startswith("new_")]
     session.connection().execute(
         update(DEVICES)
-        .where(DEVICES.c.id == bindparam("row"))
-        .values({name: bindparam(f"new_{name}") for name in names}),
-        [
-            {"row": row["row"]} | {f"new_{name}": row[name] for name in names}
-            for row in sorted(rows, key=lambda row: str(row["row"]).zfill(20))
-        ],
+        .where(DEVICES.c.id == bindparam("row"), is_held("lease"))
+        .values({name.removeprefix("new_"): bindparam(name) for name in names}),
+        sorted(rows, key=lambda row: str(row["row"]).zfill(20)),
     )

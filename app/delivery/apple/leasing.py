@@ -24,10 +24,8 @@ from app.delivery.apple.jobs import (
     DevicePush,
     Told,
     among,
-    holding,
     is_owed,
     listed,
-    update_devices,
 )
 from app.delivery.apple.recording import REMINDERS
 from app.services.installations import FETCHED, LISTED, PUSHED, behind
@@ -113,12 +111,12 @@ def lease(
             silent.add(device)
     jobs: list[DevicePush] = []
     idle: list[int] = []
-    early: list[dict[str, object]] = []
+    early: list[int] = []
     for device, token, attempts, reminders, due, planned, just_pushed in free:
         owing = told.get(device)
         if owing is not None:
             if just_pushed:
-                early.append(holding(device, now + GAP))
+                early.append(device)
                 continue
             # A new registration is given the time to list by itself.
             if planned and not due and not attempts and all(one.is_new for one in owing):
@@ -136,5 +134,6 @@ def lease(
             update(DEVICES).where(AppleDevice.id.in_(idle)).values(due_at=None, claimed_until=None)
         )
     if early:
-        update_devices(session, early)
+        held = {"ids": listed(dialect, early), "until": now + GAP}
+        connection.execute(_taken(dialect), held)
     return jobs

@@ -106,7 +106,7 @@ class ApplePushes:
         record(session, results, now=now)
 
     def release(self, session: Session, jobs: Sequence[DevicePush], *, now: dt.datetime) -> None:
-        update_devices(session, [holding(job.device_id, now) for job in jobs])
+        update_devices(session, [holding(job, now) for job in jobs])
 
     def close(self) -> None:
         self._sender.close()

@@ -25,6 +25,7 @@ from app.delivery.apple.jobs import (
     Pushed,
     among,
     holding,
+    is_held,
     listed,
     update_devices,
 )
@@ -90,8 +91,7 @@ def record(
             # The sender itself rests; the device is free for when it works again.
             again = now
         others.append(
-            holding(job.device_id, again)
-            | {"attempts": job.attempts + 1, "failure": outcome.reason}
+            holding(job, again) | {"new_attempts": job.attempts + 1, "new_failure": outcome.reason}
         )
     if others:
         update_devices(session, others)
@@ -101,7 +101,7 @@ def record(
 def _reached(dialect: str) -> Update:
     return (
         update(DEVICES)
-        .where(among(dialect, AppleDevice.id))
+        .where(among(dialect, AppleDevice.id), is_held("lease"))
         .values(
             claimed_until=None,
             due_at=bindparam("due"),
@@ -134,19 +134,20 @@ def _told(dialect: str) -> Update:
 
 def _record_pushed(session: Session, jobs: Sequence[DevicePush], *, now: dt.datetime) -> None:
     """Note the pushes, with one statement for all that are alike: mostly a whole batch is."""
-    reminders: dict[int, list[int]] = {}
+    reached: dict[tuple[int, dt.datetime], list[int]] = {}
     told: dict[tuple[Pushed, Pair], list[int]] = {}
     for job in jobs:
-        reminders.setdefault(job.reminder, []).append(job.device_id)
+        reached.setdefault((job.reminder, job.until), []).append(job.device_id)
         for row, before, pair in job.told:
             told.setdefault((before, pair), []).append(row)
     connection = session.connection()
     dialect = connection.dialect.name
-    for reminder, devices in reminders.items():
+    for (reminder, lease), devices in reached.items():
         connection.execute(
             _reached(dialect),
             {
                 "ids": listed(dialect, devices),
+                "lease": lease,
                 "due": now + REMINDERS[min(reminder, len(REMINDERS) - 1)],
                 "reminder": reminder,
                 "now": now,
@@ -171,7 +172,8 @@ def _drop(session: Session, job: DevicePush, outcome: Drop, *, now: dt.datetime)
     device = session.scalar(
         select(AppleDevice).where(AppleDevice.id == job.device_id).with_for_update()
     )
-    if device is None:
+    if device is None or device.claimed_until not in (None, job.until):
+        # Gone already; or another's, who hears the same of it.
         return
     # A registration newer than Apple's knowledge is good, unless Apple does not learn of it.
     newer = (
@@ -218,11 +220,11 @@ def _doubt(
     update_devices(
         session,
         [
-            holding(job.device_id, now + DOUBT)
+            holding(job, now + DOUBT)
             | {
-                "doubtful_at": since.get(job.device_id) or now,
-                "attempts": job.attempts + 1,
-                "failure": outcome.reason,
+                "new_doubtful_at": since.get(job.device_id) or now,
+                "new_attempts": job.attempts + 1,
+                "new_failure": outcome.reason,
             }
             for job, outcome in bad
             if job.device_id in since
@@ -246,4 +248,4 @@ def _doubt(
         # Others were reached since: the sender is well, so it is the token that is not.
         well = session.scalar(select(exists().where(AppleDevice.pushed_at > first)))
         if well:
-            _drop(session, job, Drop(outcome.reason), now=now)
+            _drop(session, job._replace(until=now + DOUBT), Drop(outcome.reason), now=now)

@@ -218,9 +218,9 @@ def test_a_person_saves_in_a_browser_and_sees_the_phone_change(wire: GoogleStand
     wire.store.insert("giftCardClass", CLASS)
     wire.store.insert("giftCardObject", OBJECT)
     jwt = by_id(wire).removeprefix(wire.save_url)
-    assert f'action="/phone/save/{jwt}"' in requests.get(by_id(wire), timeout=5).text
-    saved = requests.post(f"{wire.url}/phone/save/{jwt}", timeout=5)
+    assert f'action="/phone/save/{jwt}"' in requests.get(by_id(wire), timeout=30).text
+    saved = requests.post(f"{wire.url}/phone/save/{jwt}", timeout=30)
     assert saved.url == f"{wire.url}/phone"
     assert "Balance 25.00 EUR" in saved.text
     wire.store.change("giftCardObject", OBJECT["id"], {"state": "COMPLETED"}, whole=False)
-    assert "<strong>Used</strong>" in requests.get(f"{wire.url}/phone", timeout=5).text
+    assert "<strong>Used</strong>" in requests.get(f"{wire.url}/phone", timeout=30).text

@@ -231,7 +231,7 @@ def test_a_key_takes_codes_only_between_campaigns_that_it_may_touch(
     taken = take(None, count=4)
     assert taken.status_code == 202  # type: ignore[attr-defined]
     import_id = taken.headers["Location"].rpartition("/")[2]  # type: ignore[attr-defined]
-    deadline = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=20)
+    deadline = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=60)
     while free(deployment, "new") < 4 and dt.datetime.now(dt.UTC) < deadline:
         time.sleep(0.05)
     assert take(None, count=4).json["known"]  # type: ignore[attr-defined]

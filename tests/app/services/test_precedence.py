@@ -21,7 +21,7 @@ def test_what_gives_way_goes_on_when_the_last_till_is_answered() -> None:
     precedence.enter()
 
     def phone() -> None:
-        precedence.give_way(longest=10)
+        precedence.give_way(longest=60)
         order.append("phone")
 
     waiting = threading.Thread(target=phone)
@@ -31,17 +31,17 @@ def test_what_gives_way_goes_on_when_the_last_till_is_answered() -> None:
     assert order == []
     order.append("tills")
     precedence.leave()
-    waiting.join(10)
+    waiting.join(60)
     assert order == ["tills", "phone"]
 
 
 def test_nothing_waits_without_a_till_and_nothing_waits_for_long() -> None:
     precedence = Precedence()
     began = time.monotonic()
-    precedence.give_way(longest=10)
+    precedence.give_way(longest=60)
     precedence.enter()
     precedence.give_way(longest=0.01)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 50
 
 
 def test_a_till_has_precedence_until_it_is_answered_whatever_the_answer(
@@ -61,5 +61,5 @@ def test_a_till_has_precedence_until_it_is_answered_whatever_the_answer(
     assert answer.status_code in (400, 422)
     assert len(entered) == 1
     began = time.monotonic()
-    deployment.precedence.give_way(longest=10)
-    assert time.monotonic() - began < 5
+    deployment.precedence.give_way(longest=60)
+    assert time.monotonic() - began < 50
