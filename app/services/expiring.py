@@ -23,6 +23,9 @@ from app.store.models import Campaign, Event, LogReader, Voucher
 
 READER = "expired"
 BATCH = 500
+#: Grows when what was gone through has to be once more. 2: vouchers that were issued although the
+#: end that was forced on their campaign had come, which issuing refuses since.
+_TURN = 2
 
 
 def note_expired(deployment: Deployment) -> None:
@@ -129,7 +132,7 @@ def _note_overridden(deployment: Deployment, campaign_id: int) -> bool:
         if reader is None:
             reader = LogReader(name=_reader_of(campaign), position="[]", current_at=now)
             session.add(reader)
-        *state, after = orjson.loads(reader.position) or (None, None, 0)
+        *state, after = orjson.loads(reader.position) or (None, None, None, 0)
         if state != _state(campaign):
             after = 0
         if after is None:
@@ -206,7 +209,7 @@ def _reader_of(campaign: Campaign) -> str:
 def _state(campaign: Campaign) -> list[Any]:
     """What decides when the campaign's vouchers end, to see whether it is another than before."""
     end = _end_of(campaign)
-    return [end.isoformat() if end else None, campaign.override_forced]
+    return [end.isoformat() if end else None, campaign.override_forced, _TURN]
 
 
 def _unused(row: Any, override: overrides.Override | None) -> bool:

@@ -160,7 +160,7 @@ def offer(
             Voucher.occasion == invitation.occasion,
         )
     ).one_or_none()
-    ends = campaigns.terms_of(latest).validity.ends_at
+    ends = campaigns.issues_until(campaign, campaigns.terms_of(latest))
     return Offer(
         campaign=campaign,
         latest=latest,

@@ -116,6 +116,19 @@ def report(session: Session, done: Sequence[Did], *, now: dt.datetime) -> int:
     return fresh
 
 
+def rehearse(database: Database, done: Sequence[Did], *, now: dt.datetime) -> tuple[int, list[str]]:
+    """What `report` would do, which stays undone: how many reports are new, and the serials of the
+    vouchers that stop conditions would take back at once.
+    """
+    with database.write() as session:
+        recorded = report(session, done, now=now)
+        names = {each.external_id for each in done}
+        ids = session.scalars(select(Recipient.id).where(Recipient.external_id.in_(names))).all()
+        taken = deciding.takeable(session, ids)
+        session.rollback()
+    return recorded, taken
+
+
 def _attribute(session: Session, recipient_id: int, done: Did) -> None:
     """Count a purchase for every decision that it may come of."""
     decisions = session.scalars(

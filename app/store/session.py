@@ -36,6 +36,8 @@ from sqlalchemy.orm import Session
 
 #: Where a transaction leaves word of what it did, in the `info` of its session or connection.
 NOTES = "passerelle_notes"
+#: Connections beyond those that are kept; each is opened and closed again for one use.
+SPARE = 4
 #: How long a statement waits for another transaction's row lock (milliseconds).
 LOCK_TIMEOUT_MS = 2_000
 #: Serialization, deadlock, lock timeout; and read-only, as a server is that another took over from.
@@ -69,7 +71,11 @@ class Database:
             if parsed.database and parsed.database != ":memory:":
                 Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
             self.engine = create_engine(
-                parsed, pool_size=pool_size, max_overflow=pool_size, hide_parameters=True
+                parsed,
+                pool_size=pool_size,
+                max_overflow=SPARE,
+                pool_use_lifo=True,
+                hide_parameters=True,
             )
             event.listen(self.engine, "connect", _configure_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
@@ -77,7 +83,9 @@ class Database:
             self.engine = create_engine(
                 parsed,
                 pool_size=pool_size,
-                max_overflow=pool_size,
+                max_overflow=SPARE,
+                # Those used last have their statements prepared and their catalogue read.
+                pool_use_lifo=True,
                 pool_timeout=5,
                 pool_pre_ping=False,
                 # Errors are logged, and parameters are recipients, device ids and hashes.

@@ -105,12 +105,16 @@ class ActivitiesBody(_Body):
     """What recipients did."""
 
     activities: Annotated[list[ActivityBody], Field(min_length=1, max_length=1_000)]
+    dry_run: bool = Field(
+        False, description="Say which vouchers would be withdrawn; nothing is written"
+    )
 
 
 class RecordedAnswer(BaseModel):
-    """How many reports were new."""
+    """How many reports were new; of a dry run also what stop conditions would take back."""
 
     recorded: int
+    withdraws: list[str] = Field([], description="Serials of vouchers; in a dry run only")
 
 
 class RecipientPath(BaseModel):
@@ -219,7 +223,8 @@ def remember(body: RecipientsBody) -> Response:
 def report(body: ActivitiesBody) -> Response:
     """Report what recipients did: for points, stop conditions, and the lift of campaigns.
 
-    A stop condition that says `withdraw` takes back what the recipient got and did not use.
+    A stop condition that says `withdraw` takes back what the recipient got and did not use, by
+    rules or before the campaign had any. `dry_run` says what that is and writes nothing.
     """
     house = deployment()
     now = house.now()
@@ -233,6 +238,9 @@ def report(body: ActivitiesBody) -> Response:
         )
         for each in body.activities
     ]
+    if body.dry_run:
+        recorded, taken = people.rehearse(house.database, done, now=now)
+        return _json({"recorded": recorded, "withdraws": taken})
     with house.database.write() as session:
         recorded = people.report(session, done, now=now)
     # Repeated by the clock, should this process end here.

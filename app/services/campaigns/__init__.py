@@ -16,6 +16,7 @@ from app.services.campaigns.file import (
 from app.services.campaigns.rules import rules_of
 from app.services.campaigns.stored import (
     find,
+    issues_until,
     latest_revision,
     presentation_of,
     revisions,
@@ -36,6 +37,7 @@ __all__ = [
     "apply",
     "faults_of",
     "find",
+    "issues_until",
     "latest_revision",
     "plan",
     "presentation_of",

@@ -7,6 +7,7 @@ several databases, as the tests do, can never be given another one's campaign.
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 from collections.abc import Collection
 from functools import lru_cache
@@ -18,6 +19,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.orm import Session
 
+from app.domain import overrides
 from app.domain.campaign import Presentation, Terms
 from app.store.models import Campaign, Revision
 from app.store.session import WRITES
@@ -70,6 +72,19 @@ def latest_revision(session: Session, campaign: Campaign) -> Revision:
             Revision.campaign_id == campaign.id, Revision.number == campaign.revision
         )
     ).one()
+
+
+def issues_until(campaign: Campaign, terms: Terms) -> dt.datetime | None:
+    """When a campaign issues its last voucher; None while it has no end.
+
+    That is its own end, or an earlier one that was forced on all holders, since what it issued
+    afterwards would be over at once. An end that holders were given later is no end for new ones.
+    """
+    own = terms.validity.ends_at
+    override = overrides.read(campaign.override, forced=campaign.override_forced)
+    if override is None or override.ends_at is None or "ends_at" not in override.forced:
+        return own
+    return override.ends_at if own is None else min(own, override.ends_at)
 
 
 def revisions(session: Session, ids: Collection[int]) -> dict[int, Revision]:

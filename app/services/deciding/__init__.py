@@ -2,7 +2,7 @@
 
 from app.services.deciding.candidates import Candidate, Decided, Tally
 from app.services.deciding.chunks import decide, decide_some, lock
-from app.services.deciding.stopping import note, withdraw
+from app.services.deciding.stopping import note, takeable, withdraw
 
 __all__ = [
     "Candidate",
@@ -12,5 +12,6 @@ __all__ = [
     "decide_some",
     "lock",
     "note",
+    "takeable",
     "withdraw",
 ]

@@ -198,6 +198,11 @@ class _Chunk:
                 continue
             if earlier := known.decided.get(key):
                 each = self._again(candidate, earlier, withdrawn=key in known.withdrawn)
+            elif known.undecided.get(key) == "revoked":
+                # As if it had been decided: what was taken back is not given again.
+                each = Decided(
+                    candidate=candidate, why=Why.STOPPED, campaign=self.campaign.key, fresh=False
+                )
             else:
                 each = self._one(
                     candidate, known, known.lately[name] + self.tally.lately[name] + lately[name]
@@ -209,6 +214,9 @@ class _Chunk:
                         each = replace(each, why=Why.UNBOUNDED)
                     elif minor is not None and minor < (each.most_minor or 0):
                         each = replace(each, why=Why.BUDGET)
+                if self.dry and each.campaign == self.campaign.key and key in known.undecided:
+                    # Issuing would find the voucher that was there before the rules.
+                    each = replace(each, fresh=False)
                 if each.why is None:
                     lately[name] += 1
                     vouchers = None if vouchers is None else vouchers - 1

@@ -27,6 +27,8 @@ class Known:
     decided: dict[tuple[str, str], Decision]
     #: Of those, whose voucher was taken back.
     withdrawn: set[tuple[str, str]]
+    #: Vouchers that the campaign issued without deciding, before it had rules, by their status.
+    undecided: dict[tuple[str, str], str]
     lately: Counter[str]
     counts: dict[str, Counter[str]]
     latest: dict[str, dict[str, dt.datetime]]
@@ -77,6 +79,18 @@ def known_of(
         for row in found
         if row.status == "revoked"
     }
+    plain = session.execute(
+        select(Voucher.recipient_id, Voucher.occasion, Voucher.status).where(
+            Voucher.campaign_id == campaign_id,
+            Voucher.recipient_id.in_(names),
+            Voucher.occasion.in_({each.occasion for each in chunk}),
+        )
+    )
+    undecided = {
+        key: row.status
+        for row in plain
+        if (key := (names[row.recipient_id], row.occasion)) not in decided
+    }
     lately: Counter[str] = Counter()
     if (frequency := rules.frequency) is not None:
         since = now - dt.timedelta(days=frequency.days)
@@ -106,7 +120,7 @@ def known_of(
         ):
             counts[names[row.recipient_id]][row.name] = int(row.times)
             latest[names[row.recipient_id]][row.name] = row.latest
-    return Known(ids, rows, decided, withdrawn, lately, counts, latest)
+    return Known(ids, rows, decided, withdrawn, undecided, lately, counts, latest)
 
 
 def done_since(rules: Rules, known: Known, name: str, *, now: dt.datetime) -> list[str]:

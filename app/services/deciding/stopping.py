@@ -2,13 +2,14 @@
 
 Promises: a voucher that somebody used, or that a till holds, is never taken; one that is held is
 looked at again when the hold is over. Each is taken back once, however often the same event is
-reported and however many workers look, and every phone that shows it is owed the change.
-Refuses: to take back what no rule decided, or what the campaign does not say to take back.
+reported and however many workers look, and every phone that shows it is owed the change. The rules
+that gave a voucher decide about it; those of its own campaign, where it was issued without any.
+Refuses: to take back what the campaign does not say to take back.
 
-How: `note` marks decisions in the transaction that learns of the event, under the recipients'
-locks. `withdraw` takes the vouchers in transactions of its own, by one conditional UPDATE each, so
-that no till that has a voucher's lock waits for a recipient's. A crash between the two loses
-nothing: the clock finds what is marked.
+How: `note` marks vouchers in the transaction that learns of the event, under the recipients'
+locks, by rows of their own. `withdraw` takes the vouchers in transactions of its own, by one
+conditional UPDATE each, so that no till that has a voucher's lock waits for a recipient's. A crash
+between the two loses nothing: the clock finds what is marked.
 """
 
 from __future__ import annotations
@@ -17,17 +18,18 @@ import datetime as dt
 from collections.abc import Collection
 from dataclasses import replace
 
-from sqlalchemy import and_, false, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select
 from sqlalchemy.orm import Session
 
-from app.domain import values
+from app.domain import codes, values
 from app.domain.ledger import EntryKind
 from app.domain.values import Rules
 from app.services import campaigns, changes, events
 from app.services.deciding.candidates import Candidate
+from app.services.deciding.grants import insert
 from app.services.deciding.knowledge import done_since, facts_of, known_of
 from app.services.issuing import Person
-from app.store.models import Campaign, Decision, Entry, Recipient, Voucher
+from app.store.models import Campaign, Decision, Entry, Recipient, Stopping, Voucher
 from app.store.session import Database
 
 #: Why the voucher changed, as its event says.
@@ -35,68 +37,95 @@ REASON = "stopped"
 #: Vouchers of one transaction: few enough that a till beside it does not wait long.
 BATCH = 200
 _GOOD = ("active", "pending")
+_UNHELD = and_(Voucher.held == 0, Voucher.held_minor == 0)
 
 
 def note(session: Session, recipient_ids: Collection[int], *, now: dt.datetime) -> int:
     """Mark the vouchers of these recipients that a stop condition takes back; returns how many.
 
     An event counts when it would have stopped the decision, had it been known then, or when it
-    came later.
+    came later; a voucher that no rule decided counts as decided when it was issued.
     """
     if not recipient_ids or not (taking := _taking(session)):
         return 0
+    by = func.coalesce(Decision.campaign_id, Voucher.campaign_id)
     rows = session.execute(
-        select(Decision, Recipient.external_id)
-        .join(Recipient, Recipient.id == Decision.recipient_id)
-        .join(Voucher, Voucher.id == Decision.voucher_id)
+        select(
+            Voucher.id,
+            Voucher.recipient_id,
+            by.label("campaign_id"),
+            func.coalesce(Decision.occasion, Voucher.occasion).label("occasion"),
+            func.coalesce(Decision.created_at, Voucher.issued_at).label("decided_at"),
+            Recipient.external_id,
+        )
+        .join(Recipient, Recipient.id == Voucher.recipient_id)
         .join(Campaign, Campaign.id == Voucher.campaign_id)
+        .outerjoin(Decision, Decision.voucher_id == Voucher.id)
         .where(
-            Decision.recipient_id.in_(recipient_ids),
-            Decision.campaign_id.in_(taking),
-            Decision.stopping == false(),
+            Voucher.recipient_id.in_(recipient_ids),
+            by.in_(taking),
+            ~exists().where(Stopping.voucher_id == Voucher.id),
             Recipient.external_id.is_not(None),
             Voucher.status.in_(_GOOD),
             Voucher.used == 0,
             # What is over by itself is left as it is.
             or_(Voucher.ends_at.is_(None), Voucher.ends_at > now, Campaign.override.is_not(None)),
         )
-        .order_by(Decision.id)
+        .order_by(Voucher.id)
     ).all()
     found: list[int] = []
     for campaign_id, rules in taking.items():
-        mine = [row for row in rows if row.Decision.campaign_id == campaign_id]
+        mine = [row for row in rows if row.campaign_id == campaign_id]
         if not mine:
             continue
         asked = [
-            Candidate(person=Person(external_id=row.external_id), occasion=row.Decision.occasion)
+            Candidate(person=Person(external_id=row.external_id), occasion=row.occasion)
             for row in mine
         ]
         known = known_of(
             session,
             campaign_id,
             rules,
-            {row.external_id: row.Decision.recipient_id for row in mine},
+            {row.external_id: row.recipient_id for row in mine},
             asked,
             now=now,
             locked=False,
         )
         found += [
-            row.Decision.id
+            row.id
             for row, each in zip(mine, asked, strict=True)
             if values.stopped(
                 rules,
                 facts_of(rules, each, known),
-                done=done_since(rules, known, row.external_id, now=row.Decision.created_at),
+                done=done_since(rules, known, row.external_id, now=row.decided_at),
             )
         ]
     if found:
         session.execute(
-            update(Decision)
-            .where(Decision.id.in_(found))
-            .values(stopping=True)
-            .execution_options(synchronize_session=False)
+            insert(session, Stopping.__table__).on_conflict_do_nothing(),
+            [{"voucher_id": each} for each in sorted(set(found))],
         )
-    return len(found)
+    return len(set(found))
+
+
+def takeable(session: Session, recipient_ids: Collection[int]) -> list[str]:
+    """Serials of the vouchers of these recipients that `withdraw` would take, as they are now."""
+    rows = session.execute(
+        select(Voucher.id, Voucher.public_id)
+        .join(Stopping, Stopping.voucher_id == Voucher.id)
+        .where(Voucher.recipient_id.in_(recipient_ids))
+        .order_by(Voucher.id)
+    ).all()
+    opening = _opening(session, [row.id for row in rows])
+    return [
+        codes.serial(row.public_id)
+        for row in rows
+        if session.scalar(
+            select(Voucher.id).where(
+                Voucher.id == row.id, _unspent(opening.get(row.id, 0)), _UNHELD
+            )
+        )
+    ]
 
 
 def withdraw(database: Database, *, now: dt.datetime) -> int:
@@ -106,11 +135,7 @@ def withdraw(database: Database, *, now: dt.datetime) -> int:
     """
     count = 0
     with database.read() as session:
-        ids = list(
-            session.scalars(
-                select(Decision.id).where(Decision.stopping).order_by(Decision.voucher_id)
-            )
-        )
+        ids = list(session.scalars(select(Stopping.voucher_id).order_by(Stopping.voucher_id)))
     for at in range(0, len(ids), BATCH):
         with database.write() as session:
             count += _withdraw(session, ids[at : at + BATCH], now=now)
@@ -118,56 +143,60 @@ def withdraw(database: Database, *, now: dt.datetime) -> int:
 
 
 def _withdraw(session: Session, ids: Collection[int], *, now: dt.datetime) -> int:
-    # Decisions before vouchers, as everything that locks both does.
-    rows = session.execute(
-        select(Decision.id, Decision.voucher_id)
-        .where(Decision.id.in_(ids), Decision.stopping)
-        .order_by(Decision.voucher_id)
+    # Marks before vouchers, as everything that locks both does.
+    marked = session.scalars(
+        select(Stopping.voucher_id)
+        .where(Stopping.voucher_id.in_(ids))
+        .order_by(Stopping.voucher_id)
         .with_for_update(skip_locked=True)
     ).all()
-    # What was on a card at first never changes, so that it may be read before the card is locked.
-    opening = {
-        row[0]: int(row[1])
-        for row in session.execute(
-            select(Entry.voucher_id, func.sum(Entry.amount_minor))
-            .where(
-                Entry.voucher_id.in_([row.voucher_id for row in rows]),
-                Entry.kind == EntryKind.ACTIVATE,
-            )
-            .group_by(Entry.voucher_id)
-        )
-    }
+    opening = _opening(session, marked)
     taken, waiting = 0, set()
-    for row in rows:
-        unspent = and_(
-            Voucher.status.in_(_GOOD),
-            Voucher.used == 0,
-            Voucher.conflicts == 0,
-            Voucher.balance_minor == opening.get(row.voucher_id, 0),
-        )
+    for voucher_id in marked:
+        unspent = _unspent(opening.get(voucher_id, 0))
         number = events.append(
             session,
             "updated",
-            row.voucher_id,
+            voucher_id,
             now=now,
-            only=and_(unspent, Voucher.held == 0, Voucher.held_minor == 0),
+            only=and_(unspent, _UNHELD),
             together={"status": "revoked", "version": Voucher.version + 1},
             data={"status": "revoked"},
             reason=REASON,
         )
         if number is not None:
-            changes.voucher(session, row.voucher_id)
+            changes.voucher(session, voucher_id)
             taken += 1
         # Not whether it is held: the hold may have been given back since the statement above.
-        elif session.scalar(select(Voucher.id).where(Voucher.id == row.voucher_id, unspent)):
-            waiting.add(row.id)
+        elif session.scalar(select(Voucher.id).where(Voucher.id == voucher_id, unspent)):
+            waiting.add(voucher_id)
     session.execute(
-        update(Decision)
-        .where(Decision.id.in_([row.id for row in rows if row.id not in waiting]))
-        .values(stopping=False)
+        delete(Stopping)
+        .where(Stopping.voucher_id.in_([each for each in marked if each not in waiting]))
         .execution_options(synchronize_session=False)
     )
     return taken
+
+
+def _unspent(opening_minor: int) -> ColumnElement[bool]:
+    return and_(
+        Voucher.status.in_(_GOOD),
+        Voucher.used == 0,
+        Voucher.conflicts == 0,
+        Voucher.balance_minor == opening_minor,
+    )
+
+
+def _opening(session: Session, voucher_ids: Collection[int]) -> dict[int, int]:
+    """What was on each card at first, which never changes: read before the card is locked."""
+    return {
+        row[0]: int(row[1])
+        for row in session.execute(
+            select(Entry.voucher_id, func.sum(Entry.amount_minor))
+            .where(Entry.voucher_id.in_(voucher_ids), Entry.kind == EntryKind.ACTIVATE)
+            .group_by(Entry.voucher_id)
+        )
+    }
 
 
 def _taking(session: Session) -> dict[int, Rules]:

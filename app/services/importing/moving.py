@@ -253,7 +253,8 @@ def _refuse(session: Session, giving: Campaign, taking: Campaign, deployment: De
                 f"The {what} of {giving.key} is {of_one} and that of {taking.key} is {of_other}: "
                 "choose a campaign that has the same."
             )
-    ends = campaigns.terms_of(campaigns.latest_revision(session, taking)).validity.ends_at
+    terms = campaigns.terms_of(campaigns.latest_revision(session, taking))
+    ends = campaigns.issues_until(taking, terms)
     if ends is not None and ends <= deployment.now():
         local = ends.astimezone(ZoneInfo(taking.timezone))
         raise ImportFault(

@@ -101,17 +101,22 @@ def refuse(campaign: Campaign, terms: Terms, *, now: dt.datetime) -> None:
     """Refuse a campaign that issues nothing now.
 
     Raises:
-        IssueFault: it is not live, or its validity is over.
+        IssueFault: it is not live, its validity is over, or all it issued was ended by force.
     """
     if campaign.status != "live":
         raise IssueFault(
             f"The campaign {campaign.key} is {campaign.status}: set it live to issue vouchers."
         )
-    ends = terms.validity.ends_at
+    ends = campaigns.issues_until(campaign, terms)
     if ends is not None and ends <= now:
+        remedy = "give it a later end to issue vouchers."
+        if ends != terms.validity.ends_at:
+            remedy = (
+                "that end was forced on all its vouchers, so that a new one would be over at once; "
+                "force a later one with `passerelle campaign update` to issue vouchers."
+            )
         raise IssueFault(
-            f"The campaign {campaign.key} ended on {ends:%Y-%m-%d %H:%M} UTC: "
-            "give it a later end to issue vouchers."
+            f"The campaign {campaign.key} ended on {ends:%Y-%m-%d %H:%M} UTC: {remedy}"
         )
 
 

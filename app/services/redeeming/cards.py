@@ -16,7 +16,7 @@ from app.domain import ledger, rules
 from app.domain.ledger import DEAD, EntryKind
 from app.domain.refusals import Reason, Refused
 from app.domain.rules import Place
-from app.services.redeeming import answers, booking, statements
+from app.services.redeeming import answers, booking, revenue, statements
 from app.services.redeeming import money_statements as sql
 from app.services.redeeming.booking import Books
 from app.services.redeeming.calls import Answer, CardAction, CardCall, Refund
@@ -225,6 +225,7 @@ class Cards:
         )
         replaced_by, after = moved or (None, after)
         # After every voucher's row, as everywhere: two calls never wait for each other.
+        event["event_data"] |= revenue.Returns(connection).told(row, stands=amount < left)
         entry["entry_details"] = (
             self._caps.count(connection, call, terms.operator_cap_minor, row, amount) or None
         )

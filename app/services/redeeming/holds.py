@@ -21,7 +21,7 @@ from app.domain.kinds import KINDS
 from app.domain.ledger import DEAD, EntryKind, HoldStatus
 from app.domain.refusals import Reason, Refused
 from app.services.access import Client
-from app.services.redeeming import answers, booking, statements
+from app.services.redeeming import answers, booking, revenue, statements
 from app.services.redeeming import money_statements as sql
 from app.services.redeeming.booking import Books
 from app.services.redeeming.calls import Answer, Capture, Origin, Where
@@ -95,6 +95,7 @@ class Holds:
         )
         if changed.rowcount != 1:
             raise Busy
+        basket_minor = revenue.captured(connection, hold)
         self._settle_others(connection, hold, done)
         entry = booking.entry(
             call,
@@ -113,13 +114,14 @@ class Holds:
             on_recipient=hold.on_recipient,
             on_day=hold.on_day,
             hold_id=hold.id,
+            basket_id=hold.basket_id,
+            basket_minor=hold.basket_minor,
         )
         if call.origin.receipt is None:
             entry["entry_receipt"] = hold.receipt
         data: dict[str, object] = {"hold_id": str(hold.id), "amount_minor": amount}
-        if hold.basket_minor is not None and not hold.captured_minor:
-            # Of a hold that is captured in parts the basket is told once.
-            data["basket_minor"] = hold.basket_minor
+        if basket_minor is not None:
+            data["basket_minor"] = basket_minor
         event = booking.event(
             call,
             kind="captured",

@@ -21,7 +21,7 @@ from sqlalchemy import Connection
 from app.domain import ledger
 from app.domain.ledger import EntryKind, HoldStatus
 from app.domain.refusals import Reason, Refused
-from app.services.redeeming import answers, booking, money_statements, statements
+from app.services.redeeming import answers, booking, money_statements, revenue, statements
 from app.services.redeeming.booking import Books
 from app.services.redeeming.calls import Answer, CardAction, Reversal
 from app.services.redeeming.caps import Caps
@@ -267,7 +267,10 @@ class Reverser:
             if moved:
                 part["replaced_by"], after = moved
                 part["voucher"] = answers.returned(each.row, after)
-        for each, entry in zip(taken, entries, strict=False):
+        returns = revenue.Returns(connection)
+        for each, entry, event in zip(taken, entries, events, strict=False):
+            # All that was left of each is given back.
+            event["event_data"] |= returns.told(each.row, stands=False)
             entry["entry_details"] = self._count_operator(connection, call, each) or None
         self._give_others(connection, taken)
         return self._answer(connection, call, parts, entries, events, fingerprint=fingerprint)

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from app.domain.baskets import Basket
 from app.domain.ledger import HoldStatus
-from app.services.redeeming import answers, booking, counting
+from app.services.redeeming import answers, booking, counting, revenue
 from app.services.redeeming import money_statements as sql
 from app.services.redeeming.booking import Books
 from app.services.redeeming.calls import Answer
@@ -52,13 +52,11 @@ class SettingAside:
         after = counting.count(
             connection, call, grants, guards=counting.HELD, postgresql=self._postgresql
         )
-        told: set[int] = set()
-        for grant in grants:
+        ids = [new_id() for _ in grants]
+        shares = revenue.shares(grants, ids, basket, in_parts=True)
+        for grant, hold_id, share in zip(grants, ids, shares, strict=True):
             row, standing = grant.found.row, grant.found.standing
             left = after[row.voucher_id]
-            hold_id = new_id()
-            tells = basket is not None and row.campaign_id not in told
-            told.add(row.campaign_id)
             rows.append(
                 {
                     "id": hold_id,
@@ -69,7 +67,8 @@ class SettingAside:
                     "captured_minor": 0,
                     "discount_minor": grant.discount,
                     "currency": standing.currency or (basket.currency if basket else None),
-                    "basket_minor": basket.total_minor if tells and basket else None,
+                    "basket_id": share.basket_id,
+                    "basket_minor": share.basket_minor,
                     "on_code": grant.on_code,
                     "on_budget": grant.on_budget,
                     "on_recipient": grant.on_recipient,

@@ -13,6 +13,7 @@ from app.domain.ledger import EntryKind
 from app.services.redeeming import answers, booking, counting
 from app.services.redeeming.calls import Override
 from app.services.redeeming.progress import Call, Grant
+from app.services.redeeming.revenue import NO_BASKET, Share
 
 
 def take(
@@ -36,6 +37,7 @@ def entry_of(
     kind: EntryKind = EntryKind.REDEMPTION,
     override: Override | None = None,
     basket: Basket | None = None,
+    share: Share = NO_BASKET,
     **more: object,
 ) -> dict[str, Any]:
     """The ledger's entry for what a grant took."""
@@ -62,6 +64,8 @@ def entry_of(
         on_day=grant.on_day,
         reason=reason,
         details=details,
+        basket_id=share.basket_id,
+        basket_minor=share.basket_minor,
         **more,
     )
 
@@ -72,21 +76,17 @@ def event_of(
     after: Any,
     entry: dict[str, Any],
     *,
-    basket_minor: int | None = None,
+    share: Share = NO_BASKET,
 ) -> dict[str, Any]:
-    """The event for what a grant took.
-
-    Args:
-        basket_minor: what the basket came to, told once for each campaign in it.
-    """
+    """The event for what a grant took; one of each campaign in a basket tells what that came to."""
     row = grant.found.row
     data: dict[str, object] = (
         {"amount_minor": grant.amount}
         if grant.found.standing.holds_money
         else {"discount_minor": grant.discount}
     )
-    if basket_minor is not None:
-        data["basket_minor"] = basket_minor
+    if share.tells:
+        data["basket_minor"] = share.basket_minor
     return booking.event(
         call,
         kind="redeemed",

@@ -19,6 +19,7 @@ from app.services.redeeming import (
     answers,
     money_statements,
     pins,
+    revenue,
     statements,
     taking,
 )
@@ -52,6 +53,7 @@ from app.services.redeeming.reversing import Reverser
 from app.services.redeeming.setting_aside import SettingAside
 from app.services.redeeming.suspects import Suspects
 from app.services.resolving import Reading
+from app.store.models import new_id
 
 
 class Tills:
@@ -183,27 +185,21 @@ class Tills:
                 )
             taken = taking.take(connection, call, grants, postgresql=self._postgresql)
             entries, events = [], []
-            told: set[int] = set()
-            for grant in grants:
+            ids = [new_id() for _ in grants]
+            shares = revenue.shares(grants, ids, redemption.basket, in_parts=False)
+            for grant, id_, share in zip(grants, ids, shares, strict=True):
                 after = taken[grant.found.row.voucher_id]
                 entry = taking.entry_of(
-                    call, grant, after, override=redemption.override, basket=redemption.basket
+                    call,
+                    grant,
+                    after,
+                    override=redemption.override,
+                    basket=redemption.basket,
+                    share=share,
+                    id=id_,
                 )
                 entries.append(entry)
-                campaign_id = grant.found.row.campaign_id
-                first = redemption.basket is not None and campaign_id not in told
-                told.add(campaign_id)
-                events.append(
-                    taking.event_of(
-                        call,
-                        grant,
-                        after,
-                        entry,
-                        basket_minor=sum(line.amount_minor for line in redemption.basket.lines)
-                        if first and redemption.basket is not None
-                        else None,
-                    )
-                )
+                events.append(taking.event_of(call, grant, after, entry, share=share))
             body = taking.body_of(grants, taken, entries, redemption.basket)
             self._books.book(
                 connection, call, entries=entries, events=events, body=body, fingerprint=fingerprint

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from app.domain import ledger
 from app.domain.ledger import EntryKind
 from app.domain.refusals import Reason, Refused
-from app.services.redeeming import answers, booking, statements
+from app.services.redeeming import answers, booking, revenue, statements
 from app.services.redeeming import money_statements as sql
 from app.services.redeeming.booking import Books
 from app.services.redeeming.calls import Answer
@@ -91,6 +91,8 @@ class Unrefunding:
             details = {"currency": row.currency}
             raise No(Refused(reason=Reason.INSUFFICIENT_BALANCE, details=details))
         call.changed.append(row.voucher_id)
+        redeemed = connection.execute(statements.READ_ENTRIES, {"ids": [row.refers_to_id]}).one()
+        told = revenue.Returns(connection).told(redeemed, stands=True)
         given_back = self._caps.give_back(connection, row)
         if row.on_budget:
             budget = {"campaign_id": row.campaign_id, "taken": 0, "amount": amount}
@@ -120,7 +122,7 @@ class Unrefunding:
             voucher_id=row.voucher_id,
             number=after.events,
             entry_id=entry_id,
-            data={"amount_minor": -amount},
+            data={"amount_minor": -amount, **told},
         )
         part = {
             "redemption_id": str(row.refers_to_id),

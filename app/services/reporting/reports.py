@@ -39,7 +39,7 @@ class Row:
         refused: by reason, refusals.
         discount_minor: discount granted less what was taken back.
         spent_minor: gift money spent less what was given back.
-        revenue_minor: what the baskets came to in which something was redeemed.
+        revenue_minor: what the baskets came to of which a redemption stands, each once.
     """
 
     part: dict[str, str]

@@ -130,6 +130,7 @@ def _count(
             if stage in (Stage.REDEEMED, Stage.REVERSED):
                 count.discount_minor += row.discount_minor or 0
                 count.spent_minor -= row.amount_minor or 0
+                # Whoever books sees to it that a basket counts once, while a redemption stands.
                 count.revenue_minor += int((row.data or {}).get("basket_minor") or 0)
         known[voucher_id] = slice_id, reached
     return counts

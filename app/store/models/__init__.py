@@ -19,7 +19,15 @@ from app.store.models.google import (
 from app.store.models.keys import ApiKey, Disclosure, MasterKey, WrappedKey
 from app.store.models.ledger import Entry, GuessCount, Hold, IdempotencyRecord, OperatorDay
 from app.store.models.log import Event, LogReader, Webhook, WebhookDelivery
-from app.store.models.results import Activity, ArmCount, Decision, FunnelCount, Milestone, Slice
+from app.store.models.results import (
+    Activity,
+    ArmCount,
+    Decision,
+    FunnelCount,
+    Milestone,
+    Slice,
+    Stopping,
+)
 from app.store.models.running import Clockwork, Pace, Pulse
 from app.store.models.stores import Store, Terminal
 from app.store.models.vouchers import (
@@ -73,6 +81,7 @@ __all__ = [
     "RecipientUse",
     "Revision",
     "Slice",
+    "Stopping",
     "Store",
     "Terminal",
     "Voucher",

@@ -90,7 +90,9 @@ class Hold(Base):
     #: What the redemption will grant: the coupon's discount, and what it applies to.
     discount_minor: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
     currency: Mapped[str | None] = mapped_column(String(3))
-    #: What its basket came to; on one hold of each campaign in it, so that it counts once.
+    #: What its basket came to, and what the holds of its campaign in that basket have in common:
+    #: the id of the first of them.
+    basket_id: Mapped[uuid.UUID | None]
     basket_minor: Mapped[int | None] = mapped_column(BigInteger)
     #: Which counters beside the voucher's it holds, as on an entry.
     on_code: Mapped[bool] = mapped_column(default=False, server_default=false())
@@ -127,6 +129,13 @@ class Entry(Base):
             sqlite_where=text("receipt IS NOT NULL"),
             postgresql_where=text("receipt IS NOT NULL"),
         ),
+        # The redemptions of a basket are asked for when one of them is captured or taken back.
+        Index(
+            "ix_entry_basket_id",
+            "basket_id",
+            sqlite_where=text("basket_id IS NOT NULL"),
+            postgresql_where=text("basket_id IS NOT NULL"),
+        ),
         # A use that another system reports is booked once, however often it is reported.
         Index(
             "ix_entry_reported",
@@ -148,6 +157,9 @@ class Entry(Base):
     #: Change of the balance in minor units: negative when money is spent.
     amount_minor: Mapped[int] = mapped_column(BigInteger, default=0)
     currency: Mapped[str | None] = mapped_column(String(3))
+    #: As on a hold, of a redemption; without an id it is the campaign's only one in its basket.
+    basket_id: Mapped[uuid.UUID | None]
+    basket_minor: Mapped[int | None] = mapped_column(BigInteger)
     #: Discount granted on the basket, in minor units; negative when taken back.
     discount_minor: Mapped[int] = mapped_column(BigInteger, default=0)
     used_after: Mapped[int] = mapped_column(default=0)

@@ -11,8 +11,6 @@ from sqlalchemy import (
     Index,
     String,
     UniqueConstraint,
-    false,
-    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -74,13 +72,6 @@ class Decision(Base):
         UniqueConstraint("campaign_id", "recipient_id", "occasion"),
         # How much a recipient got lately, across campaigns.
         Index("ix_decision_recipient_id_created_at", "recipient_id", "created_at"),
-        Index(
-            "ix_decision_stopping",
-            "voucher_id",
-            # As a query says it there, which SQLite asks for before it uses the index.
-            sqlite_where=text("stopping = 1"),
-            postgresql_where=text("stopping"),
-        ),
     )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
@@ -100,9 +91,18 @@ class Decision(Base):
     #: When the recipient first bought afterwards, and for how much in all.
     acted_at: Mapped[dt.datetime | None]
     spent_minor: Mapped[int] = mapped_column(BigInteger, default=0)
-    #: A stop condition takes its voucher back, and that is still to be done.
-    stopping: Mapped[bool] = mapped_column(server_default=false())
     created_at: Mapped[dt.datetime]
+
+
+class Stopping(Base):
+    """A voucher that a stop condition takes back, as long as that is still to be done.
+
+    No foreign key: it would lock the voucher's row, for which a till may wait that has another.
+    """
+
+    __tablename__ = "stopping"
+
+    voucher_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
 
 
 class Activity(Base):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 
+import orjson
 import pytest
 from sqlalchemy import select, update
 
 from app.services import expiring
 from app.services.deployment import Deployment
-from app.store.models import Campaign, Event
+from app.store.models import Campaign, Event, LogReader
 from tests.conftest import Clock
 from tests.storefront import Storefront
 
@@ -115,3 +116,22 @@ def test_an_override_of_more_uses_keeps_a_used_voucher_from_counting_as_used_up(
         session.get_one(Campaign, campaign).override = {"ends_at": ends, "uses": 2}
     clock.now = start + 3 * hour
     assert expired(deployment) == [voucher]
+
+
+def test_what_an_earlier_release_issued_after_a_forced_end_is_recorded_once_by_this_one(
+    deployment: Deployment, storefront: Storefront, clock: Clock
+) -> None:
+    campaign = storefront.campaign()
+    end = clock.now + dt.timedelta(hours=1)
+    before = storefront.voucher(campaign).id
+    override(deployment, campaign, end, forced=True)
+    clock.now = end
+    assert expired(deployment) == [before]
+    # As that release left it: the campaign gone through, and one more voucher issued since.
+    after = storefront.voucher(campaign).id
+    with deployment.database.write() as session:
+        reader = session.get_one(LogReader, f"expired:{campaign}")
+        reader.position = orjson.dumps([end.isoformat(), True, None]).decode()
+
+    assert expired(deployment) == [before, after]
+    assert expired(deployment) == [before, after]

@@ -288,6 +288,37 @@ def test_a_cancelled_import_leaves_no_code_and_its_file_may_come_again(
         importing.cancel(deployment, bring(deployment, data).id)
 
 
+def test_the_worker_goes_on_with_each_import_that_a_crash_left_from_where_it_was(
+    deployment: Deployment, clock: Clock
+) -> None:
+    apply(deployment)
+    read = importing.receive(deployment, "spring", io.BytesIO(b"READ0001\n"), filename="read")
+    given_up = importing.receive(deployment, "spring", io.BytesIO(b"GONE0001\n"), filename="gone")
+    torn = importing.jobs.begin(deployment, "spring", filename="torn", options={"column": None})
+    with deployment.database.write() as session:
+        # Its process died between saying that it is cancelled and taking its codes away.
+        session.get_one(ImportJob, given_up.id).status = "cancelling"
+
+    at_once = {done.id: done for done in importing.resume(deployment)}
+    assert {id_: done.status for id_, done in at_once.items()} == {
+        read.id: "complete",
+        given_up.id: "cancelled",
+    }
+    assert at_once[read.id].accepted == 1
+    # A file that is still arriving is not broken off before a quarter of an hour.
+    clock.advance(minutes=15)
+    assert importing.resume(deployment) == []
+    clock.advance(seconds=1)
+    (done,) = importing.resume(deployment)
+
+    assert (done.id, done.status) == (torn, "failed")
+    assert "send it again" in (done.error or "")
+    with deployment.database.read() as session:
+        lookups = session.scalars(select(Code.lookup)).all()
+    assert lookups == [deployment.keyring.lookup("READ0001")]
+    assert importing.resume(deployment) == []
+
+
 def test_a_campaign_that_makes_its_own_codes_takes_no_file(deployment: Deployment) -> None:
     apply(deployment, codes={"source": "on_demand"})
 

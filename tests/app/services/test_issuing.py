@@ -13,9 +13,11 @@ from sqlalchemy import func, select
 from app.domain import birthdays
 from app.domain.birthdays import LeapDay
 from app.domain.codes import Purpose
-from app.services import campaigns, celebrating, importing, issuing
+from app.services import campaigns, celebrating, deciding, importing, issuing
+from app.services.deciding import Candidate, Tally
 from app.services.deployment import Deployment
 from app.services.issuing import IssueFault, Outcome, Person, Wanted
+from app.services.issuing.recipients import recipients
 from app.store.models import Campaign, Code, Entry, Event, Recipient, Voucher
 from tests.conftest import Clock
 from tests.marketing import apply, apply_document, bring, card
@@ -164,6 +166,58 @@ def test_a_campaign_that_ended_or_is_paused_issues_nothing(
         issue(deployment, wanted("a"))
     with pytest.raises(IssueFault, match="No campaign"):
         issue(deployment, wanted("a"), "none")
+
+
+def end_for_all(deployment: Deployment, ends_at: dt.datetime, *, forced: bool = True) -> None:
+    """Override the end of what the campaigns issued."""
+    with deployment.database.write() as session:
+        for campaign in session.scalars(select(Campaign)):
+            campaign.override = {"ends_at": ends_at.isoformat()}
+            campaign.override_forced = forced
+
+
+def test_a_campaign_whose_vouchers_were_all_ended_by_force_issues_nothing_until_a_later_end(
+    deployment: Deployment, clock: Clock
+) -> None:
+    ends = clock.now + dt.timedelta(hours=1)
+    apply(deployment, codes={"source": "on_demand"}, validity={"days": 90})
+    apply(deployment, key="ruled", codes={"source": "on_demand"}, rules={"holdout_percent": 0})
+    apply_document(deployment, card(birthday={"days_ahead": 0}))
+    person = Person(external_id="a", birth_date=dt.date(1990, 11, 21))
+    with deployment.database.write() as session:
+        recipients(session, [person], now=clock.now)
+    end_for_all(deployment, ends)
+    assert issue(deployment, wanted("a")).issued == 1
+    clock.now = ends
+
+    with pytest.raises(IssueFault, match="2026-11-21 13:00 UTC: that end was forced"):
+        issue(deployment, wanted("b"))
+    for dry_run in (True, False):
+        with pytest.raises(IssueFault, match="ruled ended on"):
+            list(
+                deciding.decide(
+                    deployment, "ruled", [Candidate(person=person)], Tally(), dry_run=dry_run
+                )
+            )
+        (birthdays_,) = celebrating.celebrate(deployment, dry_run=dry_run)
+        assert "card ended on" in str(birthdays_.fault)
+    assert count(deployment, Voucher) == 1
+
+    end_for_all(deployment, clock.now + dt.timedelta(days=1))
+    assert issue(deployment, wanted("b")).issued == 1
+    (birthdays_,) = celebrating.celebrate(deployment)
+    assert (birthdays_.issued, birthdays_.fault) == (1, None)
+
+
+def test_a_later_end_for_holders_does_not_make_an_ended_campaign_issue_again(
+    deployment: Deployment, clock: Clock
+) -> None:
+    apply(deployment, codes={"source": "on_demand"}, validity={"ends": "2026-12-31"})
+    clock.advance(days=41)
+    for forced in (False, True):
+        end_for_all(deployment, clock.now + dt.timedelta(days=9), forced=forced)
+        with pytest.raises(IssueFault, match="23:00 UTC: give it a later end"):
+            issue(deployment, wanted("a"))
 
 
 def test_a_revoked_voucher_and_a_withdrawn_link_say_so_and_change_the_pass_once(

@@ -166,6 +166,17 @@ def test_codes_that_would_mean_another_thing_stay_where_they_are(
     assert free(deployment, "old") == 1
 
 
+def test_campaign_that_was_ended_by_force_takes_no_codes(deployment: Deployment) -> None:
+    two(deployment)
+    with deployment.database.write() as session:
+        taking = session.scalars(select(Campaign).where(Campaign.key == "new")).one()
+        taking.override = {"ends_at": deployment.now().isoformat()}
+        taking.override_forced = True
+
+    with pytest.raises(ImportFault, match="ended on"):
+        importing.take(deployment, "new", "old")
+
+
 def test_cards_without_an_amount_stay_where_the_new_campaign_has_none(
     deployment: Deployment,
 ) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+import threading
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -18,7 +20,8 @@ from app.services.deciding import Candidate, Tally
 from app.services.deployment import Deployment
 from app.services.issuing import Outcome, Person, Wanted
 from app.services.reporting import Dimension
-from app.store.models import Decision, Disclosure, Event, FunnelCount, Slice, Voucher
+from app.store import migrations
+from app.store.models import Decision, Disclosure, Event, FunnelCount, Hold, Slice, Voucher
 from tests.conftest import Clock
 from tests.marketing import apply, apply_document, card
 from tests.shop import Shop, Till
@@ -328,6 +331,186 @@ def test_baskets_of_captured_holds_are_revenue_once_and_those_given_back_are_non
     assert (sun.revenue_minor, sun.vouchers["redeemed"]) == (5000, 1)
     assert (cards.revenue_minor, cards.spent_minor, cards.times["redeemed"]) == (8000, 8000, 2)
     assert right(deployment)
+
+
+@dataclass
+class Purchases:
+    """Coupons or a card of one campaign on a basket, and what its report says came in."""
+
+    house: Deployment
+    shop: Shop
+    till: Till
+
+    def revenue(self) -> int:
+        found: int = report_of(self.house, "sun")[()].revenue_minor
+        assert right(self.house)
+        return found
+
+    def coupons(self, count: int = 2) -> list[str]:
+        return [self.shop.voucher("sun").barcode for _ in range(count)]
+
+    def hold(self, *barcodes: str, minor: int = 5000, **more: Any) -> list[str]:
+        answer = self.till.redeem(*barcodes, mode="hold", basket=basket(minor), **more)
+        return [each["hold_id"] for each in answer["holds"]]
+
+    def redeem(self, *barcodes: str, minor: int = 5000, **more: Any) -> list[str]:
+        answer = self.till.redeem(*barcodes, basket=basket(minor), **more)
+        return [each["redemption_id"] for each in answer["redemptions"]]
+
+    def capture(self, hold_id: str, **body: Any) -> str:
+        answer = self.till.post(f"/holds/{hold_id}/capture", body).get_json()
+        assert answer["outcome"] == "accepted", answer
+        found: str = answer["redemptions"][0]["redemption_id"]
+        return found
+
+    def void(self, hold_id: str) -> None:
+        assert self.till.post(f"/holds/{hold_id}/void", {}).status_code == 200
+
+
+@pytest.fixture
+def purchases(client: FlaskClient, deployment: Deployment, paris: Shop) -> Purchases:
+    key = paris.key(Scope.POS, Scope.POS_SUPERVISOR, store="paris", terminal="1")
+    return Purchases(deployment, paris, Till(client, key))
+
+
+@pytest.mark.parametrize("voided", [0, 1])
+def test_basket_of_two_held_coupons_is_revenue_whichever_of_them_is_given_back(
+    purchases: Purchases, voided: int
+) -> None:
+    purchases.shop.campaign("sun")
+    holds = purchases.hold(*purchases.coupons())
+
+    purchases.void(holds[voided])
+    purchases.capture(holds[1 - voided])
+
+    assert purchases.revenue() == 5000
+
+
+def test_basket_of_held_coupons_counts_once_and_until_the_last_of_them_is_taken_back(
+    purchases: Purchases,
+) -> None:
+    purchases.shop.campaign("sun")
+    first, second, third = purchases.hold(*purchases.coupons(3))
+    captured = [purchases.capture(first), purchases.capture(third)]
+    assert purchases.revenue() == 5000
+
+    purchases.till.reverse(redemption_id=captured[0])
+    assert purchases.revenue() == 5000
+    purchases.till.reverse(redemption_id=captured[1])
+    assert purchases.revenue() == 0
+    # What is captured afterwards is a sale again.
+    purchases.capture(second)
+    assert purchases.revenue() == 5000
+
+
+def test_basket_that_is_redeemed_at_once_counts_until_its_last_redemption_is_taken_back(
+    purchases: Purchases,
+) -> None:
+    purchases.shop.campaign("sun")
+    one, other = purchases.redeem(*purchases.coupons())
+    purchases.redeem(*purchases.coupons(), key="whole", minor=700)
+    (alone,) = purchases.redeem(*purchases.coupons(1), minor=30)
+    assert purchases.revenue() == 5730
+
+    purchases.till.reverse(redemption_id=other)
+    assert purchases.revenue() == 5730
+    purchases.till.reverse(key="whole")
+    assert purchases.revenue() == 5030
+    purchases.till.reverse(redemption_id=alone)
+    assert purchases.revenue() == 5000
+    purchases.till.reverse(redemption_id=one)
+    assert purchases.revenue() == 0
+
+
+def test_basket_that_a_card_paid_counts_while_a_part_of_it_was_not_refunded(
+    purchases: Purchases,
+) -> None:
+    eur = {"currency": "EUR"}
+    purchases.shop.campaign("sun", kind="gift_card", terms=Terms(amount_minor=9_000))
+    (hold,) = purchases.hold(
+        purchases.shop.voucher("sun").barcode, minor=8000, amount={"minor": 8000, **eur}
+    )
+    parts = [
+        purchases.capture(hold, amount={"minor": 3000, **eur}, final=False),
+        purchases.capture(hold, amount={"minor": 5000, **eur}),
+    ]
+
+    def refund(part: str, minor: int, key: str) -> None:
+        body = {"redemption_id": part, "amount": {"minor": minor, **eur}, "operator": "ann"}
+        answer = purchases.till.post("/refunds", body, key=key).get_json()
+        assert answer["outcome"] == "accepted", answer
+
+    refund(parts[0], 3000, "a")
+    refund(parts[1], 4000, "b")
+    assert purchases.revenue() == 8000
+    refund(parts[1], 1000, "c")
+    assert purchases.revenue() == 0
+    # A refund that nobody heard of is undone, and the sale stands.
+    assert purchases.till.reverse(key="c")["outcome"] == "accepted"
+    assert purchases.revenue() == 8000
+
+
+def test_coupons_of_one_basket_that_are_captured_at_once_count_it_once(
+    purchases: Purchases,
+) -> None:
+    purchases.shop.campaign("sun")
+    for _ in range(5):
+        holds = purchases.hold(*purchases.coupons(), minor=100)
+        app = purchases.till.client.application
+        tills = [
+            replace(purchases, till=Till(app.test_client(), purchases.till.key)) for _ in holds
+        ]
+        threads = [
+            threading.Thread(target=each.capture, args=(hold,))
+            for each, hold in zip(tills, holds, strict=True)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    row = report_of(purchases.house, "sun")[()]
+    assert (row.revenue_minor, row.times["redeemed"]) == (500, 10)
+
+
+def test_baskets_of_an_earlier_release_go_on_counting_once_after_the_update(
+    purchases: Purchases, clock: Clock
+) -> None:
+    house = purchases.house
+    purchases.shop.campaign("sun")
+    given_back = purchases.hold(*purchases.coupons(), minor=1)
+    clock.advance(seconds=1)
+    going_on = purchases.hold(*purchases.coupons(), minor=20)
+    first = purchases.capture(going_on[0])
+    clock.advance(seconds=1)
+    both = [purchases.capture(each) for each in purchases.hold(*purchases.coupons(), minor=300)]
+    clock.advance(seconds=1)
+    purchases.redeem(*purchases.coupons(), key="direct", minor=4_000)
+    clock.advance(seconds=1)
+    (alone,) = purchases.redeem(*purchases.coupons(1), minor=50_000)
+    assert purchases.revenue() == 54_320
+    with house.database.write() as session:
+        # There one hold of each campaign in a call knew the basket.
+        session.execute(update(Hold).where(Hold.id != Hold.basket_id).values(basket_minor=None))
+    migrations.downgrade(house.database, "0010_operators")
+
+    migrations.upgrade(house.database)
+
+    purchases.void(given_back[0])
+    purchases.capture(given_back[1])
+    assert purchases.revenue() == 54_321
+    second = purchases.capture(going_on[1])
+    assert purchases.revenue() == 54_321
+    for entry in (first, both[0]):
+        purchases.till.reverse(redemption_id=entry)
+    assert purchases.revenue() == 54_321
+    for entry in (second, both[1]):
+        purchases.till.reverse(redemption_id=entry)
+    assert purchases.revenue() == 54_001
+    purchases.till.reverse(key="direct")
+    assert purchases.revenue() == 50_001
+    purchases.till.reverse(redemption_id=alone)
+    assert purchases.revenue() == 1
 
 
 def test_people_are_listed_where_the_report_counts_them_whichever_campaign_the_code_is_of(

@@ -13,13 +13,14 @@ from sqlalchemy import select
 from app.domain import codes
 from app.domain.codes import Purpose
 from app.domain.values import Why
-from app.services import access, audit, campaigns, clockwork, deciding, people
+from app.services import access, audit, campaigns, clockwork, deciding, issuing, people
 from app.services.access import Scope
 from app.services.deciding import Candidate, Tally
 from app.services.deployment import Deployment
-from app.services.issuing import Person
+from app.services.issuing import Outcome, Person, Wanted
 from app.services.people import Did
-from app.store.models import Campaign, Decision, Event, Voucher
+from app.store import migrations
+from app.store.models import Activity, Campaign, Event, Stopping, Voucher
 from tests.conftest import Clock
 from tests.marketing import apply, apply_document, card, document
 from tests.shop import Shop, Till
@@ -128,7 +129,7 @@ def test_what_is_used_stays_and_what_a_till_holds_is_decided_when_the_hold_is_ov
     clockwork.run(deployment)
     assert statuses(deployment, ids["lapsed"])[0][0] == "revoked"
     with deployment.database.read() as session:
-        assert session.scalars(select(Decision.id).where(Decision.stopping)).all() == []
+        assert session.scalars(select(Stopping.voucher_id)).all() == []
     assert right(deployment)
 
 
@@ -284,3 +285,150 @@ def test_file_says_withdraw_and_only_a_truth_value() -> None:
             document(rules={"stops": [{"event": "renewed", "withdraw": "perhaps"}]})
         )
     assert [fault.at for fault in raised.value.faults] == ["rules.stops.0.withdraw"]
+
+
+def plainly(deployment: Deployment, *names: str, campaign: str = "spring") -> list[int]:
+    """Issue as a campaign without rules does."""
+    wanted = [Wanted(person=Person(external_id=name)) for name in names]
+    return [
+        each.voucher_id
+        for batch in issuing.issue_many(deployment, campaign, wanted, Outcome())
+        for each in batch.issued
+    ]
+
+
+def serials(deployment: Deployment, *ids: int) -> list[str]:
+    with deployment.database.read() as session:
+        return [codes.serial(session.get_one(Voucher, id_).public_id) for id_ in ids]
+
+
+def test_what_was_issued_before_the_campaign_had_rules_is_withdrawn_unless_it_was_touched(
+    deployment: Deployment, till: Till, clock: Clock
+) -> None:
+    source = {"source": "on_demand"}
+    apply(deployment, codes=source)
+    apply(deployment, key="other", codes=source)
+    names = ("unused", "used", "held", "bob")
+    ids = dict(zip(names, plainly(deployment, *names), strict=True))
+    (elsewhere,) = plainly(deployment, "unused", campaign="other")
+    apply(deployment, codes=source, rules={"stops": RENEWED})
+    assert till.redeem(barcode(deployment, ids["used"]))["outcome"] == "accepted"
+    held = till.redeem(barcode(deployment, ids["held"]), mode="hold")["holds"][0]["hold_id"]
+
+    assert [did(deployment, name) for name in names[:3]] == [1, 0, 0]
+    assert till.post(f"/holds/{held}/void", {}).status_code == 200
+    assert statuses(deployment, ids["held"])[0][0] == "active"
+    clockwork.run(deployment)
+
+    found = statuses(deployment, *ids.values(), elsewhere)
+    assert [status for status, _ in found] == ["revoked", "active", "revoked", "active", "active"]
+    assert till.redeem(barcode(deployment, ids["unused"]))["reason"] == "revoked"
+    with deployment.database.read() as session:
+        assert session.scalars(select(Stopping.voucher_id)).all() == []
+    # Long after the event the rules would give again, but not what was taken back.
+    clock.advance(days=61)
+    assert give(deployment, "unused") == [Why.STOPPED]
+    assert right(deployment)
+
+
+def test_card_of_before_the_rules_stays_when_it_was_spent_from_and_goes_when_it_is_whole(
+    deployment: Deployment, till: Till
+) -> None:
+    apply_document(deployment, card(key="card"))
+    spent, whole = plainly(deployment, "spent", "whole", campaign="card")
+    apply_document(deployment, card(key="card", rules={"stops": RENEWED}))
+    taken = till.redeem(barcode(deployment, spent), amount={"minor": 300, "currency": "EUR"})
+    assert taken["outcome"] == "accepted"
+
+    assert [did(deployment, "spent"), did(deployment, "whole")] == [0, 1]
+
+    assert [status for status, _ in statuses(deployment, spent, whole)] == ["active", "revoked"]
+    assert right(deployment)
+
+
+def test_days_of_a_stop_count_back_from_the_issue_of_a_voucher_that_no_rule_decided(
+    deployment: Deployment, clock: Clock
+) -> None:
+    apply(deployment, codes={"source": "on_demand"})
+    earlier, later = (
+        Did(external_id=name, name="renewed", key="0", at=clock.now - dt.timedelta(days=days))
+        for name, days in (("earlier", 61), ("later", 59))
+    )
+    ids = plainly(deployment, "earlier", "later")
+    apply(deployment, codes={"source": "on_demand"}, rules={"stops": RENEWED})
+    with deployment.database.write() as session:
+        people.report(session, [earlier, later], now=clock.now)
+
+    assert deciding.withdraw(deployment.database, now=clock.now) == 1
+    assert [status for status, _ in statuses(deployment, *ids)] == ["active", "revoked"]
+
+
+def test_dry_run_of_a_report_says_what_would_be_withdrawn_and_writes_nothing(
+    client: FlaskClient, deployment: Deployment, till: Till
+) -> None:
+    apply(deployment, codes={"source": "on_demand"})
+    (plain,) = plainly(deployment, "plain")
+    apply(deployment, codes={"source": "on_demand"}, rules={"stops": RENEWED})
+    decided, used, held = give(deployment, "decided", "used", "held")
+    till.redeem(barcode(deployment, used))
+    till.redeem(barcode(deployment, held), mode="hold")
+    with deployment.database.write() as session:
+        key = access.create(session, "crm", [Scope.ISSUE], now=deployment.now())
+
+    def report(*, dry_run: bool) -> Any:
+        done = [
+            {"external_id": name, "name": "renewed", "id": "1"}
+            for name in ("plain", "decided", "used", "held", "nobody")
+        ]
+        return client.post(
+            "/api/v1/activities",
+            json={"activities": done, "dry_run": dry_run},
+            headers={"Authorization": f"Bearer {key}"},
+        ).get_json()
+
+    for _ in range(2):
+        assert report(dry_run=True) == {
+            "recorded": 5,
+            "withdraws": serials(deployment, plain, decided),
+        }
+    clockwork.run(deployment)
+    assert {status for status, _ in statuses(deployment, plain, decided)} == {"active"}
+    with deployment.database.read() as session:
+        assert session.scalars(select(Activity.id)).all() == []
+        assert people.find(session, "nobody") is None
+
+    assert report(dry_run=False) == {"recorded": 5}
+    found = statuses(deployment, plain, decided, used, held)
+    assert [status for status, _ in found] == ["revoked", "revoked", "active", "active"]
+
+
+def test_dry_run_and_real_run_agree_on_who_had_a_voucher_before_the_rules(
+    deployment: Deployment,
+) -> None:
+    apply(deployment, codes={"source": "on_demand"})
+    plainly(deployment, "ada", "bob")
+    apply(deployment, codes={"source": "on_demand"}, rules={"stops": RENEWED})
+    did(deployment, "bob")
+    asked = [Candidate(person=Person(external_id=name)) for name in ("ada", "bob", "cyd")]
+    tallies = Tally(), Tally()
+
+    for tally, dry_run in zip(tallies, (True, False), strict=True):
+        list(deciding.decide(deployment, "spring", asked, tally, dry_run=dry_run))
+
+    for tally in tallies:
+        assert (tally.given, tally.known, tally.not_given) == (1, 1, {"stopped": 1})
+
+
+def test_marks_of_an_earlier_release_are_kept_by_the_update(
+    deployment: Deployment, till: Till
+) -> None:
+    apply(deployment, codes={"source": "on_demand"}, rules={"stops": RENEWED})
+    (ada,) = give(deployment, "ada")
+    till.redeem(barcode(deployment, ada), mode="hold", ttl_seconds=60)
+    assert did(deployment, "ada") == 0
+    migrations.downgrade(deployment.database, "0011_baskets")
+
+    migrations.upgrade(deployment.database)
+
+    with deployment.database.read() as session:
+        assert session.scalars(select(Stopping.voucher_id)).all() == [ada]

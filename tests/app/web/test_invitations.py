@@ -167,12 +167,13 @@ def test_what_is_no_invitation_is_refused_without_waiting_for_the_writers_turn(
         assert client.post(path).status_code == 404
 
 
-@pytest.mark.parametrize("reason", ["late", "paused", "over"])
+@pytest.mark.parametrize("reason", ["late", "paused", "over", "forced"])
 def test_an_offer_that_ended_says_so_and_issues_nothing(
     client: FlaskClient, storefront: Storefront, deployment: Deployment, reason: str
 ) -> None:
     status = "paused" if reason == "paused" else "live"
-    key = _campaign(storefront, status=status)
+    end = {"ends_at": deployment.now().isoformat()} if reason == "forced" else None
+    key = _campaign(storefront, status=status, override=end, override_forced=end is not None)
     expires_at = deployment.now() + (days(-1) if reason == "late" else days(1))
     path = _path(deployment, key, expires_at=expires_at)
     if reason == "over":

@@ -243,6 +243,44 @@ def test_a_message_mints_once_for_each_recipient_and_a_preview_mints_nothing(
     assert _count(deployment, Voucher) == 3
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_buttons_and_barcodes_are_addresses_in_text_and_elements_in_html(
+    client: FlaskClient, headers: dict[str, str], deployment: Deployment
+) -> None:
+    apply(deployment, codes={"source": "on_demand"})
+    rules = {"tiers": [{"key": "all", "when": [{"fact": "score", "above": 9}]}]}
+    apply(deployment, key="ruled", codes={"source": "on_demand"}, rules=rules)
+
+    def send(key: str, form: str, **more: Any) -> str:
+        functions = ("wallet_link", "wallet_buttons", "barcode", "promotional_code")
+        body = {
+            "message_id": "m",
+            "format": form,
+            "template": "|".join(f'{{{{ {name}("{key}") }}}}' for name in functions),
+            "recipients": [{"external_id": "ada"}],
+            **more,
+        }
+        answer = client.post("/api/v1/messages/render", json=body, headers=headers)
+        text: str = json.loads(answer.text.splitlines()[0])["text"]
+        return text
+
+    link, buttons, barcode, code = send("spring", "text").split("|")
+    assert buttons == f"{link}/apple\n{link}/google"
+    assert barcode == f"{link}/code.png"
+    path = barcode.removeprefix(deployment.settings.base_url)
+    assert client.get(path).mimetype == "image/png"
+    in_html = send("spring", "html").split("|")
+    assert in_html == [
+        link,
+        f'<a href="{link}/apple">Apple Wallet</a> <a href="{link}/google">Google Wallet</a>',
+        f'<img src="{barcode}" alt="{code}" width="200">',
+        code,
+    ]
+    assert "SAMPLE-CODE" in send("spring", "html", preview=True).split("|")[2]
+    # Who gets nothing by the rules has no button that leads nowhere.
+    assert send("ruled", "html") == send("ruled", "text") == "|||"
+
+
 def test_a_branch_that_is_not_taken_mints_nothing(
     client: FlaskClient, headers: dict[str, str], deployment: Deployment
 ) -> None:
