@@ -53,7 +53,7 @@ def apply(deployment: Deployment, file: Path, yes: bool, dry_run: bool) -> None:
     if plan.shows and not plan.creates:
         say("Passes in wallets will be updated.")
         with deployment.database.read() as session:
-            edit = _edit(draft)
+            edit = google_reach.edit_of(draft)
             rate = deployment.settings.google_rate
             say(f"  {google_standing.forecast(session, draft.key, edit, rate=rate)}")
     if dry_run:
@@ -328,19 +328,3 @@ def _tell(standing: Standing) -> None:
         say(f"  {count} × {reason}")
     if standing.error:
         say(f"  {standing.error}")
-
-
-def _edit(draft: campaigns.Draft) -> google_reach.Edit:
-    """What a file would change of a campaign that is there."""
-    return google_reach.Edit(
-        columns={
-            "kind": draft.kind,
-            "authority": draft.authority.value,
-            "source": draft.source.value,
-            "currency": draft.currency,
-            "timezone": draft.timezone,
-        },
-        terms=campaigns.store_terms(draft.terms),
-        presentation=campaigns.store_presentation(draft.presentation),
-        whole=True,
-    )

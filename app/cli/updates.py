@@ -15,7 +15,7 @@ from app.cli.campaigns import campaign
 from app.cli.terminal import pass_deployment, say
 from app.domain import overrides
 from app.domain.overrides import Override
-from app.services import google_reach, google_standing, installations, sync, updating
+from app.services import google_standing, installations, sync, updating
 from app.services.deployment import Deployment
 from app.services.updating import Action, Progress, Wanted
 
@@ -102,13 +102,7 @@ def update(
     with deployment.database.read() as session:
         touches = updating.reach(session, key)
         updating.rehearse(session, key, wanted, settings=deployment.settings)
-        edit = google_reach.Edit(
-            presentation=wanted.presentation or {},
-            override=wanted.override,
-            message=bool(wanted.message),
-        )
-        rate = deployment.settings.google_rate
-        at_google = google_standing.forecast(session, key, edit, rate=rate)
+        at_google = updating.forecast(session, key, wanted, rate=deployment.settings.google_rate)
     when = f"at {at.isoformat()}" if at else "now"
     say(
         f"This touches {touches.passes} passes: {touches.devices} devices of Apple's, "

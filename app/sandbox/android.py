@@ -1,17 +1,19 @@
 """An Android phone: follows a link, saves the pass, shows it, deletes it.
 
 Promises: it knows only what a phone would: the link it was given and what Google's wallet answers.
-Refuses: to follow a link anywhere but loopback.
+All its requests go over a `Line`, which may lose and double them; `Lost` is raised then. Refuses:
+to follow a link anywhere but loopback.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-import requests
+from app.sandbox.line import Answer, Line
 
 __all__ = ["AndroidPhone", "NotSavedError", "ShownPass", "drawn"]
 
@@ -44,12 +46,11 @@ class ShownPass:
 class AndroidPhone:
     """One user's phone, with the wallet at ``wallet_url`` (the stand-in's address)."""
 
-    def __init__(self, wallet_url: str, *, user: str) -> None:
+    def __init__(self, wallet_url: str, *, user: str, line: Line | None = None) -> None:
         self.user = user
         self._wallet = wallet_url
-        self._http = requests.Session()
-        self._http.headers["X-User"] = user
-        self._http.trust_env = False
+        self._line = line or Line(connections=1)
+        self._shared = line is not None
 
     def __enter__(self) -> AndroidPhone:
         return self
@@ -58,8 +59,9 @@ class AndroidPhone:
         self.close()
 
     def close(self) -> None:
-        """Close the kept connections."""
-        self._http.close()
+        """Close the kept connections, unless they are those of others as well."""
+        if not self._shared:
+            self._line.close()
 
     def save(self, link: str) -> tuple[str, ...]:
         """Open a link, ours or Google's, and save; returns the ids of the saved objects."""
@@ -68,33 +70,38 @@ class AndroidPhone:
             if urlsplit(url).hostname not in _LOOPBACK:
                 raise NotSavedError(f"{urlsplit(url).hostname} is not on loopback.")
             if urlsplit(url).path.startswith("/gp/v/save/"):
-                answer = self._http.post(url, timeout=10)
-                if answer.status_code != 200:
-                    raise NotSavedError(f"Something went wrong: {answer.text}")
-                return tuple(answer.json()["saved"])
-            answer = self._http.get(url, timeout=10, allow_redirects=False)
-            if not answer.is_redirect:
-                raise NotSavedError(f"The link answered {answer.status_code}, no redirect.")
-            url = urljoin(url, answer.headers["Location"])
+                answer = self._send("POST", url)
+                if answer.status != 200:
+                    raise NotSavedError(f"Something went wrong: {answer.body.decode()}")
+                return tuple(json.loads(answer.body)["saved"])
+            answer = self._send("GET", url)
+            if answer.status not in (301, 302, 303, 307, 308):
+                raise NotSavedError(f"The link answered {answer.status}, no redirect.")
+            url = urljoin(url, answer.headers["location"])
         raise NotSavedError("The link went in circles.")
 
     def passes(self) -> dict[str, ShownPass]:
         """Open the wallet: every pass in it by object id."""
-        answer = self._http.get(f"{self._wallet}/wallet", timeout=10)
-        answer.raise_for_status()
-        return {one["id"]: drawn(one) for one in answer.json()["objects"]}
+        return {one["id"]: drawn(one) for one in self._opened()["objects"]}
 
     def notifications(self) -> list[str]:
         """Return the texts of the notifications that this phone's passes got."""
-        answer = self._http.get(f"{self._wallet}/wallet", timeout=10).json()
+        answer = self._opened()
         mine = {one["id"] for one in answer["objects"]}
         return [seen["text"] for seen in answer["notifications"] if seen["objectId"] in mine]
 
     def delete(self, object_id: str) -> None:
         """Remove a pass from this phone."""
-        answer = self._http.delete(f"{self._wallet}/wallet/{object_id}", timeout=10)
-        if answer.status_code != 200:
+        answer = self._send("DELETE", f"{self._wallet}/wallet/{object_id}")
+        if answer.status != 200:
             raise NotSavedError(f"{object_id} is not on this phone.")
+
+    def _opened(self) -> dict[str, Any]:
+        opened: dict[str, Any] = json.loads(self._send("GET", f"{self._wallet}/wallet").body)
+        return opened
+
+    def _send(self, method: str, url: str) -> Answer:
+        return self._line.request(method, url, headers={"X-User": self.user})
 
 
 def drawn(resource: Mapping[str, Any]) -> ShownPass:

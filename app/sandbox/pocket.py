@@ -16,8 +16,6 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-import requests
-
 from app.sandbox import face
 from app.sandbox.android import AndroidPhone, NotSavedError, ShownPass
 from app.sandbox.iphone import Key, Line, Lost, Phone
@@ -115,7 +113,7 @@ class Pocket:
         while not self._over.is_set():
             try:
                 self._tell(name, take())
-            except (Lost, Rejected, NotSavedError, requests.RequestException) as fault:
+            except (Lost, Rejected, NotSavedError) as fault:
                 if time.monotonic() > until:
                     self._tell(name, f"could not take a pass: {fault}")
                     return
@@ -156,7 +154,7 @@ class Pocket:
             return
         try:
             held = phone.passes()
-        except requests.RequestException:
+        except Lost:
             return
         for name, shown in held.items():
             before = self._seen.android.get(name)

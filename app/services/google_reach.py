@@ -23,7 +23,8 @@ from sqlalchemy.orm import Session
 from app.domain import overrides
 from app.domain.nearby import MOST_PLACES
 from app.domain.overrides import Override
-from app.services.campaigns.stored import latest_revision
+from app.services.campaigns.file import Draft
+from app.services.campaigns.stored import latest_revision, store_presentation, store_terms
 from app.store.models import (
     Campaign,
     CampaignUpdate,
@@ -58,6 +59,22 @@ class Edit:
     override: Override | None = None
     message: bool = False
     whole: bool = False
+
+
+def edit_of(draft: Draft) -> Edit:
+    """What a campaign file would change of a campaign that is there."""
+    return Edit(
+        columns={
+            "kind": draft.kind,
+            "authority": draft.authority.value,
+            "source": draft.source.value,
+            "currency": draft.currency,
+            "timezone": draft.timezone,
+        },
+        terms=store_terms(draft.terms),
+        presentation=store_presentation(draft.presentation),
+        whole=True,
+    )
 
 
 def override_ends() -> ScalarSelect[Any]:

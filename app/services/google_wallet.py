@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import exists, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, exists, func, literal, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -39,6 +39,10 @@ from passes.errors import ResourceError
 
 #: When a customer whose pass is not at Google yet should ask again.
 AGAIN = dt.timedelta(seconds=2)
+#: How long after a link was given, and nothing was heard, Google is asked whether it was followed;
+#: and how long a customer may take with it, during which asking would be too early.
+ASK_UNHEARD = dt.timedelta(days=1)
+SAVING = dt.timedelta(minutes=10)
 #: How long a message is worth sending.
 MESSAGE_LIFE = dt.timedelta(days=2)
 
@@ -166,11 +170,13 @@ def want(session: Session, deployment: Deployment, holding: Holding, *, now: dt.
     named = ids(deployment, holding)
     row = session.scalar(select(GoogleObject).where(GoogleObject.voucher_id == holding.voucher.id))
     if row is not None and row.status == "inserted":
-        if _shows(session, row, holding):
-            return True
+        shows = _shows(session, row, holding)
         # It may be about to be saved: it is owed its state again, whoever deleted it before.
         if row.has_users is False:
-            row.has_users, row.due_at = None, now
+            row.has_users = None
+            row.due_at = row.due_at if shows else now
+        if shows:
+            return True
     else:
         want_class(
             session, deployment, holding.campaign.id, holding.campaign.key, named.variant, now=now
@@ -223,6 +229,7 @@ def link(
 
     Waits up to PASSERELLE_GOOGLE_WAIT_MS for the worker to bring the objects to Google; then a
     single coupon travels inside the link, and anything else asks the customer to try again.
+    Google's callbacks are its best effort: with each link it is noted when to ask what came of it.
 
     Raises:
         CertificateFault: no service account can sign it.
@@ -244,10 +251,43 @@ def link(
             break
         time.sleep(_POLL)
     if ready:
-        return Link(_placed(deployment, _by_id(deployment, holdings, now=now)))
-    if len(holdings) > 1:
+        found: Link | TryAgain = Link(_placed(deployment, _by_id(deployment, holdings, now=now)))
+    elif len(holdings) > 1:
         return TryAgain(AGAIN)
-    return _carried(deployment, holdings[0], now=now)
+    else:
+        found = _carried(deployment, holdings[0], now=now)
+    if isinstance(found, Link):
+        _ask_later(deployment, wanted, now=now)
+    return found
+
+
+def _ask_later(deployment: Deployment, voucher_ids: Sequence[int], *, now: dt.datetime) -> None:
+    """See to it that Google is asked who holds the objects once their link may have been followed.
+
+    A question that is due already (somebody else deleted the pass, say) waits for that, too: its
+    answer would be out of date. An object that is not there yet is asked about after its insert.
+    """
+    unasked = and_(
+        GoogleObject.voucher_id.in_(voucher_ids),
+        GoogleObject.status == "inserted",
+        or_(GoogleObject.ask_users_at.is_(None), GoogleObject.ask_users_at < now + SAVING),
+    )
+    with deployment.database.read() as session:
+        if session.scalar(select(GoogleObject.id).where(unasked).limit(1)) is None:
+            return
+    kind = GoogleObject.ask_users_at.type
+    at = case(
+        (GoogleObject.ask_users_at.is_(None), literal(now + ASK_UNHEARD, kind)),
+        else_=literal(now + SAVING, kind),
+    )
+    with deployment.database.write() as session:
+        session.execute(
+            update(GoogleObject)
+            .where(unasked)
+            # What else is due stays so.
+            .values(ask_users_at=at, due_at=func.coalesce(GoogleObject.due_at, at))
+            .execution_options(synchronize_session=False)
+        )
 
 
 def _by_id(deployment: Deployment, holdings: Sequence[Holding], *, now: dt.datetime) -> str:
@@ -319,6 +359,11 @@ def _placed(deployment: Deployment, url: str) -> str:
     return f"{deployment.settings.google_save_url}/{url.removeprefix(google.SAVE_URL)}"
 
 
+def only_asks() -> ColumnElement[bool]:
+    """Whether an object's time is that of a question alone, so that a change need not wait."""
+    return and_(GoogleObject.due_at == GoogleObject.ask_users_at, GoogleObject.failure.is_(None))
+
+
 # -- messages -----------------------------------------------------------------------------------
 
 
@@ -374,6 +419,7 @@ __all__ = [
     "ids",
     "link",
     "object_resource",
+    "only_asks",
     "public_url",
     "publish",
     "tell",

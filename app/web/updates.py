@@ -1,7 +1,7 @@
 """The marketer's trigger and sync health over HTTP, under `/api/v1`.
 
-An update answers 202 with how many phones it touches; its progress is read at its own address.
-`dry_run` says how many phones it would touch and orders nothing.
+An update answers 202 with how many phones it touches and how long that takes at Google; its
+progress is read at its own address. `dry_run` says the same, refuses the same, and orders nothing.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from app.domain import overrides
 from app.domain.overrides import Override
 from app.services import installations, sync, updating
 from app.services.access import Scope
+from app.services.google_standing import Forecast
 from app.services.updating import Action, UpdateFault, Wanted
 from app.web import access, deployment
 from app.web.problems import Problem, ProblemBody
@@ -89,7 +90,52 @@ class UpdateBody(BaseModel):
     )
     forced: bool = Field(False, description="Let these terms take away from holders, too")
     at: AwareDatetime | None = Field(None, description="When to publish; absent is now")
-    dry_run: bool = Field(False, description="Say what it would touch, and order nothing")
+    dry_run: bool = Field(
+        False, description="Say what it would touch and how long that takes, and order nothing"
+    )
+
+
+class TouchesBody(BaseModel):
+    """What an update touches."""
+
+    passes: int = Field(description="Passes in wallets")
+    devices: int = Field(description="Apple's devices that are told")
+    objects: int = Field(description="Passes at Google")
+
+
+class GoogleBody(BaseModel):
+    """What an edit costs at Google, where passes are changed at a limited rate."""
+
+    passes: int = Field(description="Passes that are updated one by one; 0: one call updates all")
+    seconds: float = Field(description="How long that takes at the rate, if nothing else is owed")
+
+    @classmethod
+    def of(cls, forecast: Forecast) -> GoogleBody:
+        return cls(passes=forecast.passes, seconds=forecast.takes.total_seconds())
+
+
+class RehearsedBody(BaseModel):
+    """What an update would touch; `dry_run` ordered nothing."""
+
+    touches: TouchesBody
+    google: GoogleBody
+
+
+class OrderedBody(RehearsedBody):
+    """An update that was ordered, and how far it has come."""
+
+    id: uuid.UUID
+    campaign: str
+    status: str
+    apply_at: AwareDatetime
+    applied_at: AwareDatetime | None
+    version: int | None
+    paused: bool
+    installed: int
+    pushed: int
+    listed: int
+    fetched: int
+    failure: str | None
 
 
 class VouchersBody(BaseModel):
@@ -105,7 +151,7 @@ class VouchersBody(BaseModel):
     ends_at: AwareDatetime | None = None
 
 
-@blueprint.post("/campaigns/<key>/updates")
+@blueprint.post("/campaigns/<key>/updates", responses={200: RehearsedBody, 202: OrderedBody})
 @access.requires(Scope.CAMPAIGN)
 def order(path: CampaignPath, body: UpdateBody) -> tuple[dict[str, Any], int]:
     """Order an update: now, or at a time."""
@@ -127,10 +173,16 @@ def order(path: CampaignPath, body: UpdateBody) -> tuple[dict[str, Any], int]:
         at=body.at,
     )
 
+    def told(session: Session) -> dict[str, Any]:
+        touches = updating.reach(session, path.key)
+        updating.rehearse(session, path.key, wanted, settings=house.settings)
+        at_google = updating.forecast(session, path.key, wanted, rate=house.settings.google_rate)
+        return {
+            "touches": dataclasses.asdict(touches),
+            "google": GoogleBody.of(at_google).model_dump(),
+        }
+
     def work(session: Session) -> dict[str, Any]:
-        touches = dataclasses.asdict(updating.reach(session, path.key))
-        if body.dry_run:
-            return {"touches": touches}
         ordered = updating.order(
             session,
             path.key,
@@ -139,15 +191,14 @@ def order(path: CampaignPath, body: UpdateBody) -> tuple[dict[str, Any], int]:
             now=now,
             api_key_id=access.client().id,
         )
-        return {"touches": touches, **_shown(updating.progress(session, ordered))}
+        return _shown(updating.progress(session, ordered))
 
-    if body.dry_run:
-        with house.database.read() as session:
-            return _answered(lambda: work(session)), 200
     with house.database.read() as session:
-        _answered(lambda: updating.rehearse(session, path.key, wanted, settings=house.settings))
+        rehearsed = _answered(lambda: told(session))
+    if body.dry_run:
+        return rehearsed, 200
     with house.database.write() as session:
-        return _answered(lambda: work(session)), 202
+        return rehearsed | _answered(lambda: work(session)), 202
 
 
 @blueprint.get("/campaigns/<key>/updates")

@@ -34,3 +34,5 @@ def test_every_pass_shows_what_the_database_says_after_everything_went_wrong(
     assert report.kills > 0
     assert report.pushes > 0
     assert report.saved > 0
+    assert report.moves["requests of Android phones lost"] > 0
+    assert report.moves["callbacks of Google that never came"] > 0

@@ -20,7 +20,8 @@ from app.delivery.apple.jobs import (
 )
 from app.delivery.apple.leasing import lease
 from app.delivery.apple.recording import record
-from app.delivery.engine import BATCH, Feed, Found, Rest
+from app.delivery.engine import BATCH, Found, Rest
+from app.delivery.feed import Feed
 from app.delivery.outcomes import Outcome
 from app.store.models import AppleDevice, AppleRegistration, Campaign, Voucher
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import json
 import queue
+import random
 import struct
 import threading
 import time
@@ -136,10 +137,15 @@ class CallbackSigner:
 class CallbackSender:
     """A thread that delivers callbacks, doubling each when told to and retrying what fails.
 
-    ``answers`` holds (URL, status) of every attempt; status 0 means no answer came.
+    Google promises its best effort and no more: ``lose`` is the share of callbacks that never come,
+    drawn by ``chance``, and ``lost`` counts them. ``answers`` holds (URL, status) of every attempt;
+    status 0 means no answer came.
     """
 
     doubled: bool = False
+    lose: float = 0.0
+    lost: int = 0
+    chance: random.Random = field(default_factory=random.Random)
     pause: float = 0.2
     answers: list[tuple[str, int]] = field(default_factory=list)
     _queue: queue.Queue[tuple[str, bytes, int] | None] = field(default_factory=queue.Queue)
@@ -156,6 +162,9 @@ class CallbackSender:
 
     def send(self, url: str, body: bytes) -> None:
         """Queue a callback; nothing is promised to the caller, as with Google."""
+        if self.chance.random() < self.lose:
+            self.lost += 1
+            return
         for _ in range(2 if self.doubled else 1):
             self._queue.put((url, body, 1))
 

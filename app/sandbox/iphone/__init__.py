@@ -10,7 +10,7 @@ Rules: developer.apple.com/documentation/walletpasses/adding-a-web-service-to-up
 """
 
 from app.sandbox.iphone.fleet import Fleet
-from app.sandbox.iphone.line import Answer, Line, Lost
 from app.sandbox.iphone.phone import Card, Key, Phone
+from app.sandbox.line import Answer, Line, Lost
 
 __all__ = ["Answer", "Card", "Fleet", "Key", "Line", "Lost", "Phone"]

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from cryptography import x509
 
-from app.sandbox.iphone.line import Answer, Line, Lost
+from app.sandbox.line import Answer, Line, Lost
 from app.sandbox.pkpass import Opened, Rejected, judge
 
 # Wallet complains of an update that changed nothing only after some quiet minutes.

@@ -6,7 +6,7 @@ Conditions are written as tables, `{ fact = "score", above = 500 }`; facts that 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Any
@@ -193,7 +193,12 @@ def built(section: RulesSection, minor: Minor) -> dict[str, Any]:
 
 def rules_of(campaign: Campaign) -> Rules:
     """How a campaign decides; without rules everybody gets its own value."""
-    return Rules() if campaign.rules is None else _read(orjson.dumps(campaign.rules))
+    return read(campaign.rules)
+
+
+def read(stored: Mapping[str, Any] | None) -> Rules:
+    """Rules as they are stored, or as a draft would store them."""
+    return Rules() if stored is None else _read(orjson.dumps(stored))
 
 
 @lru_cache(maxsize=512)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from dataclasses import dataclass, replace
-from decimal import Decimal
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from babel.numbers import format_currency, get_currency_precision
 from pydantic import TypeAdapter
 from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from app.domain.campaign import BenefitType, Presentation, Terms, Texts
+from app.domain.campaign import Terms
 from app.domain.values import Grant
 from app.services import campaigns
+from app.services.campaigns.wording import worded
 from app.services.deciding.candidates import Tally
 from app.store.models import Campaign, Revision
 
@@ -73,7 +72,11 @@ def _revision(session: Session, value: Value, tally: Tally, *, now: dt.datetime)
             number=number,
             terms=campaigns.store_terms(value.terms),
             presentation=campaigns.store_presentation(
-                _worded(campaigns.presentation_of(value.revision), value.grant, value.campaign)
+                worded(
+                    campaigns.presentation_of(value.revision),
+                    value.grant,
+                    currency=value.campaign.currency,
+                )
             ),
             of_id=value.revision.id,
             grant=digest,
@@ -88,34 +91,3 @@ def insert(session: Session, model: Any) -> Any:
     """An INSERT of the session's database, for what to do when the row is there."""
     on_sqlite = session.get_bind().dialect.name == "sqlite"
     return (sqlite.insert if on_sqlite else postgresql.insert)(model)
-
-
-def _worded(presentation: Presentation, grant: Grant, campaign: Campaign) -> Presentation:
-    """The campaign's words with the value's own; an offer that was not written is written."""
-    texts = {}
-    for language in {*presentation.texts, *grant.texts} or {presentation.default_language}:
-        base = presentation.in_language(language)
-        own = grant.texts.get(language) or Texts()
-        offer = own.offer or _offer(grant, campaign, language) or base.offer
-        texts[language] = Texts(
-            title=own.title or base.title,
-            offer=offer,
-            description=own.description or base.description,
-            terms=own.terms or base.terms,
-        )
-    return replace(presentation, texts=texts)
-
-
-def _offer(grant: Grant, campaign: Campaign, language: str) -> str:
-    """A benefit in a few characters, such as −20 % or −5,00 €."""
-    benefit = grant.benefit
-    if benefit is None:
-        return ""
-    if benefit.type is BenefitType.PERCENT and benefit.percent is not None:
-        return f"−{benefit.percent.normalize():f} %"
-    if benefit.type is BenefitType.AMOUNT and benefit.minor is not None and campaign.currency:
-        digits = get_currency_precision(campaign.currency)
-        amount = Decimal(benefit.minor).scaleb(-digits)
-        locale = language.replace("-", "_")
-        return "−" + format_currency(amount, campaign.currency, locale=locale)
-    return ""

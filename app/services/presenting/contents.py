@@ -12,11 +12,12 @@ from app.domain.kinds import KINDS
 from app.domain.nearby import MOST_PLACES, nearest
 from app.services import campaigns, keys, links, movements
 from app.services.campaigns.shared import labelled_in
+from app.services.campaigns.wording import own_words
 from app.services.deployment import Deployment
 from app.services.presenting.holdings import Holding, code_text, current
 from app.services.presenting.templates import template
 from passes import apple, content
-from passes.content import Localized, Money, PassContent, Symbology, Text
+from passes.content import Money, PassContent, Symbology, Text
 
 
 def pass_content(deployment: Deployment, holding: Holding, *, now: dt.datetime) -> PassContent:
@@ -165,11 +166,6 @@ def _own_words(holding: Holding) -> tuple[Text | None, Text | None]:
     )
     if own.benefit == latest.benefit:
         return None, None
-    given, shown = campaigns.presentation_of(holding.own), holding.presentation
+    shown = holding.presentation
     languages = (shown.default_language, *shown.texts)
-    offer = {each: given.in_language(each).offer for each in languages}
-    terms = {each: given.in_language(each).terms for each in languages}
-    return (
-        Localized(offer) if all(offer.values()) else None,
-        Localized(terms) if all(terms.values()) else None,
-    )
+    return own_words(campaigns.presentation_of(holding.own), languages)

@@ -9,7 +9,7 @@ what was published: another update takes it back.
 """
 
 from app.services.updating.publishing import apply_due, cancel, order, pause, rehearse
-from app.services.updating.reaching import Progress, Reach, history, progress, reach
+from app.services.updating.reaching import Progress, Reach, forecast, history, progress, reach
 from app.services.updating.vouchers import MOST_VOUCHERS, Action, change_vouchers
 from app.services.updating.wanted import UpdateFault, Wanted
 
@@ -23,6 +23,7 @@ __all__ = [
     "apply_due",
     "cancel",
     "change_vouchers",
+    "forecast",
     "history",
     "order",
     "pause",

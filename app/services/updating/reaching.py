@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.orm import Session
 
+from app.services import google_reach, google_standing
+from app.services.google_standing import Forecast
 from app.services.installations import FETCHED, LISTED, PUSHED, Told
 from app.services.updating.finding import campaign_called, no_update
+from app.services.updating.wanted import Wanted
 from app.store.models import (
     AppleRegistration,
     Campaign,
@@ -63,6 +66,21 @@ def reach(session: Session, key: str) -> Reach:
         .where(Voucher.campaign_id == campaign.id, GoogleObject.status == "inserted")
     )
     return Reach(passes=row[0] + (objects or 0), devices=row[1], objects=objects or 0)
+
+
+def forecast(session: Session, key: str, wanted: Wanted, *, rate: float) -> Forecast:
+    """What an update would cost at Google at `rate` calls a second; for the campaign named `key`.
+
+    Raises:
+        UpdateFault: there is no such campaign.
+    """
+    campaign_called(session, key)
+    edit = google_reach.Edit(
+        presentation=wanted.presentation or {},
+        override=wanted.override,
+        message=bool(wanted.message),
+    )
+    return google_standing.forecast(session, key, edit, rate=rate)
 
 
 def progress(session: Session, update_id: uuid.UUID) -> Progress:

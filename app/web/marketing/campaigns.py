@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Response, request
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-from app.services import campaigns
+from app.services import campaigns, google_reach, google_standing
 from app.services.access import Scope
 from app.services.campaigns import CampaignFault, pictures
 from app.web import access, deployment
 from app.web.marketing.door import Body, answered, blueprint, touch
 from app.web.problems import FaultyMember, Problem
+from app.web.updates import GoogleBody
 
 LARGEST_PICTURE = 10_000_000
 
@@ -40,6 +41,9 @@ class ApplyAnswer(BaseModel):
     changes: list[ChangeBody]
     revision: int | None
     version: int | None
+    google: GoogleBody | None = Field(
+        description="What it costs at Google; null where no pass in a wallet changes"
+    )
 
 
 class PictureAnswer(BaseModel):
@@ -68,6 +72,9 @@ def apply_campaign(query: ApplyQuery) -> Response:
         draft = campaigns.read_document(document)
         with house.database.read() as session:
             tried = campaigns.try_out(session, draft, organization=house.settings.organization)
+            # Counted here, so that no till waits for it under the lock.
+            edit, rate = google_reach.edit_of(draft), house.settings.google_rate
+            at_google = google_standing.forecast(session, draft.key, edit, rate=rate)
         with house.database.write() as session:
             plan = campaigns.plan(session, tried)
             if not query.dry_run:
@@ -93,6 +100,7 @@ def apply_campaign(query: ApplyQuery) -> Response:
             changes=[ChangeBody(at=c.at, before=c.before, after=c.after) for c in plan.changes],
             revision=stored.revision if stored else None,
             version=stored.version if stored else None,
+            google=GoogleBody.of(at_google) if plan.shows and not plan.creates else None,
         )
     )
 

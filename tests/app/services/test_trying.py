@@ -11,12 +11,13 @@ from flask.testing import FlaskClient
 from PIL import Image
 from sqlalchemy import func, select
 
-from app.services import access, campaigns, issuing, presenting
+from app.services import access, campaigns, deciding, issuing, presenting
 from app.services.access import Scope
 from app.services.campaigns import CampaignFault
 from app.services.deployment import Deployment
 from app.services.issuing import Person, Wanted
 from app.store.models import Asset, Campaign, Revision, Voucher
+from passes.content import Localized
 from tests.marketing import apply_document, card, document
 
 BLUE = {"title": "Blue", "offer": "−20 %"}
@@ -88,6 +89,95 @@ def test_a_campaign_of_which_no_pass_can_be_made_names_the_field_and_stores_noth
     with deployment.database.read() as session:
         for model in (Campaign, Revision, Asset):
             assert session.scalar(select(func.count()).select_from(model)) == 0
+
+
+FRENCH = {"en": BLUE, "fr": {"title": "Bleu", "offer": "−20 %"}}
+
+
+def tier(key: str, **value: Any) -> dict[str, Any]:
+    return {"key": key, "when": [{"fact": "score", "above": 500}], "percent": 30} | value
+
+
+@pytest.mark.parametrize(
+    ("changes", "at"),
+    [
+        (
+            {"rules": {"tiers": [tier("a"), tier("b", texts={"en": {"offer": "−30 %\x07"}})]}},
+            {"rules.tiers.1.texts.en.offer"},
+        ),
+        (
+            {"rules": {"variants": [{"key": "a", "texts": {"en": {"title": " ", "terms": "\0"}}}]}},
+            {"rules.variants.0.texts.en.title", "rules.variants.0.texts.en.terms"},
+        ),
+        (
+            {"rules": {"tiers": [tier("a", texts={"fr": {"offer": "−30 %"}})]}},
+            {"rules.tiers.0.texts.fr"},
+        ),
+        (
+            {"rules": {"tiers": [tier("a", texts={"en": {"terms": "Once."}})]}, "texts": FRENCH},
+            {"rules.tiers.0.texts.fr.terms"},
+        ),
+        (
+            {"rules": {"tiers": [tier("a", percent=None, amount=5)]}, "texts": {"xx": BLUE}},
+            {"texts.xx", "texts.en"},
+        ),
+    ],
+    ids=["second tier", "variant", "other language", "in one language only", "no language"],
+)
+def test_a_value_by_rule_whose_words_no_pass_can_show_is_named_and_nothing_is_stored(
+    client: FlaskClient,
+    headers: dict[str, str],
+    deployment: Deployment,
+    changes: dict[str, Any],
+    at: set[str],
+) -> None:
+    for query in ("?dry_run=true", ""):
+        refused = client.post(
+            f"/api/v1/campaigns{query}", json=document(**changes), headers=headers
+        )
+
+        assert refused.status_code == 422, refused.text
+        assert refused.json is not None
+        assert {error["at"] for error in refused.json["errors"]} == at
+        assert all(len(error["cause"].split(". ")) > 1 for error in refused.json["errors"])
+    with deployment.database.read() as session:
+        assert session.scalar(select(func.count()).select_from(Campaign)) == 0
+
+
+def test_a_value_that_another_campaign_gives_is_tried_out_in_that_campaigns_dress(
+    deployment: Deployment,
+) -> None:
+    apply_document(deployment, card(texts=FRENCH))
+    # Nothing is issued from a campaign before it is there.
+    unknown = {"key": "b", "campaign": "later", "texts": {"de": {"offer": "−5 €"}}}
+    given = {"key": "a", "campaign": "card", "texts": {"fr": {"terms": "Une fois."}}}
+
+    with pytest.raises(CampaignFault) as refused:
+        apply_document(deployment, document(rules={"variants": [unknown, given]}))
+
+    assert [fault.at for fault in refused.value.faults] == ["rules.variants.1.texts.en.terms"]
+
+
+def test_values_with_words_of_their_own_are_accepted_and_those_who_get_them_read_them(
+    deployment: Deployment,
+) -> None:
+    words = {"en": {"offer": "−30 % for you"}, "fr": {"offer": "−30 % pour vous"}}
+    rules = {"tiers": [tier("best", texts=words), tier("rest", percent=10, when=[])]}
+    key = apply_document(
+        deployment, document(codes={"source": "on_demand"}, texts=FRENCH, rules=rules)
+    )
+    people = [deciding.Candidate(person=Person(external_id="a"), facts={"score": 900})]
+
+    (decided,) = deciding.decide(deployment, key, people, deciding.Tally())
+
+    assert decided.issued is not None
+    with deployment.database.read() as session:
+        voucher = session.get_one(Voucher, decided.issued.voucher_id)
+        holding = presenting.find(session, voucher.public_id)
+    assert holding is not None
+    shown = presenting.pass_content(deployment, holding, now=deployment.now())
+    assert isinstance(shown.offer, Localized)
+    assert (shown.offer["en"], shown.offer["fr"]) == ("−30 % for you", "−30 % pour vous")
 
 
 def test_a_card_whose_field_would_hide_its_movements_is_refused(deployment: Deployment) -> None:

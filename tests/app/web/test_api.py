@@ -45,6 +45,26 @@ def test_an_old_schema_is_not_ready_and_says_what_to_do(
     assert "passerelle migrate" in faults["migrations"]
 
 
+def test_a_schema_that_changes_under_a_running_process_is_seen_at_the_next_question(
+    settings: Settings, client: FlaskClient
+) -> None:
+    assert client.get("/readyz").status_code == 200
+    database = Database(settings.database_url)
+    head = migrations.current(database)
+    read = migrations.head.cache_info().misses
+
+    migrations.downgrade(database, "-1")
+    behind = client.get("/readyz").status_code
+    migrations.upgrade(database)
+    again = client.get("/readyz").status_code
+
+    assert migrations.current(database) == head
+    database.close()
+    assert (behind, again) == (503, 200)
+    # The database was asked each time, the release's own scripts were read before.
+    assert migrations.head.cache_info().misses == read
+
+
 def test_an_unknown_address_is_a_problem_with_a_remedy(client: FlaskClient) -> None:
     answer = client.get("/nowhere", headers={"X-Request-Id": "till-7.42"})
 

@@ -54,9 +54,10 @@ def test_a_campaign_is_shown_before_it_is_applied_and_changes_what_it_says(
     # Other terms are for vouchers to come: nothing that is in a wallet shows them.
     terms = send(benefit={"type": "percent", "percent": 25})
     assert [change["at"] for change in terms["changes"]] == ["terms.benefit.percent"]
-    assert (terms["revision"], terms["version"]) == (2, 1)
+    assert (terms["revision"], terms["version"], terms["google"]) == (2, 1, None)
     look = send(benefit={"type": "percent", "percent": 25}, look={"background": "#112233"})
     assert (look["revision"], look["version"]) == (3, 2)
+    assert look["google"] == {"passes": 0, "seconds": 0.0}
 
 
 def test_every_fault_of_a_campaign_is_named_with_its_place(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +26,9 @@ from app.store.models import AppleDevice, Campaign, Event, GoogleClass, GoogleOb
 from tests.conftest import Clock
 from tests.serving import environment
 from tests.storefront import Issued, Storefront, days
+
+#: Calls a second to Google, so that few passes take minutes.
+SLOW = 1
 
 
 class Marketer:
@@ -88,7 +94,10 @@ def test_an_update_says_whom_it_touches_and_writes_no_row_of_a_holder(
     body = {"presentation": {"texts": {"en": {"offer": "-30 %"}}}}
     dry = marketer.post(path, body | {"dry_run": True})
     assert dry.status_code == 200
-    assert dry.json == {"touches": {"passes": 4, "devices": 3, "objects": 0}}
+    assert dry.json == {
+        "touches": {"passes": 4, "devices": 3, "objects": 0},
+        "google": {"passes": 0, "seconds": 0.0},
+    }
     told: list[Change] = []
     deployment.database.committed = told.extend
     written: list[str] = []
@@ -112,6 +121,75 @@ def test_an_update_says_whom_it_touches_and_writes_no_row_of_a_holder(
     issued = storefront.voucher(campaign)
     assert holding(deployment, issued).presentation.in_language("en").offer == "-30 %"
     assert holding(deployment, issued).presentation.in_language("en").title == "On everything"
+
+
+@pytest.mark.parametrize(
+    ("body", "passes"),
+    [
+        ({"presentation": {"texts": {"en": {"title": "Another"}}}}, 0),
+        ({"presentation": {"texts": {"de": {"title": "Auf alles", "offer": "−20 %"}}}}, 240),
+        ({"message": {"en": "Two days left"}}, 240),
+        ({"percent": 30}, 240),
+    ],
+    ids=["class alone", "language", "message", "terms"],
+)
+def test_an_update_says_beforehand_how_long_it_takes_at_google_as_the_command_does(
+    marketer: Marketer,
+    deployment: Deployment,
+    storefront: Storefront,
+    tmp_path: Path,
+    body: dict[str, Any],
+    passes: int,
+) -> None:
+    campaign = storefront.campaign()
+    key = key_of(deployment, campaign)
+    vouchers = [storefront.voucher(campaign).id for _ in range(240)]
+    with deployment.database.write() as session:
+        session.add_all(
+            GoogleObject(
+                voucher_id=voucher,
+                object_id=f"1.{voucher}",
+                status="inserted",
+                created_at=deployment.now(),
+            )
+            for voucher in vouchers
+        )
+    words = ["campaign", "update", key]
+    if "presentation" in body:
+        (tmp_path / "look.json").write_text(json.dumps(body["presentation"]))
+        words += ["--presentation", str(tmp_path / "look.json")]
+    words += [f"--message=en={text}" for text in body.get("message", {}).values()]
+    words += [f"--percent={body['percent']}"] if "percent" in body else []
+    settings = environment(replace(deployment.settings, google_rate=SLOW))
+    said = CliRunner().invoke(main, words, input="n\n", env=settings).output
+
+    dry = marketer.post(f"/campaigns/{key}/updates", body | {"dry_run": True})
+    ordered = marketer.post(f"/campaigns/{key}/updates", body)
+
+    assert dry.json is not None
+    assert ordered.json is not None
+    assert dry.json["google"] == {
+        "passes": passes,
+        "seconds": passes / deployment.settings.google_rate,
+    }
+    assert ordered.json["google"] == dry.json["google"]
+    told = f"{passes} passes are updated one by one, {passes // SLOW // 60} minutes in all."
+    assert (told if passes else "one call updates every pass.") in said
+
+
+def test_a_dry_run_refuses_what_the_update_would_be_refused_for(
+    marketer: Marketer, deployment: Deployment, storefront: Storefront
+) -> None:
+    path = f"/campaigns/{key_of(deployment, storefront.campaign())}/updates"
+    body = {"presentation": {"look": {"logo": "0" * 64}}}
+
+    dry = marketer.post(path, body | {"dry_run": True})
+    real = marketer.post(path, body)
+
+    assert (dry.status_code, real.status_code) == (422, 422)
+    assert dry.json is not None
+    assert real.json is not None
+    assert (dry.json["code"], dry.json["detail"]) == (real.json["code"], real.json["detail"])
 
 
 def test_progress_follows_what_phones_were_told(

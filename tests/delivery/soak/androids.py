@@ -9,11 +9,11 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import requests
 from sqlalchemy import func, select, update
 
 from app.sandbox.android import AndroidPhone, NotSavedError
 from app.sandbox.google import Chaos, Fault, GoogleStandIn
+from app.sandbox.line import Line, Lost
 from app.services import google_standing, google_wallet, presenting
 from app.store.models import GoogleClass, GoogleMessage, GoogleObject, Voucher
 from tests.apple_world import World
@@ -45,6 +45,8 @@ class Holder:
     money: bool
     #: They followed the link, and were told to try again.
     wants: bool = False
+    #: They deleted it since they last saved it.
+    deleted: bool = False
 
 
 class Androids:
@@ -61,11 +63,13 @@ class Androids:
         self.world = world
         self.wire = wire
         self.counts: Counter[str] = Counter()
+        self._chance = chance
+        # One way for all of them, whose weather repeats itself by its own seed.
+        self._line = Line(chance=random.Random(chance.random()))
         self.holders = [
-            Holder(AndroidPhone(wire.url, user=f"user-{number}"), issued, money)
+            Holder(self._phone(number), issued, money)
             for number, (issued, money) in enumerate(vouchers)
         ]
-        self._chance = chance
 
     def install(self, *, seconds: float) -> None:
         """Everybody follows their link until the pass is theirs, in fair weather."""
@@ -79,16 +83,22 @@ class Androids:
         """What may happen to phones and at Google, with how often it does."""
         return [
             (10, self._save),
-            (3, self._delete),
+            (6, self._delete),
+            (6, self._save_again),
             (1, self._share),
             (6, self._misfortune),
             (1, self.wire.expire_tokens),
         ]
 
     def storm(self) -> None:
-        """Let a tenth of Google's answers fail, and every callback come twice."""
+        """Spoil the phones' way, let a tenth of Google's answers fail, and let callbacks come twice
+        or, Google having given up, never.
+        """
         self.wire.chaos = Chaos(0.1, seed=self._chance.randrange(1 << 30))
         self.wire.sender.doubled = True
+        self.wire.sender.chance = random.Random(self._chance.random())
+        self.wire.sender.lose = 0.3
+        self._line.lose = self._line.double = 0.1
 
     def hang(self) -> None:
         """Google carries a change and a message out, and does not answer in time."""
@@ -105,6 +115,13 @@ class Androids:
         """Fair weather: Google answers, and everybody follows their link to the end."""
         self.wire.chaos = None
         self.wire.faults.clear()
+        self.wire.sender.lose = 0.0
+        self._line.lose = self._line.double = 0.0
+        self.counts["callbacks of Google that never came"] += self.wire.sender.lost
+
+    def close(self) -> None:
+        """Close the phones' connections."""
+        self._line.close()
 
     def save_rest(self) -> None:
         """Follow the links of those who never came through."""
@@ -257,32 +274,47 @@ class Androids:
         link = f"{self.world.settings.base_url}/p/{holder.issued.link}/google"
         try:
             holder.phone.save(link)
-            holder.wants = False
-        except (NotSavedError, requests.RequestException) as refusal:
+            holder.wants = holder.deleted = False
+        except NotSavedError as refusal:
             # "Try again", which customers do; or somebody else holds the card, which stays so.
             holder.wants = "somebody else" not in str(refusal)
-        finally:
-            holder.phone.close()
+        except Lost:
+            # Nobody knows whether it was saved, least of all the customer, who tries again.
+            self.counts["requests of Android phones lost"] += 1
+            holder.wants = True
+
+    def _phone(self, number: int) -> AndroidPhone:
+        return AndroidPhone(self.wire.url, user=f"user-{number}", line=self._line)
 
     def _save(self) -> None:
         self.counts["saves"] += 1
         self._follow(self._chance.choice(self.holders))
+
+    def _save_again(self) -> None:
+        """Somebody wants back what they deleted, which only a callback or a question tells."""
+        deleted = [holder for holder in self.holders if holder.deleted]
+        if deleted:
+            self.counts["saves after a deletion"] += 1
+            self._follow(self._chance.choice(deleted))
 
     def _delete(self) -> None:
         holder = self._chance.choice(self.holders)
         try:
             for object_id in holder.phone.passes():
                 self.counts["Android deletions"] += 1
+                holder.wants, holder.deleted = False, True
                 holder.phone.delete(object_id)
-                holder.wants = False
-        finally:
-            holder.phone.close()
+        except NotSavedError:
+            # It arrived twice, and had been done the first time.
+            return
+        except Lost:
+            self.counts["requests of Android phones lost"] += 1
 
     def _share(self) -> None:
         """Somebody passes their link on: one more holder of the same voucher, or a refusal."""
         self.counts["links passed on"] += 1
         given = self._chance.choice(self.holders)
-        other = AndroidPhone(self.wire.url, user=f"user-{len(self.holders)}")
+        other = self._phone(len(self.holders))
         self.holders.append(Holder(other, given.issued, given.money))
         self._follow(self.holders[-1])
 

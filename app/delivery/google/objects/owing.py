@@ -67,7 +67,7 @@ def sweep(session: Session, lane: Lane, *, campaign: int | None, after: int, lim
         GoogleObject.id <= last,
         or_(
             # Those that have a time of their own are found by it.
-            and_(lags, GoogleObject.due_at.is_(None)),
+            and_(lags, or_(GoogleObject.due_at.is_(None), google_wallet.only_asks())),
             # What Google refused is worth another try as soon as it reads differently.
             and_(GoogleObject.refused_voucher.is_not(None), other),
         ),

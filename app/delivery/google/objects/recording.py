@@ -19,11 +19,8 @@ from app.delivery.google.classes import REFUSED_FOR
 from app.delivery.google.objects.job import ObjectJob
 from app.delivery.google.objects.owing import OPEN
 from app.delivery.outcomes import Done, Fault, Outcome, Retry
-from app.services import events, installations
+from app.services import events, google_wallet, installations
 from app.store.models import GoogleClass, GoogleMessage, GoogleObject, Voucher
-
-#: How long after an insert that no callback followed Google is asked whether anybody holds it.
-ASK_UNHEARD = dt.timedelta(days=1)
 
 
 def record(
@@ -74,8 +71,9 @@ def _record_sent(session: Session, row: GoogleObject, job: ObjectJob, *, now: dt
         row.campaign_digest = job.campaign_digest
     if job.has_users is None:
         return
-    # Unless another callback came while Google was asked, the question is answered.
-    if row.ask_users_at == job.ask_users_at:
+    # Unless another callback came while Google was asked, the question is answered. What an answer
+    # to something else says is as old as its call: the question stays for its time.
+    if job.asks and row.ask_users_at == job.ask_users_at:
         row.ask_users_at = None
     before = row.has_users
     if job.has_users:
@@ -87,7 +85,7 @@ def _record_sent(session: Session, row: GoogleObject, job: ObjectJob, *, now: dt
         events.append(session, "removed", row.voucher_id, now=now, data={"wallet": "google"})
     elif first:
         # A callback that came meanwhile asks sooner.
-        row.ask_users_at = row.ask_users_at or now + ASK_UNHEARD
+        row.ask_users_at = row.ask_users_at or now + google_wallet.ASK_UNHEARD
     elif job.asks:
         row.has_users = False
 

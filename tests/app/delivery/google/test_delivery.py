@@ -138,6 +138,109 @@ def test_saving_and_deleting_are_known_and_a_deleted_pass_is_owed_nothing(house:
     assert events(house, issued) == ["added", "removed", "added"]
 
 
+def test_a_save_of_which_google_never_told_is_asked_for_a_day_after_its_link(
+    house: House,
+) -> None:
+    issued = house.shop.voucher(house.shop.campaign())
+    with AndroidPhone(house.wire.url, user="anna") as phone:
+        object_id = save(house, phone, issued)
+        phone.delete(object_id)
+        house.wire.sender.settle()
+        house.settle()
+        assert row(house, issued).has_users is False
+        house.wire.sender.lose = 1.0
+        save(house, phone, issued)
+        assert row(house, issued).has_users is None
+        # Whoever may have saved it is kept true meanwhile.
+        change(house, issued, used=1)
+        house.settle()
+        assert phone.passes()[object_id].state == "COMPLETED"
+        house.clock.advance(days=1)
+        house.settle()
+    assert house.wire.sender.lost == 1
+    assert row(house, issued).has_users is True
+    assert events(house, issued) == ["added", "removed", "added"]
+
+
+def test_a_link_that_nobody_followed_costs_one_question(house: House) -> None:
+    issued = house.shop.voucher(house.shop.campaign())
+    client = house.app.test_client()
+    for _ in range(3):
+        client.get(f"/p/{issued.link}/google")
+        house.settle()
+    before = len(house.wire.calls)
+    house.clock.advance(days=1)
+    house.settle()
+    house.settle()
+    assert [call.method for call in house.wire.calls[before:]] == ["GET"]
+    assert row(house, issued).has_users is False
+    assert events(house, issued) == []
+
+
+def test_a_deletion_is_not_asked_about_while_somebody_may_be_saving(house: House) -> None:
+    issued = house.shop.voucher(house.shop.campaign())
+    with (
+        AndroidPhone(house.wire.url, user="anna") as anna,
+        AndroidPhone(house.wire.url, user="bob") as bob,
+    ):
+        object_id = save(house, anna, issued)
+        anna.delete(object_id)
+        house.wire.sender.settle()
+        link = house.app.test_client().get(f"/p/{issued.link}/google").headers["Location"]
+        house.settle()
+        house.wire.sender.lose = 1.0
+        bob.save(link)
+        house.clock.advance(minutes=10)
+        house.settle()
+        assert row(house, issued).has_users is True
+        change(house, issued, used=1)
+        house.settle()
+        assert bob.passes()[object_id].state == "COMPLETED"
+
+
+def test_a_deletion_of_which_google_never_told_is_heard_with_the_next_change(
+    house: House,
+) -> None:
+    issued = house.shop.voucher(house.shop.campaign())
+    with AndroidPhone(house.wire.url, user="anna") as phone:
+        object_id = save(house, phone, issued)
+        house.wire.sender.lose = 1.0
+        phone.delete(object_id)
+    house.settle()
+    assert row(house, issued).has_users is True
+    change(house, issued, used=1)
+    house.settle()
+    assert row(house, issued).has_users is False
+    assert events(house, issued) == ["added", "removed"]
+
+
+def test_no_change_waits_for_the_day_of_a_question(house: House) -> None:
+    campaign = house.shop.campaign()
+    ends = house.clock.now + dt.timedelta(days=30)
+    issued = house.shop.voucher(campaign, ends_at=ends)
+    with AndroidPhone(house.wire.url, user="anna") as phone:
+        house.wire.sender.lose = 1.0
+        object_id = save(house, phone, issued)
+        before = phone.passes()[object_id].ends
+        with house.deployment.database.write() as session:
+            updating.order(
+                session,
+                session.get_one(Campaign, campaign).key,
+                updating.Wanted(override=Override(ends_at=ends + dt.timedelta(days=9))),
+                settings=house.deployment.settings,
+                now=house.deployment.now(),
+            )
+        house.settle()
+        assert phone.passes()[object_id].ends != before
+        # Nobody hints at this one: the sweep finds it.
+        house.shop.set(issued.id, used=1, version=2)
+        house.settle()
+        assert phone.passes()[object_id].state == "COMPLETED"
+    due = row(house, issued).due_at
+    assert due is not None
+    assert due > house.clock.now + dt.timedelta(hours=23)
+
+
 def test_a_deletion_by_one_of_several_holders_is_not_the_end(house: House) -> None:
     issued = house.shop.voucher(house.shop.campaign())
     with (

@@ -1,9 +1,6 @@
-"""Passes of a campaign that is not stored yet, made once and thrown away.
+"""The trial itself: texts, barcode and pictures looked at, then passes made in both wallets.
 
-Promises: a draft that was tried out can be a pass in either wallet and in each of its languages,
-fresh, used, expired or withdrawn; what stands in the way is a fault with its place in the campaign
-and the remedy. Refuses what a pass would otherwise lack without a word: a picture that is not
-stored, a banner without a logo. Writes nothing, and holds no lock while pictures are resized.
+Promises: the same is tried out once in a process. Values that read the same cost one trial.
 """
 
 from __future__ import annotations
@@ -17,15 +14,15 @@ from dataclasses import dataclass, replace
 
 import orjson
 from babel import Locale, UnknownLocaleError
-from sqlalchemy.orm import Session
 
 from app.domain.campaign import BarcodeProfile, Look, Presentation
 from app.domain.kinds import KINDS
+from app.domain.values import Grant
 from app.services import movements
-from app.services.campaigns.file import CampaignFault, Draft, Fault
-from app.services.campaigns.shared import artwork_of, pictures_of, shared_presentation
+from app.services.campaigns.file import Fault
+from app.services.campaigns.shared import artwork_of, shared_presentation
 from app.services.campaigns.stored import store_presentation
-from app.store.models import Campaign
+from app.services.campaigns.wording import own_words, worded
 from passes import apple, content, google
 from passes.artwork import Artwork
 from passes.content import Money, PassContent, Status, Symbology
@@ -38,7 +35,8 @@ _guard = threading.Lock()
 _tried: dict[bytes, tuple[Fault, ...]] = {}
 #: The barcodes that every wallet draws.
 SYMBOLOGIES = ("qr", "pdf417", "aztec", "code128")
-_CODE = "SAMPLE2345"
+#: What stands for a code that is not made yet.
+CODE = "SAMPLE2345"
 #: As long as a token is, and of its letters.
 _SCANNED = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _SITE = "https://wallet.example"
@@ -62,62 +60,14 @@ _PLACES = {
     "textModulesData": "fields",
 }
 _TEXTS = ("title", "offer", "description", "terms")
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """A draft of which passes can be made."""
-
-    draft: Draft
-
-
-def try_out(session: Session, draft: Draft, *, organization: str) -> Tried:
-    """Make what passes of `draft` would be.
-
-    Args:
-        organization: the deployment's, for a campaign that names none.
-
-    Raises:
-        CampaignFault: every reason for which no pass could be made.
-    """
-    presentation = draft.presentation
-    shared_code = draft.source_options.get("code")
-    found = _Trial(
-        presentation=presentation,
-        kind=draft.kind,
-        name=draft.name,
-        currency=draft.currency,
-        organization=presentation.organization or organization,
-        pictures={**pictures_of(session, presentation.look), **draft.pictures},
-        code=shared_code or _CODE,
-    ).faults()
-    if found:
-        raise CampaignFault(
-            [
-                replace(each, at="barcode.symbology") if each.at == "symbology" else each
-                for each in found
-            ]
-        )
-    return Tried(draft)
-
-
-def faults_of(
-    session: Session, campaign: Campaign, presentation: Presentation, *, organization: str
-) -> list[Fault]:
-    """Why no pass of a stored campaign could look like `presentation`; empty when it can."""
-    return _Trial(
-        presentation=presentation,
-        kind=campaign.kind,
-        name=campaign.name,
-        currency=campaign.currency,
-        organization=presentation.organization or organization,
-        pictures=pictures_of(session, presentation.look),
-        code=_CODE,
-    ).faults()
+#: Values by rule with their places.
+Values = tuple[tuple[str, Grant], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Trial:
+class Trial:
+    """What passes of a campaign would be made of."""
+
     presentation: Presentation
     kind: str
     name: str
@@ -125,6 +75,7 @@ class _Trial:
     organization: str
     pictures: Mapping[str, bytes]
     code: str
+    values: Values
 
     def faults(self) -> list[Fault]:
         """What is in the way; asked again for the same, the answer that was found before."""
@@ -135,6 +86,7 @@ class _Trial:
                     store_presentation(self.presentation),
                     # A picture is named by its digest.
                     sorted(self.pictures),
+                    repr(self.values),
                 ]
             )
         ).digest()
@@ -149,9 +101,12 @@ class _Trial:
         return list(found)
 
     def _found(self) -> list[Fault]:
+        languages = list(self._of_languages())
         found = [
-            *self._of_languages(),
+            *languages,
             *self._of_texts(),
+            # An amount cannot be written in a language that is none.
+            *(() if languages else self._of_values()),
             *self._of_barcode(),
             *self._of_pictures(),
         ]
@@ -164,18 +119,31 @@ class _Trial:
             artwork = artwork_of(look, self.organization, self.pictures)
         except PassError as error:
             return [self._fault(error)]
-        languages = tuple(self.presentation.texts)
-        for language in languages:
+        spoken = tuple(self.presentation.texts)
+        readings = self._readings()
+        for language in spoken:
             # A pass in one language carries its texts itself, where every rule reads them.
             alone = replace(
                 self.presentation,
                 default_language=language,
                 texts={language: self.presentation.texts[language]},
             )
-            found.extend(self._of(alone, artwork, language, (Status.ACTIVE,)))
-        if len(languages) > 1 and not found:
-            found.extend(self._of(self.presentation, artwork, "", tuple(Status)))
+            states = (Status.ACTIVE,) if len(spoken) > 1 else tuple(Status)
+            found.extend(self._of(alone, artwork, language, states, readings))
+        if len(spoken) > 1 and not found:
+            found.extend(self._of(self.presentation, artwork, "", tuple(Status), readings))
         return list(dict.fromkeys(found))
+
+    def _readings(self) -> list[tuple[Presentation, list[tuple[str, Grant]]]]:
+        """What values read like, each with those that read like it; not what the campaign does."""
+        by_words: dict[tuple[object, ...], tuple[Presentation, list[tuple[str, Grant]]]] = {}
+        for at, grant in self.values:
+            reading = worded(self.presentation, grant, currency=self.currency)
+            texts = [reading.in_language(each) for each in self.presentation.texts]
+            words = tuple((each.offer, each.terms) for each in texts)
+            if reading.texts != self.presentation.texts:
+                by_words.setdefault(words, (reading, []))[1].append((at, grant))
+        return list(by_words.values())
 
     def _of(
         self,
@@ -183,7 +151,12 @@ class _Trial:
         artwork: Artwork,
         language: str,
         states: Sequence[Status],
+        readings: Sequence[tuple[Presentation, Sequence[tuple[str, Grant]]]],
     ) -> Iterator[Fault]:
+        def make(sample: PassContent) -> None:
+            template.check(sample)
+            google.object_resource(sample, object_id="1.object", class_id="1.class")
+
         try:
             shared = shared_presentation(
                 presentation,
@@ -200,12 +173,20 @@ class _Trial:
                 banner_url=f"{_SITE}/banner.png" if artwork.google_hero else None,
                 callback_url=f"{_SITE}/google/callback",
             )
-            for state in states:
-                sample = self._sample(shared, state)
-                template.check(sample)
-                google.object_resource(sample, object_id="1.object", class_id="1.class")
+            samples = [self._sample(shared, state) for state in states]
+            for sample in samples:
+                make(sample)
         except PassError as error:
             yield self._fault(error, language)
+            return
+        for reading, values in readings:
+            try:
+                offer, terms = own_words(reading, shared.languages)
+                for sample in samples:
+                    make(replace(sample, offer=offer, terms=terms))
+            except PassError as error:
+                for at, _ in values:
+                    yield Fault(at, error.cause, error.remedy)
 
     def _sample(self, shared: content.Presentation, status: Status) -> PassContent:
         """A pass with everything that one of the kind may have."""
@@ -280,6 +261,44 @@ class _Trial:
         for number, place in enumerate(presentation.places):
             for language, text in place.text.items():
                 yield f"places.{number}.text.{language}", text
+
+    def _of_values(self) -> Iterator[Fault]:
+        """Texts of values by rule that no pass can show, or not to everybody."""
+        languages = tuple(self.presentation.texts)
+        for at, grant in self.values:
+            reading = worded(
+                self.presentation,
+                # Babel would not know how an amount is written in a language that is none.
+                replace(
+                    grant,
+                    texts={each: grant.texts[each] for each in grant.texts if each in languages},
+                ),
+                currency=self.currency,
+            )
+            for language, texts in grant.texts.items():
+                if language not in languages:
+                    yield Fault(
+                        f"{at}.texts.{language}",
+                        "is in no language of the campaign's passes.",
+                        f"Write it in {' or '.join(languages)}, or write texts.{language} as well.",
+                    )
+                    continue
+                for name in _TEXTS:
+                    text = getattr(texts, name)
+                    try:
+                        if text:
+                            check_text(f"{at}.texts.{language}.{name}", text)
+                    except PassError as error:
+                        yield Fault(error.field, error.cause, error.remedy)
+            for name in ("offer", "terms"):
+                lacking = [each for each in languages if not getattr(reading.texts[each], name)]
+                if any(getattr(each, name) for each in grant.texts.values()):
+                    for language in lacking:
+                        yield Fault(
+                            f"{at}.texts.{language}.{name}",
+                            "is missing, though the value has it in another language.",
+                            "Write it in every language, so that everybody can read it.",
+                        )
 
     def _of_barcode(self) -> Iterator[Fault]:
         symbology = self.presentation.symbology
