@@ -120,7 +120,13 @@ def class_resource(
         latest = latest_revision(session, campaign)
     # A class is nobody's: it shows what all passes of the campaign share.
     nobody = Holding(
-        voucher=Voucher(), campaign=campaign, own=latest, latest=latest, code=None, recipient=None
+        voucher=Voucher(),
+        campaign=campaign,
+        own=latest,
+        base=latest,
+        latest=latest,
+        code=None,
+        recipient=None,
     )
     shared = presenting.template(deployment, nobody).presentation
     artwork = shared.design.artwork

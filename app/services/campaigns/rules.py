@@ -67,10 +67,10 @@ class _Condition(_Section):
         ]
 
 
-class _Texts(_Section):
-    title: str = Field(default="", max_length=120)
+class _Words(_Section):
+    """What a pass can say for itself; its title and description are its campaign's."""
+
     offer: str = Field(default="", max_length=40)
-    description: str = Field(default="", max_length=2_000)
     terms: str = Field(default="", max_length=20_000)
 
 
@@ -83,7 +83,7 @@ class _Value(_Section):
     #: Opening balance of a gift card.
     card: Decimal | None = Field(default=None, gt=0)
     campaign: str | None = None
-    texts: dict[str, _Texts] = {}
+    texts: dict[str, _Words] = {}
 
 
 class _Tier(_Value):

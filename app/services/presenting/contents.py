@@ -155,7 +155,7 @@ def last_moment(end: dt.datetime) -> dt.datetime:
 
 def _own_words(holding: Holding) -> tuple[Text | None, Text | None]:
     """Offer and terms as the holder was given them, where the newest revision grants another
-    benefit; else nothing, and the newest words show.
+    benefit, and those that a value by rule wrote itself; else nothing, and the newest words show.
     """
     if holding.own.id == holding.latest.id:
         return None, None
@@ -164,8 +164,13 @@ def _own_words(holding: Holding) -> tuple[Text | None, Text | None]:
         overrides.terms_for(campaigns.terms_of(each), override)
         for each in (holding.own, holding.latest)
     )
-    if own.benefit == latest.benefit:
+    same = own.benefit == latest.benefit
+    if same and holding.own is holding.base:
         return None, None
     shown = holding.presentation
     languages = (shown.default_language, *shown.texts)
-    return own_words(campaigns.presentation_of(holding.own), languages)
+    offer, terms = own_words(campaigns.presentation_of(holding.own), languages)
+    if same:
+        plain = own_words(campaigns.presentation_of(holding.base), languages)
+        return (offer if offer != plain[0] else None, terms if terms != plain[1] else None)
+    return offer, terms

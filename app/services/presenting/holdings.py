@@ -26,6 +26,8 @@ class Holding:
     campaign: Campaign
     #: The revision whose terms the holder keeps.
     own: Revision
+    #: The campaign's revision that `own` is a value by rule of; itself, where it is none.
+    base: Revision
     #: The revision that shows.
     latest: Revision
     code: Code | None
@@ -101,17 +103,21 @@ def find(session: Session, public_id: int) -> Holding | None:
 
 def find_all(session: Session, public_ids: Sequence[int]) -> list[Holding]:
     """The vouchers with those public ids, in their order, without the ids that nobody has; one
-    statement, and another for revisions that the process has not seen yet.
+    statement, and others for revisions that the process has not seen yet.
     """
     rows = session.execute(_HOLDINGS, {"public_ids": list(public_ids)}).all()
     known = campaigns.revisions(
         session, {id_ for voucher, *_, latest in rows for id_ in (voucher.revision_id, latest)}
+    )
+    known |= campaigns.revisions(
+        session, {each.of_id for each in known.values() if each.of_id is not None} - known.keys()
     )
     found = {
         voucher.public_id: Holding(
             voucher=voucher,
             campaign=campaign,
             own=known[voucher.revision_id],
+            base=known[known[voucher.revision_id].of_id or voucher.revision_id],
             latest=known[latest],
             code=code,
             recipient=recipient,

@@ -106,8 +106,8 @@ def tier(key: str, **value: Any) -> dict[str, Any]:
             {"rules.tiers.1.texts.en.offer"},
         ),
         (
-            {"rules": {"variants": [{"key": "a", "texts": {"en": {"title": " ", "terms": "\0"}}}]}},
-            {"rules.variants.0.texts.en.title", "rules.variants.0.texts.en.terms"},
+            {"rules": {"variants": [{"key": "a", "texts": {"en": {"offer": " ", "terms": "\0"}}}]}},
+            {"rules.variants.0.texts.en.offer", "rules.variants.0.texts.en.terms"},
         ),
         (
             {"rules": {"tiers": [tier("a", texts={"fr": {"offer": "−30 %"}})]}},
@@ -178,6 +178,33 @@ def test_values_with_words_of_their_own_are_accepted_and_those_who_get_them_read
     shown = presenting.pass_content(deployment, holding, now=deployment.now())
     assert isinstance(shown.offer, Localized)
     assert (shown.offer["en"], shown.offer["fr"]) == ("−30 % for you", "−30 % pour vous")
+
+
+def test_a_value_with_words_alone_shows_them_and_what_it_left_out_follows_the_campaign(
+    deployment: Deployment,
+) -> None:
+    gold = {"key": "gold", "when": [], "texts": {"en": {"offer": "For our best"}}}
+
+    def file(terms: str) -> dict[str, Any]:
+        texts = {"en": {**BLUE, "terms": terms}}
+        return document(codes={"source": "on_demand"}, texts=texts, rules={"tiers": [gold]})
+
+    key = apply_document(deployment, file("Once."))
+    people = [deciding.Candidate(person=Person(external_id="a"))]
+    (decided,) = deciding.decide(deployment, key, people, deciding.Tally())
+    assert decided.issued is not None
+    apply_document(deployment, file("Once, and not on Sundays."))
+
+    with deployment.database.read() as session:
+        voucher = session.get_one(Voucher, decided.issued.voucher_id)
+        holding = presenting.find(session, voucher.public_id)
+    assert holding is not None
+    shown = presenting.pass_content(deployment, holding, now=deployment.now())
+    assert isinstance(shown.offer, Localized)
+    assert shown.offer["en"] == "For our best"
+    assert shown.terms is None
+    assert isinstance(shown.presentation.terms, Localized)
+    assert shown.presentation.terms["en"] == "Once, and not on Sundays."
 
 
 def test_a_card_whose_field_would_hide_its_movements_is_refused(deployment: Deployment) -> None:
