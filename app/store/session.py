@@ -87,11 +87,15 @@ class Database:
                 # Those used last have their statements prepared and their catalogue read.
                 pool_use_lifo=True,
                 pool_timeout=5,
+                # The first ones may idle for long, and be dropped on the way without a word.
+                pool_recycle=1_800,
                 pool_pre_ping=False,
                 # Errors are logged, and parameters are recipients, device ids and hashes.
                 hide_parameters=True,
                 connect_args={
                     "connect_timeout": 5,
+                    "keepalives_idle": 60,
+                    "tcp_user_timeout": 10_000,
                     "options": f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT_MS}",
                 },
             )

@@ -155,8 +155,9 @@ def test_best_customers_get_twenty_the_next_fifteen_and_the_rest_nothing_for_two
     refused = tills["paris"].redeem(barcode(deployment, late["serial"]), basket=basket(10_000))
     assert refused["reason"] == "expired"
     others = ask("GET", "/campaigns/best-customers/people?which=non_redeemers")
-    assert "dan" in others
-    assert "ada" not in others
+    names = {line.partition(",")[0] for line in others.splitlines()}
+    assert "dan" in names
+    assert "ada" not in names
 
 
 def test_variable_in_a_mail_becomes_a_single_use_code_worth_half(

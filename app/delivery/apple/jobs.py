@@ -107,6 +107,8 @@ def update_devices(session: Session, rows: Sequence[dict[str, object]]) -> None:
     """Set columns (`new_…`) of leased devices, in the order of their ids; those that are gone or
     another's meanwhile stay so.
     """
+    if not rows:
+        return
     names = [name for name in rows[0] if name.startswith("new_")]
     session.connection().execute(
         update(DEVICES)

@@ -18,7 +18,7 @@ import datetime as dt
 from collections.abc import Collection
 from dataclasses import replace
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select
+from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.domain import codes, values
@@ -37,6 +37,11 @@ REASON = "stopped"
 #: Vouchers of one transaction: few enough that a till beside it does not wait long.
 BATCH = 200
 _GOOD = ("active", "pending")
+#: A blocked voucher waits with its mark for what becomes of it.
+_BLOCKED = "blocked"
+#: Money that the campaign did not give.
+_OWN_MONEY = (EntryKind.LOAD, EntryKind.ADJUST, EntryKind.TRANSFER)
+_AT_A_TILL = Entry.operator.is_not(None)
 _UNHELD = and_(Voucher.held == 0, Voucher.held_minor == 0)
 
 
@@ -66,7 +71,7 @@ def note(session: Session, recipient_ids: Collection[int], *, now: dt.datetime) 
             by.in_(taking),
             ~exists().where(Stopping.voucher_id == Voucher.id),
             Recipient.external_id.is_not(None),
-            Voucher.status.in_(_GOOD),
+            Voucher.status.in_((*_GOOD, _BLOCKED)),
             Voucher.used == 0,
             # What is over by itself is left as it is.
             or_(Voucher.ends_at.is_(None), Voucher.ends_at > now, Campaign.override.is_not(None)),
@@ -100,11 +105,7 @@ def note(session: Session, recipient_ids: Collection[int], *, now: dt.datetime) 
                 done=done_since(rules, known, row.external_id, now=row.decided_at),
             )
         ]
-    if found:
-        session.execute(
-            insert(session, Stopping.__table__).on_conflict_do_nothing(),
-            [{"voucher_id": each} for each in sorted(set(found))],
-        )
+    _mark(session, set(found))
     return len(set(found))
 
 
@@ -122,7 +123,10 @@ def takeable(session: Session, recipient_ids: Collection[int]) -> list[str]:
         for row in rows
         if session.scalar(
             select(Voucher.id).where(
-                Voucher.id == row.id, _unspent(opening.get(row.id, 0)), _UNHELD
+                Voucher.id == row.id,
+                Voucher.status.in_(_GOOD),
+                _unspent(opening.get(row.id, 0)),
+                _UNHELD,
             )
         )
     ]
@@ -131,8 +135,10 @@ def takeable(session: Session, recipient_ids: Collection[int]) -> list[str]:
 def withdraw(database: Database, *, now: dt.datetime) -> int:
     """Take back what is marked, in short transactions; returns how many vouchers.
 
-    One that a till holds stays marked; one that was used meanwhile is the holder's.
+    One that a till holds, or that is blocked, stays marked; one that was used meanwhile is the
+    holder's.
     """
+    _take_over(database)
     count = 0
     with database.read() as session:
         ids = list(session.scalars(select(Stopping.voucher_id).order_by(Stopping.voucher_id)))
@@ -159,7 +165,7 @@ def _withdraw(session: Session, ids: Collection[int], *, now: dt.datetime) -> in
             "updated",
             voucher_id,
             now=now,
-            only=and_(unspent, _UNHELD),
+            only=and_(Voucher.status.in_(_GOOD), unspent, _UNHELD),
             together={"status": "revoked", "version": Voucher.version + 1},
             data={"status": "revoked"},
             reason=REASON,
@@ -168,7 +174,11 @@ def _withdraw(session: Session, ids: Collection[int], *, now: dt.datetime) -> in
             changes.voucher(session, voucher_id)
             taken += 1
         # Not whether it is held: the hold may have been given back since the statement above.
-        elif session.scalar(select(Voucher.id).where(Voucher.id == voucher_id, unspent)):
+        elif session.scalar(
+            select(Voucher.id).where(
+                Voucher.id == voucher_id, Voucher.status.in_((*_GOOD, _BLOCKED)), unspent
+            )
+        ):
             waiting.add(voucher_id)
     session.execute(
         delete(Stopping)
@@ -178,12 +188,45 @@ def _withdraw(session: Session, ids: Collection[int], *, now: dt.datetime) -> in
     return taken
 
 
+def _take_over(database: Database) -> None:
+    """Take over what servers of a release before 0012_stopping mark while they still run."""
+    with database.read() as session:
+        if session.scalar(select(Decision.id).where(Decision.stopping).limit(1)) is None:
+            return
+    with database.write() as session:
+        marked = session.scalars(
+            update(Decision)
+            .where(Decision.stopping)
+            .values(stopping=False)
+            .returning(Decision.voucher_id)
+            .execution_options(synchronize_session=False)
+        ).all()
+        _mark(session, {each for each in marked if each is not None})
+
+
+def _mark(session: Session, voucher_ids: Collection[int]) -> None:
+    if voucher_ids:
+        session.execute(
+            insert(session, Stopping.__table__).on_conflict_do_nothing(),
+            [{"voucher_id": each} for each in sorted(voucher_ids)],
+        )
+
+
 def _unspent(opening_minor: int) -> ColumnElement[bool]:
+    """Whether nothing was taken from a voucher, and nobody put their own money on it.
+
+    The balance is the guard against a till at the same moment; what was booked says whose money
+    it is: a card that was sold or loaded at a till is its holder's.
+    """
+    own = exists().where(
+        Entry.voucher_id == Voucher.id,
+        or_(Entry.kind.in_(_OWN_MONEY), and_(Entry.kind == EntryKind.ACTIVATE, _AT_A_TILL)),
+    )
     return and_(
-        Voucher.status.in_(_GOOD),
         Voucher.used == 0,
         Voucher.conflicts == 0,
         Voucher.balance_minor == opening_minor,
+        ~own,
     )
 
 

@@ -115,7 +115,7 @@ class Holds:
             on_day=hold.on_day,
             hold_id=hold.id,
             basket_id=hold.basket_id,
-            basket_minor=hold.basket_minor,
+            basket_minor=hold.basket_minor if hold.basket_id is not None else basket_minor,
         )
         if call.origin.receipt is None:
             entry["entry_receipt"] = hold.receipt
@@ -205,7 +205,9 @@ class Holds:
     def release_lapsed(self, connection: Connection, voucher_id: int, *, now: dt.datetime) -> int:
         """Release the voucher's lapsed holds, one transaction's worth; returns how many."""
         connection.execute(sql.LOCK_VOUCHER, {"voucher_id": voucher_id}).one()
-        lapsed = connection.execute(sql.READ_LAPSED, {"voucher_id": voucher_id, "now": now}).all()
+        # All of them are locked before the first settles a budget: who gives back what was redeemed
+        # from a basket locks a hold, too, and then the budget.
+        lapsed = connection.execute(sql.LOCK_LAPSED, {"voucher_id": voucher_id, "now": now}).all()
         for row in lapsed:
             hold = connection.execute(sql.READ_HOLD, {"hold_id": row.id}).one()
             by = Call(

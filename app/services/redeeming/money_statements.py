@@ -179,6 +179,7 @@ READ_LAPSED = (
     )
     .order_by(H.id)
 )
+LOCK_LAPSED = READ_LAPSED.with_for_update()
 READ_DUE_HOLDS = (
     select(H.voucher_id)
     .where(H.status == HoldStatus.OPEN, H.expires_at <= bindparam("now", type_=H.expires_at.type))

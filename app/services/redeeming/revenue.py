@@ -99,6 +99,9 @@ def captured(connection: Connection, hold: Any) -> int | None:
     """
     if hold.basket_minor is None:
         return None
+    if hold.basket_id is None:
+        # Of an earlier release that still ran after the migration: its first part tells.
+        return None if hold.captured_minor else int(hold.basket_minor)
     standing = _standing(connection, hold.basket_id, None)
     return None if any(standing.values()) else int(hold.basket_minor)
 

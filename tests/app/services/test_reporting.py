@@ -231,12 +231,13 @@ def test_lists_tell_redeemers_from_the_others_and_codes_only_to_those_who_may(
         )
 
     redeemers = people(key, which="redeemers").get_data(as_text=True)
-    assert "ada" in redeemers
+    # With its comma: a serial may have these letters, too.
+    assert "\r\nada," in redeemers
     assert "bob" not in redeemers
     assert "SUN-" not in redeemers
     others = people(key, which="non_redeemers").get_data(as_text=True)
     assert "'=bob" in others
-    assert "ada" not in others
+    assert "\r\nada," not in others
     both = people(key, which="all", format="json").get_data(as_text=True).splitlines()
     assert len(both) == 2
     assert people(key, codes="true").status_code == 403
@@ -489,9 +490,6 @@ def test_baskets_of_an_earlier_release_go_on_counting_once_after_the_update(
     clock.advance(seconds=1)
     (alone,) = purchases.redeem(*purchases.coupons(1), minor=50_000)
     assert purchases.revenue() == 54_320
-    with house.database.write() as session:
-        # There one hold of each campaign in a call knew the basket.
-        session.execute(update(Hold).where(Hold.id != Hold.basket_id).values(basket_minor=None))
     migrations.downgrade(house.database, "0010_operators")
 
     migrations.upgrade(house.database)
@@ -504,13 +502,31 @@ def test_baskets_of_an_earlier_release_go_on_counting_once_after_the_update(
     for entry in (first, both[0]):
         purchases.till.reverse(redemption_id=entry)
     assert purchases.revenue() == 54_321
-    for entry in (second, both[1]):
-        purchases.till.reverse(redemption_id=entry)
-    assert purchases.revenue() == 54_001
+    purchases.till.reverse(redemption_id=second)
+    assert purchases.revenue() == 54_301
+    # What was settled before the update stays told.
+    purchases.till.reverse(redemption_id=both[1])
     purchases.till.reverse(key="direct")
-    assert purchases.revenue() == 50_001
     purchases.till.reverse(redemption_id=alone)
-    assert purchases.revenue() == 1
+    assert purchases.revenue() == 54_301
+
+
+def test_hold_that_an_earlier_release_made_after_the_update_tells_its_basket_once(
+    purchases: Purchases,
+) -> None:
+    purchases.shop.campaign("sun", kind="gift_card", terms=Terms(amount_minor=5_000))
+    (barcode,) = purchases.coupons(1)
+    (hold,) = purchases.hold(barcode, amount={"minor": 900, "currency": "EUR"})
+    with purchases.house.database.write() as session:
+        session.execute(update(Hold).values(basket_id=None))
+    parts = [
+        purchases.capture(hold, amount={"minor": 300, "currency": "EUR"}, final=False)
+        for _ in range(3)
+    ]
+    assert purchases.revenue() == 5_000
+    for part in parts:
+        purchases.till.reverse(redemption_id=part)
+    assert purchases.revenue() == 0
 
 
 def test_people_are_listed_where_the_report_counts_them_whichever_campaign_the_code_is_of(

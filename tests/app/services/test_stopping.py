@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from app.domain import codes
 from app.domain.codes import Purpose
@@ -20,7 +20,7 @@ from app.services.deployment import Deployment
 from app.services.issuing import Outcome, Person, Wanted
 from app.services.people import Did
 from app.store import migrations
-from app.store.models import Activity, Campaign, Event, Stopping, Voucher
+from app.store.models import Activity, Campaign, Decision, Event, Stopping, Voucher
 from tests.conftest import Clock
 from tests.marketing import apply, apply_document, card, document
 from tests.shop import Shop, Till
@@ -144,6 +144,73 @@ def test_card_that_was_spent_from_stays_with_its_holder_and_an_untouched_one_is_
     assert [did(deployment, "spent"), did(deployment, "whole")] == [0, 1]
 
     assert [status for status, _ in statuses(deployment, spent, whole)] == ["active", "revoked"]
+    assert right(deployment)
+
+
+def test_card_with_money_of_its_holder_stays_whatever_its_balance_is(
+    deployment: Deployment, client: FlaskClient
+) -> None:
+    supervisor = Till(client, Shop(deployment).key(Scope.POS, Scope.POS_SUPERVISOR))
+    apply_document(deployment, card(key="card", rules={"stops": RENEWED}))
+    loaded, emptied, moved = give(deployment, "loaded", "emptied", "moved", campaign="card")
+
+    def book(action: str, voucher_id: int, **body: Any) -> None:
+        sent = {"barcode": barcode(deployment, voucher_id), "operator": "ann", **body}
+        answer = supervisor.post(f"/gift-cards/{action}", sent).get_json()
+        assert answer["outcome"] == "accepted", answer
+
+    def spend(voucher_id: int, minor: int) -> None:
+        amount = {"minor": minor, "currency": "EUR"}
+        taken = supervisor.redeem(barcode(deployment, voucher_id), amount=amount)
+        assert taken["outcome"] == "accepted", taken
+
+    # What was spent is paid in again, so that the card holds what it held at first.
+    spend(loaded, 300)
+    book("load", loaded, amount={"minor": 300, "currency": "EUR"})
+    spend(moved, 300)
+    book("adjust", moved, change={"minor": 300, "currency": "EUR"}, reason="goodwill")
+    with deployment.database.read() as session:
+        opening = session.get_one(Voucher, emptied).balance_minor
+    book("load", emptied, amount={"minor": 200, "currency": "EUR"})
+    spend(emptied, 200)
+    with deployment.database.read() as session:
+        assert session.get_one(Voucher, emptied).balance_minor == opening
+
+    assert [did(deployment, name) for name in ("loaded", "emptied", "moved")] == [0, 0, 0]
+
+    found = statuses(deployment, loaded, emptied, moved)
+    assert [status for status, _ in found] == ["active"] * 3
+    assert right(deployment)
+
+
+def test_blocked_voucher_is_withdrawn_once_it_is_unblocked(
+    deployment: Deployment, client: FlaskClient
+) -> None:
+    supervisor = Till(client, Shop(deployment).key(Scope.POS, Scope.POS_SUPERVISOR))
+    apply_document(deployment, card(key="card", rules={"stops": RENEWED}))
+    before, after = give(deployment, "before", "after", campaign="card")
+
+    def turn(action: str, voucher_id: int) -> None:
+        sent = {"barcode": barcode(deployment, voucher_id), "operator": "ann", "because": "lost"}
+        assert supervisor.post(f"/gift-cards/{action}", sent).get_json()["outcome"] == "accepted"
+
+    turn("block", before)
+    assert did(deployment, "before") == 0
+    with deployment.database.write() as session:
+        people.report(
+            session,
+            [Did(external_id="after", name="renewed", key="1", at=deployment.now())],
+            now=deployment.now(),
+        )
+    turn("block", after)
+    assert deciding.withdraw(deployment.database, now=deployment.now()) == 0
+    assert [status for status, _ in statuses(deployment, before, after)] == ["blocked"] * 2
+
+    for voucher_id in (before, after):
+        turn("unblock", voucher_id)
+    clockwork.run(deployment)
+
+    assert [status for status, _ in statuses(deployment, before, after)] == ["revoked"] * 2
     assert right(deployment)
 
 
@@ -432,3 +499,16 @@ def test_marks_of_an_earlier_release_are_kept_by_the_update(
 
     with deployment.database.read() as session:
         assert session.scalars(select(Stopping.voucher_id)).all() == [ada]
+
+
+def test_what_a_server_of_the_earlier_release_marks_after_the_update_is_withdrawn(
+    deployment: Deployment,
+) -> None:
+    apply(deployment, codes={"source": "on_demand"}, rules={"stops": RENEWED})
+    (ada,) = give(deployment, "ada")
+    with deployment.database.write() as session:
+        session.execute(update(Decision).values(stopping=True))
+
+    assert deciding.withdraw(deployment.database, now=deployment.now()) == 1
+    assert deciding.withdraw(deployment.database, now=deployment.now()) == 0
+    assert statuses(deployment, ada) == [("revoked", 2)]

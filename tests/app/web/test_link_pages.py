@@ -341,7 +341,7 @@ def test_one_google_link_saves_several_once_google_has_them_and_names_no_secret(
     payload = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["payload"]
     assert len(payload["giftCardObjects"]) == 9
     assert len(payload["offerObjects"]) == 1
-    assert "9876" not in json.dumps(payload)
+    assert "98765432" not in json.dumps(payload)
 
 
 def _events(deployment: Deployment, voucher_id: int) -> list[tuple[str, int | None]]:

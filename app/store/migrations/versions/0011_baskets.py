@@ -1,8 +1,9 @@
 """What the redemptions of a basket have in common, so that it is revenue while one of them stands.
 
-Until now one hold or event of a campaign knew the basket, which was lost with it, and a reversal
-took nothing off. What the log told stays told: redemptions that stand and whose basket it knows
-learn of it, and so do the others of the same call; open holds learn of the basket of their call.
+Until now one hold of a campaign knew the basket, which was lost with it, and a reversal took
+nothing off. Baskets with an open hold learn what they have in common. What was settled before stays
+told as it was, and a reversal of it takes nothing off, as before: finding out would read the whole
+ledger while tills wait.
 """
 
 from __future__ import annotations
@@ -29,51 +30,25 @@ _HOLDS = """
                 PARTITION BY hold.api_key_id, hold.created_at, voucher.campaign_id
             ) AS minor
         FROM hold JOIN voucher ON voucher.id = hold.voucher_id
+        WHERE (hold.api_key_id, hold.created_at) IN (
+            SELECT api_key_id, created_at FROM hold WHERE status = 'open'
+        )
     ) AS grouped
     WHERE grouped.id = hold.id AND grouped.minor IS NOT NULL
 """
-#: A redemption stands while a use or a minor unit of it was not given back.
-_TOLD = """
-    UPDATE entry SET basket_minor = told.minor
-    FROM (
-        SELECT entry_id, {minor} AS minor FROM event
-        WHERE kind IN ('redeemed', 'captured') AND entry_id IS NOT NULL AND {minor} IS NOT NULL
-    ) AS told
-    WHERE told.entry_id = entry.id AND entry.kind = 'redemption' AND (
-        entry.uses + coalesce((
-            SELECT sum(back.uses) FROM entry AS back
-            WHERE back.refers_to_id = entry.id AND back.kind IN ('reversal', 'refund')
-        ), 0) > 0
-        OR entry.amount_minor + coalesce((
-            SELECT sum(back.amount_minor) FROM entry AS back
-            WHERE back.refers_to_id = entry.id AND back.kind IN ('reversal', 'refund')
-        ), 0) < 0
-    )
-"""
-_SIBLINGS = """
-    UPDATE entry SET basket_id = grouped.basket_id, basket_minor = grouped.minor
-    FROM (
-        SELECT entry.id, count(*) OVER same AS entries, max(entry.basket_minor) OVER same AS minor,
-            coalesce(
-                hold.basket_id,
-                first_value(entry.id) OVER (
-                    PARTITION BY entry.api_key_id, entry.created_at, entry.campaign_id,
-                        hold.basket_id
-                    ORDER BY entry.id
-                )
-            ) AS basket_id,
-            hold.basket_id IS NOT NULL AS held
-        FROM entry LEFT JOIN hold ON hold.id = entry.hold_id
-        WHERE entry.kind = 'redemption'
-            AND (entry.hold_id IS NULL OR hold.basket_id IS NOT NULL)
-        WINDOW same AS (
-            PARTITION BY entry.campaign_id, hold.basket_id,
-                CASE WHEN hold.basket_id IS NULL THEN entry.api_key_id END,
-                CASE WHEN hold.basket_id IS NULL THEN entry.created_at END
+#: Redemptions from such a basket, if one of them told what it came to.
+_ENTRIES = """
+    UPDATE entry SET basket_id = hold.basket_id, basket_minor = hold.basket_minor
+    FROM hold
+    WHERE hold.basket_id IS NOT NULL
+        AND entry.voucher_id = hold.voucher_id AND entry.hold_id = hold.id
+        AND entry.kind = 'redemption'
+        AND hold.basket_id IN (
+            SELECT first.basket_id FROM hold AS first
+            JOIN event ON event.voucher_id = first.voucher_id
+            JOIN entry AS told ON told.id = event.entry_id AND told.hold_id = first.id
+            WHERE first.basket_id IS NOT NULL AND {minor} IS NOT NULL
         )
-    ) AS grouped
-    WHERE grouped.id = entry.id AND grouped.minor IS NOT NULL
-        AND (grouped.entries > 1 OR grouped.held)
 """
 
 
@@ -83,11 +58,11 @@ def upgrade() -> None:
     op.add_column("entry", sa.Column("basket_id", sa.Uuid(), nullable=True))
     op.add_column("entry", sa.Column("basket_minor", sa.BigInteger(), nullable=True))
     minor = (
-        "json_extract(data, '$.basket_minor')"
+        "json_extract(event.data, '$.basket_minor')"
         if op.get_bind().dialect.name == "sqlite"
-        else "(data ->> 'basket_minor')::bigint"
+        else "(event.data ->> 'basket_minor')"
     )
-    for statement in (_HOLDS, _TOLD.format(minor=minor), _SIBLINGS):
+    for statement in (_HOLDS, _ENTRIES.format(minor=minor)):
         op.get_bind().exec_driver_sql(statement)
     op.create_index(
         "ix_entry_basket_id",
@@ -99,6 +74,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("UPDATE hold SET basket_minor = NULL WHERE basket_id <> id")
     op.drop_index("ix_entry_basket_id", "entry")
     op.drop_column("entry", "basket_minor")
     op.drop_column("entry", "basket_id")
