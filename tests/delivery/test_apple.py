@@ -480,6 +480,28 @@ def test_a_worker_that_slept_past_its_lease_leaves_the_next_ones_alone(
     assert apple.apns.tokens() == []
 
 
+def test_a_bad_token_of_a_device_that_went_meanwhile_costs_no_other_record(apple: World) -> None:
+    campaign = apple.storefront.campaign("gift_card")
+    cards = [apple.storefront.voucher(campaign) for _ in range(2)]
+    phones = [apple.holder(card) for card in cards]
+    for card in cards:
+        spend(apple, card)
+    database = apple.house.database
+    now = apple.clock()
+    with apple.runner() as runner:
+        with database.write() as session:
+            ids = list(session.scalars(select(AppleDevice.id).order_by(AppleDevice.id)))
+            gone, reached = runner.kind.lease(
+                session, ids, now=now, until=now + dt.timedelta(seconds=120)
+            )
+        phones[0].delete(next(iter(phones[0].cards))[1])
+        with database.write() as session:
+            results = [(gone, Drop("BadDeviceToken", doubtful=True)), (reached, DONE)]
+            runner.kind.record(session, results, now=now)
+    (left,) = devices(database)
+    assert (left.id, left.pushed_at) == (reached.device_id, now)
+
+
 def test_edits_of_a_paused_campaign_wait_while_redemptions_go_out(apple: World) -> None:
     campaign = apple.storefront.campaign("gift_card", delivery_paused=True)
     cards = [apple.storefront.voucher(campaign) for _ in range(2)]
