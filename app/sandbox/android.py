@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from app.sandbox.line import Answer, Line
+from app.sandbox.line import Answer, Line, Lost
 
 __all__ = ["AndroidPhone", "NotSavedError", "ShownPass", "drawn"]
 
@@ -97,7 +97,10 @@ class AndroidPhone:
             raise NotSavedError(f"{object_id} is not on this phone.")
 
     def _opened(self) -> dict[str, Any]:
-        opened: dict[str, Any] = json.loads(self._send("GET", f"{self._wallet}/wallet").body)
+        answer = self._send("GET", f"{self._wallet}/wallet")
+        if answer.status != 200:
+            raise Lost(f"The wallet answered {answer.status}.")
+        opened: dict[str, Any] = json.loads(answer.body)
         return opened
 
     def _send(self, method: str, url: str) -> Answer:

@@ -39,8 +39,9 @@ from tests.serving import running
 from tests.shop import Shop
 
 SECONDS = float(os.environ.get("PASSERELLE_BENCH_SECONDS", "4"))
-#: Requests a second of the open loop.
+#: Requests a second of the open loop, and how many come before it.
 LOAD = 300
+WARM = 1_000
 MANY = int(os.environ.get("PASSERELLE_BENCH_VOUCHERS", "1000000"))
 FEW = 10_000
 
@@ -69,11 +70,16 @@ def redeem_http() -> Iterator[Figure]:
         barcodes = stock(deployment, vouchers=20_000, uses=1)
         key = Shop(deployment).key(store="paris", terminal="1")
         with running(settings_of(url, Path(folder)), processes=2) as server:
-            _loop(server.port, key, barcodes[:200], rate=100, clients=16)
+            # Every connection has its statements prepared, as in a server that ran for minutes.
+            _loop(server.port, key, barcodes[:WARM], rate=None, clients=32)
             steady = _loop(
-                server.port, key, barcodes[200 : 200 + int(LOAD * SECONDS)], rate=LOAD, clients=32
+                server.port,
+                key,
+                barcodes[WARM : WARM + int(LOAD * SECONDS)],
+                rate=LOAD,
+                clients=32,
             )
-            rest = barcodes[200 + int(LOAD * SECONDS) :]
+            rest = barcodes[WARM + int(LOAD * SECONDS) :]
             began = time.perf_counter()
             full = _loop(server.port, key, rest[: int(250 * SECONDS)], rate=None, clients=16)
             most = len(full) / (time.perf_counter() - began)
