@@ -31,7 +31,7 @@ from app.services.deciding.knowledge import Known, done_since, facts_of, known_o
 from app.services.deciding.recording import record
 from app.services.deployment import Deployment
 from app.services.issuing import Issued, IssueFault, Person, Wanted, issue, stock
-from app.services.issuing.recipients import recipients
+from app.services.issuing.recipients import recipients, store
 from app.services.issuing.vouchers import refuse
 from app.store.keyring import Keyring
 from app.store.models import Campaign, Decision, Recipient, Revision, Voucher
@@ -175,8 +175,8 @@ class _Chunk:
 
     def issue(self, chunk: Sequence[Candidate], keyring: Keyring) -> list[Decided]:
         """Decide, issue and record."""
-        ids = recipients(self.session, [each.person for each in chunk], now=self.now)
-        known = self._known_of(ids, chunk, locked=True)
+        stored = store(self.session, [each.person for each in chunk], now=self.now)
+        known = self._known_of(stored.ids, chunk, new=stored.new, locked=True)
         if self.rules.most_vouchers is not None or self.rules.most_minor is not None:
             self.session.refresh(self.campaign, with_for_update=True)
         decided = self._issue(self._decide(chunk, known), known, keyring)
@@ -258,9 +258,23 @@ class _Chunk:
             fresh=False,
         )
 
-    def _known_of(self, ids: dict[str, int], chunk: Sequence[Candidate], *, locked: bool) -> Known:
+    def _known_of(
+        self,
+        ids: dict[str, int],
+        chunk: Sequence[Candidate],
+        *,
+        new: frozenset[int] = frozenset(),
+        locked: bool,
+    ) -> Known:
         return known_of(
-            self.session, self.campaign.id, self.rules, ids, chunk, now=self.now, locked=locked
+            self.session,
+            self.campaign.id,
+            self.rules,
+            ids,
+            chunk,
+            new=new,
+            now=self.now,
+            locked=locked,
         )
 
     def _left(self) -> tuple[int | None, int | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -41,10 +41,16 @@ def known_of(
     ids: dict[str, int],
     chunk: Sequence[Candidate],
     *,
+    new: Collection[int] = (),
     now: dt.datetime,
     locked: bool,
 ) -> Known:
-    """What is known of a chunk's recipients; `locked` keeps their rows until the end."""
+    """What is known of a chunk's recipients.
+
+    Args:
+        new: those that this transaction stored, of whom nothing else is known.
+        locked: keep their rows until the end.
+    """
     names = {id_: name for name, id_ in ids.items()}
     statement = (
         select(
@@ -62,12 +68,16 @@ def known_of(
     if locked:
         statement = statement.with_for_update()
     rows = {row.external_id: row for row in session.execute(statement)}
+    old = [id_ for id_ in names if id_ not in new]
+    if not old:
+        nobody: Counter[str] = Counter()
+        return Known(ids, rows, {}, set(), {}, nobody, defaultdict(Counter), defaultdict(dict))
     found = session.execute(
         select(Decision, Voucher.status)
         .outerjoin(Voucher, Voucher.id == Decision.voucher_id)
         .where(
             Decision.campaign_id == campaign_id,
-            Decision.recipient_id.in_(names),
+            Decision.recipient_id.in_(old),
             Decision.occasion.in_({each.occasion for each in chunk}),
         )
     ).all()
@@ -82,7 +92,7 @@ def known_of(
     plain = session.execute(
         select(Voucher.recipient_id, Voucher.occasion, Voucher.status).where(
             Voucher.campaign_id == campaign_id,
-            Voucher.recipient_id.in_(names),
+            Voucher.recipient_id.in_(old),
             Voucher.occasion.in_({each.occasion for each in chunk}),
         )
     )
@@ -97,7 +107,7 @@ def known_of(
         for id_, count in session.execute(
             select(Decision.recipient_id, func.count())
             .where(
-                Decision.recipient_id.in_(names),
+                Decision.recipient_id.in_(old),
                 Decision.group == frequency.group,
                 Decision.voucher_id.is_not(None),
                 Decision.created_at > since,
@@ -115,7 +125,7 @@ def known_of(
                 func.count().label("times"),
                 func.max(Activity.at).label("latest"),
             )
-            .where(Activity.recipient_id.in_(names))
+            .where(Activity.recipient_id.in_(old))
             .group_by(Activity.recipient_id, Activity.name)
         ):
             counts[names[row.recipient_id]][row.name] = int(row.times)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select, update
@@ -14,12 +15,27 @@ from app.domain.birthdays import day_number
 from app.services.issuing.wanted import Person
 from app.store.models import Recipient
 
+_TABLE = Recipient.metadata.tables[Recipient.__tablename__]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Ids by external id, and those of them that this transaction made."""
+
+    ids: dict[str, int]
+    new: frozenset[int]
+
 
 def recipients(session: Session, people: Iterable[Person], *, now: dt.datetime) -> dict[str, int]:
     """Ids by external id; people who are new are stored, changes of the others too."""
+    return store(session, people, now=now).ids
+
+
+def store(session: Session, people: Iterable[Person], *, now: dt.datetime) -> Stored:
+    """Store people who are new, and changes of the others."""
     by_id = {person.external_id: person for person in people}
     if not by_id:
-        return {}
+        return Stored({}, frozenset())
     columns = (
         Recipient.id,
         Recipient.external_id,
@@ -32,10 +48,13 @@ def recipients(session: Session, people: Iterable[Person], *, now: dt.datetime) 
     statement = select(*columns).where(Recipient.external_id.in_(list(by_id)))
     known = {row.external_id: row for row in session.execute(statement)}
     new = [person for key, person in by_id.items() if key not in known]
+    made: dict[str, int] = {}
     if new:
         make = sqlite.insert if on_sqlite(session) else postgresql.insert
-        session.execute(
-            make(Recipient).on_conflict_do_nothing(index_elements=["external_id"]),
+        inserted = session.execute(
+            make(_TABLE)
+            .on_conflict_do_nothing(index_elements=["external_id"])
+            .returning(Recipient.external_id, Recipient.id),
             [
                 {
                     "external_id": person.external_id,
@@ -51,20 +70,20 @@ def recipients(session: Session, people: Iterable[Person], *, now: dt.datetime) 
                 for person in sorted(new, key=lambda person: person.external_id)
             ],
         )
-    ids = {key: row.id for key, row in known.items()}
+        made = {str(key): id_ for key, id_ in inserted}
+    ids = {key: row.id for key, row in known.items()} | made
     for key, row in sorted(known.items()):
         if changes := _changes(by_id[key], row):
             session.execute(
                 update(Recipient).where(Recipient.id == row.id).values(**changes, updated_at=now)
             )
-    if new:
+    if lacking := by_id.keys() - ids.keys():
+        # Another transaction stored them at the same moment.
         found = session.execute(
-            select(Recipient.external_id, Recipient.id).where(
-                Recipient.external_id.in_([person.external_id for person in new])
-            )
+            select(Recipient.external_id, Recipient.id).where(Recipient.external_id.in_(lacking))
         )
-        ids.update({key: id_ for key, id_ in found if key is not None})
-    return ids
+        ids.update({str(key): id_ for key, id_ in found})
+    return Stored(ids, frozenset(made.values()))
 
 
 def _changes(person: Person, row: Any) -> dict[str, Any]:
