@@ -20,7 +20,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import delete, exists, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, aliased
 
 from app.delivery.destinations import Answered, Destination, Network, Refusal
@@ -30,6 +29,7 @@ from app.services import eventlog, webhooks
 from app.services.deployment import Deployment
 from app.services.eventlog import Position
 from app.services.webhooks import MEDIA_TYPE, SCHEDULE
+from app.store.dialects import insert_for
 from app.store.models import Webhook, WebhookDelivery
 
 #: Events of one lease.
@@ -315,9 +315,9 @@ class Webhooks:
                     .where(WebhookDelivery.id == item.delivery_id)
                     .values(**values)
                 )
-        make = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+        waiting = insert_for(session, WebhookDelivery).on_conflict_do_nothing()
         for at in range(0, len(fresh), 500):
-            session.execute(make(WebhookDelivery).on_conflict_do_nothing(), fresh[at : at + 500])
+            session.execute(waiting, fresh[at : at + 500])
         webhook.position = str(job.position)
         webhook.failure = next((item.failure for item in job.items if item.failure), None)
         untried = any(item.failure is None for item in job.items)

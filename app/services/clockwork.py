@@ -15,7 +15,6 @@ from collections.abc import Callable
 
 import structlog
 from sqlalchemy import select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.domain import overrides
@@ -33,6 +32,7 @@ from app.services import (
     updating,
 )
 from app.services.deployment import Deployment
+from app.store.dialects import insert_for
 from app.store.models import Campaign, Clockwork, Voucher
 
 BATCH = 5_000
@@ -102,12 +102,9 @@ def _show_some(
 
 def _mark(session: Session, name: str, *, now: dt.datetime) -> Clockwork:
     """The row that says until when the job is done, locked; the first one says: until now."""
-    insert = (
-        postgresql.insert(Clockwork)
-        if session.get_bind().dialect.name == "postgresql"
-        else sqlite.insert(Clockwork)
+    session.execute(
+        insert_for(session, Clockwork).values(name=name, done_until=now).on_conflict_do_nothing()
     )
-    session.execute(insert.values(name=name, done_until=now).on_conflict_do_nothing())
     return session.scalars(select(Clockwork).where(Clockwork.name == name).with_for_update()).one()
 
 

@@ -32,6 +32,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from app.store.dialects import on_sqlite
 from app.store.models import Event
 
 EVENT = cast(Table, Event.__table__)
@@ -76,7 +77,7 @@ BEGINNING = Position()
 
 def present(session: Session) -> Position:
     """The position from which only events of later commits are read."""
-    if _on_sqlite(session):
+    if on_sqlite(session):
         return Position(after=session.scalar(select(func.coalesce(func.max(_E.id), 0))) or 0)
     return Position(seen=_snapshot(session))
 
@@ -90,7 +91,7 @@ def read(
         columns: what to select, from the event table joined with others; whole rows otherwise.
     """
     wanted = columns if columns is not None else select(EVENT)
-    if _on_sqlite(session):
+    if on_sqlite(session):
         rows = session.execute(
             wanted.where(_E.id > position.after).order_by(_E.id).limit(limit)
         ).all()
@@ -133,7 +134,7 @@ def rebased(session: Session, position: Position) -> Position:
     or unread by them. All that was unread is read, with what came between if a commit was late:
     whoever reads events twice knows them by their ids.
     """
-    if _on_sqlite(session):
+    if on_sqlite(session):
         return position
     read_already = read_by(session, select(_E.id), position)
     first = session.scalar(select(func.min(_E.id)).where(_E.id.not_in(read_already)))
@@ -146,13 +147,9 @@ def _snapshot(session: Session) -> str:
     return str(session.scalar(select(literal_column("pg_current_snapshot()::text"))))
 
 
-def _on_sqlite(session: Session) -> bool:
-    return session.get_bind().dialect.name == "sqlite"
-
-
 def read_by(session: Session, statement: Select[Any], position: Position) -> Select[Any]:
     """`statement` over events, bounded to those that a reader at `position` has read."""
-    if _on_sqlite(session):
+    if on_sqlite(session):
         return statement.where(_E.id <= position.after)
     visible = "pg_visible_in_snapshot(event.transaction::text::xid8, CAST(:{0} AS pg_snapshot))"
     seen = text(visible.format("seen")).bindparams(seen=position.seen or "1:1:")

@@ -13,12 +13,12 @@ from typing import Any
 
 import orjson
 from sqlalchemy import and_, exists, insert, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from app.domain import overrides
 from app.domain.kinds import KINDS
 from app.services.deployment import Deployment
+from app.store.dialects import insert_for
 from app.store.models import Campaign, Event, LogReader, Voucher
 
 READER = "expired"
@@ -40,9 +40,8 @@ def note_expired(deployment: Deployment) -> None:
 def _note_some(deployment: Deployment) -> bool:
     now = deployment.now()
     with deployment.database.write() as session:
-        make = sqlite.insert if deployment.database.is_sqlite else postgresql.insert
         session.execute(
-            make(LogReader)
+            insert_for(session, LogReader)
             .values(name=READER, position=_written(now, 0), current_at=now)
             .on_conflict_do_nothing()
         )

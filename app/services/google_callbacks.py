@@ -15,10 +15,10 @@ import threading
 import time
 
 from sqlalchemy import delete, exists, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from app.services.deployment import Deployment
+from app.store.dialects import insert_for
 from app.store.models import GoogleClass, GoogleNonce, GoogleObject, GoogleRootKeys, Voucher
 from app.store.session import Database
 from passes.errors import CallbackError
@@ -65,10 +65,8 @@ def _record(session: Session, callback: Callback, *, now: dt.datetime) -> str:
     ).scalar_one_or_none()
     if object_row is None:
         return "ignored"
-    postgres = session.get_bind().dialect.name == "postgresql"
-    insert = postgresql.insert if postgres else sqlite.insert
     fresh = session.execute(
-        insert(GoogleNonce)
+        insert_for(session, GoogleNonce)
         .values(nonce=callback.nonce[:200], expires_at=callback.expires)
         .on_conflict_do_nothing()
         .returning(GoogleNonce.nonce)

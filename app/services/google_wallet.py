@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, exists, func, literal, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -24,9 +23,9 @@ from app.services import changes, presenting
 from app.services.campaigns.stored import latest_revision
 from app.services.deployment import Deployment
 from app.services.presenting import Holding
+from app.store.dialects import insert_for
 from app.store.models import (
     Asset,
-    Base,
     Campaign,
     GoogleClass,
     GoogleMessage,
@@ -188,7 +187,7 @@ def want(session: Session, deployment: Deployment, holding: Holding, *, now: dt.
             session, deployment, holding.campaign.id, holding.campaign.key, named.variant, now=now
         )
         session.execute(
-            _insert(session, GoogleObject)
+            insert_for(session, GoogleObject)
             .values(
                 voucher_id=holding.voucher.id,
                 object_id=named.object_id,
@@ -214,7 +213,7 @@ def want_class(
 ) -> None:
     """Wish for the class of a campaign and variant, unless it was wished for before."""
     session.execute(
-        _insert(session, GoogleClass)
+        insert_for(session, GoogleClass)
         .values(
             campaign_id=campaign_id,
             variant=variant,
@@ -388,7 +387,7 @@ def tell(
     The same ``message_id`` again is the same message, and is not sent twice.
     """
     session.execute(
-        _insert(session, GoogleMessage)
+        insert_for(session, GoogleMessage)
         .values(
             object_id=object_row_id,
             message_id=message_id,
@@ -408,12 +407,6 @@ def tell(
         .values(due_at=now)
         .execution_options(synchronize_session=False)
     )
-
-
-def _insert(session: Session, table: type[Base]) -> Any:
-    """Return the dialect's INSERT, which can do nothing where a row is there already."""
-    postgres = session.get_bind().dialect.name == "postgresql"
-    return postgresql.insert(table) if postgres else sqlite.insert(table)
 
 
 __all__ = [

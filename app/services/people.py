@@ -15,7 +15,6 @@ from itertools import islice
 from typing import Any
 
 from sqlalchemy import String, cast, delete, literal, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from app.domain import codes
@@ -24,6 +23,7 @@ from app.domain.values import PURCHASE
 from app.services import changes, deciding
 from app.services.issuing import Person
 from app.services.issuing.recipients import recipients
+from app.store.dialects import insert_for
 from app.store.models import (
     Activity,
     ArmCount,
@@ -94,7 +94,7 @@ def report(session: Session, done: Sequence[Did], *, now: dt.datetime) -> int:
     fresh = 0
     for each in done:
         added = session.scalar(
-            _insert(session, Activity)
+            insert_for(session, Activity)
             .values(
                 recipient_id=ids[each.external_id],
                 name=each.name,
@@ -350,8 +350,3 @@ def _unnamed(row_id: Any) -> Any:
 def _some(ids: Sequence[int]) -> Iterator[Sequence[int]]:
     for at in range(0, len(ids), CHUNK):
         yield ids[at : at + CHUNK]
-
-
-def _insert(session: Session, model: Any) -> Any:
-    on_sqlite = session.get_bind().dialect.name == "sqlite"
-    return (sqlite.insert if on_sqlite else postgresql.insert)(model)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 from pydantic import TypeAdapter
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from app.domain.campaign import Terms
@@ -18,6 +16,7 @@ from app.domain.values import Grant
 from app.services import campaigns
 from app.services.campaigns.wording import worded
 from app.services.deciding.candidates import Tally
+from app.store.dialects import insert_for
 from app.store.models import Campaign, Revision
 
 _GRANT = TypeAdapter(Grant)
@@ -66,7 +65,7 @@ def _revision(session: Session, value: Value, tally: Tally, *, now: dt.datetime)
         tally.revisions[value.revision.id, id(value.grant)] = value.grant, known
         return known
     session.execute(
-        insert(session, Revision)
+        insert_for(session, Revision)
         .values(
             campaign_id=value.campaign.id,
             number=number,
@@ -85,9 +84,3 @@ def _revision(session: Session, value: Value, tally: Tally, *, now: dt.datetime)
         .on_conflict_do_nothing()
     )
     return session.scalars(made).one()
-
-
-def insert(session: Session, model: Any) -> Any:
-    """An INSERT of the session's database, for what to do when the row is there."""
-    on_sqlite = session.get_bind().dialect.name == "sqlite"
-    return (sqlite.insert if on_sqlite else postgresql.insert)(model)

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 
 from app.domain.values import Rules, Why
 from app.services.deciding.candidates import Decided
-from app.services.deciding.grants import insert
 from app.services.deciding.knowledge import Known, segment_of
 from app.services.issuing import IssueFault
+from app.store.dialects import insert_for
 from app.store.models import ArmCount, Campaign, Decision
 
 
@@ -55,10 +55,10 @@ def record(
         return
     # The table rather than the class: the ORM's bookkeeping would cost as much as the row.
     session.connection().execute(
-        insert(session, Decision.__table__).on_conflict_do_nothing(), list(rows.values())
+        insert_for(session, Decision.__table__).on_conflict_do_nothing(), list(rows.values())
     )
     given = [row for row in rows.values() if not row["held_out"]]
-    counted = insert(session, ArmCount)
+    counted = insert_for(session, ArmCount)
     session.execute(
         counted.on_conflict_do_update(
             index_elements=["campaign_id", "held_out", "variant"],

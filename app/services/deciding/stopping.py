@@ -26,9 +26,9 @@ from app.domain.ledger import EntryKind
 from app.domain.values import Rules
 from app.services import campaigns, changes, events
 from app.services.deciding.candidates import Candidate
-from app.services.deciding.grants import insert
 from app.services.deciding.knowledge import done_since, facts_of, known_of
 from app.services.issuing import Person
+from app.store.dialects import insert_for
 from app.store.models import Campaign, Decision, Entry, Recipient, Stopping, Voucher
 from app.store.session import Database
 
@@ -207,7 +207,7 @@ def _take_over(database: Database) -> None:
 def _mark(session: Session, voucher_ids: Collection[int]) -> None:
     if voucher_ids:
         session.execute(
-            insert(session, Stopping.__table__).on_conflict_do_nothing(),
+            insert_for(session, Stopping.__table__).on_conflict_do_nothing(),
             [{"voucher_id": each} for each in sorted(voucher_ids)],
         )
 

@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 
 from psycopg.errors import UniqueViolation
 from sqlalchemy import bindparam, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from app.services.importing.sealing import Reason, Reject, Row
+from app.store.dialects import insert_for
 from app.store.models import Code, ImportJob, ImportReject
 from app.store.session import Database
 
@@ -229,11 +229,8 @@ def store_rejects(session: Session, job_id: uuid.UUID, rejects: Sequence[Reject]
     """Store rejects; those of an earlier attempt stay as they are."""
     if not rejects:
         return
-    dialect = session.get_bind().dialect.name
-    make = sqlite.insert if dialect == "sqlite" else postgresql.insert
-    statement = make(ImportReject).on_conflict_do_nothing()
     session.execute(
-        statement,
+        insert_for(session, ImportReject).on_conflict_do_nothing(),
         [
             {
                 "import_job_id": job_id,

@@ -6,9 +6,9 @@ import datetime as dt
 import secrets
 
 from sqlalchemy import delete, exists, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from app.store.dialects import insert_for
 from app.store.models import (
     AppleDevice,
     AppleRegistration,
@@ -31,13 +31,9 @@ def create(session: Session, library_id: str, *, push_token: str, now: dt.dateti
     Its generations start at random, so that a tag from an earlier life of the same device (it
     removed its last pass, then added one again) is never mistaken for one of this life.
     """
-    insert = (
-        postgresql.insert(AppleDevice)
-        if session.get_bind().dialect.name == "postgresql"
-        else sqlite.insert(AppleDevice)
-    )
     session.execute(
-        insert.values(
+        insert_for(session, AppleDevice)
+        .values(
             library_id=library_id,
             push_token=push_token,
             generation=secrets.randbelow(2**40) + 1,
@@ -45,7 +41,8 @@ def create(session: Session, library_id: str, *, push_token: str, now: dt.dateti
             reminders=0,
             created_at=now,
             updated_at=now,
-        ).on_conflict_do_nothing(index_elements=["library_id"])
+        )
+        .on_conflict_do_nothing(index_elements=["library_id"])
     )
     device = lock(session, library_id)
     if device is None:

@@ -13,15 +13,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from app.domain.campaign import Source
 from app.services.importing import recipe_of
 from app.services.importing.sealing import Expected, Sealer
-from app.services.issuing.recipients import on_sqlite
 from app.services.issuing.wanted import Slot
 from app.services.keys import pin_row
+from app.store.dialects import insert_for
 from app.store.keyring import Keyring
 from app.store.models import Campaign, Code, ImportJob
 
@@ -141,7 +140,6 @@ def _minted(
         expected=Expected(holds_money=False, currency=None),
         hinted=recipe.hides_40_bits,
     )
-    make = sqlite.insert if on_sqlite(session) else postgresql.insert
     minted: list[tuple[int, int | None]] = []
     for _ in range(_MINT_ROUNDS):
         left = slots[len(minted) :]
@@ -158,7 +156,7 @@ def _minted(
             texts = recipe.mint(len(left), today=today)
         rows, _rejects, _count = sealer.seal((1, texts))
         found = session.execute(
-            make(Code)
+            insert_for(session, Code)
             .on_conflict_do_nothing(index_elements=["lookup"])
             .returning(Code.id, Code.lookup),
             [

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from app.domain.birthdays import day_number
 from app.services.issuing.wanted import Person
+from app.store.dialects import insert_for
 from app.store.models import Recipient
 
 _TABLE = Recipient.metadata.tables[Recipient.__tablename__]
@@ -50,9 +50,8 @@ def store(session: Session, people: Iterable[Person], *, now: dt.datetime) -> St
     new = [person for key, person in by_id.items() if key not in known]
     made: dict[str, int] = {}
     if new:
-        make = sqlite.insert if on_sqlite(session) else postgresql.insert
         inserted = session.execute(
-            make(_TABLE)
+            insert_for(session, _TABLE)
             .on_conflict_do_nothing(index_elements=["external_id"])
             .returning(Recipient.external_id, Recipient.id),
             [
@@ -100,8 +99,3 @@ def _changes(person: Person, row: Any) -> dict[str, Any]:
     if merged != row.attributes:
         changes["attributes"] = merged
     return changes
-
-
-def on_sqlite(session: Session) -> bool:
-    """Whether the session is on SQLite."""
-    return session.get_bind().dialect.name == "sqlite"

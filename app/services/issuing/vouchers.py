@@ -14,7 +14,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from app.domain.campaign import Terms
@@ -24,8 +23,9 @@ from app.domain.ledger import EntryKind
 from app.domain.validity import Window, window
 from app.services import campaigns
 from app.services.issuing.claiming import claim
-from app.services.issuing.recipients import on_sqlite, recipients
+from app.services.issuing.recipients import recipients
 from app.services.issuing.wanted import Batch, Issued, IssueFault, Slot, Wanted
+from app.store.dialects import insert_for
 from app.store.keyring import Keyring
 from app.store.models import Campaign, Code, Entry, Event, Voucher, new_id
 
@@ -198,9 +198,8 @@ def _insert(
             "issued_at": now,
         }
         by_public[slot.row["public_id"]] = slot.row
-    make = sqlite.insert if on_sqlite(session) else postgresql.insert
     inserted = session.execute(
-        make(Voucher)
+        insert_for(session, Voucher)
         .on_conflict_do_nothing(index_elements=["campaign_id", "recipient_id", "occasion"])
         .returning(Voucher.id, Voucher.public_id),
         list(by_public.values()),

@@ -18,7 +18,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from app.domain.funnel import Stage, stages
@@ -27,6 +26,7 @@ from app.services import eventlog
 from app.services.deployment import Deployment
 from app.services.eventlog import BEGINNING, EVENT, Position
 from app.services.reporting.chains import firsts
+from app.store.dialects import insert_for
 from app.store.models import (
     Campaign,
     Decision,
@@ -192,7 +192,7 @@ def _slices(session: Session, wanted: set[tuple[Any, ...]]) -> dict[tuple[Any, .
     found = stored()
     if missing := sorted(wanted - found.keys()):
         session.execute(
-            _insert(session)(Slice).on_conflict_do_nothing(),
+            insert_for(session, Slice).on_conflict_do_nothing(),
             [
                 dict(zip(("campaign_id", "variant", "tier", "segment"), key, strict=True))
                 for key in missing
@@ -204,7 +204,7 @@ def _slices(session: Session, wanted: set[tuple[Any, ...]]) -> dict[tuple[Any, .
 
 def _add(session: Session, counts: Mapping[Key, _Count]) -> None:
     # The tables rather than the classes: the ORM's bookkeeping would cost as much as the rows.
-    insert = _insert(session)(FunnelCount.__table__)
+    insert = insert_for(session, FunnelCount.__table__)
     numbers = ("vouchers", "times", "discount_minor", "spent_minor", "revenue_minor")
     statement = insert.on_conflict_do_update(
         index_elements=["slice_id", "stage", "day", "store_id", "reason"],
@@ -226,7 +226,7 @@ def _add(session: Session, counts: Mapping[Key, _Count]) -> None:
 
 
 def _store(session: Session, milestones: Mapping[int, tuple[int, int]]) -> None:
-    insert = _insert(session)(Milestone.__table__)
+    insert = insert_for(session, Milestone.__table__)
     statement = insert.on_conflict_do_update(
         index_elements=["voucher_id"], set_={"stages": insert.excluded.stages}
     )
@@ -241,7 +241,7 @@ def _store(session: Session, milestones: Mapping[int, tuple[int, int]]) -> None:
 def _reader(session: Session, *, now: dt.datetime) -> LogReader | None:
     """The reader's row, locked; None while another worker counts."""
     session.execute(
-        _insert(session)(LogReader)
+        insert_for(session, LogReader)
         .values(name=READER, position=str(BEGINNING), current_at=now)
         .on_conflict_do_nothing()
     )
@@ -367,7 +367,3 @@ def _log(session: Session, until: Position) -> Iterable[Sequence[Any]]:
 @cache
 def _zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
-
-
-def _insert(session: Session) -> Any:
-    return sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
