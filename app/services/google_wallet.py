@@ -1,24 +1,22 @@
-"""A voucher at Google: its ids and resources, the link that saves it, messages to its holders.
+"""A voucher at Google: its ids and resources, the wish that it be there, messages to its holders.
 
 Promises: an object exists at Google once a customer has asked for it, and what is sent is built
-from the database at that moment. Refuses: to talk to the network (a wish is a row, which the
-delivery fulfils), and to put a gift card's number into a link.
+from the database at that moment. Refuses: to talk to the network; a wish is a row, which the
+delivery fulfils.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.domain.kinds import KINDS
 from app.services import changes, presenting
 from app.services.campaigns.stored import latest_revision
 from app.services.deployment import Deployment
@@ -36,19 +34,11 @@ from app.store.session import Database
 from passes import google
 from passes.errors import ResourceError
 
-#: When a customer whose pass is not at Google yet should ask again.
-AGAIN = dt.timedelta(seconds=2)
-#: How long after a link was given, and nothing was heard, Google is asked whether it was followed;
-#: and how long a customer may take with it, during which asking would be too early.
-ASK_UNHEARD = dt.timedelta(days=1)
-SAVING = dt.timedelta(minutes=10)
 #: How long a message is worth sending.
 MESSAGE_LIFE = dt.timedelta(days=2)
 
 #: How the id of a message begins that a campaign's update tells every holder.
 UPDATE_NEWS = "update-"
-
-_POLL = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +48,6 @@ class Ids:
     object_id: str
     class_id: str
     variant: str
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """Where the customer goes on to."""
-
-    url: str
-
-
-@dataclass(frozen=True, slots=True)
-class TryAgain:
-    """The object is not at Google yet, and must not travel in a link."""
-
-    after: dt.timedelta
 
 
 def ids(deployment: Deployment, holding: Holding) -> Ids:
@@ -167,7 +143,7 @@ def publish(database: Database, picture: bytes, *, now: dt.datetime) -> str:
     return digest
 
 
-# -- the customer's link ------------------------------------------------------------------------
+# -- what is to be at Google --------------------------------------------------------------------
 
 
 def want(session: Session, deployment: Deployment, holding: Holding, *, now: dt.datetime) -> bool:
@@ -175,12 +151,12 @@ def want(session: Session, deployment: Deployment, holding: Holding, *, now: dt.
     named = ids(deployment, holding)
     row = session.scalar(select(GoogleObject).where(GoogleObject.voucher_id == holding.voucher.id))
     if row is not None and row.status == "inserted":
-        shows = _shows(session, row, holding)
+        current = shows(session, row, holding)
         # It may be about to be saved: it is owed its state again, whoever deleted it before.
         if row.has_users is False:
             row.has_users = None
-            row.due_at = row.due_at if shows else now
-        if shows:
+            row.due_at = row.due_at if current else now
+        if current:
             return True
     else:
         want_class(
@@ -227,108 +203,7 @@ def want_class(
     )
 
 
-def link(
-    deployment: Deployment, holdings: Sequence[Holding], *, now: dt.datetime
-) -> Link | TryAgain:
-    """Return the address at Google that saves the vouchers.
-
-    Waits up to PASSERELLE_GOOGLE_WAIT_MS for the worker to bring the objects to Google; then a
-    single coupon travels inside the link, and anything else asks the customer to try again.
-    Google's callbacks are its best effort: with each link it is noted when to ask what came of it.
-
-    Raises:
-        CertificateFault: no service account can sign it.
-        passes.errors.PassError: the content cannot be an object; names field and remedy.
-    """
-    wanted = [each.voucher.id for each in holdings]
-    with deployment.database.read() as session:
-        ready = all(_is_current(session, each) for each in holdings)
-    if not ready:
-        with deployment.database.write() as session:
-            # Every one is wished for, though the first may settle that they are not all there.
-            present = [want(session, deployment, each, now=now) for each in holdings]
-        ready = all(present)
-    deadline = time.monotonic() + deployment.settings.google_wait_ms / 1000
-    while not ready:
-        with deployment.database.read() as session:
-            ready = _inserted(session, wanted)
-        if ready or time.monotonic() >= deadline:
-            break
-        time.sleep(_POLL)
-    if ready:
-        found: Link | TryAgain = Link(_placed(deployment, _by_id(deployment, holdings, now=now)))
-    elif len(holdings) > 1:
-        return TryAgain(AGAIN)
-    else:
-        found = _carried(deployment, holdings[0], now=now)
-    if isinstance(found, Link):
-        _ask_later(deployment, wanted, now=now)
-    return found
-
-
-def _ask_later(deployment: Deployment, voucher_ids: Sequence[int], *, now: dt.datetime) -> None:
-    """See to it that Google is asked who holds the objects once their link may have been followed.
-
-    A question that is due already (somebody else deleted the pass, say) waits for that, too: its
-    answer would be out of date. An object that is not there yet is asked about after its insert.
-    """
-    unasked = and_(
-        GoogleObject.voucher_id.in_(voucher_ids),
-        GoogleObject.status == "inserted",
-        or_(GoogleObject.ask_users_at.is_(None), GoogleObject.ask_users_at < now + SAVING),
-    )
-    with deployment.database.read() as session:
-        if session.scalar(select(GoogleObject.id).where(unasked).limit(1)) is None:
-            return
-    kind = GoogleObject.ask_users_at.type
-    at = case(
-        (GoogleObject.ask_users_at.is_(None), literal(now + ASK_UNHEARD, kind)),
-        else_=literal(now + SAVING, kind),
-    )
-    with deployment.database.write() as session:
-        session.execute(
-            update(GoogleObject)
-            .where(unasked)
-            # What else is due stays so.
-            .values(ask_users_at=at, due_at=func.coalesce(GoogleObject.due_at, at))
-            .execution_options(synchronize_session=False)
-        )
-
-
-def _by_id(deployment: Deployment, holdings: Sequence[Holding], *, now: dt.datetime) -> str:
-    """Return the link that names what Google has: nothing secret stands in it."""
-    account = deployment.certificates.account
-    objects = [(KINDS[each.campaign.kind].name, ids(deployment, each)) for each in holdings]
-    if len(objects) > 1:
-        saved = [google.Saved(kind, each.object_id) for kind, each in objects]
-        return google.save_links(account, saved, now=now)
-    kind, only = objects[0]
-    return google.save_link(
-        account, kind=kind, object_id=only.object_id, class_id=only.class_id, now=now
-    )
-
-
-def _carried(deployment: Deployment, holding: Holding, *, now: dt.datetime) -> Link | TryAgain:
-    resource = object_resource(deployment, holding, now=now)
-    try:
-        url = google.carrying_link(deployment.certificates.account, resource=resource, now=now)
-    except ResourceError:
-        # A gift card, whose number must not stand in an address; or too long a text.
-        return TryAgain(AGAIN)
-    return Link(_placed(deployment, url))
-
-
-def _is_current(session: Session, holding: Holding) -> bool:
-    row = session.scalar(select(GoogleObject).where(GoogleObject.voucher_id == holding.voucher.id))
-    return (
-        row is not None
-        and row.status == "inserted"
-        and row.has_users is not False
-        and _shows(session, row, holding)
-    )
-
-
-def _shows(session: Session, row: GoogleObject, holding: Holding) -> bool:
+def shows(session: Session, row: GoogleObject, holding: Holding) -> bool:
     """Whether an object shows the voucher as it is now."""
     voucher, campaign = holding.pair
     if row.sent_voucher != voucher or row.sent_campaign is None:
@@ -348,20 +223,6 @@ def _shows(session: Session, row: GoogleObject, holding: Holding) -> bool:
             )
         )
     )
-
-
-def _inserted(session: Session, voucher_ids: Sequence[int]) -> bool:
-    found = session.scalars(
-        select(GoogleObject.voucher_id).where(
-            GoogleObject.voucher_id.in_(voucher_ids), GoogleObject.status == "inserted"
-        )
-    ).all()
-    return len(found) == len(set(voucher_ids))
-
-
-def _placed(deployment: Deployment, url: str) -> str:
-    """Return the link at the deployment's wallet: Google's, or a stand-in's."""
-    return f"{deployment.settings.google_save_url}/{url.removeprefix(google.SAVE_URL)}"
 
 
 def only_asks() -> ColumnElement[bool]:
@@ -411,16 +272,14 @@ def tell(
 
 __all__ = [
     "Ids",
-    "Link",
-    "TryAgain",
     "class_id",
     "class_resource",
     "ids",
-    "link",
     "object_resource",
     "only_asks",
     "public_url",
     "publish",
+    "shows",
     "tell",
     "want",
     "want_class",

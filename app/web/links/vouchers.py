@@ -12,8 +12,8 @@ from flask import Blueprint, Response, redirect, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from app.domain.codes import Purpose
-from app.services import google_wallet, presenting, visits
-from app.services.google_wallet import TryAgain
+from app.services import google_links, presenting, visits
+from app.services.google_links import TryAgain
 from app.services.links import MOST_TOGETHER, TOGETHER
 from app.services.presenting import Holding
 from app.store.session import Unavailable
@@ -74,7 +74,7 @@ def google_save(tokens: str) -> BaseResponse:
     """On to Google's page that saves the pass, or several in one go."""
     house = deployment()
     found = _worth_adding(_opened(tokens))
-    target = google_wallet.link(house, [each for _, each in found], now=house.now())
+    target = google_links.link(house, [each for _, each in found], now=house.now())
     if isinstance(target, TryAgain):
         raise Problem(
             503,

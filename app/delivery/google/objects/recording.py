@@ -19,7 +19,7 @@ from app.delivery.google.classes import REFUSED_FOR
 from app.delivery.google.objects.job import ObjectJob
 from app.delivery.google.objects.owing import OPEN
 from app.delivery.outcomes import Done, Fault, Outcome, Retry
-from app.services import events, google_wallet, installations
+from app.services import events, google_links, installations
 from app.store.models import GoogleClass, GoogleMessage, GoogleObject, Voucher
 
 
@@ -85,7 +85,7 @@ def _record_sent(session: Session, row: GoogleObject, job: ObjectJob, *, now: dt
         events.append(session, "removed", row.voucher_id, now=now, data={"wallet": "google"})
     elif first:
         # A callback that came meanwhile asks sooner.
-        row.ask_users_at = row.ask_users_at or now + google_wallet.ASK_UNHEARD
+        row.ask_users_at = row.ask_users_at or now + google_links.ASK_UNHEARD
     elif job.asks:
         row.has_users = False
 
