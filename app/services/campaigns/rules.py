@@ -193,10 +193,10 @@ def built(section: RulesSection, minor: Minor) -> dict[str, Any]:
 
 def rules_of(campaign: Campaign) -> Rules:
     """How a campaign decides; without rules everybody gets its own value."""
-    return read(campaign.rules)
+    return read_rules(campaign.rules)
 
 
-def read(stored: Mapping[str, Any] | None) -> Rules:
+def read_rules(stored: Mapping[str, Any] | None) -> Rules:
     """Rules as they are stored, or as a draft would store them."""
     return Rules() if stored is None else _read(orjson.dumps(stored))
 

@@ -17,7 +17,7 @@ from app.services.campaigns import CampaignFault
 from app.services.deployment import Deployment
 from app.services.issuing import Person, Wanted
 from app.store.models import Asset, Campaign, Revision, Voucher
-from passes.content import Localized
+from passes.content import Localized, PassContent
 from tests.marketing import apply_document, card, document
 
 BLUE = {"title": "Blue", "offer": "−20 %"}
@@ -30,6 +30,30 @@ def headers(deployment: Deployment) -> dict[str, str]:
     with deployment.database.write() as session:
         key = access.create(session, "test", [Scope.CAMPAIGN], now=deployment.now())
     return {"Authorization": f"Bearer {key}"}
+
+
+def places(
+    client: FlaskClient, headers: dict[str, str], *, dry_run: bool, **changes: Any
+) -> set[str]:
+    """Where the faults are for which a campaign is refused."""
+    query = {"dry_run": "true"} if dry_run else {}
+    refused = client.post(
+        "/api/v1/campaigns", query_string=query, json=document(**changes), headers=headers
+    )
+    assert refused.status_code == 422, refused.text
+    assert refused.json is not None
+    assert all(len(error["cause"].split(". ")) > 1 for error in refused.json["errors"])
+    return {error["at"] for error in refused.json["errors"]}
+
+
+def content_of(deployment: Deployment, decided: deciding.Decided) -> PassContent:
+    """What the pass shows of what was decided."""
+    assert decided.issued is not None
+    with deployment.database.read() as session:
+        voucher = session.get_one(Voucher, decided.issued.voucher_id)
+        holding = presenting.find(session, voucher.public_id)
+    assert holding is not None
+    return presenting.pass_content(deployment, holding, now=deployment.now())
 
 
 @pytest.mark.parametrize(
@@ -77,15 +101,8 @@ def test_a_campaign_of_which_no_pass_can_be_made_names_the_field_and_stores_noth
     changes: dict[str, Any],
     at: str,
 ) -> None:
-    for query in ("?dry_run=true", ""):
-        refused = client.post(
-            f"/api/v1/campaigns{query}", json=document(**changes), headers=headers
-        )
-
-        assert refused.status_code == 422, refused.text
-        assert refused.json is not None
-        assert at in {error["at"] for error in refused.json["errors"]}
-        assert all(len(error["cause"].split(". ")) > 1 for error in refused.json["errors"])
+    for dry_run in (True, False):
+        assert at in places(client, headers, dry_run=dry_run, **changes)
     with deployment.database.read() as session:
         for model in (Campaign, Revision, Asset):
             assert session.scalar(select(func.count()).select_from(model)) == 0
@@ -131,15 +148,8 @@ def test_a_value_by_rule_whose_words_no_pass_can_show_is_named_and_nothing_is_st
     changes: dict[str, Any],
     at: set[str],
 ) -> None:
-    for query in ("?dry_run=true", ""):
-        refused = client.post(
-            f"/api/v1/campaigns{query}", json=document(**changes), headers=headers
-        )
-
-        assert refused.status_code == 422, refused.text
-        assert refused.json is not None
-        assert {error["at"] for error in refused.json["errors"]} == at
-        assert all(len(error["cause"].split(". ")) > 1 for error in refused.json["errors"])
+    for dry_run in (True, False):
+        assert places(client, headers, dry_run=dry_run, **changes) == at
     with deployment.database.read() as session:
         assert session.scalar(select(func.count()).select_from(Campaign)) == 0
 
@@ -170,12 +180,7 @@ def test_values_with_words_of_their_own_are_accepted_and_those_who_get_them_read
 
     (decided,) = deciding.decide(deployment, key, people, deciding.Tally())
 
-    assert decided.issued is not None
-    with deployment.database.read() as session:
-        voucher = session.get_one(Voucher, decided.issued.voucher_id)
-        holding = presenting.find(session, voucher.public_id)
-    assert holding is not None
-    shown = presenting.pass_content(deployment, holding, now=deployment.now())
+    shown = content_of(deployment, decided)
     assert isinstance(shown.offer, Localized)
     assert (shown.offer["en"], shown.offer["fr"]) == ("−30 % for you", "−30 % pour vous")
 
@@ -192,14 +197,9 @@ def test_a_value_with_words_alone_shows_them_and_what_it_left_out_follows_the_ca
     key = apply_document(deployment, file("Once."))
     people = [deciding.Candidate(person=Person(external_id="a"))]
     (decided,) = deciding.decide(deployment, key, people, deciding.Tally())
-    assert decided.issued is not None
     apply_document(deployment, file("Once, and not on Sundays."))
 
-    with deployment.database.read() as session:
-        voucher = session.get_one(Voucher, decided.issued.voucher_id)
-        holding = presenting.find(session, voucher.public_id)
-    assert holding is not None
-    shown = presenting.pass_content(deployment, holding, now=deployment.now())
+    shown = content_of(deployment, decided)
     assert isinstance(shown.offer, Localized)
     assert shown.offer["en"] == "For our best"
     assert shown.terms is None

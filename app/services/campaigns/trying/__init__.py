@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from app.domain.campaign import Presentation
 from app.services.campaigns.file import CampaignFault, Draft, Fault
-from app.services.campaigns.rules import read
+from app.services.campaigns.rules import read_rules
 from app.services.campaigns.shared import pictures_of
 from app.services.campaigns.stored import find, latest_revision, presentation_of
 from app.services.campaigns.trying.trial import CODE, Trial, Values
@@ -44,7 +44,7 @@ def try_out(session: Session, draft: Draft, *, organization: str) -> Tried:
     """
     presentation = draft.presentation
     shared_code = draft.source_options.get("code")
-    values = tuple(grants_of(read(draft.rules)))
+    values = tuple(grants_of(read_rules(draft.rules)))
     found = Trial(
         presentation=presentation,
         kind=draft.kind,
@@ -53,7 +53,8 @@ def try_out(session: Session, draft: Draft, *, organization: str) -> Tried:
         organization=presentation.organization or organization,
         pictures={**pictures_of(session, presentation.look), **draft.pictures},
         code=shared_code or CODE,
-        values=_own(values, draft.key),
+        # Those that are issued from the campaign itself.
+        values=tuple(each for each in values if each[1].campaign in (None, draft.key)),
     ).faults()
     found += _of_others(session, draft.key, values, organization=organization)
     if found:
@@ -70,22 +71,8 @@ def faults_of(
     session: Session, campaign: Campaign, presentation: Presentation, *, organization: str
 ) -> list[Fault]:
     """Why no pass of a stored campaign could look like `presentation`; empty when it can."""
-    return Trial(
-        presentation=presentation,
-        kind=campaign.kind,
-        name=campaign.name,
-        currency=campaign.currency,
-        organization=presentation.organization or organization,
-        pictures=pictures_of(session, presentation.look),
-        code=CODE,
-        # Words of values are tried out with the campaign that carries them.
-        values=(),
-    ).faults()
-
-
-def _own(values: Values, key: str) -> Values:
-    """Those that are issued from the campaign itself."""
-    return tuple(each for each in values if each[1].campaign in (None, key))
+    # Words of values are tried out with the campaign that carries them.
+    return _stored(session, campaign, presentation, (), organization=organization).faults()
 
 
 def _of_others(session: Session, key: str, values: Values, *, organization: str) -> list[Fault]:
@@ -100,16 +87,28 @@ def _of_others(session: Session, key: str, values: Values, *, organization: str)
         if campaign is None:
             continue
         presentation = presentation_of(latest_revision(session, campaign))
-        trial = Trial(
-            presentation=presentation,
-            kind=campaign.kind,
-            name=campaign.name,
-            currency=campaign.currency,
-            organization=presentation.organization or organization,
-            pictures=pictures_of(session, presentation.look),
-            code=CODE,
-            values=tuple(each for each in values if each[1].campaign == other),
-        )
+        given = tuple(each for each in values if each[1].campaign == other)
+        trial = _stored(session, campaign, presentation, given, organization=organization)
         # What else is wrong with the other campaign is no fault of this one.
         found += [each for each in trial.faults() if each.at.startswith("rules.")]
     return found
+
+
+def _stored(
+    session: Session,
+    campaign: Campaign,
+    presentation: Presentation,
+    values: Values,
+    *,
+    organization: str,
+) -> Trial:
+    return Trial(
+        presentation=presentation,
+        kind=campaign.kind,
+        name=campaign.name,
+        currency=campaign.currency,
+        organization=presentation.organization or organization,
+        pictures=pictures_of(session, presentation.look),
+        code=CODE,
+        values=values,
+    )

@@ -60,8 +60,12 @@ _PLACES = {
     "textModulesData": "fields",
 }
 _TEXTS = ("title", "offer", "description", "terms")
+#: Those that a value by rule may say for itself.
+_WORDS = ("offer", "terms")
 #: Values by rule with their places.
 Values = tuple[tuple[str, Grant], ...]
+#: What values read like, with the places of those that read so.
+Readings = list[tuple[Presentation, list[str]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,15 +138,15 @@ class Trial:
             found.extend(self._of(self.presentation, artwork, "", tuple(Status), readings))
         return list(dict.fromkeys(found))
 
-    def _readings(self) -> list[tuple[Presentation, list[tuple[str, Grant]]]]:
-        """What values read like, each with those that read like it; not what the campaign does."""
-        by_words: dict[tuple[object, ...], tuple[Presentation, list[tuple[str, Grant]]]] = {}
+    def _readings(self) -> Readings:
+        """Those that are not the campaign's own."""
+        by_words: dict[tuple[object, ...], tuple[Presentation, list[str]]] = {}
         for at, grant in self.values:
             reading = worded(self.presentation, grant, currency=self.currency)
             texts = [reading.in_language(each) for each in self.presentation.texts]
             words = tuple((each.offer, each.terms) for each in texts)
             if reading.texts != self.presentation.texts:
-                by_words.setdefault(words, (reading, []))[1].append((at, grant))
+                by_words.setdefault(words, (reading, []))[1].append(at)
         return list(by_words.values())
 
     def _of(
@@ -151,7 +155,7 @@ class Trial:
         artwork: Artwork,
         language: str,
         states: Sequence[Status],
-        readings: Sequence[tuple[Presentation, Sequence[tuple[str, Grant]]]],
+        readings: Readings,
     ) -> Iterator[Fault]:
         def make(sample: PassContent) -> None:
             template.check(sample)
@@ -179,13 +183,13 @@ class Trial:
         except PassError as error:
             yield self._fault(error, language)
             return
-        for reading, values in readings:
+        for reading, places in readings:
             try:
                 offer, terms = own_words(reading, shared.languages)
                 for sample in samples:
                     make(replace(sample, offer=offer, terms=terms))
             except PassError as error:
-                for at, _ in values:
+                for at in places:
                     yield Fault(at, error.cause, error.remedy)
 
     def _sample(self, shared: content.Presentation, status: Status) -> PassContent:
@@ -237,13 +241,8 @@ class Trial:
             )
 
     def _of_texts(self) -> Iterator[Fault]:
-        """Texts that no wallet can show; an empty one is left out of the pass."""
         for at, text in self._texts():
-            if text:
-                try:
-                    check_text(at, text)
-                except PassError as error:
-                    yield Fault(at, error.cause, error.remedy)
+            yield from _unfit(at, text)
 
     def _texts(self) -> Iterator[tuple[str, str]]:
         presentation = self.presentation
@@ -283,17 +282,13 @@ class Trial:
                         f"Write it in {' or '.join(languages)}, or write texts.{language} as well.",
                     )
                     continue
-                for name in _TEXTS:
-                    text = getattr(texts, name)
-                    try:
-                        if text:
-                            check_text(f"{at}.texts.{language}.{name}", text)
-                    except PassError as error:
-                        yield Fault(error.field, error.cause, error.remedy)
-            for name in ("offer", "terms"):
-                lacking = [each for each in languages if not getattr(reading.texts[each], name)]
-                if any(getattr(each, name) for each in grant.texts.values()):
-                    for language in lacking:
+                for name in _WORDS:
+                    yield from _unfit(f"{at}.texts.{language}.{name}", getattr(texts, name))
+            for name in _WORDS:
+                if not any(getattr(each, name) for each in grant.texts.values()):
+                    continue
+                for language in languages:
+                    if not getattr(reading.texts[language], name):
                         yield Fault(
                             f"{at}.texts.{language}.{name}",
                             "is missing, though the value has it in another language.",
@@ -343,3 +338,12 @@ class Trial:
             at = f"fields.{named[0]}.key" if named else "fields"
         at = re.sub(r"\[(\d+)\]", r".\1", at)
         return Fault(_PLACES.get(at, at), error.cause, error.remedy)
+
+
+def _unfit(at: str, text: str) -> Iterator[Fault]:
+    """Why no wallet can show a text; an empty one is left out of the pass."""
+    if text:
+        try:
+            check_text(at, text)
+        except PassError as error:
+            yield Fault(at, error.cause, error.remedy)
