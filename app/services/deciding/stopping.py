@@ -18,7 +18,7 @@ import datetime as dt
 from collections.abc import Collection
 from dataclasses import replace
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, update
+from sqlalchemy import and_, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.domain import codes, values
@@ -42,7 +42,23 @@ _BLOCKED = "blocked"
 #: Money that the campaign did not give.
 _OWN_MONEY = (EntryKind.LOAD, EntryKind.ADJUST, EntryKind.TRANSFER)
 _AT_A_TILL = Entry.operator.is_not(None)
-_UNHELD = and_(Voucher.held == 0, Voucher.held_minor == 0)
+_BOOKED = Entry.voucher_id == Voucher.id
+#: Nothing was taken from a voucher, and nobody put their own money on it. The balance is the guard
+#: against a till at the same moment; what was booked says whose money it is: a card that was sold
+#: or loaded at a till is its holder's.
+_UNSPENT = and_(
+    Voucher.used == 0,
+    Voucher.conflicts == 0,
+    Voucher.balance_minor
+    == select(func.coalesce(func.sum(Entry.amount_minor), 0))
+    .where(_BOOKED, Entry.kind == EntryKind.ACTIVATE)
+    .scalar_subquery(),
+    ~exists().where(
+        _BOOKED,
+        or_(Entry.kind.in_(_OWN_MONEY), and_(Entry.kind == EntryKind.ACTIVATE, _AT_A_TILL)),
+    ),
+)
+_TAKEABLE = and_(Voucher.status.in_(_GOOD), _UNSPENT, Voucher.held == 0, Voucher.held_minor == 0)
 
 
 def note(session: Session, recipient_ids: Collection[int], *, now: dt.datetime) -> int:
@@ -111,25 +127,13 @@ def note(session: Session, recipient_ids: Collection[int], *, now: dt.datetime) 
 
 def takeable(session: Session, recipient_ids: Collection[int]) -> list[str]:
     """Serials of the vouchers of these recipients that `withdraw` would take, as they are now."""
-    rows = session.execute(
-        select(Voucher.id, Voucher.public_id)
+    public_ids = session.scalars(
+        select(Voucher.public_id)
         .join(Stopping, Stopping.voucher_id == Voucher.id)
-        .where(Voucher.recipient_id.in_(recipient_ids))
+        .where(Voucher.recipient_id.in_(recipient_ids), _TAKEABLE)
         .order_by(Voucher.id)
-    ).all()
-    opening = _opening(session, [row.id for row in rows])
-    return [
-        codes.serial(row.public_id)
-        for row in rows
-        if session.scalar(
-            select(Voucher.id).where(
-                Voucher.id == row.id,
-                Voucher.status.in_(_GOOD),
-                _unspent(opening.get(row.id, 0)),
-                _UNHELD,
-            )
-        )
-    ]
+    )
+    return [codes.serial(each) for each in public_ids]
 
 
 def withdraw(database: Database, *, now: dt.datetime) -> int:
@@ -156,16 +160,14 @@ def _withdraw(session: Session, ids: Collection[int], *, now: dt.datetime) -> in
         .order_by(Stopping.voucher_id)
         .with_for_update(skip_locked=True)
     ).all()
-    opening = _opening(session, marked)
     taken, waiting = 0, set()
     for voucher_id in marked:
-        unspent = _unspent(opening.get(voucher_id, 0))
         number = events.append(
             session,
             "updated",
             voucher_id,
             now=now,
-            only=and_(Voucher.status.in_(_GOOD), unspent, _UNHELD),
+            only=_TAKEABLE,
             together={"status": "revoked", "version": Voucher.version + 1},
             data={"status": "revoked"},
             reason=REASON,
@@ -176,7 +178,7 @@ def _withdraw(session: Session, ids: Collection[int], *, now: dt.datetime) -> in
         # Not whether it is held: the hold may have been given back since the statement above.
         elif session.scalar(
             select(Voucher.id).where(
-                Voucher.id == voucher_id, Voucher.status.in_((*_GOOD, _BLOCKED)), unspent
+                Voucher.id == voucher_id, Voucher.status.in_((*_GOOD, _BLOCKED)), _UNSPENT
             )
         ):
             waiting.add(voucher_id)
@@ -210,36 +212,6 @@ def _mark(session: Session, voucher_ids: Collection[int]) -> None:
             insert_for(session, Stopping.__table__).on_conflict_do_nothing(),
             [{"voucher_id": each} for each in sorted(voucher_ids)],
         )
-
-
-def _unspent(opening_minor: int) -> ColumnElement[bool]:
-    """Whether nothing was taken from a voucher, and nobody put their own money on it.
-
-    The balance is the guard against a till at the same moment; what was booked says whose money
-    it is: a card that was sold or loaded at a till is its holder's.
-    """
-    own = exists().where(
-        Entry.voucher_id == Voucher.id,
-        or_(Entry.kind.in_(_OWN_MONEY), and_(Entry.kind == EntryKind.ACTIVATE, _AT_A_TILL)),
-    )
-    return and_(
-        Voucher.used == 0,
-        Voucher.conflicts == 0,
-        Voucher.balance_minor == opening_minor,
-        ~own,
-    )
-
-
-def _opening(session: Session, voucher_ids: Collection[int]) -> dict[int, int]:
-    """What was on each card at first, which never changes: read before the card is locked."""
-    return {
-        row[0]: int(row[1])
-        for row in session.execute(
-            select(Entry.voucher_id, func.sum(Entry.amount_minor))
-            .where(Entry.voucher_id.in_(voucher_ids), Entry.kind == EntryKind.ACTIVATE)
-            .group_by(Entry.voucher_id)
-        )
-    }
 
 
 def _taking(session: Session) -> dict[int, Rules]:
