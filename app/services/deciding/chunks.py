@@ -27,7 +27,7 @@ from app.domain.values import Given, NotGiven, Rules, Why
 from app.services import campaigns
 from app.services.deciding.candidates import Candidate, Decided, Tally
 from app.services.deciding.grants import Value, granted
-from app.services.deciding.knowledge import Known, done_since, facts_of, known_of
+from app.services.deciding.knowledge import Known, Past, done_since, facts_of, known_of, past_of
 from app.services.deciding.recording import record
 from app.services.deployment import Deployment
 from app.services.issuing import Issued, IssueFault, Person, Wanted, issue, stock
@@ -158,9 +158,10 @@ class _Chunk:
         found = self.session.execute(
             select(Recipient.external_id, Recipient.id).where(Recipient.external_id.in_(names))
         )
-        known = self._known_of({str(row.external_id): row.id for row in found}, chunk, locked=False)
+        ids = {str(row.external_id): row.id for row in found}
+        known = known_of(self.session, self.rules, ids)
         decided = []
-        for each in self._decide(chunk, known):
+        for each in self._decide(chunk, known, self._past_of(known, chunk)):
             key = (each.candidate.person.external_id, each.candidate.occasion)
             coded = each
             if key not in planned:
@@ -176,14 +177,15 @@ class _Chunk:
     def issue(self, chunk: Sequence[Candidate], keyring: Keyring) -> list[Decided]:
         """Decide, issue and record."""
         stored = store(self.session, [each.person for each in chunk], now=self.now)
-        known = self._known_of(stored.ids, chunk, new=stored.new, locked=True)
+        known = known_of(self.session, self.rules, stored.ids, new=stored.new, locked=True)
+        past = self._past_of(known, chunk)
         if self.rules.most_vouchers is not None or self.rules.most_minor is not None:
             self.session.refresh(self.campaign, with_for_update=True)
-        decided = self._issue(self._decide(chunk, known), known, keyring)
-        record(self.session, self.campaign, self.rules, decided, known, now=self.now)
+        decided = self._issue(self._decide(chunk, known, past), known, past, keyring)
+        record(self.session, self.campaign, self.rules, decided, known, past, now=self.now)
         return decided
 
-    def _decide(self, chunk: Sequence[Candidate], known: Known) -> list[Decided]:
+    def _decide(self, chunk: Sequence[Candidate], known: Known, past: Past) -> list[Decided]:
         vouchers, minor = self._left()
         lately: Counter[str] = Counter()
         # In a dry run an earlier line of the file has decided for the whole run.
@@ -196,16 +198,16 @@ class _Chunk:
             if (first := decided_now.get(key) or earlier_lines.get(key)) is not None:
                 decided.append(replace(first, candidate=candidate, fresh=first.why is not None))
                 continue
-            if earlier := known.decided.get(key):
-                each = self._again(candidate, earlier, withdrawn=key in known.withdrawn)
-            elif known.undecided.get(key) == "revoked":
+            if earlier := past.decided.get(key):
+                each = self._again(candidate, earlier, withdrawn=key in past.withdrawn)
+            elif past.undecided.get(key) == "revoked":
                 # As if it had been decided: what was taken back is not given again.
                 each = Decided(
                     candidate=candidate, why=Why.STOPPED, campaign=self.campaign.key, fresh=False
                 )
             else:
                 each = self._one(
-                    candidate, known, known.lately[name] + self.tally.lately[name] + lately[name]
+                    candidate, known, past.lately[name] + self.tally.lately[name] + lately[name]
                 )
                 if each.why is None:
                     if vouchers is not None and vouchers < 1:
@@ -214,7 +216,7 @@ class _Chunk:
                         each = replace(each, why=Why.UNBOUNDED)
                     elif minor is not None and minor < (each.most_minor or 0):
                         each = replace(each, why=Why.BUDGET)
-                if self.dry and each.campaign == self.campaign.key and key in known.undecided:
+                if self.dry and each.campaign == self.campaign.key and key in past.undecided:
                     # Issuing would find the voucher that was there before the rules.
                     each = replace(each, fresh=False)
                 if each.why is None:
@@ -258,24 +260,9 @@ class _Chunk:
             fresh=False,
         )
 
-    def _known_of(
-        self,
-        ids: dict[str, int],
-        chunk: Sequence[Candidate],
-        *,
-        new: frozenset[int] = frozenset(),
-        locked: bool,
-    ) -> Known:
-        return known_of(
-            self.session,
-            self.campaign.id,
-            self.rules,
-            ids,
-            chunk,
-            new=new,
-            now=self.now,
-            locked=locked,
-        )
+    def _past_of(self, known: Known, chunk: Sequence[Candidate]) -> Past:
+        occasions = {each.occasion for each in chunk}
+        return past_of(self.session, self.campaign.id, self.rules, known, occasions, now=self.now)
 
     def _left(self) -> tuple[int | None, int | None]:
         """Vouchers and money that the rules' limits leave, less what a dry run planned."""
@@ -325,9 +312,11 @@ class _Chunk:
 
     # -- issuing --------------------------------------------------------------------------------
 
-    def _issue(self, decided: list[Decided], known: Known, keyring: Keyring) -> list[Decided]:
+    def _issue(
+        self, decided: list[Decided], known: Known, past: Past, keyring: Keyring
+    ) -> list[Decided]:
         """Give every decision for a voucher its voucher; those without a code say so."""
-        issued: dict[tuple[str, str], Issued] = self._issued_before(known)
+        issued: dict[tuple[str, str], Issued] = self._issued_before(past)
         wanted: dict[tuple[str, str], list[Wanted]] = {}
         terms: dict[tuple[str, str], tuple[int, Terms] | None] = {}
         for each in decided:
@@ -372,9 +361,9 @@ class _Chunk:
                 answered.append(replace(each, issued=found, fresh=each.fresh and found.fresh))
         return answered
 
-    def _issued_before(self, known: Known) -> dict[tuple[str, str], Issued]:
+    def _issued_before(self, past: Past) -> dict[tuple[str, str], Issued]:
         """The vouchers of earlier decisions."""
-        keys = {row.voucher_id: key for key, row in known.decided.items() if row.voucher_id}
+        keys = {row.voucher_id: key for key, row in past.decided.items() if row.voucher_id}
         if not keys:
             return {}
         return {

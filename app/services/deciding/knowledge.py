@@ -1,10 +1,10 @@
-"""What is known of the recipients of a chunk: rows, earlier decisions, what they got and did."""
+"""What is known of recipients: who they are and did, and what they were given."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -18,40 +18,45 @@ from app.services.deciding.candidates import Candidate
 from app.store.models import Activity, Decision, Recipient, Voucher
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Known:
-    """What the database says of the recipients of a chunk."""
+    """What the database says of recipients: who they are, and what they did."""
 
     ids: dict[str, int]
+    #: Those of whom more may be stored than their row, by id.
+    old: dict[int, str]
     rows: dict[str, Any]
+    counts: dict[str, Counter[str]]
+    latest: dict[str, dict[str, dt.datetime]]
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What recipients were given before, by recipient and occasion."""
+
     decided: dict[tuple[str, str], Decision]
     #: Of those, whose voucher was taken back.
     withdrawn: set[tuple[str, str]]
     #: Vouchers that the campaign issued without deciding, before it had rules, by their status.
     undecided: dict[tuple[str, str], str]
+    #: How many vouchers of the campaign's frequency group each recipient was given lately.
     lately: Counter[str]
-    counts: dict[str, Counter[str]]
-    latest: dict[str, dict[str, dt.datetime]]
 
 
 def known_of(
     session: Session,
-    campaign_id: int,
     rules: Rules,
     ids: dict[str, int],
-    chunk: Sequence[Candidate],
     *,
     new: Collection[int] = (),
-    now: dt.datetime,
-    locked: bool,
+    locked: bool = False,
 ) -> Known:
-    """What is known of a chunk's recipients.
+    """What is known of recipients.
 
     Args:
         new: those that this transaction stored, of whom nothing else is known.
         locked: keep their rows until the end.
     """
-    names = {id_: name for name, id_ in ids.items()}
     statement = (
         select(
             Recipient.id,
@@ -62,23 +67,51 @@ def known_of(
             Recipient.language,
             Recipient.attributes,
         )
-        .where(Recipient.id.in_(names))
+        .where(Recipient.id.in_(ids.values()))
         .order_by(Recipient.id)
     )
     if locked:
         statement = statement.with_for_update()
     rows = {row.external_id: row for row in session.execute(statement)}
-    old = [id_ for id_ in names if id_ not in new]
-    if not old:
-        nobody: Counter[str] = Counter()
-        return Known(ids, rows, {}, set(), {}, nobody, defaultdict(Counter), defaultdict(dict))
+    old = {id_: name for name, id_ in ids.items() if id_ not in new}
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    latest: dict[str, dict[str, dt.datetime]] = defaultdict(dict)
+    if old and (rules.points or any(stop.event for stop in rules.stops)):
+        for row in session.execute(
+            select(
+                Activity.recipient_id,
+                Activity.name,
+                func.count().label("times"),
+                func.max(Activity.at).label("latest"),
+            )
+            .where(Activity.recipient_id.in_(old))
+            .group_by(Activity.recipient_id, Activity.name)
+        ):
+            counts[old[row.recipient_id]][row.name] = int(row.times)
+            latest[old[row.recipient_id]][row.name] = row.latest
+    return Known(ids, old, rows, counts, latest)
+
+
+def past_of(
+    session: Session,
+    campaign_id: int,
+    rules: Rules,
+    known: Known,
+    occasions: Collection[str],
+    *,
+    now: dt.datetime,
+) -> Past:
+    """What the recipients were given before for these occasions, and lately."""
+    names = known.old
+    if not names:
+        return Past({}, set(), {}, Counter())
     found = session.execute(
         select(Decision, Voucher.status)
         .outerjoin(Voucher, Voucher.id == Decision.voucher_id)
         .where(
             Decision.campaign_id == campaign_id,
-            Decision.recipient_id.in_(old),
-            Decision.occasion.in_({each.occasion for each in chunk}),
+            Decision.recipient_id.in_(names),
+            Decision.occasion.in_(occasions),
         )
     ).all()
     decided = {
@@ -92,8 +125,8 @@ def known_of(
     plain = session.execute(
         select(Voucher.recipient_id, Voucher.occasion, Voucher.status).where(
             Voucher.campaign_id == campaign_id,
-            Voucher.recipient_id.in_(old),
-            Voucher.occasion.in_({each.occasion for each in chunk}),
+            Voucher.recipient_id.in_(names),
+            Voucher.occasion.in_(occasions),
         )
     )
     undecided = {
@@ -107,7 +140,7 @@ def known_of(
         for id_, count in session.execute(
             select(Decision.recipient_id, func.count())
             .where(
-                Decision.recipient_id.in_(old),
+                Decision.recipient_id.in_(names),
                 Decision.group == frequency.group,
                 Decision.voucher_id.is_not(None),
                 Decision.created_at > since,
@@ -115,22 +148,7 @@ def known_of(
             .group_by(Decision.recipient_id)
         ):
             lately[names[id_]] = count
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
-    latest: dict[str, dict[str, dt.datetime]] = defaultdict(dict)
-    if rules.points or any(stop.event for stop in rules.stops):
-        for row in session.execute(
-            select(
-                Activity.recipient_id,
-                Activity.name,
-                func.count().label("times"),
-                func.max(Activity.at).label("latest"),
-            )
-            .where(Activity.recipient_id.in_(old))
-            .group_by(Activity.recipient_id, Activity.name)
-        ):
-            counts[names[row.recipient_id]][row.name] = int(row.times)
-            latest[names[row.recipient_id]][row.name] = row.latest
-    return Known(ids, rows, decided, withdrawn, undecided, lately, counts, latest)
+    return Past(decided, withdrawn, undecided, lately)
 
 
 def done_since(rules: Rules, known: Known, name: str, *, now: dt.datetime) -> list[str]:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.domain.values import Rules, Why
 from app.services.deciding.candidates import Decided
-from app.services.deciding.knowledge import Known, segment_of
+from app.services.deciding.knowledge import Known, Past, segment_of
 from app.services.issuing import IssueFault
 from app.store.dialects import insert_for
 from app.store.models import ArmCount, Campaign, Decision
@@ -23,6 +23,7 @@ def record(
     rules: Rules,
     decided: list[Decided],
     known: Known,
+    past: Past,
     *,
     now: dt.datetime,
 ) -> None:
@@ -33,7 +34,7 @@ def record(
     for each in decided:
         key = (each.candidate.person.external_id, each.candidate.occasion)
         held_out = each.why is Why.HOLDOUT
-        if (each.why is not None and not held_out) or key in known.decided or key in rows:
+        if (each.why is not None and not held_out) or key in past.decided or key in rows:
             continue
         segment = segment_of(each.candidate, known)
         rows[key] = {

@@ -94,35 +94,19 @@ def note(session: Session, recipient_ids: Collection[int], *, now: dt.datetime) 
         )
         .order_by(Voucher.id)
     ).all()
-    found: list[int] = []
+    found: set[int] = set()
     for campaign_id, rules in taking.items():
         mine = [row for row in rows if row.campaign_id == campaign_id]
         if not mine:
             continue
-        asked = [
-            Candidate(person=Person(external_id=row.external_id), occasion=row.occasion)
-            for row in mine
-        ]
-        known = known_of(
-            session,
-            campaign_id,
-            rules,
-            {row.external_id: row.recipient_id for row in mine},
-            asked,
-            now=now,
-            locked=False,
-        )
-        found += [
-            row.id
-            for row, each in zip(mine, asked, strict=True)
-            if values.stopped(
-                rules,
-                facts_of(rules, each, known),
-                done=done_since(rules, known, row.external_id, now=row.decided_at),
-            )
-        ]
-    _mark(session, set(found))
-    return len(set(found))
+        known = known_of(session, rules, {row.external_id: row.recipient_id for row in mine})
+        for row in mine:
+            asked = Candidate(person=Person(external_id=row.external_id), occasion=row.occasion)
+            done = done_since(rules, known, row.external_id, now=row.decided_at)
+            if values.stopped(rules, facts_of(rules, asked, known), done=done):
+                found.add(row.id)
+    _mark(session, found)
+    return len(found)
 
 
 def takeable(session: Session, recipient_ids: Collection[int]) -> list[str]:
