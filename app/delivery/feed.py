@@ -27,7 +27,7 @@ RECORD = 0.25
 
 
 class Feed(Iterator[J]):
-    """The jobs of one delivery: leased as they are needed, recorded as they are done.
+    """What a runner hands to whoever delivers.
 
     Iterating gives the targets that the delivery began with and, in a sweep, those that follow.
     `poll` gives the next job of all that is owed by then, urgent first, or None if there is none at

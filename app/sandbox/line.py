@@ -20,7 +20,7 @@ class Answer:
 
 
 class Line:
-    """The way to the web service; shared by many phones, and as bad as it is told to be.
+    """Sends requests, of which some get lost or arrive twice.
 
     `lose` is the share of requests that never arrive and, as often again, of answers that never
     come back; `double` the share of requests that arrive twice.

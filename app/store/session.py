@@ -67,31 +67,28 @@ class Database:
         parsed = make_url(url)
         self.committed: Callable[[Collection[Any]], None] = lambda _notes: None
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        pool: dict[str, Any] = {
+            "pool_size": pool_size,
+            "max_overflow": SPARE,
+            # Those used last have their statements prepared and their catalogue read.
+            "pool_use_lifo": True,
+            # Errors are logged, and parameters are recipients, device ids and hashes.
+            "hide_parameters": True,
+        }
         if self.is_sqlite:
             if parsed.database and parsed.database != ":memory:":
                 Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-            self.engine = create_engine(
-                parsed,
-                pool_size=pool_size,
-                max_overflow=SPARE,
-                pool_use_lifo=True,
-                hide_parameters=True,
-            )
+            self.engine = create_engine(parsed, **pool)
             event.listen(self.engine, "connect", _configure_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
         else:
             self.engine = create_engine(
                 parsed,
-                pool_size=pool_size,
-                max_overflow=SPARE,
-                # Those used last have their statements prepared and their catalogue read.
-                pool_use_lifo=True,
+                **pool,
                 pool_timeout=5,
                 # The first ones may idle for long, and be dropped on the way without a word.
                 pool_recycle=1_800,
                 pool_pre_ping=False,
-                # Errors are logged, and parameters are recipients, device ids and hashes.
-                hide_parameters=True,
                 connect_args={
                     "connect_timeout": 5,
                     "keepalives_idle": 60,

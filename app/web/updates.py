@@ -177,10 +177,9 @@ def order(path: CampaignPath, body: UpdateBody) -> tuple[dict[str, Any], int]:
         touches = updating.reach(session, path.key)
         updating.rehearse(session, path.key, wanted, settings=house.settings)
         at_google = updating.forecast(session, path.key, wanted, rate=house.settings.google_rate)
-        return {
-            "touches": dataclasses.asdict(touches),
-            "google": GoogleBody.of(at_google).model_dump(),
-        }
+        return RehearsedBody(
+            touches=TouchesBody(**dataclasses.asdict(touches)), google=GoogleBody.of(at_google)
+        ).model_dump()
 
     def work(session: Session) -> dict[str, Any]:
         ordered = updating.order(
