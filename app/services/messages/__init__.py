@@ -7,20 +7,16 @@ again mints nothing and says the same. A preview mints nothing and shows sample 
 with rules decides who gets which value; the text of who gets nothing has no code of it.
 
 Refuses, before anything is issued: a template that does not parse, a campaign that is unknown or
-that the key may not touch, and functions that are not these. A template can reach no attribute
-that begins with an underscore, no other module, and no more than a bounded amount of output.
+that the key may not touch, and whatever the grammar does not have: a template has values,
+conditions and one loop, and names nothing but the recipient and these functions. Every text has a
+budget of steps, bytes and time, which is counted while it works.
 """
 
+from app.services.messages.budget import LONGEST_TEXT
+from app.services.messages.expressions import MessageFault
 from app.services.messages.rendering import check, preview, render
-from app.services.messages.template import (
-    FUNCTIONS,
-    LONGEST_TEMPLATE,
-    LONGEST_TEXT,
-    Message,
-    MessageFault,
-    Rendered,
-    read,
-)
+from app.services.messages.template import LONGEST_TEMPLATE, Message, Rendered, read
+from app.services.messages.values import FUNCTIONS
 
 __all__ = [
     "FUNCTIONS",

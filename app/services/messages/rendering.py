@@ -15,7 +15,8 @@ from app.services import campaigns, deciding, issuing, links
 from app.services.deciding import Candidate, Decided, Tally
 from app.services.deployment import Deployment
 from app.services.issuing import Issued, IssueFault, Person, Wanted
-from app.services.messages.template import Message, MessageFault, Rendered, fill
+from app.services.messages.expressions import MessageFault
+from app.services.messages.template import Message, Rendered, fill
 from app.services.messages.values import Nothing, Sample, Values
 from app.store.models import Campaign, Code
 

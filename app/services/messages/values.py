@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+#: Functions of a template; each takes the key of a campaign.
+FUNCTIONS = ("promotional_code", "wallet_link", "wallet_buttons", "barcode")
+
 
 @dataclass(slots=True)
 class Values:
