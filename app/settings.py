@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -70,6 +71,13 @@ class Settings:
     retention_days: int = 0
     #: Networks that webhooks may reach although they are not public.
     webhook_allow: tuple[IPv4Network | IPv6Network, ...] = ()
+    #: What `/metrics` and the details of `/readyz` ask for; without one they are for this machine
+    #: in development, and for nobody in production.
+    metrics_token: str | None = field(default=None, repr=False)
+    #: Whether browsers insist on https for the hosts below BASE_URL's, too.
+    hsts_subdomains: bool = False
+    #: Days after which security events are removed.
+    security_days: int = 400
 
     @property
     def production(self) -> bool:
@@ -127,22 +135,32 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         trusted_proxies=reader.integer("TRUSTED_PROXIES", defaults.trusted_proxies, 0, 10),
         retention_days=reader.integer("RETENTION_DAYS", defaults.retention_days, 0, 36_500),
         webhook_allow=reader.networks("WEBHOOK_ALLOW"),
+        metrics_token=reader.token("METRICS_TOKEN"),
+        hsts_subdomains=reader.choice("HSTS_SUBDOMAINS", "no", ("no", "yes")) == "yes",
+        security_days=reader.integer("SECURITY_DAYS", defaults.security_days, 30, 3_650),
     )
     if settings.production:
-        if not settings.base_url.startswith("https://"):
-            reader.fault("BASE_URL", "is plain http", "production needs the public https address")
         for name, address in (
+            ("BASE_URL", settings.base_url),
             ("APNS_URL", settings.apns_url),
             ("GOOGLE_API_URL", settings.google_api_url),
             ("GOOGLE_CALLBACK_KEYS_URL", settings.google_callback_keys_url),
+            ("GOOGLE_SAVE_URL", settings.google_save_url),
         ):
             if not address.startswith("https://"):
-                reader.fault(name, "is plain http", "production speaks https only")
-        if DEVELOPMENT_KEY in settings.master_keys.values():
+                reader.fault(name, "is plain http", "production needs an https address")
+        for key_id, secret in settings.master_keys.items():
+            if weakness := _weakness(secret):
+                reader.fault(
+                    "MASTER_KEYS",
+                    f"key {key_id} {weakness}",
+                    "make one with `passerelle keys generate`",
+                )
+        if len(set(settings.master_keys.values())) < len(settings.master_keys):
             reader.fault(
                 "MASTER_KEYS",
-                "is missing or holds the development key",
-                "make one with `passerelle keys generate`",
+                "holds one key under two ids",
+                "make each with `passerelle keys generate`",
             )
         for name in ("PASS_TYPE_ID", "TEAM_ID", "GOOGLE_ISSUER_ID"):
             if not environ.get(f"PASSERELLE_{name}"):
@@ -150,6 +168,26 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
     if reader.faults:
         raise SettingsError(reader.faults)
     return settings
+
+
+def _weakness(secret: bytes) -> str | None:
+    """Why a master key is none that `keys generate` made; None when nothing says so.
+
+    Of 32 random bytes about 30 differ: that chance makes one that is refused here is about as
+    likely as guessing it.
+    """
+    steps = {(after - before) % 256 for before, after in pairwise(secret)}
+    if secret == DEVELOPMENT_KEY:
+        return "is the development key, or is missing"
+    if len(steps) == 1:
+        return "counts up or down, or repeats one byte"
+    if any(secret == (secret[:period] * 32)[:32] for period in range(1, 17)):
+        return "repeats itself"
+    if len(set(secret)) < 16:
+        return "has too few different bytes"
+    if all(32 <= byte < 127 for byte in secret):
+        return "is a text, not random bytes"
+    return None
 
 
 class _Reader:
@@ -187,6 +225,17 @@ class _Reader:
         if not pattern.match(value):
             self.fault(name, f"is {value!r}", f"it should be {remedy}")
         return value
+
+    def token(self, name: str) -> str | None:
+        value = self.text(name, "", secret=True)
+        if value and not re.fullmatch(r"[\x21-\x7e]{16,200}", value):
+            # It is not repeated: it is a secret.
+            self.fault(
+                name,
+                "is no secret that a header can carry",
+                "use 16 to 200 visible ASCII characters, such as `openssl rand -hex 32` prints",
+            )
+        return value or None
 
     def integer(self, name: str, default: int, low: int, high: int) -> int:
         value = self.text(name, str(default))

@@ -23,6 +23,7 @@ from app.services import (
 )
 from app.services.deployment import Deployment
 from app.services.importing import Standing
+from app.store import private
 from app.store.models import Campaign
 
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -128,7 +129,7 @@ def import_codes(
     _tell(standing)
     if standing.rejected:
         target = rejects or file.with_name(file.name + ".rejects.csv")
-        with target.open("w", encoding="utf-8", newline="") as out:
+        with open(target, "w", encoding="utf-8", newline="", opener=private.owner_only) as out:
             writer = csv.writer(out)
             writer.writerow(["line", "reason", "text"])
             writer.writerows(importing.rejects(deployment, standing.id))

@@ -15,12 +15,12 @@ from babel.numbers import get_currency_precision
 
 from app.cli.terminal import fail, pass_deployment, say
 from app.domain.values import AMOUNTS
-from app.services import campaigns, deciding, issuing, links, people
+from app.services import campaigns, deciding, issuing, links, people, security
 from app.services.deciding import Candidate, Tally
 from app.services.deployment import Deployment
 from app.services.importing.reading import FileFault, table
 from app.services.issuing import IssueFault, Person
-from app.store.models import Disclosure
+from app.store import private
 
 _AMOUNT = re.compile(r"\d{1,12}(?:[.,]\d{1,4})?")
 
@@ -58,9 +58,11 @@ def decide(
     part = None if out is None else out.with_name(out.name + ".part")
     target = Path(os.devnull) if part is None else part
     try:
-        with recipients.open("rb") as source, target.open("w", encoding="utf-8", newline="") as to:
-            if part is not None:
-                part.chmod(0o600)
+        opener = None if part is None else private.owner_only
+        with (
+            recipients.open("rb") as source,
+            open(target, "w", encoding="utf-8", newline="", opener=opener) as to,
+        ):
             writer = csv.writer(to)
             writer.writerow(
                 ["external_id", "occasion", "outcome", "tier", "variant", "campaign", "wallet_link"]
@@ -144,7 +146,12 @@ def show(deployment: Deployment, external_id: str) -> None:
         recipient = people.find(session, external_id)
         if recipient is None:
             fail("There is no such recipient.")
-        session.add(Disclosure(what=f"recipient {recipient.id}", at=deployment.now()))
+        security.record(
+            session,
+            security.Kind.PERSON_DISCLOSED,
+            now=deployment.now(),
+            object=f"recipient {recipient.id}",
+        )
         say(orjson.dumps(people.held(session, recipient), option=orjson.OPT_INDENT_2).decode())
 
 

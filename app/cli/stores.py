@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from pathlib import Path
 
 import click
@@ -11,6 +10,7 @@ import click
 from app.cli.terminal import pass_deployment, say
 from app.services import storefile
 from app.services.deployment import Deployment
+from app.store import private
 
 
 @click.command("import")
@@ -40,8 +40,7 @@ def import_stores(deployment: Deployment, file: Path, keys_file: Path | None) ->
 
 
 def _write(path: Path, keys: tuple[tuple[str, str, str], ...]) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w", newline="", encoding="utf-8") as out:
+    with open(path, "x", newline="", encoding="utf-8", opener=private.owner_only) as out:
         writer = csv.writer(out)
         writer.writerow(("store", "terminal", "key"))
         writer.writerows(keys)

@@ -4,14 +4,50 @@ only on a terminal.
 
 from __future__ import annotations
 
+import getpass
 import sys
-from typing import NoReturn
+from collections.abc import Callable
+from functools import update_wrapper
+from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 import click
 
+from app.services import security
 from app.services.deployment import Deployment
+from app.services.security import Actor
 
-pass_deployment = click.make_pass_decorator(Deployment)
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def pass_deployment(
+    command: Callable[Concatenate[Deployment, P], R],
+) -> Callable[P, R]:
+    """Hand a command its deployment; what it does is the command's and its user's doing."""
+
+    def called(*args: P.args, **kwargs: P.kwargs) -> Any:
+        context = click.get_current_context()
+        security.act_as(Actor(command=_command(context), operator=_user()))
+        return context.invoke(command, context.ensure_object(Deployment), *args, **kwargs)
+
+    return update_wrapper(called, command)
+
+
+def _command(context: click.Context) -> str:
+    """The command's words, whatever the program itself was called by."""
+    words: list[str] = []
+    while context.parent is not None:
+        words.insert(0, context.info_name or "")
+        context = context.parent
+    return " ".join(("passerelle", *words))
+
+
+def _user() -> str | None:
+    """The system's user; a container may run as one without a name."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return None
 
 
 def say(text: str = "") -> None:

@@ -36,6 +36,7 @@ def add(
             kinds=kinds,
             campaigns=campaigns,
             now=deployment.now(),
+            https_only=deployment.settings.production,
         )
         say(f"{webhook.public_id}  {secret}")
 
@@ -77,7 +78,13 @@ def replay(deployment: Deployment, webhook_id: str) -> None:
     """Try again the events that were given up, and make the webhook active."""
     with deployment.database.write() as session:
         webhook = _found(session, webhook_id)
-        service.change(session, webhook, active=True, now=deployment.now())
+        service.change(
+            session,
+            webhook,
+            active=True,
+            now=deployment.now(),
+            https_only=deployment.settings.production,
+        )
         count = service.replay(session, webhook, now=deployment.now())
     say(f"{count} events are tried again.")
 
@@ -88,7 +95,7 @@ def replay(deployment: Deployment, webhook_id: str) -> None:
 def remove(deployment: Deployment, webhook_id: str) -> None:
     """Remove a webhook and all that waits for it."""
     with deployment.database.write() as session:
-        service.remove(session, _found(session, webhook_id))
+        service.remove(session, _found(session, webhook_id), now=deployment.now())
     say("The webhook is removed.")
 
 

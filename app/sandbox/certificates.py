@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from app.store import private
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -23,10 +25,10 @@ class Identity:
     key: bytes
 
     def write(self, certificate: Path, key: Path) -> None:
-        """Write both files, the key readable by the owner only."""
-        key.touch(mode=0o600)
-        key.write_bytes(self.key)
-        certificate.write_bytes(self.certificate)
+        """Write both files, for their owner alone."""
+        for path, data in ((key, self.key), (certificate, self.certificate)):
+            with open(path, "wb", opener=private.owner_only) as file:
+                file.write(data)
 
 
 class Authority:

@@ -19,6 +19,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.domain import overrides
 from app.services import (
+    access,
     celebrating,
     changes,
     deciding,
@@ -29,9 +30,11 @@ from app.services import (
     importing,
     people,
     redeeming,
+    security,
     updating,
 )
 from app.services.deployment import Deployment
+from app.services.security import Actor
 from app.store.dialects import insert_for
 from app.store.models import Campaign, Clockwork, Voucher
 
@@ -42,6 +45,7 @@ Job = Callable[[Deployment], None]
 
 def run(deployment: Deployment) -> None:
     """Do all that has become due; any number of workers may call it at any time."""
+    security.act_as(Actor(command="clock"))
     for job in JOBS:
         job(deployment)
 
@@ -181,6 +185,14 @@ def _forget_people(deployment: Deployment) -> None:
                 return
 
 
+def _forget_security_events(deployment: Deployment) -> None:
+    """Remove security events whose retention is over, and what is kept of tills' sessions."""
+    now = deployment.now()
+    with deployment.database.write() as session:
+        security.retain(session, now=now, days=deployment.settings.security_days)
+        access.forget_sign_outs(session, now=now)
+
+
 JOBS: tuple[Job, ...] = (
     updating.apply_due,
     _show_moments,
@@ -193,5 +205,6 @@ JOBS: tuple[Job, ...] = (
     _forget_callbacks,
     _forget_people,
     _forget_keys,
+    _forget_security_events,
     _remind,
 )

@@ -16,6 +16,7 @@ from app.services.access import Doorkeeper
 from app.services.certificates import Certificates
 from app.services.hints import Hints
 from app.services.precedence import Precedence
+from app.services.security import Counting
 from app.settings import Settings
 from app.store.keyring import Keyring
 from app.store.session import Database
@@ -44,7 +45,8 @@ class Deployment:
     def __init__(self, settings: Settings, *, clock: Clock = utc_now) -> None:
         self.settings = settings
         self.database = Database(settings.database_url, pool_size=settings.threads + BESIDE)
-        self.doorkeeper = Doorkeeper(self.database)
+        self.security = Counting(self.database, clock)
+        self.doorkeeper = Doorkeeper(self.database, self.security)
         self.hints = Hints(settings.queue_url)
         self.database.committed = self.hints.send
         self.clock = clock
@@ -72,5 +74,6 @@ class Deployment:
         return self._keyring
 
     def close(self) -> None:
+        self.security.close()
         self.hints.close()
         self.database.close()

@@ -17,6 +17,7 @@ from sqlalchemy import case, delete
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from app.services import security
 from app.store.keyring import Keyring
 from app.store.models import GuessCount
 from app.store.session import Database
@@ -92,7 +93,18 @@ class Guesses:
                     )
                     .returning(table.failures, table.since)
                 ).one()
-                if row.failures > LIMITS[named[digest][0]]:
+                kind = named[digest][0]
+                if row.failures == LIMITS[kind] + 1:
+                    # Once for each subject and window, whichever process sees it. The beginning of
+                    # a code that may exist is not told.
+                    security.record(
+                        connection,
+                        security.Kind.GUESSING_LOCKED,
+                        now=now,
+                        object=f"counted by {kind}",
+                        reason=f"more than {LIMITS[kind]} failures within {WINDOW}",
+                    )
+                if row.failures > LIMITS[kind]:
                     with self._guard:
                         self._blocked[named[digest]] = row.since + WINDOW
         self.check(subjects, now=now)

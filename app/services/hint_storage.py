@@ -11,6 +11,7 @@ from huey.registry import Message
 from huey.serializer import Serializer
 
 from app.services.hints import QueueFault
+from app.store import private
 
 NAME = "passerelle"
 
@@ -39,7 +40,7 @@ def open_at(url: str, *, patience: int) -> Huey:
     options: dict[str, Any] = {"results": False, "serializer": _JsonSerializer()}
     if scheme == "sqlite":
         path = rest.removeprefix("/") if not rest.startswith("//") else rest[1:]
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        private.database_file(Path(path))
         return SqliteHuey(NAME, filename=path, timeout=patience, fsync=False, **options)
     if scheme in ("redis", "rediss", "unix"):
         from redis import ConnectionPool

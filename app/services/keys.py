@@ -19,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.domain import codes
-from app.services import webhooks
+from app.services import security, webhooks
 from app.store import keyring as kr
 from app.store.keyring import Keyring
 from app.store.models import Code, MasterKey, Voucher, Webhook, WrappedKey
@@ -165,6 +165,9 @@ def retire(
                 "PASSERELLE_MASTER_KEYS first, which wraps it by the newest."
             )
         session.execute(update(MasterKey).where(MasterKey.id == key_id).values(retired_at=now))
+        security.record(
+            session, security.Kind.MASTER_KEY_RETIRED, now=now, object=f"master key {key_id}"
+        )
 
 
 def reindex(database: Database, master_keys: Mapping[int, bytes], *, now: dt.datetime) -> int:
@@ -192,6 +195,13 @@ def reindex(database: Database, master_keys: Mapping[int, bytes], *, now: dt.dat
             code.pin = after.seal(pin, row=pin_row(code.lookup)) if pin else None
             code.key_id = after.newest
             count += 1
+        security.record(
+            session,
+            security.Kind.LOOKUP_KEY_REPLACED,
+            now=now,
+            object="lookup key",
+            reason=f"{count} codes",
+        )
         return count
 
 

@@ -34,6 +34,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
+from app.store import private
+
 #: Where a transaction leaves word of what it did, in the `info` of its session or connection.
 NOTES = "passerelle_notes"
 #: Connections beyond those that are kept; each is opened and closed again for one use.
@@ -77,7 +79,7 @@ class Database:
         }
         if self.is_sqlite:
             if parsed.database and parsed.database != ":memory:":
-                Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+                private.database_file(Path(parsed.database))
             self.engine = create_engine(parsed, **pool)
             event.listen(self.engine, "connect", _configure_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)

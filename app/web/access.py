@@ -10,7 +10,9 @@ from typing import Any, ParamSpec, TypeVar
 
 from flask import Flask, g, request
 
-from app.services.access import Client, Scope
+from app.services import security
+from app.services.access import Client, KeyRefusal, Refused, Scope
+from app.services.security import Actor, Kind, network_of
 from app.web import deployment, till_session
 from app.web.problems import Problem
 
@@ -41,12 +43,7 @@ def requires(*scopes: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
             asking = client()
             if not any(asking.may(scope) for scope in scopes):
-                raise Problem(
-                    403,
-                    "scope_missing",
-                    cause="The key may not do this.",
-                    remedy=f"Use a key with the scope {' or '.join(scopes)}.",
-                )
+                raise scope_missing(*scopes, cause="The key may not do this.")
             return view(*args, **kwargs)
 
         return checked
@@ -69,8 +66,27 @@ def register(app: Flask) -> None:
 
     @app.before_request
     def _identify() -> None:
+        # Bound anew for each request: threads serve one after the other.
+        security.act_as(Actor(address=request.remote_addr))
         if request.url_rule is not None and request.path.startswith(_FOR_KEYS):
             client()
+
+
+def scope_missing(*scopes: Scope, cause: str) -> Problem:
+    """The answer to a key that lacks every one of `scopes`; that it asked is counted."""
+    rule = request.url_rule
+    deployment().security.count(
+        Kind.SCOPE_REFUSED,
+        by=security.acting(),
+        object=f"{request.method} {rule.rule if rule is not None else '?'}",
+        reason=f"needs {' or '.join(scopes)}",
+    )
+    return Problem(
+        403,
+        "scope_missing",
+        cause=cause,
+        remedy=f"Use a key with the scope {' or '.join(scopes)}.",
+    )
 
 
 def identify() -> Client:
@@ -80,19 +96,39 @@ def identify() -> Client:
         Problem: 401, without saying whether the key is unknown, wrong, revoked or expired.
     """
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-    house = deployment()
     if not scheme:
-        signed_in = till_session.client()
-        if signed_in is not None:
-            return signed_in
-    if scheme.lower() == "bearer":
-        found = house.doorkeeper.identify(key.strip(), now=house.now())
-        if found is not None:
-            return found
+        found = till_session.client()
+    elif scheme.lower() == "bearer":
+        found = verify(key.strip())
+    else:
+        found = Refused(KeyRefusal.MALFORMED)
+    if isinstance(found, Client):
+        _act_as(found)
+        return found
+    g.key_refused = found
     raise Problem(
         401,
         "key_required",
         cause="The request carries no valid API key.",
         remedy="Send `Authorization: Bearer pk_…` with a key that is not revoked or expired.",
         headers={"WWW-Authenticate": "Bearer"},
+    )
+
+
+def verify(key: str) -> Client | Refused:
+    """The client of a key that somebody sent, or why there is none; a wrong key is counted."""
+    house = deployment()
+    found = house.doorkeeper.identify(key, now=house.now())
+    if isinstance(found, Refused):
+        house.security.count(
+            Kind.KEY_REFUSED,
+            by=Actor(key_prefix=found.prefix, address=network_of(request.remote_addr)),
+            reason=found.reason.value,
+        )
+    return found
+
+
+def _act_as(found: Client) -> None:
+    security.act_as(
+        Actor(key_prefix=found.prefix, terminal=found.place, address=request.remote_addr)
     )

@@ -30,6 +30,7 @@ from app.web import (
     problems,
     reports,
     results,
+    security,
     till,
     updates,
     webhooks,
@@ -51,6 +52,7 @@ DOORS: tuple[Callable[[OpenAPI], None], ...] = (
     codes.register,
     updates.register,
     webhooks.register,
+    security.register,
 )
 
 
@@ -92,15 +94,22 @@ def build(deployment: Deployment) -> Flask:
     def openapi_json() -> Response:
         return jsonify(problems.described(app.api_doc))
 
+    transport = policy.transport(subdomains=settings.hsts_subdomains)
+
     @app.after_request
     def _protect(response: Response) -> Response:
         headers = response.headers
         headers.setdefault("X-Content-Type-Options", "nosniff")
         headers.setdefault("Referrer-Policy", "no-referrer")
+        headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+        headers.setdefault("Cross-Origin-Resource-Policy", policy.resource_policy(response))
+        headers.setdefault("Permissions-Policy", policy.NO_FEATURES)
+        # What does not say how long it may be kept is kept by nobody: most answers hold secrets.
+        headers.setdefault("Cache-Control", "no-store")
         if response.mimetype == "text/html":
             headers.setdefault("Content-Security-Policy", policy.STRICT)
         if settings.production:
-            headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+            headers.setdefault("Strict-Transport-Security", transport)
         return response
 
     return app

@@ -16,12 +16,11 @@ from flask_openapi3 import APIBlueprint, OpenAPI, Tag
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from app.domain import codes
-from app.services import campaigns, deciding, links, people
+from app.services import campaigns, deciding, links, people, security
 from app.services.access import Scope
 from app.services.deciding import Candidate, Tally
 from app.services.issuing import IssueFault
 from app.services.people import Did
-from app.store.models import Disclosure
 from app.web import access, deployment
 from app.web.marketing import RecipientBody
 from app.web.problems import Problem, ProblemBody
@@ -270,10 +269,11 @@ def held(path: RecipientPath) -> Response:
         recipient = people.find(session, path.external_id)
         if recipient is None:
             raise _unknown("recipient")
-        session.add(
-            Disclosure(
-                api_key_id=access.client().id, what=f"recipient {recipient.id}", at=house.now()
-            )
+        security.record(
+            session,
+            security.Kind.PERSON_DISCLOSED,
+            now=house.now(),
+            object=f"recipient {recipient.id}",
         )
         return _json(people.held(session, recipient))
 

@@ -1,8 +1,8 @@
 """What is seen of requests: an id for each, one structured log line, counters and durations.
 
 A log line names the route, never the path, because paths hold tokens; and it holds no header,
-query or body. An incoming X-Request-Id is kept if it is harmless, so that a till's log and ours
-can be laid side by side.
+query or body. It names the prefix of the API key that asked, or why one was refused. An incoming
+X-Request-Id is kept if it is harmless, so that a till's log and ours can be laid side by side.
 """
 
 from __future__ import annotations
@@ -92,5 +92,17 @@ def register(app: Flask) -> None:
             method=method,
             status=response.status_code,
             ms=round(seconds * 1000, 2),
+            **_who(),
         )
         return response
+
+
+def _who() -> dict[str, str]:
+    """The key that asked, if one did, or why one was refused."""
+    if "client" in g:
+        return {"key": g.client.prefix}
+    refused = g.get("key_refused")
+    if refused is None:
+        return {}
+    told = {"key_refused": refused.reason.value}
+    return told if refused.prefix is None else {"key": refused.prefix, **told}

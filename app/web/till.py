@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from flask import Blueprint, Flask, Response, render_template, request
+from flask import Blueprint, Flask, Response, g, render_template, request
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
-from app.services import access
-from app.services.access import Client, Scope
-from app.web import deployment, till_session
+from app.services import security
+from app.services.access import Client, Refused, Scope
+from app.services.security import Actor, Kind
+from app.web import access, deployment, till_session
 from app.web.problems import Problem, invalid_request
 
 blueprint = Blueprint("till", __name__)
@@ -53,10 +54,9 @@ def sign_in() -> Response:
         body = SignIn.model_validate_json(request.get_data())
     except ValidationError as error:
         return invalid_request(error)
-    house = deployment()
-    with house.database.read() as session:
-        client = access.authenticate(session, body.key, now=house.now())
-    if client is None:
+    client = access.verify(body.key)
+    if isinstance(client, Refused):
+        g.key_refused = client
         raise Problem(
             401,
             "key_required",
@@ -64,6 +64,14 @@ def sign_in() -> Response:
             remedy="Type the terminal's key; it is not revoked or expired.",
         )
     _terminal(client)
+    house = deployment()
+    with house.database.write() as session:
+        security.record(
+            session,
+            Kind.TILL_SIGNED_IN,
+            now=house.now(),
+            by=Actor(key_prefix=client.prefix, address=request.remote_addr),
+        )
     answer = Response(status=204)
     till_session.start(answer, client)
     return answer
@@ -71,7 +79,7 @@ def sign_in() -> Response:
 
 @blueprint.delete("/till/session")
 def sign_out() -> Response:
-    """End the session."""
+    """End the session, also for whoever has a copy of its cookie."""
     _own_page()
     answer = Response(status=204)
     till_session.end(answer)

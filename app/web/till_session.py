@@ -4,7 +4,8 @@ A page that must survive a reload keeps something in the browser. A key in `sess
 be read by any script that ever ran on the page, and copied to another machine for good; a cookie
 that is HttpOnly can be read by none, so this is what the page has. It holds the number of the key
 and a moment at which it ends, sealed by a derived key; the key's row is asked at every request, so
-a revoked key ends its sessions at once.
+a revoked key ends its sessions at once. Signing out ends the session on the server too: a copy of
+the cookie is worth nothing afterwards, whichever process is shown it.
 
 A browser sends cookies by itself, so a foreign page could try to use one (CSRF). Three things
 stand against it: `SameSite=Strict`; a header of our own on every request, which a foreign page can
@@ -17,12 +18,13 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime as dt
-from dataclasses import replace
+import hashlib
+from dataclasses import dataclass, replace
 
 from flask import Response, request
 
 from app.services import access
-from app.services.access import Client, Scope
+from app.services.access import Client, KeyRefusal, Refused, Scope
 from app.store.keyring import BrokenSeal, MissingKey
 from app.web import deployment
 
@@ -34,6 +36,15 @@ HEADER = "X-Passerelle-Till"
 _ROW = b"till-session"
 _DOOR = "/pos/v1"
 _SCOPES = frozenset({Scope.POS.value, Scope.POS_SUPERVISOR.value})
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """What a genuine cookie says, and what the server calls it."""
+
+    key_id: int
+    ends_at: dt.datetime
+    digest: bytes
 
 
 def start(answer: Response, client: Client) -> None:
@@ -55,7 +66,14 @@ def start(answer: Response, client: Client) -> None:
 
 
 def end(answer: Response) -> None:
-    """Let `answer` end the session."""
+    """End the session that the request carries, on the server and in the browser."""
+    carried = _carried()
+    if carried is not None:
+        house = deployment()
+        with house.database.write() as session:
+            access.sign_out(
+                session, carried.key_id, carried.digest, ends_at=carried.ends_at, now=house.now()
+            )
     answer.delete_cookie(_name(), secure=_secure(), httponly=True, samesite="Strict", path="/")
 
 
@@ -67,10 +85,22 @@ def from_own_page() -> bool:
     )
 
 
-def client() -> Client | None:
-    """The client whose session the present request carries; None without a good one."""
+def client() -> Client | Refused:
+    """The client whose session the present request carries, or why there is none."""
+    if not request.path.startswith(_DOOR) or not from_own_page():
+        return Refused(KeyRefusal.MISSING)
+    carried = _carried()
+    if carried is None:
+        return Refused(KeyRefusal.MISSING)
+    house = deployment()
+    found = house.doorkeeper.signed_in(carried.key_id, carried.digest, now=house.now())
+    return found if isinstance(found, Refused) else replace(found, scopes=found.scopes & _SCOPES)
+
+
+def _carried() -> _Session | None:
+    """The session that the request's cookie stands for, if it is genuine and not over."""
     value = request.cookies.get(_name())
-    if value is None or not request.path.startswith(_DOOR) or not from_own_page():
+    if value is None:
         return None
     house = deployment()
     try:
@@ -79,11 +109,11 @@ def client() -> Client | None:
     except (binascii.Error, ValueError, IndexError, BrokenSeal, MissingKey):
         return None
     key_id, _, ends = plain.partition(":")
-    if int(ends) <= house.now().timestamp():
+    ends_at = dt.datetime.fromtimestamp(int(ends), dt.UTC)
+    if ends_at <= house.now():
         return None
-    with house.database.read() as session:
-        found = access.client(session, int(key_id), now=house.now())
-    return None if found is None else replace(found, scopes=found.scopes & _SCOPES)
+    # Of the bytes, not of their spelling: base64 has several for the same.
+    return _Session(int(key_id), ends_at, hashlib.sha256(raw).digest())
 
 
 def _secure() -> bool:

@@ -133,6 +133,7 @@ def made(body: NewWebhook) -> Response:
                 kinds=body.kinds,
                 campaigns=body.campaigns,
                 now=house.now(),
+                https_only=house.settings.production,
             )
         except WebhookFault as fault:
             raise _faulty(fault) from None
@@ -157,7 +158,13 @@ def changed(path: WebhookPath, body: ChangedWebhook) -> Response:
         if body.campaigns is not None:
             _refuse_others(body.campaigns)
         try:
-            webhooks.change(session, webhook, now=house.now(), **body.model_dump())
+            webhooks.change(
+                session,
+                webhook,
+                now=house.now(),
+                https_only=house.settings.production,
+                **body.model_dump(),
+            )
         except WebhookFault as fault:
             raise _faulty(fault) from None
         return _answer(webhooks.describe(session, webhook))
@@ -167,8 +174,9 @@ def changed(path: WebhookPath, body: ChangedWebhook) -> Response:
 @access.requires(Scope.CAMPAIGN)
 def removed(path: WebhookPath) -> Response:
     """Remove a webhook and all that waits for it."""
-    with deployment().database.write() as session:
-        webhooks.remove(session, _found(session, path))
+    house = deployment()
+    with house.database.write() as session:
+        webhooks.remove(session, _found(session, path), now=house.now())
     return Response(status=204)
 
 

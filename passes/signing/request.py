@@ -27,7 +27,7 @@ from passes.signing.signer import (
     subject,
 )
 from passes.signing.store import NEXT
-from passes.signing.throwaway import key_pem, new_key, write_secret
+from passes.signing.throwaway import key_pem, new_key, private_folder, write_private
 
 REQUEST = "pass.certSigningRequest"
 
@@ -73,9 +73,9 @@ def make_request(folder: Path, *, email: str, name: str) -> Request:
         )
         .sign(key, SHA256())
     )
-    target.mkdir(parents=True, exist_ok=True)
-    write_secret(key_path, key_pem(key))
-    request_path.write_bytes(request.public_bytes(Encoding.PEM))
+    private_folder(target)
+    write_private(key_path, key_pem(key))
+    write_private(request_path, request.public_bytes(Encoding.PEM))
     return Request(key_path, request_path)
 
 
@@ -101,8 +101,8 @@ def install(folder: Path, returned: bytes, *, password: bytes | None = None) -> 
             "It is neither a Pass Type ID certificate nor Apple's WWDR intermediate.",
             "In Apple's developer portal choose Certificates, +, Pass Type ID Certificate.",
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(certificate.public_bytes(Encoding.PEM))
+    private_folder(target.parent)
+    write_private(target, certificate.public_bytes(Encoding.PEM))
     return target
 
 
@@ -120,9 +120,9 @@ def _take_apart(target: Path, data: bytes, password: bytes | None) -> Path:
             "It holds no Pass Type ID certificate with an RSA key.",
             "Export the Pass Type ID certificate together with its key.",
         )
-    target.mkdir(parents=True, exist_ok=True)
-    write_secret(target / "pass.key", key_pem(key))
-    (target / "pass.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+    private_folder(target)
+    write_private(target / "pass.key", key_pem(key))
+    write_private(target / "pass.pem", certificate.public_bytes(Encoding.PEM))
     return target / "pass.pem"
 
 

@@ -52,10 +52,10 @@ def throwaway(
         leaf_name, wwdr_name, leaf_key, wwdr_key, start, end, pass_type_id=pass_type_id
     )
     apple = folder / "apple"
-    apple.mkdir(parents=True, exist_ok=True)
+    private_folder(apple)
     for name, certificate in (("pass", leaf), ("wwdr", wwdr), ("root", root)):
-        (apple / f"{name}.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
-    write_secret(apple / "pass.key", key_pem(leaf_key))
+        write_private(apple / f"{name}.pem", certificate.public_bytes(Encoding.PEM))
+    write_private(apple / "pass.key", key_pem(leaf_key))
     throwaway_service_account(folder)
 
 
@@ -74,8 +74,8 @@ def throwaway_service_account(
         "client_id": "0",
         "token_uri": token_uri,
     }
-    (folder / "google").mkdir(parents=True, exist_ok=True)
-    write_secret(
+    private_folder(folder / "google")
+    write_private(
         folder / "google" / "service-account.json", json.dumps(account, indent=2).encode() + b"\n"
     )
 
@@ -90,11 +90,17 @@ def key_pem(key: rsa.RSAPrivateKey) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
-def write_secret(path: Path, data: bytes) -> None:
+def write_private(path: Path, data: bytes) -> None:
     """Write a file that only its owner can read."""
     path.touch(mode=0o600)
     path.chmod(0o600)
     path.write_bytes(data)
+
+
+def private_folder(path: Path) -> None:
+    """Make a folder, and those above it that are missing, for their owner alone."""
+    for missing in [each for each in (*reversed(path.parents), path) if not each.exists()]:
+        missing.mkdir(mode=0o700, exist_ok=True)
 
 
 def _name(*, common_name: str, unit: str | None = None) -> x509.Name:

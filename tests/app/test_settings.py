@@ -1,14 +1,16 @@
 """Settings are read whole or not at all, and name every fault with its remedy."""
 
 import base64
+import hashlib
 from pathlib import Path
 
 import pytest
 
+from app.services import keys
 from app.settings import DEVELOPMENT_KEY, SettingsError, from_environment
 
-KEY = base64.b64encode(bytes(range(1, 33))).decode()
-OTHER = base64.b64encode(bytes(range(2, 34))).decode()
+KEY = base64.b64encode(hashlib.sha256(b"one").digest()).decode()
+OTHER = base64.b64encode(hashlib.sha256(b"another").digest()).decode()
 PRODUCTION = {
     "PASSERELLE_ENV": "production",
     "PASSERELLE_BASE_URL": "https://pass.example.com/",
@@ -100,3 +102,54 @@ def test_postgres_addresses_of_every_spelling_use_psycopg() -> None:
     for scheme in ("postgres", "postgresql", "postgresql+psycopg"):
         settings = from_environment({"PASSERELLE_DATABASE_URL": f"{scheme}://u:p@h/d"})
         assert settings.database_url == "postgresql+psycopg://u:p@h/d"
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        bytes(32),
+        b"\xff" * 32,
+        bytes(range(1, 33)),
+        bytes(range(64, 0, -2)),
+        b"k3\x00\x91" * 8,
+        b"correct horse battery staple 123",
+        bytes([1, 2, 3]) + bytes(29),
+        DEVELOPMENT_KEY,
+    ],
+)
+def test_production_refuses_a_master_key_that_nobody_drew(secret: bytes) -> None:
+    weak = base64.b64encode(secret).decode()
+    for given in (f"1:{weak}", f"2:{KEY} 1:{weak}"):
+        with pytest.raises(SettingsError, match="MASTER_KEYS") as error:
+            from_environment(PRODUCTION | {"PASSERELLE_MASTER_KEYS": given})
+        assert weak not in str(error.value)
+    assert from_environment({"PASSERELLE_MASTER_KEYS": f"1:{weak}"}).newest_key_id == 1
+
+
+def test_production_refuses_one_master_key_under_two_ids() -> None:
+    with pytest.raises(SettingsError, match="one key under two ids"):
+        from_environment(PRODUCTION | {"PASSERELLE_MASTER_KEYS": f"2:{KEY} 1:{KEY}"})
+
+
+def test_keys_that_are_generated_are_never_weak() -> None:
+    for _ in range(200):
+        drawn = base64.b64encode(keys.generate({})[1]).decode()
+        assert from_environment(PRODUCTION | {"PASSERELLE_MASTER_KEYS": f"1:{drawn}"})
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["BASE_URL", "APNS_URL", "GOOGLE_API_URL", "GOOGLE_CALLBACK_KEYS_URL", "GOOGLE_SAVE_URL"],
+)
+@pytest.mark.parametrize("address", ["http://x.example.com", "HTTP://127.0.0.1:9000"])
+def test_production_refuses_every_plain_http_address(name: str, address: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        from_environment(PRODUCTION | {f"PASSERELLE_{name}": address})
+
+
+def test_a_metrics_token_is_long_enough_and_not_shown() -> None:
+    with pytest.raises(SettingsError, match="METRICS_TOKEN") as error:
+        from_environment({"PASSERELLE_METRICS_TOKEN": "short-secret"})
+    assert "short-secret" not in str(error.value)
+    settings = from_environment({"PASSERELLE_METRICS_TOKEN": "0123456789abcdef"})
+    assert "0123456789abcdef" not in repr(settings)

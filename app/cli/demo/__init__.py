@@ -26,7 +26,7 @@ from app.cli.demo import shop
 from app.cli.demo.standins import StandIns, phones, stand_ins
 from app.services.deployment import Deployment
 from app.settings import from_environment
-from app.store import migrations
+from app.store import migrations, private
 
 FOLDER = Path("var/demo")
 
@@ -39,7 +39,7 @@ _console = Console(highlight=False, soft_wrap=True)
 def demo(port: int, serves: bool) -> None:
     """Make a shop with two campaigns and serve it on http://127.0.0.1:8000."""
     shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir(parents=True)
+    private.folder(FOLDER)
     environment = _environment(port)
     with ExitStack() as stack:
         running = None

@@ -15,6 +15,7 @@ from app.domain.codes import Purpose
 from app.services import access, campaigns, importing, issuing, stores
 from app.services.access import Scope
 from app.services.deployment import Deployment
+from app.store import private
 
 #: Campaigns by key, and the folder of the package that has their files.
 EXAMPLES = files("app.examples")
@@ -49,7 +50,7 @@ def load_campaigns(deployment: Deployment, folder: Path) -> None:
 def issue(deployment: Deployment, folder: Path) -> dict[str, list[str]]:
     """Issue both campaigns to the recipients; their links by campaign."""
     recipients = folder / "recipients.csv"
-    with recipients.open("w", newline="", encoding="utf-8") as file:
+    with open(recipients, "w", newline="", encoding="utf-8", opener=private.owner_only) as file:
         writer = csv.writer(file)
         writer.writerow(["external_id", "language", "birth_date"])
         writer.writerows(RECIPIENTS)
@@ -84,7 +85,7 @@ def barcode(deployment: Deployment, link: str) -> str:
 
 def _export_codes(path: Path) -> None:
     """Write codes as a shop system exports them."""
-    with path.open("w", newline="", encoding="utf-8-sig") as file:
+    with open(path, "w", newline="", encoding="utf-8-sig", opener=private.owner_only) as file:
         writer = csv.writer(file, delimiter=";")
         writer.writerow(["Code", "Created"])
         for _ in range(CODES):

@@ -24,6 +24,7 @@ from app.sandbox.iphone import Fleet, Line, Phone
 from app.sandbox.pocket import Pocket
 from app.services.deployment import Deployment
 from app.settings import Settings, from_environment
+from app.store import private
 from passes.google import ServiceAccount
 from passes.signing import throwaway_service_account
 
@@ -102,7 +103,8 @@ def phones(
 def _apns(certs: Path, folder: Path, fleet: Fleet) -> Iterator[dict[str, str]]:
     authority = Authority()
     ca = folder / "apns-ca.pem"
-    ca.write_bytes(authority.certificate)
+    with open(ca, "wb", opener=private.owner_only) as file:
+        file.write(authority.certificate)
     trusted = (certs / "apple" / "wwdr.pem").read_bytes()
     with ApnsStandIn(identity=authority.server(), trusted=trusted, on_push=fleet.reach) as apns:
         yield {"PASSERELLE_APNS_URL": apns.url, "PASSERELLE_APNS_CA": str(ca)}

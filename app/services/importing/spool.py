@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from app.services.importing.sealing import Reason, Reject, Row
+from app.store import private
 
 #: Rows kept in memory before they are written out.
 FLUSH = 65_536
@@ -36,7 +37,7 @@ class Spool:
     def begin(self) -> None:
         """Start empty, whatever an earlier attempt left."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True, mode=0o700)
+        private.folder(self.folder)
 
     def add(self, rows: Iterable[Row]) -> None:
         buckets = self._buckets
@@ -51,7 +52,7 @@ class Spool:
     def seal(self) -> None:
         """All rows are in: from now on the spool can be loaded, also after a crash."""
         self._flush()
-        (self.folder / "complete").touch()
+        (self.folder / "complete").touch(mode=0o600)
 
     @property
     def complete(self) -> bool:
@@ -77,7 +78,8 @@ class Spool:
         for number, rows in enumerate(self._buckets):
             if rows:
                 data = marshal.dumps(rows)
-                with (self.folder / f"{number:02x}").open("ab") as file:
+                path = self.folder / f"{number:02x}"
+                with open(path, "ab", opener=private.owner_only) as file:
                     file.write(_LENGTH.pack(len(data)) + data)
                 rows.clear()
         self._kept = 0

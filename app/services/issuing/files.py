@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -27,6 +26,7 @@ from app.services.importing.reading import FileFault, table
 from app.services.issuing.claiming import Stock, code_of, stock
 from app.services.issuing.vouchers import CHUNK, issue
 from app.services.issuing.wanted import Batch, IssueFault, Person, Wanted
+from app.store import private
 from app.store.models import Code
 
 _KNOWN = frozenset(
@@ -101,8 +101,10 @@ def issue_file(
     keyring, settings = deployment.keyring, deployment.settings
     part = out.with_name(out.name + ".part")
     try:
-        with recipients.open("rb") as source, part.open("w", encoding="utf-8", newline="") as file:
-            os.chmod(part, 0o600)
+        with (
+            recipients.open("rb") as source,
+            open(part, "w", encoding="utf-8", newline="", opener=private.owner_only) as file,
+        ):
             writer = csv.writer(file)
             head = ["external_id", "occasion", "wallet_link"]
             writer.writerow([*head, "code"] if clear_codes else head)

@@ -1,6 +1,6 @@
 """What came of campaigns: counts that the worker keeps, reports over them, lists of people."""
 
-from app.services.reporting.lists import LISTS, people
+from app.services.reporting.lists import LISTS, count_people, people
 from app.services.reporting.reports import Dimension, Funnel, Row, as_of, funnel
 from app.services.reporting.rollup import Recount, misplaced, recount, roll_up
 
@@ -11,6 +11,7 @@ __all__ = [
     "Recount",
     "Row",
     "as_of",
+    "count_people",
     "funnel",
     "misplaced",
     "people",

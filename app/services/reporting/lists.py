@@ -65,6 +65,16 @@ def people(
         yield from page
 
 
+def count_people(session: Session, campaign_id: int, *, which: str = "all") -> int:
+    """How many vouchers `people` lists at most; cards that replaced one another may be counted
+    although they are another campaign's.
+    """
+    if which == "holdout":
+        return 0
+    wanted = _wanted(campaign_id, which).order_by(None).with_only_columns(Voucher.id).subquery()
+    return session.scalar(select(func.count()).select_from(wanted)) or 0
+
+
 #: A page, and after which row the next one begins; None after the last.
 _Page = tuple[list[dict[str, Any]], int | None]
 
@@ -82,30 +92,7 @@ class _First:
 def _page(
     session: Session, campaign_id: int, *, which: str, after: int, keyring: Keyring | None
 ) -> _Page:
-    older = aliased(Voucher)
-    replaces = exists().where(older.replaced_by_id == Voucher.id, older.status != REPLACED)
-    of_it = or_(
-        Decision.campaign_id == campaign_id,
-        and_(Decision.id.is_(None), Voucher.campaign_id == campaign_id),
-    )
-    if which == "all":
-        of_it = or_(of_it, Voucher.campaign_id == campaign_id)
-    statement = (
-        _described(Recipient, Code)
-        .outerjoin(Recipient, Recipient.id == Voucher.recipient_id)
-        .outerjoin(Code, Code.id == Voucher.code_id)
-        .where(
-            or_(of_it, and_(Decision.id.is_(None), replaces)),
-            Voucher.id > after,
-            # The card that replaces it stands for it.
-            Voucher.replaced_by_id.is_(None),
-        )
-        .order_by(Voucher.id)
-        .limit(PAGE)
-    )
-    if which != "all":
-        net = _taken(Voucher.id)
-        statement = statement.where(or_(net > 0 if which == "redeemers" else net == 0, replaces))
+    statement = _wanted(campaign_id, which).where(Voucher.id > after).limit(PAGE)
     rows = session.execute(statement).all()
     ids = [row.Voucher.id for row in rows]
     chains = replaced(session, ids)
@@ -120,6 +107,33 @@ def _page(
             continue
         page.append(_line(row, first, used.get(row.Voucher.id), keyring))
     return page, ids[-1] if len(rows) == PAGE else None
+
+
+def _wanted(campaign_id: int, which: str) -> Any:
+    """The vouchers of a list, with what is known of them, in the order of issue."""
+    older = aliased(Voucher)
+    replaces = exists().where(older.replaced_by_id == Voucher.id, older.status != REPLACED)
+    of_it = or_(
+        Decision.campaign_id == campaign_id,
+        and_(Decision.id.is_(None), Voucher.campaign_id == campaign_id),
+    )
+    if which == "all":
+        of_it = or_(of_it, Voucher.campaign_id == campaign_id)
+    statement = (
+        _described(Recipient, Code)
+        .outerjoin(Recipient, Recipient.id == Voucher.recipient_id)
+        .outerjoin(Code, Code.id == Voucher.code_id)
+        .where(
+            or_(of_it, and_(Decision.id.is_(None), replaces)),
+            # The card that replaces it stands for it.
+            Voucher.replaced_by_id.is_(None),
+        )
+        .order_by(Voucher.id)
+    )
+    if which != "all":
+        net = _taken(Voucher.id)
+        statement = statement.where(or_(net > 0 if which == "redeemers" else net == 0, replaces))
+    return statement
 
 
 def _described(*more: Any) -> Any:

@@ -13,7 +13,8 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from app.domain import codes
-from app.services import eventlog
+from app.services import eventlog, security
+from app.services.security import Kind as Kinds
 from app.services.webhooks.bodies import Kind
 from app.services.webhooks.faults import WebhookFault
 from app.services.webhooks.signing import bound_to, new_secret
@@ -35,17 +36,19 @@ def register(
     now: dt.datetime,
     kinds: Sequence[str] = (),
     campaigns: Sequence[str] = (),
+    https_only: bool = False,
 ) -> tuple[Webhook, str]:
     """Make a webhook that hears what happens from now on; returns it and its secret.
 
     Args:
         kinds: kinds of event that it wants; empty is every one.
         campaigns: keys of the campaigns whose events it wants; empty is every one.
+        https_only: refuse an address without TLS, as production does.
 
     Raises:
         WebhookFault: the address is none, or a kind or campaign is not known.
     """
-    _check(session, url, kinds, campaigns)
+    _check(session, url, kinds, campaigns, https_only=https_only)
     secret = new_secret()
     webhook = Webhook(
         public_id=uuid.uuid4(),
@@ -61,6 +64,7 @@ def register(
     webhook.secret = keyring.seal(secret, row=bound_to(webhook))
     session.add(webhook)
     session.flush()
+    _record(session, Kinds.WEBHOOK_CREATED, webhook, now=now)
     return webhook, secret
 
 
@@ -73,13 +77,16 @@ def change(
     kinds: Sequence[str] | None = None,
     campaigns: Sequence[str] | None = None,
     active: bool | None = None,
+    https_only: bool = False,
 ) -> None:
     """Change what is given. One that is made active again is told what it missed meanwhile.
 
     Raises:
         WebhookFault: as `register`.
     """
-    _check(session, url or webhook.url, kinds or (), campaigns or ())
+    # One that is only stopped may have any address.
+    strict = https_only and active is not False
+    _check(session, url or webhook.url, kinds or (), campaigns or (), https_only=strict)
     webhook.url = url or webhook.url
     if kinds is not None:
         webhook.kinds = sorted(set(kinds))
@@ -90,10 +97,12 @@ def change(
         webhook.due_at = None
         webhook.failure = None if active else webhook.failure
     webhook.updated_at = now
+    _record(session, Kinds.WEBHOOK_CHANGED, webhook, now=now)
 
 
-def remove(session: Session, webhook: Webhook) -> None:
+def remove(session: Session, webhook: Webhook, *, now: dt.datetime) -> None:
     """Forget a webhook and all that waits for it."""
+    _record(session, Kinds.WEBHOOK_REMOVED, webhook, now=now)
     session.execute(delete(WebhookDelivery).where(WebhookDelivery.webhook_id == webhook.id))
     session.delete(webhook)
 
@@ -173,7 +182,27 @@ def dead_letters(session: Session, webhook: Webhook, *, limit: int = 1_000) -> l
     ]
 
 
-def _check(session: Session, url: str, kinds: Sequence[str], campaigns: Sequence[str]) -> None:
+def _record(session: Session, kind: Kinds, webhook: Webhook, *, now: dt.datetime) -> None:
+    """Record what became of a webhook: its host, since the rest of an address may be a secret."""
+    wants = f"{', '.join(webhook.kinds) or 'every kind'} of "
+    wants += ", ".join(webhook.campaigns) or "every campaign"
+    security.record(
+        session,
+        kind,
+        now=now,
+        object=f"webhook {webhook.public_id}",
+        reason=f"{urlsplit(webhook.url).hostname} is told {wants}; {webhook.status or 'active'}",
+    )
+
+
+def _check(
+    session: Session,
+    url: str,
+    kinds: Sequence[str],
+    campaigns: Sequence[str],
+    *,
+    https_only: bool,
+) -> None:
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -181,6 +210,8 @@ def _check(session: Session, url: str, kinds: Sequence[str], campaigns: Sequence
         raise WebhookFault("The address is none: write https://host/path.") from None
     if parts.scheme not in ("http", "https") or not parts.hostname or len(url) > 2_000:
         raise WebhookFault("The address is none: write https://host/path.")
+    if https_only and parts.scheme != "https":
+        raise WebhookFault("The address is plain http, which production refuses: use https.")
     if parts.username or parts.password or parts.fragment:
         raise WebhookFault("The address holds a password or fragment: leave those out.")
     try:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.services import security
 from app.services.webhooks.faults import WebhookFault
 from app.store.keyring import Keyring
 from app.store.models import Webhook
@@ -39,6 +40,12 @@ def rotate(
     webhook.key_id = keyring.newest
     webhook.updated_at = now
     session.flush()
+    security.record(
+        session,
+        security.Kind.WEBHOOK_SECRET_ROTATED,
+        now=now,
+        object=f"webhook {webhook.public_id}",
+    )
     return secret
 
 

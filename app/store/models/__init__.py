@@ -29,6 +29,7 @@ from app.store.models.results import (
     Stopping,
 )
 from app.store.models.running import Clockwork, Pace, Pulse
+from app.store.models.security import SecurityEvent, TillSignOut
 from app.store.models.stores import Store, Terminal
 from app.store.models.vouchers import (
     Code,
@@ -80,10 +81,12 @@ __all__ = [
     "Recipient",
     "RecipientUse",
     "Revision",
+    "SecurityEvent",
     "Slice",
     "Stopping",
     "Store",
     "Terminal",
+    "TillSignOut",
     "Voucher",
     "Webhook",
     "WebhookDelivery",

@@ -1,4 +1,4 @@
-"""Keys: the deployment's own, and those of its clients; what was disclosed to whom."""
+"""Keys: the deployment's own, and those of its clients."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class ApiKey(Base):
 
 
 class Disclosure(Base):
-    """Somebody read codes in clear, or what is held about a person: who, what, when."""
+    """A disclosure as the release before noted it; the clock moves rows to the security events."""
 
     __tablename__ = "disclosure"
 

@@ -67,11 +67,8 @@ def redeem(body: RedemptionBody) -> Response:
     override = None
     if body.override is not None:
         if not access.client().may(Scope.POS_SUPERVISOR):
-            raise Problem(
-                403,
-                "scope_missing",
-                cause="Only a supervisor may override a refusal.",
-                remedy=f"Use a key with the scope {Scope.POS_SUPERVISOR}.",
+            raise access.scope_missing(
+                Scope.POS_SUPERVISOR, cause="Only a supervisor may override a refusal."
             )
         override = redeeming.Override(
             reasons=frozenset(body.override.reasons), because=body.override.because

@@ -1,6 +1,7 @@
 """Commands say what they did, and what to do when they cannot."""
 
 import base64
+import datetime as dt
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -36,11 +37,28 @@ def test_a_key_is_made_listed_and_revoked(run: Run) -> None:
     assert re.fullmatch(r"pk_[a-z2-7]{8}_[a-z2-7]{32}", key)
     prefix = key.split("_")[1]
 
-    assert "good     pos" in run("access", "list").output
+    assert re.search(rf"pk_{prefix}_…  good .* pos ", run("access", "list").output)
     assert run("access", "revoke", prefix).exit_code == 0
     listed = run("access", "list").output
     assert "revoked" in listed
     assert key not in listed
+    events = run("security-events", "--object", f"key pk_{prefix}").output
+    assert re.search(r"key_revoked .* passerelle access revoke ", events)
+    assert re.search(r"key_created .* passerelle access create .* Till 1: pos", events)
+    assert run("security-events", "--csv").output.startswith("id,at,kind,count,key_prefix")
+
+
+def test_a_key_is_made_with_an_end_which_may_change_and_is_listed(run: Run) -> None:
+    prefix = run("access", "create", "CRM", "--scope", "issue", "--expires", "90").output[3:11]
+    ends = (dt.datetime.now(dt.UTC) + dt.timedelta(days=90)).date()
+    assert f"ends {ends}  last used never" in run("access", "list").output
+    assert run("access", "change", prefix, "--expires", "2199-03-31").exit_code == 0
+    assert "ends 2199-03-31" in run("access", "list").output
+    assert run("access", "change", f"pk_{prefix}_…", "--never-expires").exit_code == 0
+    assert "ends never " in run("access", "list").output
+    assert "later end" in run("access", "change", prefix, "--expires", "2020-01-01").stderr
+    assert "days such as 90" in run("access", "change", prefix, "--expires", "soon").stderr
+    assert "Nothing to change" in run("access", "change", prefix).stderr
 
 
 def test_master_keys_are_listed_with_what_needs_them(run: Run) -> None:

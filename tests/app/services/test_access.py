@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import event, select
 
 from app.services import access
-from app.services.access import AccessFault, Doorkeeper, Scope
+from app.services.access import AccessFault, Client, Doorkeeper, KeyRefusal, Refused, Scope
 from app.services.deployment import Deployment
 from app.store.models import ApiKey, Store, Terminal
 
@@ -103,12 +103,12 @@ def test_a_verified_key_is_believed_for_seconds_and_a_revoked_one_ends_after_the
 ) -> None:
     with deployment.database.write() as session:
         key = access.create(session, "till", [Scope.POS], now=NOW)
-    doorkeeper = Doorkeeper(deployment.database)
+    doorkeeper = Doorkeeper(deployment.database, deployment.security)
     asked = statements_of(deployment)
     first = doorkeeper.identify(key, now=NOW)
     count = len(asked)
 
-    assert first is not None
+    assert isinstance(first, Client)
     assert count > 0
     assert doorkeeper.identify(key, now=NOW + dt.timedelta(seconds=4)) == first
     assert len(asked) == count
@@ -116,8 +116,8 @@ def test_a_verified_key_is_believed_for_seconds_and_a_revoked_one_ends_after_the
     with deployment.database.write() as session:
         access.revoke(session, key.split("_")[1], now=NOW)
     assert doorkeeper.identify(key, now=NOW + dt.timedelta(seconds=4)) == first
-    assert doorkeeper.identify(key, now=NOW + access.FRESH) is None
-    assert doorkeeper.identify(key, now=NOW + access.FRESH) is None
+    assert isinstance(doorkeeper.identify(key, now=NOW + access.FRESH), Refused)
+    assert isinstance(doorkeeper.identify(key, now=NOW + access.FRESH), Refused)
 
 
 def test_neither_a_wrong_secret_nor_an_expired_key_lives_off_one_that_was_verified(
@@ -126,24 +126,25 @@ def test_neither_a_wrong_secret_nor_an_expired_key_lives_off_one_that_was_verifi
     ends = NOW + dt.timedelta(seconds=2)
     with deployment.database.write() as session:
         key = access.create(session, "till", [Scope.POS], now=NOW, expires_at=ends)
-    doorkeeper = Doorkeeper(deployment.database)
+    doorkeeper = Doorkeeper(deployment.database, deployment.security)
 
-    assert doorkeeper.identify(key, now=NOW) is not None
-    assert doorkeeper.identify(key[:-32] + "a" * 32, now=NOW) is None
-    assert doorkeeper.identify("pk_short", now=NOW) is None
-    assert doorkeeper.identify(key, now=ends) is None
-    assert doorkeeper.identify(key, now=NOW) is not None
+    assert isinstance(doorkeeper.identify(key, now=NOW), Client)
+    assert isinstance(doorkeeper.identify(key[:-32] + "a" * 32, now=NOW), Refused)
+    assert isinstance(doorkeeper.identify("pk_short", now=NOW), Refused)
+    prefix = key.split("_")[1]
+    assert doorkeeper.identify(key, now=ends) == Refused(KeyRefusal.EXPIRED, prefix)
+    assert isinstance(doorkeeper.identify(key, now=NOW), Client)
 
 
 def test_a_refused_key_is_asked_for_every_time_and_opens_once_it_exists(
     deployment: Deployment,
 ) -> None:
-    doorkeeper = Doorkeeper(deployment.database)
+    doorkeeper = Doorkeeper(deployment.database, deployment.security)
     unknown = "pk_aaaaaaaa_" + "a" * 32
     asked = statements_of(deployment)
     counts = []
     for _ in range(2):
-        assert doorkeeper.identify(unknown, now=NOW) is None
+        assert isinstance(doorkeeper.identify(unknown, now=NOW), Refused)
         counts.append(len(asked))
     assert counts[1] > counts[0] > 0
 
@@ -154,13 +155,13 @@ def test_a_process_remembers_no_more_keys_than_it_may(
     monkeypatch.setattr(access, "MOST_REMEMBERED", 2)
     with deployment.database.write() as session:
         keys = [access.create(session, "till", [Scope.POS], now=NOW) for _ in range(3)]
-    doorkeeper = Doorkeeper(deployment.database)
+    doorkeeper = Doorkeeper(deployment.database, deployment.security)
     for key in keys:
-        assert doorkeeper.identify(key, now=NOW) is not None
+        assert isinstance(doorkeeper.identify(key, now=NOW), Client)
     asked = statements_of(deployment)
-    assert doorkeeper.identify(keys[2], now=NOW) is not None
+    assert isinstance(doorkeeper.identify(keys[2], now=NOW), Client)
     assert not asked
-    assert doorkeeper.identify(keys[0], now=NOW) is not None
+    assert isinstance(doorkeeper.identify(keys[0], now=NOW), Client)
     assert asked
 
 

@@ -14,14 +14,24 @@ from sqlalchemy import select, update
 
 from app.domain.campaign import Authority, Source, Terms
 from app.domain.codes import Purpose
-from app.services import access, audit, campaigns, deciding, events, expiring, issuing, reporting
+from app.services import (
+    access,
+    audit,
+    campaigns,
+    deciding,
+    events,
+    expiring,
+    issuing,
+    reporting,
+    security,
+)
 from app.services.access import Scope
 from app.services.deciding import Candidate, Tally
 from app.services.deployment import Deployment
 from app.services.issuing import Outcome, Person, Wanted
 from app.services.reporting import Dimension
 from app.store import migrations
-from app.store.models import Decision, Disclosure, Event, FunnelCount, Hold, Slice, Voucher
+from app.store.models import Decision, Event, FunnelCount, Hold, Slice, Voucher
 from tests.conftest import Clock
 from tests.marketing import apply, apply_document, card
 from tests.shop import Shop, Till
@@ -247,8 +257,11 @@ def test_lists_tell_redeemers_from_the_others_and_codes_only_to_those_who_may(
     assert bob.code is not None
     assert bob.code in shown
     with deployment.database.read() as session:
-        (disclosure,) = session.scalars(select(Disclosure)).all()
-        assert disclosure.what == "codes of all"
+        wanted = security.Wanted(kinds=[security.Kind.CODES_DISCLOSED])
+        (disclosure,) = security.listed(session, wanted, limit=9)
+    assert (disclosure.object, disclosure.count) == ("campaign sun", 2)
+    assert disclosure.reason == "list of people: all"
+    assert disclosure.key_prefix == reveal.split("_")[1]
 
 
 def test_results_answer_over_http_and_only_for_the_keys_campaigns(

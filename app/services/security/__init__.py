@@ -1,0 +1,26 @@
+"""Security events: who did what to keys, codes and people, or tried to.
+
+Promises: what a use case did and its event commit in one transaction; what only reads is recorded
+before it is answered. No event holds a code, a PIN, a link or a secret. What callers without a
+right can make happen as often as they like (a wrong key, a missing scope) is counted in memory and
+written every minute in a few rows, so that nobody fills the table or slows the tills with it.
+"""
+
+from app.services.security.actors import Actor, act_as, acting
+from app.services.security.counting import Counting, network_of
+from app.services.security.events import Kind, record
+from app.services.security.listing import Event, Wanted, listed, retain
+
+__all__ = [
+    "Actor",
+    "Counting",
+    "Event",
+    "Kind",
+    "Wanted",
+    "act_as",
+    "acting",
+    "listed",
+    "network_of",
+    "record",
+    "retain",
+]
