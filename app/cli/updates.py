@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import sys
 import uuid
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -17,7 +18,17 @@ from app.domain import overrides
 from app.domain.overrides import Override
 from app.services import google_standing, installations, sync, updating
 from app.services.deployment import Deployment
+from app.services.issuing import REFUSED, Left
 from app.services.updating import Action, Progress, Wanted
+
+_LEFT = {
+    Left.UNKNOWN: "is unknown.",
+    Left.HELD: "is left: a till holds a part of it. Capture or void the hold, then ask again.",
+    Left.REDEEMED: "is left: it was redeemed.",
+    Left.EXPIRED: "is left: it expired.",
+    Left.WITHDRAWN: "is left: it was withdrawn before.",
+    Left.KEPT: "is left: it is so already.",
+}
 
 
 class Moment(click.ParamType[dt.datetime]):
@@ -162,18 +173,31 @@ def cancel_update(deployment: Deployment, update_id: uuid.UUID) -> None:
 @click.argument("action", type=click.Choice([each.value for each in Action]))
 @click.argument("serials", nargs=-1, required=True)
 @click.option("--ends-at", type=Moment(), help="The new end, to prolong.")
+@click.option("--reason", help="Why, to withdraw; kept with the vouchers.")
 @pass_deployment
 def vouchers(
-    deployment: Deployment, action: str, serials: tuple[str, ...], ends_at: dt.datetime | None
+    deployment: Deployment,
+    action: str,
+    serials: tuple[str, ...],
+    ends_at: dt.datetime | None,
+    reason: str | None,
 ) -> None:
-    """Update, prolong or withdraw single vouchers by their serial numbers."""
-    with deployment.database.write() as session:
-        unknown = updating.change_vouchers(
-            session, serials, Action(action), now=deployment.now(), ends_at=ends_at
-        )
-    say(f"{len(serials) - len(unknown)} vouchers are changed.")
-    for serial in unknown:
-        say(f"  {serial} is unknown.")
+    """Update, prolong or withdraw single vouchers by their serial numbers, old or new.
+
+    Ends with 1 when a serial is unknown, or when a till holds what was to be withdrawn.
+    """
+    answers = updating.change_vouchers(
+        deployment, serials, Action(action), ends_at=ends_at, reason=reason
+    )
+    say(f"{len({each.now for each in answers if each.left is None})} vouchers are changed.")
+    for each in answers:
+        if each.left is not None:
+            renamed = f", {each.now} now," if each.now != each.serial else ""
+            say(f"  {each.serial}{renamed} {_LEFT[each.left]}")
+        elif each.now != each.serial:
+            say(f"  {each.serial} is {each.now} now.")
+    if any(each.left in REFUSED for each in answers):
+        sys.exit(1)
 
 
 @click.command("sync")

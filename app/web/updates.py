@@ -22,6 +22,7 @@ from app.domain.overrides import Override
 from app.services import installations, sync, updating
 from app.services.access import Scope
 from app.services.google_standing import Forecast
+from app.services.issuing import Left
 from app.services.updating import Action, UpdateFault, Wanted
 from app.web import access, deployment
 from app.web.problems import Problem, ProblemBody
@@ -149,6 +150,34 @@ class VouchersBody(BaseModel):
     ]
     action: Literal["update", "prolong", "withdraw"]
     ends_at: AwareDatetime | None = None
+    reason: Annotated[str, StringConstraints(max_length=200)] | None = Field(
+        None, description="Why it is withdrawn; kept with the voucher"
+    )
+
+
+class LeftBody(BaseModel):
+    """A voucher that was left as it was, or was found by another serial than it has now."""
+
+    serial: str = Field(description="As it was asked for")
+    voucher: str = Field(description="What the voucher is called now")
+    why: Left = Field(
+        description="held: by a till, ask again later; redeemed, expired or withdrawn: it was "
+        "over; kept: it is as asked already"
+    )
+
+
+class ChangedBody(BaseModel):
+    """What was done to single vouchers; each that is in no list was changed under its serial."""
+
+    changed: int = Field(description="Vouchers that this request changed")
+    unknown: list[str] = Field(description="Serials that no voucher ever had")
+    left: list[LeftBody] = Field(
+        [], description="Vouchers that were left as they were, and why; absent when there are none"
+    )
+    reissued: dict[str, str] = Field(
+        {},
+        description="Present serials by those asked for, where they differ; absent when none does",
+    )
 
 
 @blueprint.post("/campaigns/<key>/updates", responses={200: RehearsedBody, 202: OrderedBody})
@@ -244,23 +273,35 @@ def resume(path: CampaignPath) -> Response:
     return _pause(path.key, paused=False)
 
 
-@blueprint.post("/vouchers/updates")
+@blueprint.post("/vouchers/updates", responses={200: ChangedBody})
 @access.requires(Scope.CAMPAIGN)
 def change_vouchers(body: VouchersBody) -> dict[str, Any]:
-    """Update, prolong or withdraw up to 1,000 vouchers by their serial numbers."""
-    house = deployment()
-    with house.database.write() as session:
-        unknown = _answered(
-            lambda: updating.change_vouchers(
-                session,
-                body.serials,
-                Action(body.action),
-                now=house.now(),
-                ends_at=body.ends_at,
-                only=access.client().campaigns,
-            )
+    """Update, prolong or withdraw up to 1,000 vouchers by their serial numbers.
+
+    A serial that a voucher had before it was issued anew means that voucher.
+    """
+    answers = _answered(
+        lambda: updating.change_vouchers(
+            deployment(),
+            body.serials,
+            Action(body.action),
+            ends_at=body.ends_at,
+            reason=body.reason,
+            only=access.client().campaigns,
         )
-    return {"changed": len(set(body.serials)) - len(set(unknown)), "unknown": unknown}
+    )
+    known = [each for each in answers if each.left is not Left.UNKNOWN]
+    found = ChangedBody(
+        changed=len({each.now for each in known if each.left is None}),
+        unknown=[each.serial for each in answers if each.left is Left.UNKNOWN],
+        left=[
+            LeftBody(serial=each.serial, voucher=each.now, why=each.left)
+            for each in known
+            if each.left is not None
+        ],
+        reissued={each.serial: each.now for each in known if each.serial != each.now},
+    )
+    return found.model_dump(mode="json", exclude_defaults=True)
 
 
 @blueprint.get("/sync")

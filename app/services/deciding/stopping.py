@@ -7,9 +7,9 @@ that gave a voucher decide about it; those of its own campaign, where it was iss
 Refuses: to take back what the campaign does not say to take back.
 
 How: `note` marks vouchers in the transaction that learns of the event, under the recipients'
-locks, by rows of their own. `withdraw` takes the vouchers in transactions of its own, by one
-conditional UPDATE each, so that no till that has a voucher's lock waits for a recipient's. A crash
-between the two loses nothing: the clock finds what is marked.
+locks, by rows of their own. `withdraw` takes the vouchers in transactions of its own, as whatever
+takes a voucher back does, so that no till that has a voucher's lock waits for a recipient's. A
+crash between the two loses nothing: the clock finds what is marked.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from sqlalchemy.orm import Session
 from app.domain import codes, values
 from app.domain.ledger import EntryKind
 from app.domain.values import Rules
-from app.services import campaigns, changes, events
+from app.services import campaigns
 from app.services.deciding.candidates import Candidate
 from app.services.deciding.knowledge import done_since, facts_of, known_of
-from app.services.issuing import Person
+from app.services.issuing import Left, Person, take
 from app.store.dialects import insert_for
 from app.store.models import Campaign, Decision, Entry, Recipient, Stopping, Voucher
 from app.store.session import Database
@@ -146,21 +146,11 @@ def _withdraw(session: Session, ids: Collection[int], *, now: dt.datetime) -> in
     ).all()
     taken, waiting = 0, set()
     for voucher_id in marked:
-        number = events.append(
-            session,
-            "updated",
-            voucher_id,
-            now=now,
-            only=_TAKEABLE,
-            together={"status": "revoked", "version": Voucher.version + 1},
-            data={"status": "revoked"},
-            reason=REASON,
-        )
-        if number is not None:
-            changes.voucher(session, voucher_id)
+        left = take(session, voucher_id, now=now, reason=REASON, only=_TAKEABLE)
+        if left is None:
             taken += 1
-        # Not whether it is held: the hold may have been given back since the statement above.
-        elif session.scalar(
+        # What is over is left for good; what is held or blocked is looked at again.
+        elif left in (Left.HELD, Left.KEPT) and session.scalar(
             select(Voucher.id).where(
                 Voucher.id == voucher_id, Voucher.status.in_((*_GOOD, _BLOCKED)), _UNSPENT
             )

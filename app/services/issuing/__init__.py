@@ -2,16 +2,28 @@
 
 from app.services.issuing.claiming import Stock, code_of, pin_of, stock
 from app.services.issuing.files import Outcome, issue_file, issue_many, person_from
+from app.services.issuing.living import meant_by
 from app.services.issuing.reissuing import Reissued, reissue
 from app.services.issuing.vouchers import CHUNK, issue
 from app.services.issuing.wanted import Batch, Issued, IssueFault, Person, Wanted
-from app.services.issuing.withdrawing import campaign_of, revoke, withdraw_link
+from app.services.issuing.withdrawing import (
+    REFUSED,
+    Changed,
+    Left,
+    campaign_of,
+    take,
+    withdraw,
+    withdraw_link,
+)
 
 __all__ = [
     "CHUNK",
+    "REFUSED",
     "Batch",
+    "Changed",
     "IssueFault",
     "Issued",
+    "Left",
     "Outcome",
     "Person",
     "Reissued",
@@ -22,10 +34,12 @@ __all__ = [
     "issue",
     "issue_file",
     "issue_many",
+    "meant_by",
     "person_from",
     "pin_of",
     "reissue",
-    "revoke",
     "stock",
+    "take",
+    "withdraw",
     "withdraw_link",
 ]

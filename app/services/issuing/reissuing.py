@@ -112,6 +112,18 @@ def reissue(
     session.flush()
     session.add(former)
     session.flush()
+    # Cards that it replaced lead to it by their links, which may be what leaked.
+    leading = session.scalars(
+        update(Voucher)
+        .where(
+            Voucher.replaced_by_id == voucher.id,
+            Voucher.id != former.id,
+            Voucher.link_withdrawn_at.is_(None),
+        )
+        .values(link_withdrawn_at=now, version=Voucher.version + 1)
+        .returning(Voucher.id)
+        .execution_options(synchronize_session=False)
+    ).all()
     for held in (AppleRegistration, GoogleObject):
         session.execute(
             update(held)
@@ -130,8 +142,8 @@ def reissue(
         reason=reason,
         data={"status": "reissued", "replaces": codes.serial(public_id)},
     )
-    changes.voucher(session, former.id)
-    changes.voucher(session, voucher.id)
+    for each in (*sorted(leading), former.id, voucher.id):
+        changes.voucher(session, each)
     return answer
 
 

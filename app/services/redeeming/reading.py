@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from app.domain import overrides
 from app.domain.campaign import Source, Terms
@@ -79,11 +79,29 @@ class Reader:
             raise No(Refused(reason=reason, item=index), prefix=reading.prefix)
         if len(found) > 1:
             raise No(Refused(reason=Reason.AMBIGUOUS, item=index))
-        understood = self._understand(connection, found[0])
+        row = found[0]
+        if row.voucher_id is None and row.source != Source.SHARED and not row.code_free:
+            # A code of its own that somebody had and nobody has was given up, whatever became of
+            # what keeps it: it is no bearer's.
+            raise No(Refused(reason=Reason.STALE_BARCODE, item=index), prefix=reading.prefix)
+        understood = self._understand(connection, row)
         self._refuse_lapsed(connection, call, understood)
         if not call.client.may_touch(understood.row.campaign_key):
             raise No(Refused(reason=Reason.WRONG_STORE, item=index), understood)
         return understood
+
+    def standing_for(self, connection: Connection, call: Call, found: Found) -> Found:
+        """The voucher that stands now for one that was issued anew or replaced; else itself.
+
+        Raises:
+            No, Known, Busy: as `find`.
+        """
+        while found.standing.replaced:
+            public_id = connection.execute(
+                select(statements.V.public_id).where(statements.V.id == found.row.replaced_by_id)
+            ).scalar_one()
+            found = self.find(connection, call, Reading(public_id=public_id), index=0)
+        return found
 
     def claim(self, connection: Connection, call: Call) -> None:
         """Become the only one at work on the call's key and receipt.

@@ -24,7 +24,7 @@ from sqlalchemy import Connection, select
 
 from app.domain import codes
 from app.domain.campaign import Authority
-from app.domain.ledger import REPLACED, EntryKind
+from app.domain.ledger import EntryKind
 from app.services import resolving
 from app.services.access import Client, Scope
 from app.services.changes import Change, Subject
@@ -173,7 +173,10 @@ class Reports:
                         origin=Origin(occurred_at=use.occurred_at, operator=origin.operator),
                         now=now,
                     )
-                    found = self._found(connection, call, reading)
+                    found = self._reader.find(connection, call, reading, index=0)
+                    # A use by a code that was given up for another is of the one that has the
+                    # other now, so that nobody is given both.
+                    found = self._reader.standing_for(connection, call, found)
                     outcome = self._book(connection, call, use, found, beyond=beyond)
                 self._deployment.hints.send(
                     [Change(Subject.VOUCHER, each) for each in call.changed]
@@ -199,20 +202,6 @@ class Reports:
                     return Reported(id=use.id, outcome=Outcome.UNKNOWN_CODE)
                 # A guard had nothing left: book it again, as a conflict.
                 beyond = True
-
-    def _found(self, connection: Connection, call: Call, reading: resolving.Reading) -> Found:
-        """The voucher that a use is of; that of a code which was given up for another is the one
-        that has the other now, so that nobody is given both.
-        """
-        found = self._reader.find(connection, call, reading, index=0)
-        while found.row.status == REPLACED:
-            public_id = connection.execute(
-                select(statements.V.public_id).where(statements.V.id == found.row.replaced_by_id)
-            ).scalar_one()
-            found = self._reader.find(
-                connection, call, resolving.Reading(public_id=public_id), index=0
-            )
-        return found
 
     def _book(
         self, connection: Connection, call: Call, use: Use, found: Found, *, beyond: bool

@@ -27,6 +27,7 @@ from app.services.redeeming.booking import KEPT, Books
 from app.services.redeeming.calls import (
     Answer,
     Capture,
+    CardAction,
     CardCall,
     Item,
     Origin,
@@ -236,6 +237,9 @@ class Tills:
 
         def attempt(connection: Connection, call: Call) -> Answer:
             found = self._reader.find(connection, call, reading, index=0)
+            if asked.action is CardAction.BLOCK:
+                # Who blocks what was stolen may have its old number alone; that takes from nobody.
+                found = self._reader.standing_for(connection, call, found)
             if found.voucher_id is None:
                 raise Bare(found.row.code_id)
             return self._cards.act(connection, call, asked, found, fingerprint=fingerprint)

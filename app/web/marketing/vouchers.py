@@ -12,7 +12,7 @@ from app.domain import codes
 from app.services import inviting, issuing, links
 from app.services.access import Scope
 from app.services.inviting import Invitation, InvitationFault
-from app.services.issuing import IssueFault, Outcome, Person, Wanted
+from app.services.issuing import IssueFault, Left, Outcome, Person, Wanted
 from app.web import access, deployment
 from app.web.marketing.door import (
     Attribute,
@@ -123,6 +123,18 @@ class WithdrawBody(Body):
     reason: Annotated[str, StringConstraints(max_length=200)] | None = None
 
 
+class WithdrawnBody(BaseModel):
+    """What became of a voucher, or a link, that was to be taken back."""
+
+    serial: str = Field(description="As it was asked for")
+    voucher: str = Field(description="What the voucher is called now, if it was issued anew")
+    withdrawn: Literal["link", "voucher"] | None = Field(
+        description="What is withdrawn, now or before; null: it was over already"
+    )
+    changed: bool = Field(description="Whether this request did it")
+    left: Left | None = Field(description="Why it was left: redeemed, expired or withdrawn before")
+
+
 class VoucherPath(BaseModel):
     """A voucher's serial."""
 
@@ -205,22 +217,34 @@ def invite(path: CampaignPath, body: InviteBody) -> Response:
     return answered(InviteAnswer(invitations=invited, expires_at=expires_at))
 
 
-@blueprint.post("/vouchers/<serial>/withdraw", responses={"200": IssuedBody})
+@blueprint.post("/vouchers/<serial>/withdraw", responses={"200": WithdrawnBody})
 @access.requires(Scope.ISSUE)
 def withdraw(path: VoucherPath, body: WithdrawBody) -> Response:
-    """Take back a link that went astray, or the voucher itself."""
-    house = deployment()
-    public_id = codes.from_serial(path.serial)
-    if public_id is None or (key := issuing.campaign_of(house, public_id)) is None:
+    """Take back a link that went astray, or the voucher itself.
+
+    The serial may be one that the voucher had before it was issued anew. What is over is left, and
+    the answer says so; what a till holds is refused.
+    """
+    house, only = deployment(), access.client().campaigns
+    if body.what == "link":
+        done = issuing.withdraw_link(house, path.serial, only=only)
+    else:
+        (done,) = issuing.withdraw(house, [path.serial], reason=body.reason, only=only)
+    if done.left is Left.UNKNOWN:
         raise unknown("voucher")
-    if not access.client().may_touch(key):
-        raise unknown("voucher")
-    try:
-        with house.database.write() as session:
-            if body.what == "link":
-                issuing.withdraw_link(session, public_id, now=house.now())
-            else:
-                issuing.revoke(session, public_id, now=house.now(), reason=body.reason)
-    except IssueFault as fault:
-        raise refused(fault) from None
-    return answered({"serial": path.serial, "withdrawn": body.what})
+    if done.left is Left.HELD:
+        raise Problem(
+            422,
+            "held_by_a_till",
+            cause="A till holds a part of the voucher.",
+            remedy="Capture or void the hold, or wait until it ends; then ask again.",
+        )
+    return answered(
+        WithdrawnBody(
+            serial=done.serial,
+            voucher=done.now,
+            withdrawn=body.what if done.left in (None, Left.WITHDRAWN) else None,
+            changed=done.left is None,
+            left=done.left,
+        )
+    )

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from app.domain import birthdays
+from app.domain import birthdays, codes
 from app.domain.birthdays import LeapDay
 from app.domain.codes import Purpose
 from app.services import campaigns, celebrating, deciding, importing, issuing
@@ -228,10 +228,10 @@ def test_a_revoked_voucher_and_a_withdrawn_link_say_so_and_change_the_pass_once(
     now = deployment.now()
     with deployment.database.read() as session:
         public_id = session.scalars(select(Voucher.public_id)).one()
+    serial = codes.serial(public_id)
     for _ in range(2):
-        with deployment.database.write() as session:
-            issuing.withdraw_link(session, public_id, now=now)
-            issuing.revoke(session, public_id, now=now)
+        issuing.withdraw_link(deployment, serial)
+        issuing.withdraw(deployment, [serial])
 
     with deployment.database.read() as session:
         voucher = session.scalars(select(Voucher)).one()

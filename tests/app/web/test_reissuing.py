@@ -25,7 +25,7 @@ from app.services import (
 from app.services.access import Scope
 from app.services.changes import Subject
 from app.services.deployment import Deployment
-from app.services.issuing import IssueFault, Outcome, Person, Wanted
+from app.services.issuing import IssueFault, Left, Outcome, Person, Wanted
 from app.services.presenting import Holding
 from app.store.models import Code, Event, GoogleObject, Voucher
 from passes.content import Status
@@ -244,8 +244,7 @@ def test_what_is_over_or_held_or_scanned_as_its_code_is_refused(
     apply_document(deployment, coupon(key="bare", barcode={"profile": "code"}))
     revoked, held, bare = (issue(deployment, "spring", name) for name in ("a", "b", "c"))
     bare = issue(deployment, "bare")
-    with deployment.database.write() as session:
-        issuing.revoke(session, revoked, now=deployment.now())
+    issuing.withdraw(deployment, [codes.serial(revoked)])
     items = [{"barcode": token(deployment, held)}]
     assert till.post("/redemptions", {"mode": "hold", "items": items}).status_code == 200
 
@@ -314,9 +313,9 @@ def test_revoked_by_what_it_was_called_before_it_is_worth_nothing(
     apply_document(deployment, coupon())
     old = issue(deployment, "spring")
     new = reissue(deployment, reissue(deployment, old))
-    for _ in range(2):
-        with deployment.database.write() as session:
-            issuing.revoke(session, old, now=deployment.now())
+    done = [issuing.withdraw(deployment, [codes.serial(old)])[0] for _ in range(2)]
+    assert [each.left for each in done] == [None, Left.WITHDRAWN]
+    assert {each.now for each in done} == {codes.serial(new)}
     assert holding(deployment, new).voucher.status == "revoked"
     assert till.redeem(token(deployment, new))["reason"] == "revoked"
     assert clean(deployment)

@@ -66,6 +66,7 @@ _COLUMNS: tuple[ColumnElement[Any], ...] = (
     K.limit.label("code_limit"),
     K.used.label("code_used"),
     K.held.label("code_held"),
+    K.free.label("code_free"),
     K.amount_minor.label("code_amount"),
     K.pin.is_not(None).label("has_pin"),
     C.id.label("campaign_id"),
