@@ -215,6 +215,8 @@ def issue(
         say(f"  line {line} is left out: {reason}.")
     if len(outcome.rejected) > 20:
         say(f"  … and {len(outcome.rejected) - 20} more lines.")
+    if outcome.forgotten:
+        say(f"  {len(outcome.forgotten)} are left out. {issuing.FORGOTTEN} {issuing.COME_BACK}")
     if outcome.stock is not None and outcome.stock.low:
         say(f"Only {outcome.stock.left} codes are left: import or generate more.")
     if outcome.missing:

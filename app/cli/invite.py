@@ -7,10 +7,11 @@ import sys
 
 import click
 
-from app.cli.terminal import pass_deployment
+from app.cli.terminal import fail, pass_deployment
 from app.services import inviting
 from app.services.deployment import Deployment
 from app.services.inviting import Invitation
+from app.services.issuing import COME_BACK, FORGOTTEN
 
 
 @click.command()
@@ -35,17 +36,27 @@ def invite(
     days: int,
 ) -> None:
     """Print a CSV of links to CAMPAIGN's offer, one for each of the RECIPIENTS' external ids."""
+    now, keyring = deployment.now(), deployment.keyring
     with deployment.database.read() as session:
-        expires_at = inviting.expiry(session, campaign, days=days, now=deployment.now())
+        expires_at = inviting.expiry(session, campaign, days=days, now=now)
+        left_out = inviting.forgotten(session, keyring, campaign, recipients, occasion)
     out = csv.writer(sys.stdout)
     out.writerow(["external_id", "invitation_link"])
     for recipient in recipients:
+        if recipient in left_out:
+            continue
         invitation = Invitation(
-            external_id=recipient, occasion=occasion, language=language, expires_at=expires_at
+            external_id=recipient,
+            occasion=occasion,
+            language=language,
+            expires_at=expires_at,
+            made_at=now,
         )
         out.writerow(
             [
                 recipient,
-                inviting.link(deployment.settings, deployment.keyring, campaign, invitation),
+                inviting.link(deployment.settings, keyring, campaign, invitation),
             ]
         )
+    if left_out:
+        fail(f"{len(left_out)} are not invited. {FORGOTTEN} {COME_BACK}")

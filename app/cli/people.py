@@ -160,12 +160,16 @@ def show(deployment: Deployment, external_id: str) -> None:
 @click.confirmation_option(prompt="Forget this person for ever?")
 @pass_deployment
 def forget(deployment: Deployment, external_id: str) -> None:
-    """Forget a person; the books stay whole and gift money can still be spent."""
+    """Forget a person; the books stay whole and gift money can still be spent.
+
+    What was given stays given; `passerelle recipients import` lets them come back.
+    """
+    keyring = deployment.keyring
     with deployment.database.write() as session:
         recipient = people.find(session, external_id)
         if recipient is None:
             fail("There is no such recipient.")
-        count = people.forget(session, recipient, now=deployment.now())
+        count = people.forget(session, keyring, recipient, now=deployment.now())
     say(f"The person is forgotten; {count} vouchers stay, belonging to nobody known.")
 
 

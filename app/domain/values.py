@@ -175,6 +175,8 @@ class Why(StrEnum):
     #: The most that it can cost is not known, and the budget has a limit.
     UNBOUNDED = "unbounded"
     NO_CODE = "no_code"
+    #: They were forgotten, or had it before they were.
+    FORGOTTEN = "forgotten"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from app.domain.values import Why
 from app.services import campaigns, deciding
 from app.services.deciding import Candidate, Tally
 from app.services.deployment import Deployment
-from app.services.issuing import CHUNK, IssueFault, Person, Wanted, issue, stock
+from app.services.issuing import CHUNK, IssueFault, Person, Wanted, forgotten, issue, stock
 from app.services.issuing.vouchers import refuse
 from app.store.models import Campaign, Decision, Recipient, Voucher
 
@@ -181,7 +181,11 @@ class _Run:
                 campaigns.terms_of(campaigns.latest_revision(session, campaign)),
                 now=self.deployment.now(),
             )
-        due = sum(1 for _ in self._pages(day))
+        names = list(self._pages(day))
+        with self.deployment.database.read() as session:
+            asked = {(name, birthdays.occasion(day)) for name in names}
+            keyring = self.deployment.keyring
+            due = len(asked - forgotten.given(session, keyring, self.campaign.id, asked))
         served = due if self.left is None else min(due, self.left)
         if self.left is not None:
             self.left -= served
@@ -191,15 +195,17 @@ class _Run:
     def _plainly(self, day: dt.date) -> int:
         """The campaign's own value for everybody."""
         occasion, database = birthdays.occasion(day), self.deployment.database
+        after = 0
         while True:
             with database.read() as session:
-                if not self._due(session, day):
+                if not self._due(session, day, after=after):
                     return 0
             with database.write() as session:
                 campaign = session.get_one(Campaign, self.campaign.id)
+                due = self._due(session, day, after=after)
                 wanted = [
                     Wanted(person=Person(external_id=external_id), occasion=occasion)
-                    for _, external_id in self._due(session, day)
+                    for _, external_id in due
                 ]
                 if not wanted:
                     continue
@@ -209,6 +215,8 @@ class _Run:
             self.issued += sum(item.fresh for item in batch.issued)
             if batch.missing or len(wanted) < CHUNK:
                 return batch.missing
+            # Who had this year's before they were forgotten stays due, and is passed over.
+            after = due[-1][0]
 
     def _pages(self, day: dt.date) -> Iterator[str]:
         """Those who are due, whatever becomes of them meanwhile; no transaction stays open."""

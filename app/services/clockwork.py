@@ -177,11 +177,11 @@ def _forget_keys(deployment: Deployment) -> None:
 def _forget_people(deployment: Deployment) -> None:
     """Forget people of whom nothing was heard for as long as the settings say."""
     days = deployment.settings.retention_days
-    now = deployment.now()
+    now, keyring = deployment.now(), deployment.keyring
     while days:
         with deployment.database.write() as session:
             before = now - dt.timedelta(days=days)
-            if people.forget_inactive(session, before=before, now=now, limit=100) < 100:
+            if people.forget_inactive(session, keyring, before=before, now=now, limit=100) < 100:
                 return
 
 

@@ -4,7 +4,9 @@ An invitation carries whom it is for and why, encrypted and authenticated (AES-2
 of its own purpose, bound to the campaign), so that a mail tool can send an offer before anything
 is issued, and neither the address nor a log of it says who got it. It cannot be guessed or
 altered; the text has exactly one spelling. It ends by itself, and with its campaign; once it is
-accepted, the voucher's own link can be withdrawn. Nothing of it is stored.
+accepted, the voucher's own link can be withdrawn. Nothing of it is stored. One that was made
+before its recipient was forgotten has ended, whether it was accepted or not: what was given stays
+given, and nothing that the invitation says of them is stored.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import base64
 import binascii
 import datetime as dt
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -54,6 +56,8 @@ class Invitation:
     #: What is stored with the recipient when the offer is accepted, such as an address to write to.
     attributes: Mapping[str, Any] = field(default_factory=dict, repr=False)
     expires_at: dt.datetime
+    #: When it was made, in whole seconds; None for one of a release that did not say.
+    made_at: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +99,19 @@ def expiry(session: Session, campaign_key: str, *, days: int, now: dt.datetime) 
             f"There is no campaign {campaign_key}: `passerelle campaign list` shows all."
         )
     return end_of_day(now, ZoneInfo(campaign.timezone), days=days)
+
+
+def forgotten(
+    session: Session, keyring: Keyring, campaign_key: str, names: Collection[str], occasion: str
+) -> set[str]:
+    """Those whom no invitation would serve: they were forgotten, or had this before they were."""
+    found = issuing.forgotten.gone(session, keyring, names)
+    campaign = campaigns.find(session, campaign_key)
+    if campaign is not None:
+        asked = {(name, occasion) for name in names}
+        before = issuing.forgotten.given(session, keyring, campaign.id, asked)
+        found |= {name for name, _ in before}
+    return found
 
 
 def link(settings: Settings, keyring: Keyring, campaign_key: str, invitation: Invitation) -> str:
@@ -139,6 +156,7 @@ def read(keyring: Keyring, campaign_key: str, text: str) -> Invitation | None:
         language=said.get("l"),
         attributes=said.get("a", {}),
         expires_at=dt.datetime.fromtimestamp(said["x"], dt.UTC),
+        made_at=dt.datetime.fromtimestamp(said["m"], dt.UTC) if "m" in said else None,
     )
 
 
@@ -168,6 +186,7 @@ def offer(
         taken=(taken.public_id, taken.key_id) if taken is not None else None,
         open=campaign.status == "live"
         and now < invitation.expires_at
+        and not _forgotten(session, keyring, campaign, invitation)
         and (ends is None or now < ends),
     )
 
@@ -196,9 +215,28 @@ def accept(
         batch = issuing.issue(session, keyring, found.campaign, [wanted], now=now)
     except IssueFault:
         return Refused("ended")
+    if batch.forgotten:
+        return Refused("ended")
     if not batch.issued:
         return Refused("sold_out")
     return Accepted((batch.issued[0].public_id, batch.issued[0].key_id))
+
+
+def _forgotten(
+    session: Session, keyring: Keyring, campaign: Campaign, invitation: Invitation
+) -> bool:
+    """Whether it names somebody as they were before they were forgotten."""
+    name = invitation.external_id
+    since = issuing.forgotten.since(session, keyring, [name]).get(name)
+    if since is None:
+        return False
+    if invitation.made_at is None or invitation.made_at <= since:
+        return True
+    asked = {(name, invitation.occasion)}
+    return bool(
+        issuing.forgotten.gone(session, keyring, [name])
+        or issuing.forgotten.given(session, keyring, campaign.id, asked)
+    )
 
 
 def _write(keyring: Keyring, campaign_key: str, invitation: Invitation) -> str:
@@ -206,6 +244,8 @@ def _write(keyring: Keyring, campaign_key: str, invitation: Invitation) -> str:
         "r": invitation.external_id,
         "x": int(invitation.expires_at.timestamp()),
     }
+    if invitation.made_at is not None:
+        said["m"] = int(invitation.made_at.timestamp())
     for name, value in (
         ("o", invitation.occasion),
         ("l", invitation.language),

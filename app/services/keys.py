@@ -21,11 +21,10 @@ from sqlalchemy.orm import Session
 from app.domain import codes
 from app.services import security, webhooks
 from app.store import keyring as kr
-from app.store.keyring import Keyring
+from app.store.keyring import LOOKUP, Keyring
 from app.store.models import Code, MasterKey, Voucher, Webhook, WrappedKey
 from app.store.session import Database
 
-LOOKUP = "lookup"
 BATCH = 2_000
 
 
@@ -64,17 +63,19 @@ def open_keyring(
     """
     with database.read() as session:
         known = {key.id: key for key in session.scalars(select(MasterKey))}
-        wrapped = session.get(WrappedKey, LOOKUP)
+        kept = {row.name: row for row in session.scalars(select(WrappedKey))}
+        wrapped = kept.get(LOOKUP)
     _check(known, master_keys)
     newest = next(iter(master_keys))
     # A key may become the newest again, after the one that replaced it was given up.
-    if wrapped is None or newest not in known or wrapped.key_id != newest:
-        wrapped = _note(database, master_keys, now=now)
+    if wrapped is None or newest not in known or any(row.key_id != newest for row in kept.values()):
+        kept = _note(database, master_keys, now=now)
     try:
-        lookup = kr.unwrap(wrapped.wrapped, key_id=wrapped.key_id, master_keys=master_keys)
+        lookup = _unwrap(kept[LOOKUP], master_keys)
+        forgotten = _unwrap(kept[kr.FORGOTTEN], master_keys) if kr.FORGOTTEN in kept else None
     except (kr.MissingKey, kr.BrokenSeal) as error:
         raise KeyFault(str(error)) from None
-    return Keyring(master_keys, lookup_key=lookup)
+    return Keyring(master_keys, lookup_key=lookup, forgotten_key=forgotten)
 
 
 def uses(session: Session, master_keys: Mapping[int, bytes]) -> list[KeyUse]:
@@ -159,7 +160,7 @@ def retire(
                 "to the newest key; vouchers keep theirs, since their barcodes and links are "
                 "derived from it."
             )
-        if session.get_one(WrappedKey, LOOKUP).key_id == key_id:
+        if session.scalar(select(WrappedKey.name).where(WrappedKey.key_id == key_id).limit(1)):
             raise KeyFault(
                 f"Key {key_id} still wraps the lookup key: restart the service with the present "
                 "PASSERELLE_MASTER_KEYS first, which wraps it by the newest."
@@ -175,14 +176,17 @@ def reindex(database: Database, master_keys: Mapping[int, bytes], *, now: dt.dat
 
     For when the lookup key may have leaked together with a master key. Returns the number of
     codes. Processes that are running keep the old key until they restart, so stop them first.
+    What is kept of people who were forgotten stays, by the key that it was made with.
     """
     with database.write() as session:
         _note_keys(session, master_keys, now=now)
         old = session.get_one(WrappedKey, LOOKUP)
-        before = Keyring(
-            master_keys,
-            lookup_key=kr.unwrap(old.wrapped, key_id=old.key_id, master_keys=master_keys),
-        )
+        before = Keyring(master_keys, lookup_key=_unwrap(old, master_keys))
+        if session.get(WrappedKey, kr.FORGOTTEN) is None:
+            key_id, sealed = kr.wrap(
+                before.forgotten_key, master_keys=master_keys, name=kr.FORGOTTEN
+            )
+            session.add(WrappedKey(name=kr.FORGOTTEN, key_id=key_id, wrapped=sealed))
         fresh = secrets.token_bytes(32)
         old.key_id, old.wrapped = kr.wrap(fresh, master_keys=master_keys)
         after = Keyring(master_keys, lookup_key=fresh)
@@ -239,16 +243,18 @@ def _check(known: Mapping[int, MasterKey], master_keys: Mapping[int, bytes]) -> 
         raise KeyFault("\n".join(faults))
 
 
-def _note(database: Database, master_keys: Mapping[int, bytes], *, now: dt.datetime) -> WrappedKey:
-    """Note new keys and wrap the lookup key by the newest of them."""
+def _note(
+    database: Database, master_keys: Mapping[int, bytes], *, now: dt.datetime
+) -> dict[str, WrappedKey]:
+    """Note new keys and wrap the keys that are kept by the newest of them."""
     try:
         with database.write() as session:
             _note_keys(session, master_keys, now=now)
-            return _wrap_lookup(session, master_keys)
+            return _wrap(session, master_keys)
     except IntegrityError:
         # Another process opened the same database at the same moment and was first.
         with database.read() as session:
-            return session.get_one(WrappedKey, LOOKUP)
+            return {row.name: row for row in session.scalars(select(WrappedKey))}
 
 
 def _note_keys(session: Session, master_keys: Mapping[int, bytes], *, now: dt.datetime) -> None:
@@ -259,21 +265,25 @@ def _note_keys(session: Session, master_keys: Mapping[int, bytes], *, now: dt.da
     session.flush()
 
 
-def _wrap_lookup(session: Session, master_keys: Mapping[int, bytes]) -> WrappedKey:
-    """Wrap the lookup key by the newest master key; the first caller of all makes it."""
-    row = session.get(WrappedKey, LOOKUP)
-    lookup = (
-        secrets.token_bytes(32)
-        if row is None
-        else kr.unwrap(row.wrapped, key_id=row.key_id, master_keys=master_keys)
-    )
-    key_id, wrapped = kr.wrap(lookup, master_keys=master_keys)
-    if row is None:
-        row = WrappedKey(name=LOOKUP, key_id=key_id, wrapped=wrapped)
-        session.add(row)
-    else:
-        row.key_id, row.wrapped = key_id, wrapped
-    return row
+def _wrap(session: Session, master_keys: Mapping[int, bytes]) -> dict[str, WrappedKey]:
+    """Wrap the keys that are kept by the newest master key; the first caller makes the lookup key.
+
+    Raises:
+        kr.MissingKey, kr.BrokenSeal: as `kr.unwrap`.
+    """
+    rows = {row.name: row for row in session.scalars(select(WrappedKey))}
+    for row in rows.values():
+        key = _unwrap(row, master_keys)
+        row.key_id, row.wrapped = kr.wrap(key, master_keys=master_keys, name=row.name)
+    if LOOKUP not in rows:
+        key_id, wrapped = kr.wrap(secrets.token_bytes(32), master_keys=master_keys)
+        rows[LOOKUP] = WrappedKey(name=LOOKUP, key_id=key_id, wrapped=wrapped)
+        session.add(rows[LOOKUP])
+    return rows
+
+
+def _unwrap(row: WrappedKey, master_keys: Mapping[int, bytes]) -> bytes:
+    return kr.unwrap(row.wrapped, key_id=row.key_id, master_keys=master_keys, name=row.name)
 
 
 def _reseal_code(code: Code, keyring: Keyring) -> None:

@@ -1,8 +1,8 @@
 """Recipients: what marketers tell of them, what they did, what is held of them, and forgetting.
 
 Promises: what is reported twice counts once; a person who is forgotten leaves the books whole:
-their vouchers stay, a gift card's money can still be spent by whoever has the card, and nothing
-left in the database says whose it was.
+their vouchers stay, a gift card's money can still be spent by whoever has the card, nothing left
+in the database says whose it was, and what was given to them is not given again.
 Refuses: to forget by anything but the marketer's own id.
 """
 
@@ -21,9 +21,10 @@ from app.domain import codes
 from app.domain.lift import Arm, Difference, share, spending
 from app.domain.values import PURCHASE
 from app.services import changes, deciding
-from app.services.issuing import Person
-from app.services.issuing.recipients import recipients
+from app.services.issuing import Person, forgotten
+from app.services.issuing.recipients import store
 from app.store.dialects import insert_for
+from app.store.keyring import Keyring
 from app.store.models import (
     Activity,
     ArmCount,
@@ -67,32 +68,40 @@ def remember(database: Database, people: Iterable[Person], *, now: dt.datetime) 
     """Store recipients as the marketer's system knows them; returns how many.
 
     What is absent stays as it was stored. Vouchers that a stop condition takes back are taken.
+    This is how people who were forgotten come back, if their marketer says so: as somebody new,
+    to whom what they had before is not given again.
     """
     rest, count = iter(people), 0
     while chunk := list(islice(rest, CHUNK)):
         with database.write() as session:
-            ids = recipients(session, chunk, now=now)
+            ids = store(session, chunk, now=now, keyring=None).ids
             deciding.note(session, ids.values(), now=now)
         count += len(chunk)
     deciding.withdraw(database, now=now)
     return count
 
 
-def report(session: Session, done: Sequence[Did], *, now: dt.datetime) -> int:
+def report(session: Session, keyring: Keyring, done: Sequence[Did], *, now: dt.datetime) -> int:
     """Record what recipients did; returns how many of the reports were new.
 
-    A person who is not known yet becomes a recipient. Vouchers that a stop condition takes back
-    are marked: `deciding.withdraw` takes them once this is committed.
+    A person who is not known yet becomes a recipient, unless they were forgotten. Vouchers that a
+    stop condition takes back are marked: `deciding.withdraw` takes them once this is committed.
     """
-    ids = recipients(session, [Person(external_id=each.external_id) for each in done], now=now)
-    session.execute(
-        select(Recipient.id)
-        .where(Recipient.id.in_(ids.values()))
-        .order_by(Recipient.id)
-        .with_for_update()
-    ).all()
+    people = [Person(external_id=each.external_id) for each in done]
+    ids = store(session, people, now=now, keyring=keyring).ids
+    kept = set(
+        session.scalars(
+            select(Recipient.id)
+            .where(Recipient.id.in_(ids.values()), Recipient.forgotten_at.is_(None))
+            .order_by(Recipient.id)
+            .with_for_update()
+        )
+    )
+    ids = {name: id_ for name, id_ in ids.items() if id_ in kept}
     fresh = 0
     for each in done:
+        if each.external_id not in ids:
+            continue
         added = session.scalar(
             insert_for(session, Activity)
             .values(
@@ -116,12 +125,14 @@ def report(session: Session, done: Sequence[Did], *, now: dt.datetime) -> int:
     return fresh
 
 
-def rehearse(database: Database, done: Sequence[Did], *, now: dt.datetime) -> tuple[int, list[str]]:
+def rehearse(
+    database: Database, keyring: Keyring, done: Sequence[Did], *, now: dt.datetime
+) -> tuple[int, list[str]]:
     """What `report` would do, which stays undone: how many reports are new, and the serials of the
     vouchers that stop conditions would take back at once.
     """
     with database.write() as session:
-        recorded = report(session, done, now=now)
+        recorded = report(session, keyring, done, now=now)
         names = {each.external_id for each in done}
         ids = session.scalars(select(Recipient.id).where(Recipient.external_id.in_(names))).all()
         taken = deciding.takeable(session, ids)
@@ -267,20 +278,33 @@ def held(session: Session, recipient: Recipient) -> dict[str, Any]:
     }
 
 
-def forget(session: Session, recipient: Recipient, *, now: dt.datetime) -> int:
+def forget(session: Session, keyring: Keyring, recipient: Recipient, *, now: dt.datetime) -> int:
     """Forget a person: who they are, what is known of them, what they did; returns how many of
     their vouchers stay, belonging to nobody known. Forgetting again changes nothing.
 
     The row stays without a name, since entries and events hold its number; passes show nothing
-    personal from now on, and every installation is owed that.
+    personal from now on, and every installation is owed that. What they were given, or kept from by
+    a holdout, stays so: as digests from which nothing can be read.
     """
-    session.execute(select(Recipient.id).where(Recipient.id == recipient.id).with_for_update())
+    session.refresh(recipient, with_for_update=True)
     vouchers = session.execute(
-        select(Voucher.id).where(Voucher.recipient_id == recipient.id).order_by(Voucher.id)
-    ).scalars()
-    ids = list(vouchers)
-    if recipient.forgotten_at is not None:
+        select(Voucher.id, Voucher.campaign_id, Voucher.occasion)
+        .where(Voucher.recipient_id == recipient.id)
+        .order_by(Voucher.id)
+    ).all()
+    ids = [row.id for row in vouchers]
+    if recipient.forgotten_at is not None or recipient.external_id is None:
         return len(ids)
+    decisions = session.execute(
+        select(Decision.campaign_id, Decision.occasion).where(Decision.recipient_id == recipient.id)
+    ).all()
+    forgotten.note(
+        session,
+        keyring,
+        recipient.external_id,
+        ((row.campaign_id, row.occasion) for row in (*vouchers, *decisions)),
+        now=now,
+    )
     recipient.external_id = None
     recipient.language = None
     recipient.birth_date = None
@@ -311,7 +335,9 @@ def forget(session: Session, recipient: Recipient, *, now: dt.datetime) -> int:
     return len(ids)
 
 
-def forget_inactive(session: Session, *, before: dt.datetime, now: dt.datetime, limit: int) -> int:
+def forget_inactive(
+    session: Session, keyring: Keyring, *, before: dt.datetime, now: dt.datetime, limit: int
+) -> int:
     """Forget people of whom nothing was heard since `before` and who hold nothing that is still
     good; returns how many.
     """
@@ -338,7 +364,7 @@ def forget_inactive(session: Session, *, before: dt.datetime, now: dt.datetime, 
         .limit(limit)
     ).all()
     for recipient in quiet:
-        forget(session, recipient, now=now)
+        forget(session, keyring, recipient, now=now)
     return len(quiet)
 
 

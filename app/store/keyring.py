@@ -4,7 +4,9 @@ Codes and PINs are sealed with AES-256-GCM bound to their row and found by a key
 payloads, links and Apple tokens are derived with a keyed MAC and never stored. Every secret comes
 from a master key, which is never in the database; rows name the id of the key they used. The
 lookup key is separate: a random key kept in the database wrapped by the newest master key, so
-that rotating master keys leaves every lookup hash as it is.
+that rotating master keys leaves every lookup hash as it is. So is the key by which people who were
+forgotten are recognised; it comes of the first lookup key and stays when that is changed, since
+nothing is left of them that a digest could be made of again.
 
 Opening with a key that the deployment no longer has raises `MissingKey`; a sealed value that was
 changed or moved to another row raises `BrokenSeal`.
@@ -17,6 +19,7 @@ import hmac
 import os
 from collections.abc import Iterable, Iterator, Mapping
 
+import orjson
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -25,6 +28,9 @@ from app.domain.codes import Purpose
 
 NONCE_BYTES = 12
 LOOKUP_BYTES = 16
+#: Names of the keys that are kept wrapped.
+LOOKUP = "lookup"
+FORGOTTEN = "forgotten"
 
 
 class MissingKey(Exception):
@@ -50,11 +56,21 @@ class Keyring:
     Args:
         master_keys: key id to 32 bytes, newest first.
         lookup_key: 32 bytes, unwrapped from the database; `unwrap` opens it.
+        forgotten_key: the same, where the lookup key was changed since the first.
     """
 
-    def __init__(self, master_keys: Mapping[int, bytes], *, lookup_key: bytes) -> None:
+    def __init__(
+        self,
+        master_keys: Mapping[int, bytes],
+        *,
+        lookup_key: bytes,
+        forgotten_key: bytes | None = None,
+    ) -> None:
         self._masters = dict(master_keys)
         self._lookup_key = lookup_key
+        self.forgotten_key = forgotten_key or hmac.digest(
+            lookup_key, b"passerelle/forgotten", hashlib.sha256
+        )
         self.newest = next(iter(self._masters))
         self._derived: dict[tuple[int, str], bytes] = {}
         self._ciphers: dict[int, AESGCM] = {}
@@ -139,6 +155,12 @@ class Keyring:
         )
         return token if hmac.compare_digest(expected, token.mac) else None
 
+    def forgotten(self, *said: str | int) -> bytes:
+        """The 16 bytes that stay of something said of a person who is forgotten."""
+        return hashlib.blake2b(
+            orjson.dumps(said), digest_size=LOOKUP_BYTES, key=self.forgotten_key
+        ).digest()
+
     def fingerprint(self, body: bytes) -> bytes:
         """A keyed digest of a request, so that a stored one reveals no code or PIN by guessing."""
         return hashlib.blake2b(body, digest_size=16, key=self._lookup_key).digest()
@@ -155,16 +177,18 @@ def check_value(master_key: bytes) -> bytes:
     return hmac.digest(master_key, b"passerelle/check", hashlib.sha256)[:8]
 
 
-def wrap(lookup_key: bytes, *, master_keys: Mapping[int, bytes]) -> tuple[int, bytes]:
-    """The newest master key's id, and the lookup key sealed by it."""
+def wrap(key: bytes, *, master_keys: Mapping[int, bytes], name: str = LOOKUP) -> tuple[int, bytes]:
+    """The newest master key's id, and the key called `name` sealed by it."""
     key_id = next(iter(master_keys))
     nonce = os.urandom(NONCE_BYTES)
     cipher = AESGCM(_derive(master_keys, {}, key_id, "wrap"))
-    return key_id, nonce + cipher.encrypt(nonce, lookup_key, b"lookup")
+    return key_id, nonce + cipher.encrypt(nonce, key, name.encode())
 
 
-def unwrap(wrapped: bytes, *, key_id: int, master_keys: Mapping[int, bytes]) -> bytes:
-    """The lookup key.
+def unwrap(
+    wrapped: bytes, *, key_id: int, master_keys: Mapping[int, bytes], name: str = LOOKUP
+) -> bytes:
+    """The key called `name`.
 
     Raises:
         MissingKey: the wrapping key is not among `master_keys`.
@@ -172,7 +196,7 @@ def unwrap(wrapped: bytes, *, key_id: int, master_keys: Mapping[int, bytes]) -> 
     """
     cipher = AESGCM(_derive(master_keys, {}, key_id, "wrap"))
     try:
-        return cipher.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], b"lookup")
+        return cipher.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], name.encode())
     except InvalidTag:
         raise BrokenSeal(
             f"Master key {key_id} is not the one that this database was made with: "

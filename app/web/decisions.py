@@ -58,7 +58,9 @@ class DecisionBody(BaseModel):
 
     external_id: str
     occasion: str
-    outcome: str = Field(description="given, or why not: no_tier, holdout, capped, stopped, …")
+    outcome: str = Field(
+        description="given, or why not: no_tier, holdout, capped, stopped, forgotten, …"
+    )
     tier: str
     variant: str
     campaign: str
@@ -209,7 +211,11 @@ def decide(body: DecideBody) -> Response:
 @blueprint.post("/recipients", responses={200: StoredAnswer})
 @access.requires(Scope.ISSUE, Scope.CAMPAIGN)
 def remember(body: RecipientsBody) -> Response:
-    """Store recipients; what is left out stays as it is stored."""
+    """Store recipients; what is left out stays as it is stored.
+
+    Somebody who was forgotten comes back this way, as a customer of whom nothing is known; what
+    they had of a campaign for an occasion is not given to them again.
+    """
     house = deployment()
     stored = people.remember(
         house.database, (each.person() for each in body.recipients), now=house.now()
@@ -223,7 +229,8 @@ def report(body: ActivitiesBody) -> Response:
     """Report what recipients did: for points, stop conditions, and the lift of campaigns.
 
     A stop condition that says `withdraw` takes back what the recipient got and did not use, by
-    rules or before the campaign had any. `dry_run` says what that is and writes nothing.
+    rules or before the campaign had any. `dry_run` says what that is and writes nothing. Of
+    people who were forgotten nothing is recorded.
     """
     house = deployment()
     now = house.now()
@@ -238,10 +245,11 @@ def report(body: ActivitiesBody) -> Response:
         for each in body.activities
     ]
     if body.dry_run:
-        recorded, taken = people.rehearse(house.database, done, now=now)
+        recorded, taken = people.rehearse(house.database, house.keyring, done, now=now)
         return _json({"recorded": recorded, "withdraws": taken})
+    keyring = house.keyring
     with house.database.write() as session:
-        recorded = people.report(session, done, now=now)
+        recorded = people.report(session, keyring, done, now=now)
     # Repeated by the clock, should this process end here.
     deciding.withdraw(house.database, now=now)
     return _json({"recorded": recorded})
@@ -281,13 +289,18 @@ def held(path: RecipientPath) -> Response:
 @blueprint.delete("/recipients/<external_id>", responses={200: ForgottenAnswer})
 @access.requires(Scope.ADMIN)
 def forget(path: RecipientPath) -> Response:
-    """Forget a person: nothing that is left says whose it was; the books stay whole."""
+    """Forget a person: nothing that is left says whose it was; the books stay whole.
+
+    What was given stays given: it is not given again under the same id, and neither a link nor a
+    request that still names the person stores them again. `POST /api/v1/recipients` does.
+    """
     house = deployment()
+    keyring = house.keyring
     with house.database.write() as session:
         recipient = people.find(session, path.external_id)
         if recipient is None:
             raise _unknown("recipient")
-        return _json({"vouchers": people.forget(session, recipient, now=house.now())})
+        return _json({"vouchers": people.forget(session, keyring, recipient, now=house.now())})
 
 
 def _touch(campaign: str) -> None:

@@ -578,7 +578,7 @@ def test_incentive_that_is_withdrawn_once_renewed_shows_so_on_its_phone(apple: W
         apple.deliver(runner)
         with apple.house.database.write() as session:
             renewed = Did(external_id="ada", name="renewed", key="1", at=now)
-            people.report(session, [renewed], now=now)
+            people.report(session, apple.house.keyring, [renewed], now=now)
         assert deciding.withdraw(apple.house.database, now=now) == 1
         runner.hint([Change(Subject.VOUCHER, issued.id)])
         apple.deliver(runner)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -30,8 +30,16 @@ from app.services.deciding.grants import Value, granted
 from app.services.deciding.knowledge import Known, Past, done_since, facts_of, known_of, past_of
 from app.services.deciding.recording import record
 from app.services.deployment import Deployment
-from app.services.issuing import Issued, IssueFault, Person, Wanted, issue, stock
-from app.services.issuing.recipients import recipients, store
+from app.services.issuing import (
+    Issued,
+    IssueFault,
+    Person,
+    Wanted,
+    forgotten,
+    issue,
+    stock,
+)
+from app.services.issuing.recipients import store
 from app.services.issuing.vouchers import refuse
 from app.store.keyring import Keyring
 from app.store.models import Campaign, Decision, Recipient, Revision, Voucher
@@ -58,44 +66,44 @@ def decide(
     database = deployment.database
     while chunk := list(islice(rest, CHUNK)):
         now = deployment.now()
-        if dry_run:
-            with database.read() as session:
-                decided = decide_some(session, None, campaign_key, chunk, tally, now=now)
-        else:
-            with database.write() as session:
-                decided = decide_some(session, keyring, campaign_key, chunk, tally, now=now)
+        with database.read() if dry_run else database.write() as session:
+            decided = decide_some(
+                session, keyring, campaign_key, chunk, tally, now=now, dry_run=dry_run
+            )
         yield from decided
 
 
 def decide_some(
     session: Session,
-    keyring: Keyring | None,
+    keyring: Keyring,
     campaign_key: str,
     chunk: Sequence[Candidate],
     tally: Tally,
     *,
     now: dt.datetime,
+    dry_run: bool = False,
 ) -> list[Decided]:
     """Decide for at most `CHUNK` candidates in the caller's transaction, counting into `tally`.
 
     Args:
-        keyring: what codes are made with; None is a dry run, which writes nothing.
+        keyring: what codes are made with, and people recognised by who were forgotten.
+        dry_run: write nothing.
 
     Raises:
         IssueFault: as `decide`; what was written until then has to be rolled back.
     """
-    work = _Chunk(session, campaign_key, tally, now=now, dry=keyring is None)
-    decided = work.plan(chunk) if keyring is None else work.issue(chunk, keyring)
+    work = _Chunk(session, keyring, campaign_key, tally, now=now, dry=dry_run)
+    decided = work.plan(chunk) if dry_run else work.issue(chunk)
     for each in decided:
         _count(tally, each)
     return decided
 
 
-def lock(session: Session, people: Iterable[Person], *, now: dt.datetime) -> None:
+def lock(session: Session, keyring: Keyring, people: Iterable[Person], *, now: dt.datetime) -> None:
     """Store and lock recipients in the order that deciding keeps, for a transaction that decides
     more than once.
     """
-    ids = recipients(session, people, now=now)
+    ids = store(session, people, now=now, keyring=keyring).ids
     session.execute(
         select(Recipient.id)
         .where(Recipient.id.in_(ids.values()))
@@ -125,6 +133,7 @@ class _Chunk:
     def __init__(
         self,
         session: Session,
+        keyring: Keyring,
         campaign_key: str,
         tally: Tally,
         *,
@@ -132,6 +141,7 @@ class _Chunk:
         dry: bool,
     ) -> None:
         self.session = session
+        self.keyring = keyring
         self.now = now
         self.tally = tally
         self.dry = dry
@@ -161,7 +171,8 @@ class _Chunk:
         ids = {str(row.external_id): row.id for row in found}
         known = known_of(self.session, self.rules, ids)
         decided = []
-        for each in self._decide(chunk, known, self._past_of(known, chunk)):
+        gone = forgotten.gone(self.session, self.keyring, names)
+        for each in self._decide(chunk, known, self._past_of(known, chunk, gone)):
             key = (each.candidate.person.external_id, each.candidate.occasion)
             coded = each
             if key not in planned:
@@ -174,14 +185,17 @@ class _Chunk:
             decided.append(coded)
         return decided
 
-    def issue(self, chunk: Sequence[Candidate], keyring: Keyring) -> list[Decided]:
+    def issue(self, chunk: Sequence[Candidate]) -> list[Decided]:
         """Decide, issue and record."""
-        stored = store(self.session, [each.person for each in chunk], now=self.now)
+        people = [each.person for each in chunk]
+        stored = store(self.session, people, now=self.now, keyring=self.keyring)
         known = known_of(self.session, self.rules, stored.ids, new=stored.new, locked=True)
-        past = self._past_of(known, chunk)
+        # Who was forgotten while the lock was awaited has no name any more.
+        gone = stored.gone | (stored.ids.keys() - known.rows.keys())
+        past = self._past_of(known, chunk, gone)
         if self.rules.most_vouchers is not None or self.rules.most_minor is not None:
             self.session.refresh(self.campaign, with_for_update=True)
-        decided = self._issue(self._decide(chunk, known, past), known, past, keyring)
+        decided = self._issue(self._decide(chunk, known, past), known, past)
         record(self.session, self.campaign, self.rules, decided, known, past, now=self.now)
         return decided
 
@@ -200,6 +214,13 @@ class _Chunk:
                 continue
             if earlier := past.decided.get(key):
                 each = self._again(candidate, earlier, withdrawn=key in past.withdrawn)
+            elif key in past.forgotten:
+                each = Decided(
+                    candidate=candidate,
+                    why=Why.FORGOTTEN,
+                    campaign=self.campaign.key,
+                    fresh=False,
+                )
             elif past.undecided.get(key) == "revoked":
                 # As if it had been decided: what was taken back is not given again.
                 each = Decided(
@@ -260,9 +281,12 @@ class _Chunk:
             fresh=False,
         )
 
-    def _past_of(self, known: Known, chunk: Sequence[Candidate]) -> Past:
+    def _past_of(self, known: Known, chunk: Sequence[Candidate], gone: Collection[str]) -> Past:
         occasions = {each.occasion for each in chunk}
-        return past_of(self.session, self.campaign.id, self.rules, known, occasions, now=self.now)
+        past = past_of(self.session, self.campaign.id, self.rules, known, occasions, now=self.now)
+        asked = {(each.person.external_id, each.occasion) for each in chunk}
+        before = forgotten.given(self.session, self.keyring, self.campaign.id, asked)
+        return replace(past, forgotten=before | {each for each in asked if each[0] in gone})
 
     def _left(self) -> tuple[int | None, int | None]:
         """Vouchers and money that the rules' limits leave, less what a dry run planned."""
@@ -312,9 +336,7 @@ class _Chunk:
 
     # -- issuing --------------------------------------------------------------------------------
 
-    def _issue(
-        self, decided: list[Decided], known: Known, past: Past, keyring: Keyring
-    ) -> list[Decided]:
+    def _issue(self, decided: list[Decided], known: Known, past: Past) -> list[Decided]:
         """Give every decision for a voucher its voucher; those without a code say so."""
         issued: dict[tuple[str, str], Issued] = self._issued_before(past)
         wanted: dict[tuple[str, str], list[Wanted]] = {}
@@ -340,21 +362,28 @@ class _Chunk:
             campaign = self._values[key].campaign
             campaign_of[campaign.id] = campaign
             by_campaign[campaign.id] += some
+        before: set[tuple[str, str]] = set()
         for campaign_id in sorted(by_campaign):
             batch = issue(
                 self.session,
-                keyring,
+                self.keyring,
                 campaign_of[campaign_id],
                 by_campaign[campaign_id],
                 now=self.now,
                 people=known.ids,
             )
             issued |= {(str(each.external_id), each.occasion): each for each in batch.issued}
+            before |= {
+                (each.person.external_id, each.occasion) for each in batch.forgotten if each.person
+            }
         answered = []
         for each in decided:
-            found = issued.get((each.candidate.person.external_id, each.candidate.occasion))
+            name = (each.candidate.person.external_id, each.candidate.occasion)
+            found = issued.get(name)
             if each.why is not None:
                 answered.append(each)
+            elif name in before:
+                answered.append(replace(each, why=Why.FORGOTTEN))
             elif found is None:
                 answered.append(replace(each, why=Why.NO_CODE))
             else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter, defaultdict
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -41,6 +41,8 @@ class Past:
     undecided: dict[tuple[str, str], str]
     #: How many vouchers of the campaign's frequency group each recipient was given lately.
     lately: Counter[str]
+    #: Who was forgotten, or had it before they were, by recipient and occasion.
+    forgotten: set[tuple[str, str]] = field(default_factory=set)
 
 
 def known_of(

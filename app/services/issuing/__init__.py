@@ -1,11 +1,20 @@
 """Issuing vouchers: one each for recipient, campaign and occasion, by request or file."""
 
+from app.services.issuing import forgotten
 from app.services.issuing.claiming import Stock, code_of, pin_of, stock
 from app.services.issuing.files import Outcome, issue_file, issue_many, person_from
 from app.services.issuing.living import meant_by
 from app.services.issuing.reissuing import Reissued, reissue
 from app.services.issuing.vouchers import CHUNK, issue
-from app.services.issuing.wanted import Batch, Issued, IssueFault, Person, Wanted
+from app.services.issuing.wanted import (
+    COME_BACK,
+    FORGOTTEN,
+    Batch,
+    Issued,
+    IssueFault,
+    Person,
+    Wanted,
+)
 from app.services.issuing.withdrawing import (
     REFUSED,
     Changed,
@@ -18,6 +27,8 @@ from app.services.issuing.withdrawing import (
 
 __all__ = [
     "CHUNK",
+    "COME_BACK",
+    "FORGOTTEN",
     "REFUSED",
     "Batch",
     "Changed",
@@ -31,6 +42,7 @@ __all__ = [
     "Wanted",
     "campaign_of",
     "code_of",
+    "forgotten",
     "issue",
     "issue_file",
     "issue_many",

@@ -45,6 +45,8 @@ class Outcome:
     known: int = 0
     #: Recipients without a voucher, because codes ran out.
     missing: int = 0
+    #: Those who got none because they were forgotten, or had it before they were.
+    forgotten: list[Wanted] = field(default_factory=list)
     #: Line and reason of rows that were not understood.
     rejected: list[tuple[int, str]] = field(default_factory=list)
     stock: Stock | None = None
@@ -69,6 +71,7 @@ def issue_many(
         outcome.issued += len(batch.issued)
         outcome.known += sum(not item.fresh for item in batch.issued)
         outcome.missing += batch.missing
+        outcome.forgotten += batch.forgotten
         yield batch
         if batch.missing:
             outcome.missing += sum(1 for _ in rest)

@@ -42,7 +42,7 @@ def meant_by(
         only: keys of campaigns; vouchers of others are as unknown. None is every campaign.
     """
     read = {serial: codes.from_serial(serial) for serial in serials}
-    rows: dict[int | None, int] = dict(living(session, wanted(serials)))
+    rows = living(session, wanted(serials))
     found = session.execute(
         select(Voucher.id, Voucher.public_id, Campaign.key)
         .join(Campaign, Campaign.id == Voucher.campaign_id)
@@ -53,7 +53,8 @@ def meant_by(
         for row in found
         if only is None or row.key in only
     }
-    return [(serial, meant.get(rows.get(read[serial], 0))) for serial in serials]
+    standing = {serial: rows.get(each) for serial, each in read.items() if each is not None}
+    return [(serial, meant.get(standing.get(serial) or 0)) for serial in serials]
 
 
 def wanted(serials: Sequence[str]) -> set[int]:

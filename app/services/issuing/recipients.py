@@ -11,8 +11,10 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app.domain.birthdays import day_number
+from app.services.issuing import forgotten
 from app.services.issuing.wanted import Person
 from app.store.dialects import insert_for
+from app.store.keyring import Keyring
 from app.store.models import Recipient
 
 _TABLE = Recipient.metadata.tables[Recipient.__tablename__]
@@ -24,15 +26,19 @@ class Stored:
 
     ids: dict[str, int]
     new: frozenset[int]
+    #: External ids of those who were forgotten, of whom nothing was stored.
+    gone: frozenset[str] = frozenset()
 
 
-def recipients(session: Session, people: Iterable[Person], *, now: dt.datetime) -> dict[str, int]:
-    """Ids by external id; people who are new are stored, changes of the others too."""
-    return store(session, people, now=now).ids
+def store(
+    session: Session, people: Iterable[Person], *, now: dt.datetime, keyring: Keyring | None
+) -> Stored:
+    """Store people who are new, and changes of the others.
 
-
-def store(session: Session, people: Iterable[Person], *, now: dt.datetime) -> Stored:
-    """Store people who are new, and changes of the others."""
+    Args:
+        keyring: recognises people who were forgotten, who are left out; None lets them come back,
+            because their marketer says that they are customers.
+    """
     by_id = {person.external_id: person for person in people}
     if not by_id:
         return Stored({}, frozenset())
@@ -48,6 +54,10 @@ def store(session: Session, people: Iterable[Person], *, now: dt.datetime) -> St
     statement = select(*columns).where(Recipient.external_id.in_(list(by_id)))
     known = {row.external_id: row for row in session.execute(statement)}
     new = [person for key, person in by_id.items() if key not in known]
+    gone: frozenset[str] = frozenset()
+    if new and keyring is not None:
+        gone = frozenset(forgotten.since(session, keyring, [person.external_id for person in new]))
+        new = [person for person in new if person.external_id not in gone]
     made: dict[str, int] = {}
     if new:
         inserted = session.execute(
@@ -76,13 +86,13 @@ def store(session: Session, people: Iterable[Person], *, now: dt.datetime) -> St
             session.execute(
                 update(Recipient).where(Recipient.id == row.id).values(**changes, updated_at=now)
             )
-    if lacking := by_id.keys() - ids.keys():
+    if lacking := by_id.keys() - ids.keys() - gone:
         # Another transaction stored them at the same moment.
         found = session.execute(
             select(Recipient.external_id, Recipient.id).where(Recipient.external_id.in_(lacking))
         )
         ids.update({str(key): id_ for key, id_ in found})
-    return Stored(ids, frozenset(made.values()))
+    return Stored(ids, frozenset(made.values()), gone)
 
 
 def _changes(person: Person, row: Any) -> dict[str, Any]:

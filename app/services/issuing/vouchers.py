@@ -3,13 +3,15 @@
 One call is one transaction, given its session by the caller, so that a page that issues and
 records something else commits both or neither. Asked again for the same recipient, campaign and
 occasion it answers with the voucher that exists. When codes run out it issues as many as there
-are, in the order asked, and says how many are missing; nothing is half issued.
+are, in the order asked, and says how many are missing; nothing is half issued. What somebody had
+before they were forgotten is not issued again.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -22,12 +24,13 @@ from app.domain.kinds import KINDS
 from app.domain.ledger import EntryKind
 from app.domain.validity import Window, window
 from app.services import campaigns
+from app.services.issuing import forgotten
 from app.services.issuing.claiming import claim
-from app.services.issuing.recipients import recipients
+from app.services.issuing.recipients import store
 from app.services.issuing.wanted import Batch, Issued, IssueFault, Slot, Wanted
 from app.store.dialects import insert_for
 from app.store.keyring import Keyring
-from app.store.models import Campaign, Code, Entry, Event, Voucher, new_id
+from app.store.models import Campaign, Code, Entry, Event, Recipient, Voucher, new_id
 
 #: Vouchers of one transaction: few enough that a till beside it does not wait.
 CHUNK = 200
@@ -61,11 +64,21 @@ def issue(
                 f"The campaign {campaign.key} decides by rules: issue with `passerelle decide` or "
                 "POST /api/v1/decisions."
             )
-        people = recipients(session, [item.person for item in wanted if item.person], now=now)
+        people = store(
+            session,
+            [item.person for item in wanted if item.person],
+            now=now,
+            keyring=keyring,
+        ).ids
+    people = _kept(session, people)
     slots = [
-        Slot(item, people[item.person.external_id] if item.person else None) for item in wanted
+        Slot(item, people[item.person.external_id] if item.person else None)
+        for item in wanted
+        if item.person is None or item.person.external_id in people
     ]
     existing = _existing(session, campaign, slots)
+    before = _given_before(session, keyring, campaign, slots, existing)
+    slots = [slot for slot in slots if _key(slot) not in before]
     fresh: dict[tuple[int, str], Slot] = {}
     needed: list[Slot] = []
     for slot in slots:
@@ -94,7 +107,50 @@ def issue(
         unused = [slot.row["code_id"] for slot in lost if slot.row]
         session.execute(update(Code).where(Code.id.in_(unused)).values(free=True))
         existing.update(_existing(session, campaign, lost))
-    return _answer(slots, fresh, existing, set(map(id, lost)))
+    served_all = {id(slot.wanted) for slot in slots}
+    return replace(
+        _answer(slots, fresh, existing, set(map(id, lost))),
+        forgotten=tuple(item for item in wanted if id(item) not in served_all),
+    )
+
+
+def _kept(session: Session, people: Mapping[str, int]) -> dict[str, int]:
+    """Those who are not forgotten, and are not before this transaction ends."""
+    ids = sorted(set(people.values()))
+    kept: set[int] = set()
+    for at in range(0, len(ids), CHUNK):
+        kept.update(
+            session.scalars(
+                select(Recipient.id)
+                .where(Recipient.id.in_(ids[at : at + CHUNK]), Recipient.forgotten_at.is_(None))
+                .order_by(Recipient.id)
+                .with_for_update(read=True, key_share=True)
+            )
+        )
+    return {name: id_ for name, id_ in people.items() if id_ in kept}
+
+
+def _given_before(
+    session: Session,
+    keyring: Keyring,
+    campaign: Campaign,
+    slots: Sequence[Slot],
+    existing: Mapping[tuple[int, str], Issued],
+) -> set[tuple[int, str]]:
+    """What somebody who came back had before they were forgotten, as (recipient id, occasion)."""
+    asked = {
+        (slot.wanted.person.external_id, slot.wanted.occasion): key
+        for slot in slots
+        if slot.wanted.person is not None
+        and (key := _key(slot)) is not None
+        and key not in existing
+    }
+    found = forgotten.given(session, keyring, campaign.id, asked.keys())
+    return {asked[each] for each in found}
+
+
+def _key(slot: Slot) -> tuple[int, str] | None:
+    return None if slot.recipient_id is None else (slot.recipient_id, slot.wanted.occasion)
 
 
 def refuse(campaign: Campaign, terms: Terms, *, now: dt.datetime) -> None:

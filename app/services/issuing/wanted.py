@@ -9,6 +9,16 @@ from typing import Any
 
 from app.domain.campaign import Terms
 
+#: What is said of a recipient who was forgotten, and what can be done about it.
+FORGOTTEN = (
+    "The person was forgotten, or had this before they were: what was given once is not given "
+    "again."
+)
+COME_BACK = (
+    "Send them as a recipient (POST /api/v1/recipients, `passerelle recipients import`) if they "
+    "are a customer again, and name another occasion."
+)
+
 
 class IssueFault(Exception):
     """The campaign issues nothing now; says why and the remedy."""
@@ -59,6 +69,8 @@ class Batch:
     issued: tuple[Issued, ...]
     #: The last so many got none, because there are no codes left.
     missing: int = 0
+    #: Those who got none because they were forgotten, or had it before they were.
+    forgotten: tuple[Wanted, ...] = ()
 
 
 @dataclass(slots=True)

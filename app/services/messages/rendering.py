@@ -14,7 +14,7 @@ from app.domain.values import Fact, Why
 from app.services import campaigns, deciding, issuing, links
 from app.services.deciding import Candidate, Decided, Tally
 from app.services.deployment import Deployment
-from app.services.issuing import Issued, IssueFault, Person, Wanted
+from app.services.issuing import FORGOTTEN, Issued, IssueFault, Person, Wanted
 from app.services.messages.expressions import MessageFault
 from app.services.messages.template import Message, Rendered, fill
 from app.services.messages.values import Nothing, Sample, Values
@@ -67,8 +67,8 @@ def render(
 
     Vouchers are issued a few hundred at a time, each time in one transaction for all campaigns of
     the message. Who gets none, because codes ran out or a campaign ended, gets the fault instead
-    of a text. Who gets none by a campaign's rules gets a text in which that campaign's functions
-    are empty, and the answer says why.
+    of a text, as does who was forgotten. Who gets none by a campaign's rules gets a text in which
+    that campaign's functions are empty, and the answer says why.
 
     Args:
         facts: of the message's occasion, by recipient: `basket` in minor units, say.
@@ -85,7 +85,12 @@ def _texts(
 ) -> Iterator[Rendered]:
     rest = iter(recipients)
     while people := list(islice(rest, _CHUNK)):
-        served = _rounds(deployment, message, people, facts, tallies)
+        with deployment.database.read() as session:
+            names = {person.external_id for person in people}
+            gone = issuing.forgotten.gone(session, deployment.keyring, names)
+        asking = [person for person in people if person.external_id not in gone]
+        served = _rounds(deployment, message, asking, facts, tallies)
+        served.faults.update(dict.fromkeys(gone, FORGOTTEN))
         for person in people:
             name = person.external_id
             if (fault := served.faults.get(name)) is not None:
@@ -190,7 +195,7 @@ def _issue(
     with deployment.database.write() as session:
         rows = {key: campaigns.find(session, key) for key in message.campaigns}
         if sum(row is not None and row.rules is not None for row in rows.values()) > 1:
-            deciding.lock(session, people, now=now)
+            deciding.lock(session, keyring, people, now=now)
         # One order for every message, since limits are kept in the campaigns' rows.
         for key, campaign in sorted(rows.items()):
             asking = [person for person in people if key in asked[person.external_id]]
@@ -204,6 +209,13 @@ def _issue(
                     wanted = [Wanted(person=each, occasion=message.occasion) for each in asking]
                     batch = issuing.issue(session, keyring, campaign, wanted, now=now)
                     found = list(batch.issued)
+                    served.faults.update(
+                        {
+                            each.person.external_id: FORGOTTEN
+                            for each in batch.forgotten
+                            if each.person
+                        }
+                    )
                 else:
                     # A value of another campaign may be refused after some were issued.
                     with session.begin_nested():
@@ -228,6 +240,7 @@ def _issue(
                     "send the message again."
                     for person in asking
                     if person.external_id not in names
+                    and person.external_id not in served.faults
                     and key not in got.get(person.external_id, {})
                 }
             )
@@ -263,11 +276,12 @@ def _plan(
                         key,
                         deciding.decide_some(
                             session,
-                            None,
+                            deployment.keyring,
                             key,
                             _candidates(message, asking, facts),
                             tallies[key],
                             now=deployment.now(),
+                            dry_run=True,
                         ),
                     )
             for person in asking:

@@ -33,6 +33,7 @@ from app.store.models.security import SecurityEvent, TillSignOut
 from app.store.models.stores import Store, Terminal
 from app.store.models.vouchers import (
     Code,
+    Forgotten,
     ImportJob,
     ImportReject,
     Recipient,
@@ -57,6 +58,7 @@ __all__ = [
     "Disclosure",
     "Entry",
     "Event",
+    "Forgotten",
     "FunnelCount",
     "GoogleClass",
     "GoogleMessage",

@@ -49,6 +49,19 @@ class Recipient(Base):
     forgotten_at: Mapped[dt.datetime | None]
 
 
+class Forgotten(Base):
+    """What stays of people who were forgotten: that they were, and what had been given to them.
+
+    Each is a keyed digest, from which nothing can be read: of the person's external id; of a
+    campaign, the external id and an occasion.
+    """
+
+    __tablename__ = "forgotten"
+
+    digest: Mapped[bytes] = mapped_column(primary_key=True)
+    at: Mapped[dt.datetime]
+
+
 class ImportJob(Base):
     """One file of codes on its way in; its codes become usable when it is `complete`."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from flask import Response
@@ -72,11 +73,22 @@ class IssuedBody(BaseModel):
     fresh: bool = Field(description="Whether this request issued it")
 
 
+class RefusedBody(BaseModel):
+    """Somebody who is given nothing, and why."""
+
+    external_id: str
+    occasion: str
+    code: Literal["recipient_forgotten"] = "recipient_forgotten"
+
+
 class IssueAnswer(BaseModel):
     """What was issued, in the order asked; the last `missing` got none."""
 
     vouchers: list[IssuedBody]
     missing: int = Field(description="Codes that are lacking")
+    refused: list[RefusedBody] = Field(
+        [], description="Those who got none for another reason, which are left out above"
+    )
     codes_left: int | None = Field(description="Set when the campaign's stock is low")
 
 
@@ -112,6 +124,9 @@ class InviteAnswer(BaseModel):
 
     invitations: list[InvitedBody]
     expires_at: dt.datetime
+    refused: list[RefusedBody] = Field(
+        [], description="Those whom an invitation would not serve, which are left out above"
+    )
 
 
 class WithdrawBody(Body):
@@ -144,7 +159,11 @@ class VoucherPath(BaseModel):
 @blueprint.post("/vouchers", responses={"200": IssueAnswer})
 @access.requires(Scope.ISSUE)
 def issue_vouchers(body: IssueBody) -> Response:
-    """Issue vouchers, each once for its recipient, campaign and occasion."""
+    """Issue vouchers, each once for its recipient, campaign and occasion.
+
+    Somebody who was forgotten gets none and is not stored, and `refused` says so; a request for
+    them alone is refused.
+    """
     touch(body.campaign)
     house = deployment()
     wanted = [
@@ -173,11 +192,15 @@ def issue_vouchers(body: IssueBody) -> Response:
         ]
     except IssueFault as fault:
         raise refused(fault) from None
+    refused_ = _refused(outcome.forgotten)
+    if refused_ and not issued:
+        raise _forgotten()
     low = outcome.stock is not None and outcome.stock.low
     return answered(
         IssueAnswer(
             vouchers=issued,
             missing=outcome.missing,
+            refused=refused_,
             codes_left=outcome.stock.left if low and outcome.stock else None,
         )
     )
@@ -189,22 +212,30 @@ def invite(path: CampaignPath, body: InviteBody) -> Response:
     """Make links with which each recipient can take one voucher of the campaign, once."""
     touch(path.key)
     house = deployment()
+    now, keyring = house.now(), house.keyring
     try:
         with house.database.read() as session:
-            expires_at = inviting.expiry(session, path.key, days=body.days, now=house.now())
+            expires_at = inviting.expiry(session, path.key, days=body.days, now=now)
+            names = {item.external_id for item in body.recipients}
+            gone = inviting.forgotten(session, keyring, path.key, names, body.occasion)
     except InvitationFault:
         raise unknown("campaign") from None
+    if names == gone:
+        raise _forgotten()
     invited = []
     for place, item in enumerate(body.recipients):
+        if item.external_id in gone:
+            continue
         invitation = Invitation(
             external_id=item.external_id,
             occasion=body.occasion,
             language=item.language,
             attributes=item.attributes,
             expires_at=expires_at,
+            made_at=now,
         )
         try:
-            link = inviting.link(house.settings, house.keyring, path.key, invitation)
+            link = inviting.link(house.settings, keyring, path.key, invitation)
         except InvitationFault as fault:
             raise Problem(
                 422,
@@ -214,7 +245,8 @@ def invite(path: CampaignPath, body: InviteBody) -> Response:
                 errors=[FaultyMember(at=f"recipients.{place}", cause=str(fault))],
             ) from None
         invited.append(InvitedBody(external_id=item.external_id, invitation_link=link))
-    return answered(InviteAnswer(invitations=invited, expires_at=expires_at))
+    refused_ = [RefusedBody(external_id=name, occasion=body.occasion) for name in sorted(gone)]
+    return answered(InviteAnswer(invitations=invited, expires_at=expires_at, refused=refused_))
 
 
 @blueprint.post("/vouchers/<serial>/withdraw", responses={"200": WithdrawnBody})
@@ -248,3 +280,15 @@ def withdraw(path: VoucherPath, body: WithdrawBody) -> Response:
             left=done.left,
         )
     )
+
+
+def _refused(wanted: Sequence[Wanted]) -> list[RefusedBody]:
+    return [
+        RefusedBody(external_id=each.person.external_id, occasion=each.occasion)
+        for each in wanted
+        if each.person is not None
+    ]
+
+
+def _forgotten() -> Problem:
+    return Problem(422, "recipient_forgotten", cause=issuing.FORGOTTEN, remedy=issuing.COME_BACK)

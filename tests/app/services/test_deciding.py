@@ -148,9 +148,10 @@ def test_reported_event_stops_and_points_choose_the_tier(
         for number in (1, 2, 2)
     ]
     with deployment.database.write() as session:
-        assert people.report(session, done, now=clock.now) == 2
+        assert people.report(session, deployment.keyring, done, now=clock.now) == 2
         people.report(
             session,
+            deployment.keyring,
             [Did(external_id="bob", name="renewed", key="1", at=clock.now)],
             now=clock.now,
         )
@@ -358,8 +359,8 @@ def test_lift_compares_purchases_with_the_holdout(deployment: Deployment, clock:
         at=clock.now + dt.timedelta(days=31),
     )
     with deployment.database.write() as session:
-        people.report(session, [*bought, again, late], now=clock.now)
-        people.report(session, bought, now=clock.now)
+        people.report(session, deployment.keyring, [*bought, again, late], now=clock.now)
+        people.report(session, deployment.keyring, bought, now=clock.now)
     with deployment.database.read() as session:
         campaign = campaigns.find(session, "spring")
         assert campaign is not None
@@ -410,6 +411,7 @@ def test_forgotten_person_is_in_no_table_and_their_card_still_holds_its_money(
     with deployment.database.write() as session:
         people.report(
             session,
+            deployment.keyring,
             [Did(external_id=name, name="purchase", key="k", value_minor=1, at=clock.now)],
             now=clock.now,
         )
@@ -502,7 +504,7 @@ def test_people_who_are_quiet_for_the_retention_period_and_hold_nothing_are_forg
     clock.advance(days=300)
     with deployment.database.write() as session:
         bought = Did(external_id="buyer", name="purchase", key="1", at=clock.now)
-        people.report(session, [bought], now=clock.now)
+        people.report(session, deployment.keyring, [bought], now=clock.now)
     clock.advance(days=66)
 
     clockwork.run(deployment)  # which keeps everybody

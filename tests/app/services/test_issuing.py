@@ -17,7 +17,7 @@ from app.services import campaigns, celebrating, deciding, importing, issuing
 from app.services.deciding import Candidate, Tally
 from app.services.deployment import Deployment
 from app.services.issuing import IssueFault, Outcome, Person, Wanted
-from app.services.issuing.recipients import recipients
+from app.services.issuing.recipients import store
 from app.store.models import Campaign, Code, Entry, Event, Recipient, Voucher
 from tests.conftest import Clock
 from tests.marketing import apply, apply_document, bring, card
@@ -185,7 +185,7 @@ def test_a_campaign_whose_vouchers_were_all_ended_by_force_issues_nothing_until_
     apply_document(deployment, card(birthday={"days_ahead": 0}))
     person = Person(external_id="a", birth_date=dt.date(1990, 11, 21))
     with deployment.database.write() as session:
-        recipients(session, [person], now=clock.now)
+        store(session, [person], now=clock.now, keyring=None)
     end_for_all(deployment, ends)
     assert issue(deployment, wanted("a")).issued == 1
     clock.now = ends

@@ -49,7 +49,7 @@ def plainly(deployment: Deployment, *names: str, campaign: str = "spring") -> li
 def did(deployment: Deployment, name: str, event: str = "renewed", key: str = "1") -> int:
     with deployment.database.write() as session:
         done = Did(external_id=name, name=event, key=key, at=deployment.now())
-        people.report(session, [done], now=deployment.now())
+        people.report(session, deployment.keyring, [done], now=deployment.now())
     return deciding.withdraw(deployment.database, now=deployment.now())
 
 
@@ -212,6 +212,7 @@ def test_blocked_voucher_is_withdrawn_once_it_is_unblocked(
     with deployment.database.write() as session:
         people.report(
             session,
+            deployment.keyring,
             [Did(external_id="after", name="renewed", key="1", at=deployment.now())],
             now=deployment.now(),
         )
@@ -256,7 +257,7 @@ def test_event_from_before_its_days_takes_nothing_back(
     old = Did(external_id="ada", name="renewed", key="0", at=clock.now - dt.timedelta(days=61))
     (ada,) = give(deployment, "ada")
     with deployment.database.write() as session:
-        people.report(session, [old], now=clock.now)
+        people.report(session, deployment.keyring, [old], now=clock.now)
     assert deciding.withdraw(deployment.database, now=clock.now) == 0
     assert statuses(deployment, ada) == [("active", 1)]
     clock.advance(days=1)
@@ -412,7 +413,7 @@ def test_days_of_a_stop_count_back_from_the_issue_of_a_voucher_that_no_rule_deci
     ids = plainly(deployment, "earlier", "later")
     apply(deployment, codes={"source": "on_demand"}, rules={"stops": RENEWED})
     with deployment.database.write() as session:
-        people.report(session, [earlier, later], now=clock.now)
+        people.report(session, deployment.keyring, [earlier, later], now=clock.now)
 
     assert deciding.withdraw(deployment.database, now=clock.now) == 1
     assert [status for status, _ in statuses(deployment, *ids)] == ["active", "revoked"]

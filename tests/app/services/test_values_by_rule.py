@@ -66,7 +66,7 @@ def test_birthday_cards_have_the_value_that_the_rules_say_and_nobody_else_gets_o
     know(deployment, ada=900, bob=300, cyd=10, dee=None, eve=900)
     with deployment.database.write() as session:
         left = Did(external_id="eve", name="left", key="1", at=clock.now)
-        people.report(session, [left], now=clock.now)
+        people.report(session, deployment.keyring, [left], now=clock.now)
 
     planned = birthday(deployment, dry_run=True)
     assert cards(deployment) == {}
