@@ -7,8 +7,8 @@ from alembic import op
 
 from app.store.models import Instant
 
-revision = "0013_forgotten"
-down_revision = "0012_stopping"
+revision = "0014_forgotten"
+down_revision = "0013_trust"
 branch_labels = None
 depends_on = None
 
