@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from app.domain import codes
 from app.domain.lift import Arm, Difference, share, spending
 from app.domain.values import PURCHASE
-from app.services import changes, deciding
+from app.services import changes, deciding, security
 from app.services.issuing import Person, forgotten
 from app.services.issuing.recipients import store
 from app.store.dialects import insert_for
@@ -304,6 +304,9 @@ def forget(session: Session, keyring: Keyring, recipient: Recipient, *, now: dt.
         recipient.external_id,
         ((row.campaign_id, row.occasion) for row in (*vouchers, *decisions)),
         now=now,
+    )
+    security.record(
+        session, security.Kind.PERSON_FORGOTTEN, now=now, object=f"recipient {recipient.id}"
     )
     recipient.external_id = None
     recipient.language = None

@@ -84,7 +84,10 @@ def store(
     for key, row in sorted(known.items()):
         if changes := _changes(by_id[key], row):
             session.execute(
-                update(Recipient).where(Recipient.id == row.id).values(**changes, updated_at=now)
+                update(Recipient)
+                # Who was forgotten while the row was awaited has nothing stored any more.
+                .where(Recipient.id == row.id, Recipient.forgotten_at.is_(None))
+                .values(**changes, updated_at=now)
             )
     if lacking := by_id.keys() - ids.keys() - gone:
         # Another transaction stored them at the same moment.

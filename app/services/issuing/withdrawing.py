@@ -21,10 +21,11 @@ from sqlalchemy.orm import Session
 
 from app.domain import codes
 from app.domain.ledger import HoldStatus
-from app.services import changes, events, redeeming
+from app.services import changes, events, redeeming, security
 from app.services.deployment import Deployment
-from app.services.issuing.living import ALIVE, STANDING, living, meant_by, over, wanted
+from app.services.issuing.living import ALIVE, STANDING, Meant, living, meant_by, over, wanted
 from app.services.issuing.wanted import IssueFault
+from app.services.security import Kind
 from app.store.models import Campaign, Hold, Voucher
 
 #: Statuses of a voucher that is worth nothing any more.
@@ -86,15 +87,17 @@ def withdraw(
     with deployment.database.write() as session:
         done: dict[int, Left | None] = {}
 
-        def taken(row_id: int) -> Left | None:
-            if row_id not in done:
-                done[row_id] = take(session, row_id, now=now, reason=reason)
-            return done[row_id]
+        def taken(meant: Meant) -> Left | None:
+            if meant.row_id not in done:
+                left = done[meant.row_id] = take(session, meant.row_id, now=now, reason=reason)
+                if left is None:
+                    _record(session, Kind.VOUCHER_WITHDRAWN, meant, now=now, reason=reason)
+            return done[meant.row_id]
 
         return [
             Changed(serial=serial, now=serial, left=Left.UNKNOWN)
             if meant is None
-            else Changed(serial=serial, now=meant.serial, left=taken(meant.row_id))
+            else Changed(serial=serial, now=meant.serial, left=taken(meant))
             for serial, meant in meant_by(session, serials, only=only)
         ]
 
@@ -155,6 +158,8 @@ def withdraw_link(
             .execution_options(synchronize_session=False)
         ).all()
         left = None if meant.row_id in shut else Left.WITHDRAWN
+        if shut:
+            _record(session, Kind.LINK_WITHDRAWN, meant, now=now)
         return Changed(serial=serial, now=meant.serial, left=left)
 
 
@@ -183,6 +188,12 @@ def locked(session: Session, public_id: int) -> Voucher:
         if voucher is not None:
             return voucher
     raise IssueFault("No such voucher is known: check its serial.")
+
+
+def _record(
+    session: Session, kind: Kind, meant: Meant, *, now: dt.datetime, reason: str | None = None
+) -> None:
+    security.record(session, kind, now=now, object=f"voucher {meant.serial}", reason=reason)
 
 
 def _release(deployment: Deployment, serials: Sequence[str], *, now: dt.datetime) -> None:

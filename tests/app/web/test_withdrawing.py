@@ -16,7 +16,7 @@ from app.domain import codes
 from app.services import access, audit, clockwork, issuing
 from app.services.access import Scope
 from app.services.deployment import Deployment
-from app.store.models import Entry, Event, Voucher
+from app.store.models import Entry, Event, SecurityEvent, Voucher
 from tests.app.web.test_reissuing import clean, clear, coupon, holding, issue, reissue, token
 from tests.conftest import Clock
 from tests.marketing import apply_document, card, document
@@ -167,6 +167,17 @@ def test_what_is_over_is_left_and_each_answer_says_why(
     with deployment.database.read() as session:
         reasons = session.scalars(select(Event.reason).where(Event.reason.is_not(None))).all()
     assert sorted(reasons) == ["recalled", "recalled"]
+    with deployment.database.read() as session:
+        recorded = session.execute(
+            select(SecurityEvent.kind, SecurityEvent.object, SecurityEvent.reason)
+            .where(SecurityEvent.kind == "voucher_withdrawn")
+            .order_by(SecurityEvent.id)
+        ).all()
+    assert [tuple(row)[1:] for row in recorded] == [
+        (f"voucher {serials['c']}", None),
+        (f"voucher {serials['a']}", "recalled"),
+        (f"voucher {serials['f']}", "recalled"),
+    ]
     # Asked again by any door nothing changes, and each says so.
     again = marketer.updates(*serials.values())
     assert (again["changed"], len(again["left"])) == (0, 6)
