@@ -4,10 +4,13 @@ refuses what a till holds, and says which.
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
@@ -357,4 +360,47 @@ def test_a_cards_money_that_was_taken_back_is_no_liability_any_more(
     clockwork.run(deployment)
     assert sum(booked) == 1_500
     assert issuing.withdraw(deployment, [codes.serial(old)])[0].left is issuing.Left.WITHDRAWN
+    assert clean(deployment)
+
+
+def test_taken_back_issued_anew_and_redeemed_at_the_same_moment_it_is_good_once_or_not_at_all(
+    deployment: Deployment, app: Flask
+) -> None:
+    """Whoever comes first, no leaked code is taken and nothing is redeemed that was withdrawn."""
+    apply_document(deployment, coupon())
+    key, keyring = Shop(deployment).key(), deployment.keyring
+    together = threading.Barrier(4)
+
+    def withdraw(public_id: int) -> Any:
+        together.wait()
+        return issuing.withdraw(deployment, [codes.serial(public_id)])[0].left
+
+    def anew(public_id: int) -> str:
+        together.wait()
+        try:
+            with deployment.database.write() as session:
+                issuing.reissue(session, keyring, public_id, now=deployment.now())
+        except issuing.IssueFault as refused:
+            return str(refused)
+        return "issued anew"
+
+    def redeem(shown: str) -> str:
+        together.wait()
+        answer = Till(app.test_client(), key).redeem(shown)
+        return str(answer.get("reason", answer["outcome"]))
+
+    for name in "abcd":
+        public_id = issue(deployment, "spring", name)
+        leaked = [token(deployment, public_id), clear(deployment, public_id)]
+        with ThreadPoolExecutor(4) as pool:
+            left, said = pool.submit(withdraw, public_id), pool.submit(anew, public_id)
+            outcomes = set(pool.map(redeem, leaked))
+        assert left.result() is None
+        assert said.result() == "issued anew" or "is revoked" in said.result()
+        assert outcomes <= {"accepted", "revoked", "stale_barcode"}
+        # Afterwards neither what leaked nor what was issued instead is good.
+        till = Till(app.test_client(), key)
+        assert {till.redeem(shown)["reason"] for shown in leaked} <= {"revoked", "stale_barcode"}
+        with deployment.database.read() as session:
+            assert set(session.scalars(select(Voucher.status))) <= {"revoked", "replaced"}
     assert clean(deployment)
