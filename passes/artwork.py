@@ -15,6 +15,7 @@ from io import BytesIO
 from struct import unpack
 from types import MappingProxyType
 from typing import TYPE_CHECKING
+from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from passes.colour import (
     LEGIBLE_LARGE,
@@ -106,6 +107,30 @@ class Artwork:
         """Whether it has a banner."""
         return "google-hero.png" in self.files
 
+    def packed(self) -> bytes:
+        """Return all files in one piece, which `unpacked` takes."""
+        out = BytesIO()
+        # PNGs do not shrink.
+        with ZipFile(out, "w", ZIP_STORED) as archive:
+            for name, data in self.files.items():
+                archive.writestr(ZipInfo(name), data)
+        return out.getvalue()
+
+    @classmethod
+    def unpacked(cls, data: bytes) -> Artwork:
+        """Return the artwork that was packed; raises ArtworkError where files are wrong."""
+        try:
+            with ZipFile(BytesIO(data)) as archive:
+                files = {name: archive.read(name) for name in archive.namelist()}
+        except (BadZipFile, ValueError) as error:
+            raise ArtworkError("artwork", "It is damaged.", "Prepare it again.") from error
+        return cls(files)
+
+    @property
+    def size(self) -> int:
+        """How many bytes its files have."""
+        return sum(map(len, self.files.values()))
+
     def __reduce__(self) -> tuple[type[Artwork], tuple[dict[str, bytes]]]:
         return type(self), (dict(self.files),)
 
@@ -141,14 +166,17 @@ def monogram(name: str, *, background: str, foreground: str) -> Artwork:
     from PIL import Image, ImageDraw
 
     from passes.colour import check_legible
-    from passes.lettering import BOLD, shorten, typeface
+    from passes.lettering import BOLD, fit, typeface
 
     check_colour("background", background)
     check_legible("foreground", foreground, background)
-    face = typeface(84, BOLD)
-    text = shorten(name, face, 460)
+    lines, face = fit(name, (84, 72, 62, 54, 46, 38), 460, most=2, weight=BOLD)
     mark = Image.new("RGBA", (480, 150), (*rgb(foreground), 0))
-    ImageDraw.Draw(mark).text((240, 75), text, (*rgb(foreground), 255), face, anchor="mm")
+    drawn = ImageDraw.Draw(mark)
+    step = int(face.size * 1.15)
+    for number, line in enumerate(lines):
+        middle = 75 + step * (number - (len(lines) - 1) / 2)
+        drawn.text((240, middle), line, (*rgb(foreground), 255), face, anchor="mm")
     sign = Image.new("RGBA", (480, 480), (*rgb(foreground), 0))
     ImageDraw.Draw(sign).text(
         (240, 240), name[:1].upper(), (*rgb(foreground), 255), typeface(400, BOLD), anchor="mm"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,23 @@ def wrap(text: str, face: FreeTypeFont, width: float, *, most: int = 100) -> lis
     if len(lines) > most:
         lines = [*lines[: most - 1], shorten(" ".join(lines[most - 1 :]), face, width)]
     return lines
+
+
+def fit(
+    text: str, sizes: Sequence[int], width: float, *, most: int, weight: int = REGULAR
+) -> tuple[list[str], FreeTypeFont]:
+    """Return `text` in as few lines as it fits without breaking a word, as large as it fits then;
+    where it never does, in `most` lines of the smallest size, the last with an ellipsis.
+    """
+    for count in range(1, most + 1):
+        for size in sizes:
+            face = typeface(size, weight)
+            lines = wrap(text, face, width)
+            whole = all(face.getlength(each) <= width for each in text.split())
+            if whole and len(lines) <= count:
+                return lines, face
+    face = typeface(sizes[-1], weight)
+    return wrap(text, face, width, most=most), face
 
 
 def shorten(text: str, face: FreeTypeFont, width: float) -> str:

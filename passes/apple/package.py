@@ -38,16 +38,35 @@ def digest(data: bytes) -> str:
 
 
 class Layout:
-    """Constant files, hashed, compressed and laid out, to which each pass adds its own."""
+    """Constant files, hashed, compressed and laid out, to which each pass adds its own.
 
-    __slots__ = ("_blob", "_count", "_directory", "manifest")
+    One that is laid upon another shares its files and adds some to them.
+    """
 
-    def __init__(self, files: Mapping[str, bytes]) -> None:
-        self.manifest = orjson.dumps({name: digest(data) for name, data in files.items()})[:-1]
-        self._blob, self._directory = _lay_out(
-            (_entry(name.encode(), data) for name, data in files.items()), 0
-        )
-        self._count = len(files)
+    __slots__ = ("_blobs", "_count", "_directory", "_length", "manifest")
+
+    def __init__(self, files: Mapping[str, bytes], upon: Layout | None = None) -> None:
+        own = orjson.dumps({name: digest(data) for name, data in files.items()})[:-1]
+        entries = (_entry(name.encode(), data) for name, data in files.items())
+        if upon is None:
+            start, count, blobs, known = 0, 0, (), b""
+            self.manifest = own
+        else:
+            start, count, blobs = upon._length, upon._count, upon._blobs
+            known = upon._directory
+            self.manifest = (
+                upon.manifest + (b"," if count and files else b"") + own.removeprefix(b"{")
+            )
+        blob, directory = _lay_out(entries, start)
+        self._blobs: tuple[bytes, ...] = (*blobs, blob)
+        self._length: int = start + len(blob)
+        self._directory: bytes = known + directory
+        self._count: int = count + len(files)
+
+    @property
+    def size(self) -> int:
+        """How many bytes its files take."""
+        return self._length
 
     def extend_manifest(self, files: Iterable[tuple[bytes, bytes]]) -> bytes:
         """Return the manifest of the constant files and these (name in ASCII, data)."""
@@ -56,15 +75,14 @@ class Layout:
 
     def archive(self, files: Sequence[tuple[bytes, bytes]]) -> bytes:
         """Return the zip of the constant files and these, which are stored as they are."""
-        blob = self._blob
-        start = len(blob)
+        start = self._length
         body, directory = _lay_out(
             ((name, _STORED, zlib.crc32(data), len(data), data) for name, data in files), start
         )
         directory = self._directory + directory
         count = self._count + len(files)
         end = _END(0x06054B50, 0, 0, count, count, len(directory), start + len(body), 0)
-        return b"".join((blob, body, directory, end))
+        return b"".join((*self._blobs, body, directory, end))
 
 
 _Entry = tuple[bytes, int, int, int, bytes]

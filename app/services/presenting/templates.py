@@ -1,4 +1,8 @@
-"""What every pass of a campaign shares: made once for each revision."""
+"""What every pass of a campaign shares: made once for each revision.
+
+A process keeps the templates that were used last, by the bytes of their pictures: its memory does
+not grow with the campaigns that it ever showed.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +10,26 @@ import threading
 from collections import OrderedDict
 
 from app.services import campaigns
-from app.services.campaigns.shared import artwork_of, pictures_of, shared_presentation
+from app.services.campaigns.artworks import prepared
+from app.services.campaigns.shared import shared_presentation
 from app.services.deployment import Deployment
 from app.services.presenting.holdings import Holding
 from app.store.models import Campaign, Revision
 from passes import apple
 
-#: Templates that a process keeps; one holds a campaign's pictures, some hundreds of kilobytes.
-KEPT_TEMPLATES = 64
+#: Bytes of templates that a process keeps at most; a small campaign's has some tens of thousands,
+#: one with the largest pictures two millions.
+KEPT_BYTES = 32_000_000
 
 _guard = threading.Lock()
 _templates: OrderedDict[tuple[str, int], apple.Template] = OrderedDict()
+_kept = 0
 
 
 def template(deployment: Deployment, holding: Holding) -> apple.Template:
     """What every pass of the campaign's latest revision shares, made once for each revision.
 
-    A revision never changes, so neither does its template; the newest few are kept.
+    A revision never changes, so neither does its template.
     """
     return template_of(deployment, holding.campaign, holding.latest)
 
@@ -37,18 +44,28 @@ def template_of(deployment: Deployment, campaign: Campaign, latest: Revision) ->
             return found
     presentation = campaigns.presentation_of(latest)
     organization = presentation.organization or deployment.settings.organization
-    with deployment.database.read() as session:
-        pictures = pictures_of(session, presentation.look)
     shared = shared_presentation(
         presentation,
         kind=campaign.kind,
         name=campaign.name,
         organization=organization,
-        artwork=artwork_of(presentation.look, organization, pictures),
+        artwork=prepared(
+            deployment.database, presentation.look, organization, now=deployment.now()
+        ),
     )
     made = apple.Template(shared)
-    with _guard:
-        _templates[key] = made
-        while len(_templates) > KEPT_TEMPLATES:
-            _templates.popitem(last=False)
+    _keep(key, made)
     return made
+
+
+def _keep(key: tuple[str, int], made: apple.Template) -> None:
+    global _kept
+    with _guard:
+        if key in _templates:
+            return
+        _templates[key] = made
+        _kept += made.size
+        # The newest stays, however large it is.
+        while _kept > KEPT_BYTES and len(_templates) > 1:
+            _, old = _templates.popitem(last=False)
+            _kept -= old.size

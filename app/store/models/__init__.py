@@ -7,7 +7,13 @@ surrogate ids only, so that a person can be forgotten and the books stay whole.
 """
 
 from app.store.models.apple import AppleDevice, AppleLog, AppleRegistration
-from app.store.models.campaigns import Asset, Campaign, CampaignUpdate, Revision
+from app.store.models.campaigns import (
+    Asset,
+    Campaign,
+    CampaignUpdate,
+    PreparedArtwork,
+    Revision,
+)
 from app.store.models.columns import Base, Id, Instant, Json, NullableJson, new_id
 from app.store.models.google import (
     GoogleClass,
@@ -79,6 +85,7 @@ __all__ = [
     "NullableJson",
     "OperatorDay",
     "Pace",
+    "PreparedArtwork",
     "Pulse",
     "Recipient",
     "RecipientUse",

@@ -96,6 +96,20 @@ class Revision(Base):
     api_key_id: Mapped[int | None] = mapped_column(ForeignKey("api_key.id"))
 
 
+class PreparedArtwork(Base):
+    """A look's pictures in every size that the wallets want, as `passes.artwork` packs them.
+
+    Nothing is lost with a row: it is made again of the pictures.
+    """
+
+    __tablename__ = "prepared_artwork"
+
+    #: Digest of everything it is made of.
+    key: Mapped[bytes] = mapped_column(primary_key=True)
+    data: Mapped[bytes]
+    created_at: Mapped[dt.datetime]
+
+
 class CampaignUpdate(Base):
     """A marketer's change of a campaign for all holders: one row, now or at a time."""
 
