@@ -16,10 +16,14 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Nothing was wrong with the request: ask again, no sooner than `after` from now."""
+    """Nothing was wrong with the request: ask again, no sooner than `after` from now.
+
+    `asked` marks a wait that the other side named: it is neither shortened nor lengthened.
+    """
 
     after: timedelta
     reason: str
+    asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -230,6 +230,16 @@ def test_too_many_requests_delays_that_token_alone(wire: Wire) -> None:
     assert timedelta(seconds=60) <= held.after <= timedelta(seconds=75)
 
 
+def test_too_many_requests_without_a_time_waits_a_minute_not_a_quarter_of_an_hour(
+    wire: Wire,
+) -> None:
+    wire.apns.answer(Answer(429, "TooManyRequests"), token="aa")
+    held = wire.send("aa")["aa"]
+    assert isinstance(held, Retry)
+    assert timedelta(seconds=60) <= held.after <= timedelta(seconds=75)
+    assert not held.asked
+
+
 @pytest.mark.parametrize("status", [500, 503])
 def test_trouble_at_apple_is_retried_on_a_new_connection(wire: Wire, status: int) -> None:
     wire.apns.answer(Answer(status, "ServiceUnavailable"))

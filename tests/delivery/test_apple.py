@@ -323,6 +323,62 @@ def test_a_changed_push_token_is_used_and_the_old_one_is_not(apple: World) -> No
     assert len(devices(apple.house.database)) == 1
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(429, "TooManyRequests", retry_after=3_600),
+        Answer(400, "BadDeviceToken"),
+        Answer(410, "Unregistered"),
+        Answer(400, "PayloadEmpty"),
+    ],
+)
+def test_what_the_old_token_was_refused_for_never_delays_the_new_one(
+    apple: World, answer: Answer
+) -> None:
+    card = apple.storefront.voucher(apple.storefront.campaign("gift_card"))
+    phone = apple.holder(card)
+    apple.apns.always(phone.push_token, answer)
+    if answer.status == 410:
+        # Apple heard of the loss before the phone registered, so that it is not dropped.
+        apple.apns.unregister(phone.push_token, apple.clock() - dt.timedelta(days=1))
+    spend(apple, card)
+    with apple.runner() as runner:
+        apple.deliver(runner)
+        phone.change_token()
+        apple.fleet.join(phone)
+        spend(apple, card)
+        # A device that registers is given that long to list by itself.
+        apple.clock.advance(seconds=31)
+        apple.deliver(runner)
+    assert balance(phone, card) == 13
+    (device,) = devices(apple.house.database)
+    assert (device.attempts, device.failure, device.reminders) == (0, None, 0)
+
+
+def test_a_refusal_of_the_old_token_that_arrives_late_leaves_the_new_one_alone(
+    apple: World,
+) -> None:
+    card = apple.storefront.voucher(apple.storefront.campaign("gift_card"))
+    phone = apple.holder(card)
+    spend(apple, card)
+    now = apple.clock()
+    with apple.runner() as runner:
+        with apple.house.database.write() as session:
+            (device,) = session.scalars(select(AppleDevice.id))
+            (job,) = runner.kind.lease(
+                session, [device], now=now, until=now + dt.timedelta(seconds=120)
+            )
+        phone.change_token()
+        apple.fleet.join(phone)
+        with apple.house.database.write() as session:
+            late = Retry(dt.timedelta(hours=1), "TooManyRequests", asked=True)
+            runner.kind.record(session, [(job, late)], now=now)
+        spend(apple, card)
+        apple.clock.advance(seconds=31)
+        apple.deliver(runner)
+    assert balance(phone, card) == 13
+
+
 def test_an_unregistered_device_is_dropped_with_all_its_passes(apple: World) -> None:
     cards = [apple.storefront.voucher(apple.storefront.campaign("gift_card")) for _ in range(2)]
     phone = apple.holder(cards[0])

@@ -10,6 +10,9 @@ from app.delivery.outcomes import DONE, Drop, Fault, Outcome, Retry, Stop
 
 LONGEST_PAUSE = 60.0
 
+#: How long a token waits that was pushed too often, where Apple names no time.
+ONE_TOKEN_PAUSE = timedelta(minutes=1)
+
 
 _DOUBTFUL = frozenset({"BadDeviceToken", "DeviceTokenNotForTopic"})
 
@@ -54,12 +57,13 @@ def judge(
         )
         return Drop(reason, since=since)
     if status == 429:
-        # Too many pushes to this one device: a quarter of an hour, growing with nobody's hurry.
-        pause = timedelta(seconds=retry_after) if retry_after else timedelta(minutes=15)
-        return Retry(_jittered(pause), reason)
+        # Too many pushes to this one token, which alone waits: as long as Apple asks, else a
+        # minute, which grows with each refusal.
+        pause = timedelta(seconds=retry_after) if retry_after else ONE_TOKEN_PAUSE
+        return Retry(_jittered(pause), reason, asked=bool(retry_after))
     if status >= 500:
         pause = timedelta(seconds=retry_after) if retry_after else backoff(failures + 1)
-        return Retry(_jittered(pause), reason)
+        return Retry(_jittered(pause), reason, asked=bool(retry_after))
     return Fault(reason, _REMEDIES.get(reason, _OUR_FAULT))
 
 

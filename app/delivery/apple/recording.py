@@ -84,7 +84,8 @@ def record(
             continue
         if isinstance(outcome, Retry):
             growing = min(LONGEST, dt.timedelta(seconds=2 ** min(job.attempts, 14)))
-            again = now + max(outcome.after, growing if job.attempts > 3 else outcome.after)
+            patient = job.attempts > 3 and not outcome.asked
+            again = now + (max(outcome.after, growing) if patient else outcome.after)
         elif isinstance(outcome, Fault):
             again = now + FAULT_AGAIN
         else:

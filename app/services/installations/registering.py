@@ -37,9 +37,13 @@ def register(
         device = create(session, library_id, push_token=push_token, now=now)
     if device.push_token != push_token:
         device.push_token = push_token
+        # What Apple said of the old token, and how long it asked to wait, is nothing to the new
+        # one. A push that is under way to the old one finds its lease gone and records nothing.
         device.doubtful_at = None
         device.attempts = 0
+        device.reminders = 0
         device.failure = None
+        device.claimed_until, device.due_at = now, now + GRACE
         # A push to the old token may never arrive: what was not listed since is owed again.
         session.execute(
             update(AppleRegistration)
