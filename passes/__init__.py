@@ -49,6 +49,7 @@ from passes.content import (
     Status,
     Symbology,
     Text,
+    Uses,
 )
 from passes.errors import PassError
 
@@ -71,4 +72,5 @@ __all__ = [
     "Status",
     "Symbology",
     "Text",
+    "Uses",
 ]

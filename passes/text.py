@@ -103,7 +103,7 @@ def in_language(text: Text, language: str, default: str) -> str:
     return text[text.languages[0]]
 
 
-WORD_LANGUAGES = ("en", "fr", "de", "pl", "el", "es", "it", "nl")
+WORD_LANGUAGES = ("en", "fr", "de", "pl", "el", "es", "it", "nl", "pt")
 _WORDS: dict[str, tuple[str, ...]] = {
     "valid_until": (
         "Valid until",
@@ -114,6 +114,7 @@ _WORDS: dict[str, tuple[str, ...]] = {
         "Válido hasta",
         "Valido fino al",
         "Geldig tot",
+        "Válido até",
     ),
     "valid_from": (
         "Valid from",
@@ -124,8 +125,19 @@ _WORDS: dict[str, tuple[str, ...]] = {
         "Válido desde",
         "Valido dal",
         "Geldig vanaf",
+        "Válido a partir de",
     ),
-    "balance": ("Balance", "Solde", "Guthaben", "Saldo", "Υπόλοιπο", "Saldo", "Saldo", "Saldo"),
+    "balance": (
+        "Balance",
+        "Solde",
+        "Guthaben",
+        "Saldo",
+        "Υπόλοιπο",
+        "Saldo",
+        "Saldo",
+        "Saldo",
+        "Saldo",
+    ),
     "balance_changed": (
         "Your new balance is %@.",
         "Votre nouveau solde est de %@.",
@@ -135,8 +147,41 @@ _WORDS: dict[str, tuple[str, ...]] = {
         "Su nuevo saldo es %@.",
         "Il nuovo saldo è %@.",
         "Uw nieuwe saldo is %@.",
+        "O seu novo saldo é %@.",
     ),
-    "status": ("Status", "Statut", "Status", "Status", "Κατάσταση", "Estado", "Stato", "Status"),
+    "uses_left": (
+        "Uses left",
+        "Utilisations restantes",
+        "Noch einlösbar",
+        "Pozostało użyć",
+        "Απομένουν χρήσεις",
+        "Usos restantes",
+        "Utilizzi rimasti",
+        "Resterend gebruik",
+        "Utilizações restantes",
+    ),
+    "uses_left_changed": (
+        "Uses left: %@",
+        "Utilisations restantes : %@",
+        "Noch einlösbar: %@",
+        "Pozostało użyć: %@",
+        "Απομένουν χρήσεις: %@",
+        "Usos restantes: %@",
+        "Utilizzi rimasti: %@",
+        "Resterend gebruik: %@",
+        "Utilizações restantes: %@",
+    ),
+    "status": (
+        "Status",
+        "Statut",
+        "Status",
+        "Status",
+        "Κατάσταση",
+        "Estado",
+        "Stato",
+        "Status",
+        "Estado",
+    ),
     "status_changed": (
         "Status: %@",
         "Statut : %@",
@@ -146,37 +191,18 @@ _WORDS: dict[str, tuple[str, ...]] = {
         "Estado: %@",
         "Stato: %@",
         "Status: %@",
+        "Estado: %@",
     ),
-    "active": ("Valid", "Valable", "Gültig", "Ważny", "Σε ισχύ", "Válido", "Valido", "Geldig"),
-    "used": (
-        "Used",
-        "Utilisé",
-        "Eingelöst",
-        "Wykorzystany",
-        "Εξαργυρώθηκε",
-        "Canjeado",
-        "Utilizzato",
-        "Gebruikt",
-    ),
-    "expired": (
-        "Expired",
-        "Expiré",
-        "Abgelaufen",
-        "Wygasł",
-        "Έληξε",
-        "Caducado",
-        "Scaduto",
-        "Verlopen",
-    ),
-    "withdrawn": (
-        "Withdrawn",
-        "Retiré",
-        "Zurückgezogen",
-        "Wycofany",
-        "Ανακλήθηκε",
-        "Retirado",
-        "Ritirato",
-        "Ingetrokken",
+    "active": (
+        "Valid",
+        "Valable",
+        "Gültig",
+        "Ważny",
+        "Σε ισχύ",
+        "Válido",
+        "Valido",
+        "Geldig",
+        "Válido",
     ),
     "not_yet_valid": (
         "Not valid yet",
@@ -187,6 +213,73 @@ _WORDS: dict[str, tuple[str, ...]] = {
         "Aún no válido",
         "Non ancora valido",
         "Nog niet geldig",
+        "Ainda não válido",
+    ),
+    "used": (
+        "Used",
+        "Utilisé",
+        "Eingelöst",
+        "Wykorzystany",
+        "Εξαργυρώθηκε",
+        "Canjeado",
+        "Utilizzato",
+        "Gebruikt",
+        "Utilizado",
+    ),
+    "expired": (
+        "Expired",
+        "Expiré",
+        "Abgelaufen",
+        "Wygasł",
+        "Έληξε",
+        "Caducado",
+        "Scaduto",
+        "Verlopen",
+        "Expirado",
+    ),
+    "withdrawn": (
+        "Withdrawn",
+        "Retiré",
+        "Zurückgezogen",
+        "Wycofany",
+        "Ανακλήθηκε",
+        "Retirado",
+        "Ritirato",
+        "Ingetrokken",
+        "Retirado",
+    ),
+    "not_activated": (
+        "Not activated yet",
+        "Pas encore activée",
+        "Noch nicht aktiviert",
+        "Jeszcze nieaktywna",
+        "Δεν έχει ενεργοποιηθεί",
+        "Sin activar",
+        "Non ancora attivata",
+        "Nog niet geactiveerd",
+        "Ainda não ativado",
+    ),
+    "blocked": (
+        "Blocked",
+        "Bloqué",
+        "Gesperrt",
+        "Zablokowany",
+        "Αποκλεισμένο",
+        "Bloqueado",
+        "Bloccato",
+        "Geblokkeerd",
+        "Bloqueado",
+    ),
+    "paused": (
+        "Paused",
+        "Suspendu",
+        "Pausiert",
+        "Wstrzymany",
+        "Σε παύση",
+        "En pausa",
+        "Sospeso",
+        "Gepauzeerd",
+        "Em pausa",
     ),
     "terms": (
         "Terms",
@@ -197,8 +290,19 @@ _WORDS: dict[str, tuple[str, ...]] = {
         "Condiciones",
         "Condizioni",
         "Voorwaarden",
+        "Condições",
     ),
-    "offer": ("Offer", "Offre", "Angebot", "Oferta", "Προσφορά", "Oferta", "Offerta", "Aanbieding"),
+    "offer": (
+        "Offer",
+        "Offre",
+        "Angebot",
+        "Oferta",
+        "Προσφορά",
+        "Oferta",
+        "Offerta",
+        "Aanbieding",
+        "Oferta",
+    ),
     "issuer": (
         "Issued by",
         "Émis par",
@@ -208,6 +312,7 @@ _WORDS: dict[str, tuple[str, ...]] = {
         "Emitido por",
         "Emesso da",
         "Uitgegeven door",
+        "Emitido por",
     ),
     "card_number": (
         "Card number",
@@ -218,8 +323,19 @@ _WORDS: dict[str, tuple[str, ...]] = {
         "Número de tarjeta",
         "Numero della carta",
         "Kaartnummer",
+        "Número do cartão",
     ),
-    "pin": ("PIN", "Code PIN", "PIN", "PIN", "PIN", "PIN", "PIN", "Pincode"),
+    "pin": (
+        "PIN",
+        "Code PIN",
+        "PIN",
+        "PIN",
+        "PIN",
+        "PIN",
+        "PIN",
+        "Pincode",
+        "PIN",
+    ),
 }
 
 
@@ -229,6 +345,11 @@ def word(key: str, languages: tuple[str, ...]) -> Text:
     texts = {}
     for language in languages:
         primary = language.partition("-")[0]
-        known = primary if primary in WORD_LANGUAGES else "en"
+        known = primary if speaks(language) else "en"
         texts[language] = translations[WORD_LANGUAGES.index(known)]
     return Localized(texts)
+
+
+def speaks(language: str) -> bool:
+    """Say whether the library has its own words in `language`; else they are English."""
+    return language.partition("-")[0] in WORD_LANGUAGES

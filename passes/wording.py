@@ -1,8 +1,11 @@
-"""Amounts, dates and numbers as a person reads them in a language (Unicode CLDR, through Babel)."""
+"""Amounts, dates and numbers as a person reads them in a language (Unicode CLDR, through Babel).
+
+A validity that begins or ends with a day is read as that day; any other moment has its hour, too.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, time
 from typing import TYPE_CHECKING
 
 from passes.money import Money
@@ -10,6 +13,20 @@ from passes.text import Localized, Text, in_language
 
 if TYPE_CHECKING:
     from babel import Locale
+
+
+#: Ends are shown by their last second, so a day ends with its last minute.
+_LAST_MINUTE = time(23, 59)
+
+
+def starts_with_day(moment: datetime) -> bool:
+    """Say whether `moment` is a day's first, in the zone it carries."""
+    return moment.time() == time()
+
+
+def ends_with_day(moment: datetime) -> bool:
+    """Say whether `moment` is within a day's last minute, in the zone it carries."""
+    return moment.time() >= _LAST_MINUTE
 
 
 def spoken(

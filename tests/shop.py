@@ -82,6 +82,7 @@ class Shop:
         *,
         kind: str = "coupon",
         terms: Terms | None = None,
+        presentation: Presentation | None = None,
         authority: Authority = Authority.PASSERELLE,
         source: Source = Source.GENERATED,
         currency: str | None = "EUR",
@@ -111,7 +112,9 @@ class Shop:
                     campaign_id=campaign.id,
                     number=1,
                     terms=_TERMS.dump_python(terms or Terms(), mode="json"),
-                    presentation=_PRESENTATION.dump_python(Presentation(), mode="json"),
+                    presentation=_PRESENTATION.dump_python(
+                        presentation or Presentation(), mode="json"
+                    ),
                     created_at=now,
                 )
             )

@@ -51,6 +51,8 @@ def apply(deployment: Deployment, file: Path, yes: bool, dry_run: bool) -> None:
     say(f"Campaign {draft.key} {'is new' if plan.creates else 'changes'}:")
     for change in plan.changes:
         say(f"  {change}")
+    for warning in campaigns.warnings_of(draft.presentation):
+        say(f"Warning: {warning}")
     if plan.shows and not plan.creates:
         say("Passes in wallets will be updated.")
         with deployment.database.read() as session:

@@ -76,6 +76,11 @@ def stored(override: Override) -> dict[str, Any]:
     return found
 
 
+def shown(override: Override | None) -> dict[str, Any]:
+    """What of an override a pass can show, in its stored form: all but the smallest basket."""
+    return stored(replace(override, min_basket_minor=None)) if override else {}
+
+
 def read(found: Mapping[str, Any] | None, *, forced: bool) -> Override | None:
     """An override from its stored form; None if there is none.
 

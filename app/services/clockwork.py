@@ -29,6 +29,7 @@ from app.services import (
     google_reach,
     importing,
     people,
+    presenting,
     redeeming,
     security,
     updating,
@@ -39,6 +40,8 @@ from app.store.dialects import insert_for
 from app.store.models import Campaign, Clockwork, Voucher
 
 BATCH = 5_000
+#: The least that lies between two moments.
+INSTANT = dt.timedelta(microseconds=1)
 
 Job = Callable[[Deployment], None]
 
@@ -51,7 +54,7 @@ def run(deployment: Deployment) -> None:
 
 
 def _show_moments(deployment: Deployment) -> None:
-    """Grow the version of vouchers that have started or ended since the last look."""
+    """Grow the version of vouchers whose pass says something else since they started or ended."""
     for name, column in (("starts", Voucher.starts_at), ("ends", Voucher.ends_at)):
         while _show_some(deployment, name, column):
             pass
@@ -66,31 +69,26 @@ def _show_some(
         mark = _mark(session, f"voucher_{name}", now=now)
         if mark.done_until >= now:
             return False
+        due = select(Voucher, Campaign).join(Campaign, Campaign.id == Voucher.campaign_id)
         rows = session.execute(
-            select(Voucher.id, Voucher.campaign_id, column.label("moment"))
-            .where(column > mark.done_until, column <= now)
-            .order_by(column)
-            .limit(BATCH + 1)
+            due.where(column > mark.done_until, column <= now).order_by(column).limit(BATCH + 1)
         ).all()
         more = len(rows) > BATCH
+        until = now
         if more:
             # A batch ends between two moments, never within one.
-            last = rows[BATCH].moment
-            until = max((row.moment for row in rows if row.moment < last), default=None)
-            if until is None:
-                rows = list(
-                    session.execute(
-                        select(Voucher.id, Voucher.campaign_id, column.label("moment")).where(
-                            column == last
-                        )
-                    ).all()
-                )
-                until = last
-            else:
-                rows = [row for row in rows if row.moment <= until]
-        else:
-            until = now
-        ids = sorted(row.id for row in rows)
+            last = _moment(rows[BATCH][0], name)
+            earlier = [row for row in rows if _moment(row[0], name) < last]
+            until = _moment(earlier[-1][0], name) if earlier else last
+            rows = earlier or session.execute(due.where(column == last)).all()
+        # One that is used up, withdrawn or prolonged by its campaign says what it said before.
+        changed = [
+            (voucher.id, campaign.id)
+            for voucher, campaign in rows
+            if presenting.status(voucher, campaign, now)
+            is not presenting.status(voucher, campaign, _moment(voucher, name) - INSTANT)
+        ]
+        ids = sorted(voucher_id for voucher_id, _ in changed)
         for at in range(0, len(ids), 500):
             session.execute(
                 update(Voucher)
@@ -99,9 +97,15 @@ def _show_some(
                 .execution_options(synchronize_session=False)
             )
         mark.done_until = until
-        for campaign_id in sorted({row.campaign_id for row in rows}):
+        for campaign_id in sorted({campaign_id for _, campaign_id in changed}):
             changes.campaign(session, campaign_id)
     return more
+
+
+def _moment(voucher: Voucher, name: str) -> dt.datetime:
+    """When a voucher that was found by that moment starts or ends."""
+    moment: dt.datetime = getattr(voucher, f"{name}_at")
+    return moment
 
 
 def _mark(session: Session, name: str, *, now: dt.datetime) -> Clockwork:

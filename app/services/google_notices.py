@@ -23,10 +23,11 @@ from app.domain.campaign import Presentation
 from app.domain.kinds import KINDS
 from app.services import google_wallet
 from app.services.campaigns.stored import latest_revision, presentation_of
+from app.services.presenting import last_moment
 from app.store.models import Campaign, GoogleMessage, GoogleObject, Voucher
 from passes.content import Money
 from passes.text import in_language, word
-from passes.wording import spoken
+from passes.wording import ends_with_day, spoken
 
 #: How long before its end a holder hears of it, as Google does for offers.
 BEFORE = dt.timedelta(hours=48)
@@ -39,11 +40,12 @@ def texts(presentation: Presentation, key: str, value: Money | dt.datetime) -> l
     first = presentation.default_language
     languages = (first, *(each for each in presentation.texts if each != first))
     header = word(key, languages)
+    exact = isinstance(value, dt.datetime) and not ends_with_day(value)
     return [
         {
             "language": each,
             "header": in_language(header, each, first),
-            "body": spoken(value, each, first),
+            "body": spoken(value, each, first, show_time=exact),
         }
         for each in languages
     ]
@@ -81,7 +83,7 @@ def remind(session: Session, *, now: dt.datetime, limit: int = 1000) -> int:
         google_wallet.tell(
             session,
             object_id,
-            texts(told.presentation, "valid_until", ends),
+            texts(told.presentation, "valid_until", last_moment(ends)),
             message_id=f"ends-{object_id}-{int(ends.timestamp())}",
             now=now,
             expires_at=ends_at,

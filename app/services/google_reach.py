@@ -148,7 +148,7 @@ def _members(
     }
     return {
         "columns": [edit.columns.get(name, getattr(campaign, name)) for name in _COLUMNS],
-        "override": overrides.stored(override) if override else None,
+        "override": overrides.shown(override) or None,
         "ended": end is not None and counted_until is not None and end <= counted_until,
         # Who was granted another benefit than the newest reads the words of their own revision.
         "benefit": terms.get("benefit"),

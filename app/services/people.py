@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from app.domain import codes
 from app.domain.lift import Arm, Difference, share, spending
 from app.domain.values import PURCHASE
-from app.services import changes, deciding, security
+from app.services import deciding, presenting, security
 from app.services.issuing import Person, forgotten
 from app.services.issuing.recipients import store
 from app.store.dialects import insert_for
@@ -282,9 +282,10 @@ def forget(session: Session, keyring: Keyring, recipient: Recipient, *, now: dt.
     """Forget a person: who they are, what is known of them, what they did; returns how many of
     their vouchers stay, belonging to nobody known. Forgetting again changes nothing.
 
-    The row stays without a name, since entries and events hold its number; passes show nothing
-    personal from now on, and every installation is owed that. What they were given, or kept from by
-    a holdout, stays so: as digests from which nothing can be read.
+    The row stays without a name, since entries and events hold its number. A pass shows nothing of
+    a person but, of many shops, those near their home; one that did is owed the campaign's own.
+    What they were given, or kept from by a holdout, stays so: as digests from which nothing can be
+    read.
     """
     session.refresh(recipient, with_for_update=True)
     vouchers = session.execute(
@@ -315,6 +316,7 @@ def forget(session: Session, keyring: Keyring, recipient: Recipient, *, now: dt.
     recipient.segment = None
     recipient.previous_segment = None
     recipient.score = None
+    lived = presenting.moved(recipient.attributes, {})
     recipient.attributes = {}
     recipient.updated_at = recipient.forgotten_at = now
     session.execute(delete(Activity).where(Activity.recipient_id == recipient.id))
@@ -329,12 +331,12 @@ def forget(session: Session, keyring: Keyring, recipient: Recipient, *, now: dt.
         session.execute(
             update(Voucher)
             .where(Voucher.id.in_(some))
-            .values(version=Voucher.version + 1, occasion=_unnamed(Voucher.id))
+            .values(occasion=_unnamed(Voucher.id))
             .execution_options(synchronize_session=False)
         )
-    for voucher_id in ids:
-        changes.voucher(session, voucher_id)
     session.flush()
+    if lived:
+        presenting.show_home(session, recipient.id)
     return len(ids)
 
 

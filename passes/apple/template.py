@@ -36,10 +36,11 @@ from passes.content import Barcode, PassContent, Presentation, Slot, Status
 from passes.errors import ArtworkError, ContentError
 from passes.signing.signer import Signer
 from passes.text import word
+from passes.wording import ends_with_day, starts_with_day
 
 _WORDS = (
-    *("valid_until", "valid_from", "balance_changed", "status", "status_changed", "terms", "offer"),
-    *("issuer", "card_number", "pin"),
+    *("valid_until", "valid_from", "balance_changed", "uses_left", "uses_left_changed", "status"),
+    *("status_changed", "terms", "offer", "issuer", "card_number", "pin"),
 )
 
 
@@ -100,9 +101,8 @@ class Template:
         self._places = [place_member(each, key) for each in presentation.places]
         self._dates = [relevant_member(each) for each in presentation.relevant_dates]
         self._constant = orjson.dumps(self._constants())[:-1]
-        images = self._images()
-        self._images_layout = Layout(images)
-        self._layout = Layout({**images, **self._strings.files()})
+        self._images_layout = Layout(self._images())
+        self._layout = Layout(self._strings.files(), self._images_layout)
         self._head: tuple[Named | None, bytes] = (None, b"")
 
     def build(
@@ -126,6 +126,13 @@ class Template:
             (b"signature", signer.sign(manifest, now=now)),
         )
         return layout.archive(files)
+
+    @property
+    def size(self) -> int:
+        """How many bytes of pictures and texts it keeps."""
+        design = self.presentation.design
+        artworks = {design.artwork, *design.localized_artwork.values()}
+        return self._layout.size + sum(each.size for each in artworks if each is not None)
 
     def check(self, content: PassContent) -> None:
         """Raise PackageError unless a phone shows the pass as it is meant, whoever signs it."""
@@ -190,6 +197,16 @@ class Template:
         front: list[Shown] = []
         details: list[Shown] = [*fields[Slot.DETAILS]]
         state = self._states[content.status]
+        if content.uses is not None:
+            # Beside the logo it is seen while cards lie upon each other; a spent pass has no use.
+            (details if content.status.spent else top).append(
+                {
+                    "key": "uses_left",
+                    "label": words["uses_left"],
+                    "value": str(content.uses),
+                    "changeMessage": words["uses_left_changed"],
+                }
+            )
         if content.status is not Status.ACTIVE:
             top.insert(0, {"key": "state", "value": state})
         offer = self._offer if content.offer is None else own.key(content.offer)
@@ -207,11 +224,21 @@ class Template:
         waiting = content.status is Status.NOT_YET_VALID and content.valid_from is not None
         if content.valid_from is not None:
             (front if waiting else details).append(
-                date_field("valid_from", words["valid_from"], content.valid_from)
+                date_field(
+                    "valid_from",
+                    words["valid_from"],
+                    content.valid_from,
+                    time=not starts_with_day(content.valid_from),
+                )
             )
         if content.valid_until is not None:
             (details if waiting else front).append(
-                date_field("valid_until", words["valid_until"], content.valid_until)
+                date_field(
+                    "valid_until",
+                    words["valid_until"],
+                    content.valid_until,
+                    time=not ends_with_day(content.valid_until),
+                )
             )
         front += fields[Slot.FRONT]
         for each in content.fields:

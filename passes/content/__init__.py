@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Literal
 
 from passes.content.limits import (
+    MOST_TOP,
     check_dates,
     check_fields,
     check_languages,
@@ -34,6 +35,7 @@ from passes.content.parts import (
     RelevantDate,
     Slot,
     Status,
+    Uses,
     check_time,
 )
 from passes.errors import ContentError
@@ -59,6 +61,7 @@ __all__ = [
     "Status",
     "Symbology",
     "Text",
+    "Uses",
 ]
 
 Kind = Literal["coupon", "gift_card"]
@@ -133,9 +136,9 @@ class PassContent:
     """One holder's pass.
 
     `serial` is 1 to 64 of `A-Z a-z 0-9 . _ -` and never changes. A gift card has a `balance` and a
-    `card_number`; a coupon has neither. `offer` and `terms` are set where this holder was given
-    other ones than the presentation's; `fields` come after the presentation's. `changed_at` is when
-    the balance last changed.
+    `card_number`; a coupon has neither, and `uses` where it can be used more than once. `offer` and
+    `terms` are set where this holder was given other ones than the presentation's; `fields` come
+    after the presentation's. `changed_at` is when the balance last changed.
     """
 
     presentation: Presentation
@@ -145,6 +148,7 @@ class PassContent:
     valid_from: datetime | None = None
     valid_until: datetime | None = None
     balance: Money | None = None
+    uses: Uses | None = None
     offer: Text | None = None
     terms: Text | None = None
     fields: tuple[Field, ...] = ()
@@ -178,6 +182,10 @@ class PassContent:
                 "A coupon has no balance, card number or PIN.",
                 "Leave them out, or make it a gift card.",
             )
+        if self.uses is not None and self.balance is not None:
+            raise ContentError(
+                "uses", "A gift card has a balance and no uses.", "Leave one of the two out."
+            )
         if self.offer is not None:
             check_translated("offer", self.offer, presentation.languages)
         if self.terms is not None:
@@ -185,8 +193,10 @@ class PassContent:
         if self.changed_at is not None:
             check_time("changed_at", self.changed_at)
         languages = presentation.languages
-        if self.fields:
-            check_fields((*presentation.fields, *self.fields), languages)
+        if self.fields or self.uses is not None:
+            # The uses left stand beside the logo, too.
+            most_top = MOST_TOP if self.uses is None else MOST_TOP - 1
+            check_fields((*presentation.fields, *self.fields), languages, most_top=most_top)
         if self.relevant_dates:
             check_dates((*presentation.relevant_dates, *self.relevant_dates))
         if self.places:

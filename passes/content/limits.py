@@ -39,7 +39,9 @@ def check_translated(name: str, text: Text, languages: tuple[str, ...]) -> None:
             )
 
 
-def check_fields(fields: Sequence[Field], languages: tuple[str, ...]) -> None:
+def check_fields(
+    fields: Sequence[Field], languages: tuple[str, ...], *, most_top: int = MOST_TOP
+) -> None:
     """Raise ContentError unless keys are unique, texts translated, and all fields have room."""
     seen: set[str] = set()
     count = dict.fromkeys(Slot, 0)
@@ -56,7 +58,7 @@ def check_fields(fields: Sequence[Field], languages: tuple[str, ...]) -> None:
         ):
             if isinstance(text, Localized):
                 check_translated(f"{name}.{member}", text, languages)
-    for slot, most in ((Slot.TOP, MOST_TOP), (Slot.FRONT, MOST_FRONT)):
+    for slot, most in ((Slot.TOP, most_top), (Slot.FRONT, MOST_FRONT)):
         if count[slot] > most:
             raise ContentError(
                 "fields",

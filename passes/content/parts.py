@@ -25,7 +25,7 @@ _LINK_SCHEMES = {"https", "tel", "mailto"}
 RESERVED_KEYS = frozenset(
     (
         *("balance", "card_number", "code", "issuer", "offer", "pin", "state", "status", "terms"),
-        *("title", "valid_from", "valid_until"),
+        *("title", "uses_left", "valid_from", "valid_until"),
     )
 )
 
@@ -41,6 +41,9 @@ class Status(Enum):
     USED = "used"
     EXPIRED = "expired"
     WITHDRAWN = "withdrawn"
+    NOT_ACTIVATED = "not_activated"
+    BLOCKED = "blocked"
+    PAUSED = "paused"
 
     @property
     def spent(self) -> bool:
@@ -60,6 +63,26 @@ class Slot(Enum):
     TOP = "top"
     FRONT = "front"
     DETAILS = "details"
+
+
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """How many of several uses a coupon has left: `Uses(2, 3)` is two of three."""
+
+    left: int
+    total: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.left <= self.total or self.total < 2:
+            raise ContentError(
+                "uses",
+                f"{self.left} of {self.total} uses cannot be left.",
+                "Count from 0 to the total, for coupons that can be used more than once.",
+            )
+
+    def __str__(self) -> str:
+        # Without words, so that it reads alike in every language.
+        return f"{self.left} / {self.total}"
 
 
 class Channel(Enum):

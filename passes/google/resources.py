@@ -29,9 +29,10 @@ from passes.content import (
     Status,
 )
 from passes.errors import ResourceError
+from passes.money import Money
 from passes.symbology import Symbology
 from passes.text import Localized, Text, word
-from passes.wording import spoken
+from passes.wording import ends_with_day, spoken, starts_with_day
 
 CLASS_TYPES: dict[Kind, str] = {"coupon": "offerClass", "gift_card": "giftCardClass"}
 OBJECT_TYPES: dict[Kind, str] = {"coupon": "offerObject", "gift_card": "giftCardObject"}
@@ -48,7 +49,13 @@ _STATES = {
     Status.USED: "COMPLETED",
     Status.EXPIRED: "EXPIRED",
     Status.WITHDRAWN: "INACTIVE",
+    # Still listed, with a text that says why a till does not take it at present.
+    Status.NOT_ACTIVATED: "ACTIVE",
+    Status.BLOCKED: "ACTIVE",
+    Status.PAUSED: "ACTIVE",
 }
+#: Google has no state for these, and so no word.
+_SAID = frozenset({Status.NOT_ACTIVATED, Status.BLOCKED, Status.PAUSED})
 _CHANNELS = {Channel.IN_STORE: "INSTORE", Channel.ONLINE: "ONLINE", Channel.BOTH: "BOTH"}
 _HOLDERS = {Holders.ONE_PERSON: "ONE_USER_ALL_DEVICES", Holders.ANYBODY: "MULTIPLE_HOLDERS"}
 _BARCODES = {
@@ -177,7 +184,11 @@ def object_resource(content: PassContent, *, object_id: str, class_id: str) -> d
     if content.places is not None:
         resource["merchantLocations"] = _places(content.places)
     texts = [
-        _module(each.key, each.label, _value(each, languages), language) for each in content.fields
+        *_standing(content),
+        *(
+            _module(each.key, each.label, _value(each, languages), language)
+            for each in content.fields
+        ),
     ]
     if content.offer is not None:
         texts.insert(0, _module("offer", word("offer", languages), content.offer, language))
@@ -196,6 +207,25 @@ def object_resource(content: PassContent, *, object_id: str, class_id: str) -> d
         if content.changed_at is not None:
             resource["balanceUpdateTime"] = _moment(content.changed_at)
     return resource
+
+
+def _standing(content: PassContent) -> Iterable[dict[str, Any]]:
+    """What an object says in words because Google has no member for it, or shows it by day only."""
+    languages, language = content.presentation.languages, content.presentation.language
+
+    def module(key: str, body: Text) -> dict[str, Any]:
+        return _module(key, word(key, languages), body, language)
+
+    if content.status in _SAID:
+        yield module("status", word(content.status.value, languages))
+    if content.uses is not None and not content.status.spent:
+        yield module("uses_left", str(content.uses))
+    for key, moment, by_day in (
+        ("valid_from", content.valid_from, starts_with_day),
+        ("valid_until", content.valid_until, ends_with_day),
+    ):
+        if moment is not None and not by_day(moment):
+            yield module(key, _spoken(moment, languages, show_time=True))
 
 
 def message(
@@ -279,9 +309,13 @@ def _value(field: Field, languages: Sequence[str]) -> Text:
     value = field.value
     if isinstance(value, (str, Localized)):
         return value
-    texts = {
-        each: spoken(value, each, languages[0], show_time=field.show_time) for each in languages
-    }
+    return _spoken(value, languages, show_time=field.show_time)
+
+
+def _spoken(
+    value: Money | datetime | int, languages: Sequence[str], *, show_time: bool = False
+) -> Text:
+    texts = {each: spoken(value, each, languages[0], show_time=show_time) for each in languages}
     return Localized(texts) if len(set(texts.values())) > 1 else texts[languages[0]]
 
 

@@ -81,7 +81,8 @@ def front(content: PassContent, language: str) -> Image:
 def details(content: PassContent, language: str) -> Image:
     """Return the details below the pass."""
     said = sayings(content, language)
-    return draw_list(said.details, ground=WHITE, sheet=(248, 249, 250), title=said.organization)
+    rows = (*said.top, *said.details)
+    return draw_list(rows, ground=WHITE, sheet=(248, 249, 250), title=said.organization)
 
 
 def _disc(side: int) -> Image:

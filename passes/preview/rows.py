@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from passes.content import Field, PassContent, Slot, Status
 from passes.text import in_language, word
-from passes.wording import spoken
+from passes.wording import ends_with_day, spoken, starts_with_day
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +47,16 @@ def sayings(content: PassContent, language: str) -> Sayings:
     for each in (*shared.fields, *content.fields):
         slots[each.slot].append(row(each))
     validity = {
-        name: Row(own(name), spoken(moment, language, default))
-        for name, moment in (
-            ("valid_from", content.valid_from),
-            ("valid_until", content.valid_until),
+        name: Row(own(name), spoken(moment, language, default, show_time=not by_day(moment)))
+        for name, moment, by_day in (
+            ("valid_from", content.valid_from, starts_with_day),
+            ("valid_until", content.valid_until, ends_with_day),
         )
         if moment is not None
     }
+    if content.uses is not None:
+        place = Slot.DETAILS if content.status.spent else Slot.TOP
+        slots[place].append(Row(own("uses_left"), str(content.uses)))
     first = "valid_until"
     if content.status is Status.NOT_YET_VALID and content.valid_from is not None:
         first = "valid_from"

@@ -31,6 +31,8 @@ def test_every_pass_shows_what_the_database_says_after_everything_went_wrong(
         sys.stderr.write(f"\n  soak: {report.lines()}\n")
     assert not report.wrong, "\n".join(report.wrong)
     assert report.owed == 0
+    assert report.unchanged == 0
+    assert report.moves["acts of a real till"] > 0
     assert report.kills > 0
     assert report.pushes > 0
     assert report.saved > 0

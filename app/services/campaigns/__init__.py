@@ -1,8 +1,9 @@
 """Campaigns: read from a file, compared, applied, and read back.
 
 `file` turns what a marketer writes into a draft with every fault named; `trying` makes its passes
-once, before anything is stored; `applying` shows the difference and writes it; `shared` is what all
-passes of a campaign have in common; `stored` reads terms and presentation back on the hot paths.
+once, before anything is stored; `warning` says what will not show as it may be meant; `applying`
+shows the difference and writes it; `shared` is what all passes of a campaign have in common;
+`stored` reads terms and presentation back on the hot paths.
 """
 
 from app.services.campaigns.applying import Change, Plan, apply, plan
@@ -26,6 +27,7 @@ from app.services.campaigns.stored import (
     terms_of,
 )
 from app.services.campaigns.trying import Tried, faults_of, try_out
+from app.services.campaigns.warning import warnings_of
 
 __all__ = [
     "CampaignFault",
@@ -50,4 +52,5 @@ __all__ = [
     "terms_from",
     "terms_of",
     "try_out",
+    "warnings_of",
 ]

@@ -10,7 +10,8 @@ passes share, and `contents` puts what is the holder's own upon it.
 """
 
 from app.services.presenting.contents import apple_pass, last_moment, pass_content
-from app.services.presenting.holdings import Holding, code_text, current, find, find_all
+from app.services.presenting.holdings import Holding, code_text, current, find, find_all, status
+from app.services.presenting.homes import moved, show_home
 from app.services.presenting.templates import template, template_of
 
 __all__ = [
@@ -21,7 +22,10 @@ __all__ = [
     "find",
     "find_all",
     "last_moment",
+    "moved",
     "pass_content",
+    "show_home",
+    "status",
     "template",
     "template_of",
 ]

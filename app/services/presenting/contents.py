@@ -15,6 +15,7 @@ from app.services.campaigns.shared import labelled_in
 from app.services.campaigns.wording import own_words
 from app.services.deployment import Deployment
 from app.services.presenting.holdings import Holding, code_text, current
+from app.services.presenting.homes import HOME
 from app.services.presenting.templates import template
 from passes import apple, content
 from passes.content import Money, PassContent, Symbology, Text
@@ -44,6 +45,7 @@ def pass_content(deployment: Deployment, holding: Holding, *, now: dt.datetime) 
         valid_from=voucher.starts_at and voucher.starts_at.astimezone(zone),
         valid_until=holding.ends_at and last_moment(holding.ends_at.astimezone(zone)),
         balance=balance,
+        uses=holding.uses_left,
         offer=offer,
         terms=terms,
         fields=_movements(deployment, holding),
@@ -64,7 +66,7 @@ def _own_places(holding: Holding) -> tuple[content.Place, ...] | None:
     if recipient is None or len(presentation.places) <= MOST_PLACES:
         return None
     try:
-        home = float(recipient.attributes["latitude"]), float(recipient.attributes["longitude"])
+        latitude, longitude = (float(recipient.attributes[name]) for name in HOME)
     except (KeyError, TypeError, ValueError):
         return None
     default = presentation.default_language
@@ -75,7 +77,7 @@ def _own_places(holding: Holding) -> tuple[content.Place, ...] | None:
             longitude=each.longitude,
             text=labelled_in(each.text, languages),
         )
-        for each in nearest(presentation.places, home)
+        for each in nearest(presentation.places, (latitude, longitude))
     )
 
 

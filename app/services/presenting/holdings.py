@@ -15,7 +15,17 @@ from app.domain.kinds import KINDS
 from app.services import campaigns
 from app.services.deployment import Deployment
 from app.store.models import Campaign, Code, Recipient, Revision, Voucher
-from passes.content import Status
+from passes.content import Status, Uses
+
+#: What a voucher's own status says, whatever its counters and dates do.
+_STATES = {
+    "revoked": Status.WITHDRAWN,
+    "deactivated": Status.WITHDRAWN,
+    "replaced": Status.WITHDRAWN,
+    "expired": Status.EXPIRED,
+    "pending": Status.NOT_ACTIVATED,
+    "blocked": Status.BLOCKED,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,30 +64,55 @@ class Holding:
     @property
     def override(self) -> overrides.Override | None:
         """The terms that the campaign sets for all holders."""
-        return overrides.read(self.campaign.override, forced=self.campaign.override_forced)
+        return _override(self.campaign)
 
     @property
     def uses(self) -> int | None:
         """How often the voucher may be used, the campaign's override included."""
-        if self.campaign.source == Source.SHARED and self.voucher.recipient_id is None:
-            return self.voucher.uses
-        return overrides.uses_for(self.voucher.uses, self.override)
+        return _uses(self.voucher, self.campaign)
 
     def status(self, now: dt.datetime) -> Status:
-        """What the voucher is good for at `now`."""
-        voucher = self.voucher
-        if voucher.status in ("revoked", "deactivated") or voucher.replaced_by_id is not None:
-            return Status.WITHDRAWN
+        """What the voucher is good for at `now`: what its pass says, as the till would."""
+        return status(self.voucher, self.campaign, now)
+
+    @property
+    def uses_left(self) -> Uses | None:
+        """How many of several uses are left; None for a card, or where uses are not counted."""
         uses = self.uses
-        if uses is not None and voucher.used >= uses:
-            return Status.USED
-        if KINDS[self.campaign.kind].holds_money and voucher.balance_minor == 0:
-            return Status.USED
-        if voucher.status == "expired" or (self.ends_at is not None and self.ends_at <= now):
-            return Status.EXPIRED
-        if voucher.starts_at is not None and voucher.starts_at > now:
-            return Status.NOT_YET_VALID
-        return Status.ACTIVE
+        if KINDS[self.campaign.kind].holds_money or uses is None or uses < 2:
+            return None
+        return Uses(max(0, uses - self.voucher.used), uses)
+
+
+def status(voucher: Voucher, campaign: Campaign, now: dt.datetime) -> Status:
+    """Say what a voucher is good for at `now`, as its pass and the till do."""
+    if voucher.status in _STATES:
+        return _STATES[voucher.status]
+    if voucher.replaced_by_id is not None:
+        return Status.WITHDRAWN
+    uses = _uses(voucher, campaign)
+    if uses is not None and voucher.used >= uses:
+        return Status.USED
+    if KINDS[campaign.kind].holds_money and voucher.balance_minor == 0:
+        return Status.USED
+    ends_at = overrides.end_for(voucher.ends_at, _override(campaign))
+    if ends_at is not None and ends_at <= now:
+        return Status.EXPIRED
+    if campaign.status != "live":
+        return Status.PAUSED
+    if voucher.starts_at is not None and voucher.starts_at > now:
+        return Status.NOT_YET_VALID
+    return Status.ACTIVE
+
+
+def _override(campaign: Campaign) -> overrides.Override | None:
+    return overrides.read(campaign.override, forced=campaign.override_forced)
+
+
+def _uses(voucher: Voucher, campaign: Campaign) -> int | None:
+    if campaign.source == Source.SHARED and voucher.recipient_id is None:
+        return voucher.uses
+    return overrides.uses_for(voucher.uses, _override(campaign))
 
 
 def _holdings() -> Select[Voucher, Campaign, Code, Recipient, int]:

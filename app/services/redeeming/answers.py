@@ -72,10 +72,7 @@ def _settled(row: Any, after: Any) -> dict[str, object]:
     """
     money = KINDS[row.campaign_kind].holds_money
     override = overrides.read(row.override, forced=bool(row.override_forced))
-    ends_at, uses = overrides.end_for(row.ends_at, override), after.uses
-    bare = row.campaign_source == Source.SHARED and row.recipient_id is None
-    if not (money or bare):
-        uses = overrides.uses_for(uses, override)
+    ends_at, uses = overrides.end_for(row.ends_at, override), allowed(row, after.uses)
     return {
         "serial": codes.serial(row.public_id),
         "campaign": row.campaign_key,
@@ -88,6 +85,20 @@ def _settled(row: Any, after: Any) -> dict[str, object]:
         "ends_at": ends_at.isoformat() if ends_at else None,
         "benefit": None,
     }
+
+
+def allowed(row: Any, uses: int | None) -> int | None:
+    """How often a voucher may be used, its campaign's override included; None is without limit.
+
+    Args:
+        row: of READ_ENTRIES or READ_HOLD.
+        uses: the voucher's own.
+    """
+    bare = row.campaign_source == Source.SHARED and row.recipient_id is None
+    if bare or KINDS[row.campaign_kind].holds_money:
+        return uses
+    override = overrides.read(row.override, forced=bool(row.override_forced))
+    return overrides.uses_for(uses, override)
 
 
 def _left(uses: int | None, counters: Any) -> int | None:

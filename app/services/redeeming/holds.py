@@ -80,7 +80,8 @@ class Holds:
             kept_minor=amount,
             freed_minor=left if closing else amount,
         )
-        after = self._settle_voucher(connection, hold, done, changes=1)
+        counted = not hold.uses or answers.allowed(hold, hold.voucher_uses) is not None
+        after = self._settle_voucher(connection, hold, done, changes=int(counted))
         call.changed.append(hold.voucher_id)
         # A card that was blocked keeps what is on it; a use that was withdrawn is not taken.
         if after.status in ("blocked", "revoked", "deactivated"):

@@ -12,7 +12,9 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Table,
+    and_,
     bindparam,
+    case,
     func,
     insert,
     select,
@@ -230,18 +232,24 @@ LOCK_VOUCHER = (
 
 # -- cards --
 
+_MOVED = V.balance_minor + bindparam("amount")
 #: Change balance and status; no row when the card changed status, or holds would not be covered.
 MOVE_MONEY = (
     update(VOUCHER)
     .where(
         V.id == bindparam("voucher_id"),
         V.status == bindparam("expected_status"),
-        V.balance_minor + bindparam("amount") >= V.held_minor,
+        V.held_minor <= _MOVED,
     )
     .values(
-        balance_minor=V.balance_minor + bindparam("amount"),
+        balance_minor=_MOVED,
         status=bindparam("new_status"),
-        version=V.version + 1,
+        # Blocking what is blocked shows nothing new.
+        version=V.version
+        + case(
+            (and_(V.status == bindparam("new_status"), V.balance_minor == _MOVED), 0),
+            else_=1,
+        ),
         events=V.events + 1,
     )
     .returning(*_AFTER)

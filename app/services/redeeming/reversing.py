@@ -287,6 +287,7 @@ class Reverser:
     def _give_voucher(self, connection: Connection, row: Any, back: int) -> Any:
         bind: dict[str, Any] = {"voucher_id": row.voucher_id}
         if row.uses:
+            bind["allowed"] = answers.allowed(row, row.voucher_uses)
             after = connection.execute(statements.GIVE_USE, bind).first()
         elif row.kind == EntryKind.ACTIVATE:
             last = connection.execute(statements.READ_LAST_USE, bind).first()

@@ -192,13 +192,16 @@ def _apply(
                 api_key_id=row.api_key_id,
             )
         )
+    shows = presentation != revision.presentation or bool(row.change.get("message"))
     after = overrides.read(row.change.get("override"), forced=bool(row.change.get("forced")))
     if after is not None:
         before = overrides.read(campaign.override, forced=campaign.override_forced)
         override = overrides.laid_over(before, after)
         campaign.override = overrides.stored(override)
         campaign.override_forced = bool(override.forced)
-    campaign.version += 1
+        shows = shows or _shows(session, campaign, before, override)
+    # No phone is woken for what it shows already.
+    campaign.version += shows
     campaign.updated_at = now
     row.status = "applied"
     row.applied_at = now
@@ -215,6 +218,21 @@ def _apply(
     )
     session.flush()
     changes.campaign(session, campaign.id)
+
+
+def _shows(session: Session, campaign: Campaign, before: Override | None, after: Override) -> bool:
+    """Say whether any pass shows something else under another override.
+
+    An end and uses show. A benefit does not by itself: it decides whose words show, where vouchers
+    were issued with other benefits than the campaign's latest.
+    """
+    old, new = overrides.shown(before), overrides.shown(after)
+    if old == new:
+        return False
+    if any(old.get(name) != new.get(name) for name in ("ends_at", "uses", "forced")):
+        return True
+    revisions = session.scalars(select(Revision).where(Revision.campaign_id == campaign.id))
+    return len({terms_of(each).benefit for each in revisions}) > 1
 
 
 def _tried(

@@ -13,8 +13,7 @@ from babel.dates import format_date, format_time
 from babel.numbers import format_currency
 
 from passes.content import Money
-
-_LAST_MINUTE = (23, 59)
+from passes.wording import ends_with_day, starts_with_day
 
 
 def regional(language: str, wanted: Iterable[str]) -> str:
@@ -37,12 +36,12 @@ def money(amount: Money, locale: str) -> str:
 
 def first_day(moment: dt.datetime, locale: str) -> str:
     """When something begins, in the zone the moment carries; midnight goes without saying."""
-    return _moment(moment, locale, exact=(moment.hour, moment.minute) != (0, 0))
+    return _moment(moment, locale, exact=not starts_with_day(moment))
 
 
 def last_day(moment: dt.datetime, locale: str) -> str:
     """When something ends, in the zone the moment carries; a day's end goes without saying."""
-    return _moment(moment, locale, exact=(moment.hour, moment.minute) != _LAST_MINUTE)
+    return _moment(moment, locale, exact=not ends_with_day(moment))
 
 
 def _moment(moment: dt.datetime, locale: str, *, exact: bool) -> str:

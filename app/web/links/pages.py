@@ -101,6 +101,8 @@ def card(
 
     front, details = _lines((*presentation.fields, *content.fields), presentation, language)
     spent = content.status.spent
+    if content.uses is not None and not spent:
+        front = ((words.uses_left, str(content.uses)), *front)
     shown = None
     if content.barcode is not None and not spent:
         shown = drawing(content.barcode.payload, content.barcode.symbology)
@@ -198,6 +200,13 @@ def notice(content: PassContent, words: Words, locale: str) -> Notice | None:
         case Status.NOT_YET_VALID if content.valid_from is not None:
             begins = numbers.first_day(content.valid_from, locale)
             return Notice(title=words.early, text=words.early_more.format(date=begins))
+        case Status.NOT_ACTIVATED:
+            return Notice(title=words.inactive, text=words.inactive_more)
+        case Status.BLOCKED:
+            text = words.blocked_more.format(organization=organization)
+            return Notice(title=words.blocked, text=text)
+        case Status.PAUSED:
+            return Notice(title=words.paused, text=words.paused_more)
         case _:
             return None
 

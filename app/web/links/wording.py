@@ -46,6 +46,13 @@ class Words:
     revoked_more: str
     early: str
     early_more: str
+    uses_left: str
+    inactive: str
+    inactive_more: str
+    blocked: str
+    blocked_more: str
+    paused: str
+    paused_more: str
     set_title: str
     show: str
     get_voucher: str
@@ -105,6 +112,13 @@ WORDS: dict[str, Words] = {
         revoked_more="{organization} has withdrawn this voucher.",
         early="Not valid yet",
         early_more="You can use it from {date}, and add it to your wallet today.",
+        uses_left="Uses left",
+        inactive="Not activated yet",
+        inactive_more="It can be used once it has been activated at the till.",
+        blocked="Blocked at present",
+        blocked_more="Please contact {organization}: they can tell you why.",
+        paused="Not available at present",
+        paused_more="Please keep it: it can be used again later.",
         set_title="Your vouchers",
         show="Show",
         get_voucher="Get my voucher",
@@ -162,6 +176,13 @@ WORDS: dict[str, Words] = {
         revoked_more="{organization} a retiré ce bon.",
         early="Pas encore valable",
         early_more="Vous pourrez l’utiliser à partir du {date} et l’ajouter dès aujourd’hui.",
+        uses_left="Utilisations restantes",
+        inactive="Pas encore activée",
+        inactive_more="Utilisable une fois activée en caisse.",
+        blocked="Bloqué pour le moment",
+        blocked_more="Contactez {organization} pour en connaître la raison.",
+        paused="Indisponible pour le moment",
+        paused_more="Conservez-le : il pourra de nouveau être utilisé plus tard.",
         set_title="Vos bons",
         show="Afficher",
         get_voucher="Obtenir mon bon",
@@ -219,6 +240,13 @@ WORDS: dict[str, Words] = {
         revoked_more="{organization} hat diesen Gutschein zurückgezogen.",
         early="Noch nicht gültig",
         early_more="Einlösbar ab {date}; zum Wallet hinzufügen können Sie es schon heute.",
+        uses_left="Noch einlösbar",
+        inactive="Noch nicht aktiviert",
+        inactive_more="Einlösbar, sobald die Karte an der Kasse aktiviert wurde.",
+        blocked="Zurzeit gesperrt",
+        blocked_more="Bitte wenden Sie sich an {organization}; dort erfahren Sie den Grund.",
+        paused="Zurzeit nicht verfügbar",
+        paused_more="Bitte behalten Sie ihn: Er kann später wieder eingelöst werden.",
         set_title="Ihre Gutscheine",
         show="Anzeigen",
         get_voucher="Meinen Gutschein holen",
@@ -276,6 +304,13 @@ WORDS: dict[str, Words] = {
         revoked_more="{organization} ha retirado este cupón.",
         early="Aún no es válido",
         early_more="Podrá utilizarlo desde el {date} y añadirlo a su wallet hoy mismo.",
+        uses_left="Usos restantes",
+        inactive="Sin activar",
+        inactive_more="Podrá utilizarla cuando se active en caja.",
+        blocked="Bloqueado por el momento",
+        blocked_more="Póngase en contacto con {organization} para saber el motivo.",
+        paused="No disponible por el momento",
+        paused_more="Consérvelo: podrá utilizarse de nuevo más adelante.",
         set_title="Sus cupones",
         show="Mostrar",
         get_voucher="Obtener mi cupón",

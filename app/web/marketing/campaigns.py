@@ -32,6 +32,14 @@ class ChangeBody(BaseModel):
     after: Any
 
 
+class WarningBody(BaseModel):
+    """Something that will not show as it may be meant, and what to write instead."""
+
+    at: str
+    cause: str
+    remedy: str
+
+
 class ApplyAnswer(BaseModel):
     """What applying a campaign changed, or would change."""
 
@@ -41,6 +49,9 @@ class ApplyAnswer(BaseModel):
     changes: list[ChangeBody]
     revision: int | None
     version: int | None
+    warnings: list[WarningBody] = Field(
+        description="What is applied all the same, and will not show as it may be meant"
+    )
     google: GoogleBody | None = Field(
         description="What it costs at Google; null where no pass in a wallet changes"
     )
@@ -100,6 +111,10 @@ def apply_campaign(query: ApplyQuery) -> Response:
             changes=[ChangeBody(at=c.at, before=c.before, after=c.after) for c in plan.changes],
             revision=stored.revision if stored else None,
             version=stored.version if stored else None,
+            warnings=[
+                WarningBody(at=each.at, cause=each.cause, remedy=each.remedy)
+                for each in campaigns.warnings_of(draft.presentation)
+            ],
             google=GoogleBody.of(at_google) if plan.shows and not plan.creates else None,
         )
     )

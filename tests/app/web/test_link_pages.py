@@ -18,7 +18,7 @@ from sqlalchemy import select, update
 from app.domain.campaign import ExtraField, Look, Presentation, Texts
 from app.services import links
 from app.services.deployment import Deployment
-from app.store.models import Event, GoogleObject, Voucher
+from app.store.models import Campaign, Event, GoogleObject, Voucher
 from app.web.links.wording import WORDS
 from tests.browser import ANDROID, DESKTOP, IPHONE
 from tests.conftest import Clock
@@ -124,6 +124,22 @@ def test_a_pass_names_the_last_day_of_its_validity_like_the_page(
     assert document["expirationDate"] == "2026-11-30T23:59:59+01:00"
 
 
+_NOTICES = ("used", "spent", "revoked", "expired", "early", "blocked", "inactive", "paused")
+
+
+def test_a_page_counts_the_uses_left_and_says_when_a_campaign_is_paused(
+    client: FlaskClient, storefront: Storefront
+) -> None:
+    campaign = storefront.campaign()
+    issued = storefront.voucher(campaign, uses=3, used=1)
+    assert "2 / 3" in _page(client, issued.link)
+    once = storefront.voucher(campaign)
+    assert "1 / 1" not in _page(client, once.link)
+    with storefront.deployment.database.write() as session:
+        session.execute(update(Campaign).values(status="paused"))
+    assert f"<h2>{WORDS['en'].paused}</h2>" in _page(client, issued.link)
+
+
 @pytest.mark.parametrize(
     ("kind", "changes", "said", "usable"),
     [
@@ -133,6 +149,8 @@ def test_a_pass_names_the_last_day_of_its_validity_like_the_page(
         ("coupon", {"status": "revoked"}, "revoked", False),
         ("coupon", {"ends_at": days(-1)}, "expired", False),
         ("coupon", {"starts_at": days(1)}, "early", True),
+        ("gift_card", {"status": "blocked"}, "blocked", True),
+        ("gift_card", {"status": "pending", "balance_minor": 0}, "inactive", True),
     ],
 )
 def test_a_page_says_plainly_what_the_voucher_is_good_for(
@@ -151,11 +169,7 @@ def test_a_page_says_plainly_what_the_voucher_is_good_for(
     issued = storefront.voucher(storefront.campaign(kind), **changes)
     for tag, words in WORDS.items():
         html = _page(client, issued.link, Accept_Language=tag)
-        notices = {
-            name
-            for name in ("used", "spent", "revoked", "expired", "early")
-            if f"<h2>{getattr(words, name)}</h2>" in html
-        }
+        notices = {name for name in _NOTICES if f"<h2>{getattr(words, name)}</h2>" in html}
         assert notices == ({said} if said else set())
         assert (issued.code in html) is usable
         assert (words.add_apple in html) is usable

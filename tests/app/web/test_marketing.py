@@ -60,6 +60,21 @@ def test_a_campaign_is_shown_before_it_is_applied_and_changes_what_it_says(
     assert look["google"] == {"passes": 0, "seconds": 0.0}
 
 
+def test_a_language_without_words_of_ours_is_said_and_applied_all_the_same(
+    client: FlaskClient, headers: dict[str, str]
+) -> None:
+    texts = {
+        each: {"title": "On everything", "offer": "−20 %", "terms": "Once."}
+        for each in ("en", "sv", "pt-BR")
+    }
+    answer = client.post("/api/v1/campaigns", json=document(texts=texts), headers=headers)
+    assert answer.status_code == 200
+    (warning,) = answer.json["warnings"]
+    assert warning["at"] == "texts.sv"
+    assert "in English" in warning["cause"]
+    assert answer.json["applied"]
+
+
 def test_every_fault_of_a_campaign_is_named_with_its_place(
     client: FlaskClient, headers: dict[str, str]
 ) -> None:

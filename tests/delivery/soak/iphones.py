@@ -45,12 +45,19 @@ class Iphones:
     """All of Apple's side in a soak."""
 
     def __init__(
-        self, world: World, cards: Sequence[Issued], *, size: int, chance: random.Random
+        self,
+        world: World,
+        cards: Sequence[Issued],
+        often: Sequence[Issued],
+        *,
+        size: int,
+        chance: random.Random,
     ) -> None:
         self.world = world
         self.phones: list[Phone] = []
         self.counts: Counter[str] = Counter()
         self._cards = cards
+        self._often = often
         self._size = size
         self._chance = chance
 
@@ -60,6 +67,8 @@ class Iphones:
             self.phones = list(pool.map(self.world.holder, self._cards[: self._size]))
         for _ in range(self._size // 10):
             self._phone().install(self.world.link(self._chance.choice(self._cards)))
+        for each in self._often:
+            self._phone().install(self.world.link(each))
 
     def moves(self) -> list[tuple[int, Callable[[], None]]]:
         """What may happen to phones and to the way to them, with how often it does."""
@@ -158,6 +167,14 @@ class Iphones:
                 or 0
             )
 
+    def unchanged(self) -> int:
+        """Passes that phones were sent although they showed nothing new, as Wallet complains."""
+        return sum(
+            "returned the full unchanged pass data" in fault
+            for phone in self.phones
+            for fault in phone.faults
+        )
+
     def held(self) -> int:
         return sum(len(phone.cards) for phone in self.phones)
 
@@ -192,7 +209,8 @@ class Iphones:
     def _meant(self) -> dict[str, tuple[int, dict[str, Any]]]:
         """What every pass that is on a phone should show, by serial."""
         wanted = {serial for phone in self.phones for _, serial in phone.cards}
-        public_ids = [card.public_id for card in self._cards if card.serial in wanted]
+        held = (*self._cards, *self._often)
+        public_ids = [card.public_id for card in held if card.serial in wanted]
         house = self.world.house
         meant = {}
         for at in range(0, len(public_ids), 500):

@@ -23,6 +23,8 @@ class Report:
     told_objects: int = 0
     pushes: int = 0
     fetches: int = 0
+    #: Passes that were fetched anew and showed what the phone had already.
+    unchanged: int = 0
     #: Calls that Google carried out and that wrote something.
     writes: int = 0
     rings: int = 0
@@ -42,7 +44,8 @@ class Report:
             f" {self.edits} edits, {self.redemptions} redemptions, {moves},"
             f" {self.kills} workers killed\n  "
             f"Apple: {self.pushes} pushes for {self.told_devices} device-changes"
-            f" (ratio {self.pushes / max(1, self.told_devices):.2f}), {self.fetches} fetches;"
+            f" (ratio {self.pushes / max(1, self.told_devices):.2f}), {self.fetches} fetches,"
+            f" {self.unchanged} of what a phone had already;"
             f" Google: {self.writes} writes for {self.told_objects} object-changes"
             f" (ratio {self.writes / max(1, self.told_objects):.2f}),"
             f" {self.rings} messages rang, {self.silent} were silent\n  "

@@ -14,6 +14,7 @@ from app.services import changes
 from app.store.models import Campaign, Voucher
 from app.store.session import Unavailable
 from tests.delivery.soak.androids import Androids
+from tests.delivery.soak.counter import Counter
 from tests.delivery.soak.iphones import Iphones
 from tests.delivery.soak.report import Report
 from tests.delivery.soak.town import Town
@@ -39,13 +40,17 @@ class Soak:
         ends = self._world.clock() + dt.timedelta(days=30)
         self._coupons = shop.campaign()
         cards = [shop.voucher(self._chance.choice(self._money)) for _ in range(phones)]
+        # What real tills do to coupons that can be used often, with their uses counted and without.
+        self._counter = Counter(self._world, self._chance)
+        often = [self._counter.coupon(number) for number in range(max(2, phones // 20))]
         coupons = [shop.voucher(self._coupons, ends_at=ends) for _ in range(androids // 2)]
         # Cards that are on an iPhone, too.
         shared = self._chance.sample(cards, min(len(cards), androids - len(coupons)))
         self._cards, self._offers = cards, coupons
         self._shared = shared
         self._numbers: dict[int, int] = {}
-        self._iphones = Iphones(self._world, cards, size=phones, chance=self._chance)
+        self._balances = 0
+        self._iphones = Iphones(self._world, cards, often, size=phones, chance=self._chance)
         self._androids = Androids(
             self._world,
             self._wire,
@@ -77,6 +82,7 @@ class Soak:
         self._androids.storm()
         moves: list[tuple[int, Callable[[], None]]] = [
             (60, self._redeem),
+            (12, self._use),
             (3, self._edit),
             (1, self._prolong),
             (1, self._skew),
@@ -118,9 +124,14 @@ class Soak:
         self._world.clock.offset = dt.timedelta()
         # A deletion of which Google never told is heard with the next change, whenever that comes.
         for issued in self._shared:
-            self._change(issued, balance_minor=self._chance.randrange(5000, 10_000))
+            self._change(issued, balance_minor=self._balance())
         for issued in self._offers:
             self._change(issued, used=1 - Voucher.used)
+
+    def _use(self) -> None:
+        """A real till redeems, or takes back."""
+        self._counter.act()
+        self.report.moves["acts of a real till"] += 1
 
     def _settle(self, workers: Workers) -> None:
         """Wait until the workers owe nothing more and the phones have nothing left to do."""
@@ -151,6 +162,7 @@ class Soak:
         report.saved = self._androids.saved()
         report.pushes = len(self._world.apns.tokens())
         report.fetches = sum(phone.fetches for phone in self._iphones.phones)
+        report.unchanged = self._iphones.unchanged()
         report.writes = sum(
             call.method in ("POST", "PATCH") and call.status == 200 for call in self._wire.calls
         )
@@ -164,11 +176,16 @@ class Soak:
         """Take money from a card or use a coupon; one time in ten nobody hints at it."""
         pick = self._chance.random()
         if pick < 0.2 and self._offers:
-            self._change(self._chance.choice(self._offers), used=self._chance.randrange(2))
+            self._change(self._chance.choice(self._offers), used=1 - Voucher.used)
         else:
             card = self._chance.choice(self._shared if pick < 0.5 else self._cards)
-            self._change(card, balance_minor=self._chance.randrange(1, 5000))
+            self._change(card, balance_minor=self._balance())
         self.report.redemptions += 1
+
+    def _balance(self) -> int:
+        """Another balance than any before, so that each change shows."""
+        self._balances += 1
+        return 2_000 + self._balances
 
     def _change(self, issued: Issued, **values: object) -> None:
         with self._world.house.database.write() as session:

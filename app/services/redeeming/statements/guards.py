@@ -39,6 +39,9 @@ BUDGET_LEFT = and_(
 #: counters never exceed its limit. Fewer do not: an override may be taken back.
 USES = case((V.uses < _ALLOWED, _ALLOWED), else_=V.uses)
 
+#: By how much a use grows the version: a pass that does not count its uses shows nothing of one.
+COUNTED = case((_ALLOWED.is_(None), 0), else_=1)
+
 #: Take one use; no row when the voucher cannot give it (any more).
 TAKE_USE = (
     update(VOUCHER)
@@ -47,7 +50,7 @@ TAKE_USE = (
         V.status == bindparam("expected_status"),
         USE_LEFT,
     )
-    .values(used=V.used + 1, uses=USES, version=V.version + 1, events=V.events + 1)
+    .values(used=V.used + 1, uses=USES, version=V.version + COUNTED, events=V.events + 1)
     .returning(*_AFTER, receipt_seen())
 )
 
@@ -110,7 +113,7 @@ TAKE_RECIPIENT = {
 GIVE_USE = (
     update(VOUCHER)
     .where(V.id == bindparam("voucher_id"), V.used >= 1)
-    .values(used=V.used - 1, version=V.version + 1, events=V.events + 1)
+    .values(used=V.used - 1, version=V.version + COUNTED, events=V.events + 1)
     .returning(*_AFTER)
 )
 GIVE_MONEY = (

@@ -118,6 +118,7 @@ READ_ENTRIES = (
         V.revision_id,
         V.recipient_id,
         V.status,
+        V.uses.label("voucher_uses"),
         V.ends_at,
         C.key.label("campaign_key"),
         C.name.label("campaign_name"),
