@@ -48,17 +48,17 @@ class Layout:
     def __init__(self, files: Mapping[str, bytes], upon: Layout | None = None) -> None:
         own = orjson.dumps({name: digest(data) for name, data in files.items()})[:-1]
         entries = (_entry(name.encode(), data) for name, data in files.items())
-        if upon is None:
-            start, count, blobs, known = 0, 0, (), b""
-            self.manifest = own
-        else:
-            start, count, blobs = upon._length, upon._count, upon._blobs
-            known = upon._directory
+        start = upon._length if upon is not None else 0
+        count = upon._count if upon is not None else 0
+        below = upon._blobs if upon is not None else ()
+        known = upon._directory if upon is not None else b""
+        self.manifest = own
+        if upon is not None:
             self.manifest = (
                 upon.manifest + (b"," if count and files else b"") + own.removeprefix(b"{")
             )
         blob, directory = _lay_out(entries, start)
-        self._blobs: tuple[bytes, ...] = (*blobs, blob)
+        self._blobs: tuple[bytes, ...] = (*below, blob)
         self._length: int = start + len(blob)
         self._directory: bytes = known + directory
         self._count: int = count + len(files)
