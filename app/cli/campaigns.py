@@ -76,8 +76,8 @@ def show(deployment: Deployment) -> None:
     """List the campaigns."""
     with deployment.database.read() as session:
         for row in session.scalars(select(Campaign).order_by(Campaign.id)):
-            stock = issuing.stock(session, row)
-            left = "" if stock is None else f"  {stock.left} codes left"
+            stock = issuing.stock(session, row, exact=True)
+            left = "" if stock is None else f"  {stock}"
             say(f"{row.key:30}  {row.kind:9}  {row.status:7}  {row.source:9}{left}")
 
 
@@ -147,11 +147,14 @@ def imports() -> None:
 @pass_deployment
 def show_imports(deployment: Deployment) -> None:
     """List imports, newest first."""
-    for item in importing.listed(deployment):
+    total, found = importing.listed(deployment)
+    for item in found:
         say(
             f"{item.id}  {item.status:10}  {item.campaign:20}  read {item.read}  "
             f"accepted {item.accepted}  refused {item.rejected}  {item.filename}"
         )
+    if total > len(found):
+        say(f"… and {total - len(found)} older ones.")
 
 
 @imports.command()
@@ -220,7 +223,7 @@ def issue(
     if outcome.forgotten:
         say(f"  {len(outcome.forgotten)} are left out. {issuing.FORGOTTEN} {issuing.COME_BACK}")
     if outcome.stock is not None and outcome.stock.low:
-        say(f"Only {outcome.stock.left} codes are left: import or generate more.")
+        say(f"Only {outcome.stock}: import or generate more.")
     if outcome.missing:
         raise click.ClickException(
             f"Codes ran out: {outcome.missing} recipients have none. Import or generate as many, "

@@ -113,17 +113,23 @@ class Problem(Exception):
         return answer
 
 
+#: Faults of a request that its cause names; `errors` has all of them.
+SAID = 5
+
+
 def invalid_request(error: ValidationError) -> Response:
     """The answer to a request that does not fit its description."""
     errors = [
         FaultyMember(at=".".join(map(str, fault["loc"])) or "body", cause=fault["msg"])
         for fault in error.errors(include_url=False, include_input=False, include_context=False)
     ]
+    more = f"; and {len(errors) - SAID} more" if len(errors) > SAID else ""
     return Problem(
         422,
         "invalid_request",
         cause="The request does not fit its description: "
-        + "; ".join(f"{fault.at}: {fault.cause}" for fault in errors[:5]),
+        + "; ".join(f"{fault.at}: {fault.cause}" for fault in errors[:SAID])
+        + more,
         remedy="Mend what `errors` names; /openapi.json describes the request.",
         errors=errors,
     ).response()

@@ -19,9 +19,11 @@ from sqlalchemy.orm import Session
 
 from app.domain.campaign import Source
 from app.domain.codes import normalise
+from app.domain.kinds import KINDS
 from app.services import changes
 from app.services.campaigns import pictures
 from app.services.campaigns.file import CampaignFault, Draft, Fault
+from app.services.campaigns.rules import read_rules
 from app.services.campaigns.stored import (
     find,
     latest_revision,
@@ -29,9 +31,10 @@ from app.services.campaigns.stored import (
     store_terms,
 )
 from app.services.campaigns.trying import Tried
+from app.services.campaigns.wording import grants_of
 from app.services.changes import campaign as tell_campaign
 from app.store.keyring import Keyring
-from app.store.models import Campaign, Code, Revision, Store, Voucher
+from app.store.models import Campaign, Code, Revision, Store, Terminal, Voucher
 
 #: Columns of a campaign that a draft decides, in the order in which differences are shown.
 _COLUMNS = (
@@ -232,15 +235,50 @@ def _share(session: Session, campaign: Campaign, draft: Draft, keyring: Keyring)
 
 
 def _missing(session: Session, draft: Draft) -> Iterator[Fault]:
-    if draft.terms.stores:
-        known = set(session.scalars(select(Store.key).where(Store.key.in_(draft.terms.stores))))
-        for key in draft.terms.stores:
-            if key not in known:
-                yield Fault(
-                    "limits.stores",
-                    f"{key!r} is no store.",
-                    f"Add it: `passerelle stores add {key}`.",
-                )
+    terms = draft.terms
+    stores = set(session.scalars(select(Store.key).where(Store.key.in_(terms.stores))))
+    for key in terms.stores:
+        if key not in stores:
+            yield Fault(
+                "limits.stores", f"{key!r} is no store.", f"Add it: `passerelle stores add {key}`."
+            )
+    tills = select(Terminal.key).join(Store).where(Terminal.key.in_(terms.terminals))
+    if terms.stores:
+        tills = tills.where(Store.key.in_(terms.stores))
+    terminals = set(session.scalars(tills))
+    for key in terms.terminals:
+        if key not in terminals:
+            yield Fault(
+                "limits.terminals",
+                f"{key!r} is no terminal of {' or '.join(terms.stores) or 'any store'}.",
+                f"Add it: `passerelle stores add STORE --terminal {key}`.",
+            )
+    yield from _borrowed(session, draft)
+
+
+def _borrowed(session: Session, draft: Draft) -> Iterator[Fault]:
+    """Values that are issued from another campaign, which has to be of a kind that has them."""
+    for at, grant in grants_of(read_rules(draft.rules)):
+        if grant.campaign is None:
+            continue
+        if grant.campaign == draft.key:
+            kind = draft.kind
+        elif (other := find(session, grant.campaign)) is None:
+            yield Fault(
+                f"{at}.campaign",
+                f"{grant.campaign!r} is no campaign.",
+                "Apply that one first, or check its key.",
+            )
+            continue
+        else:
+            kind = other.kind
+        money = KINDS[kind].holds_money
+        if grant.benefit is not None if money else grant.amount_minor is not None:
+            yield Fault(
+                f"{at}.campaign",
+                f"{grant.campaign!r} is a {kind.replace('_', ' ')}, which cannot have this value.",
+                "Write card, the balance." if money else "Write percent or amount.",
+            )
 
 
 def _refused(

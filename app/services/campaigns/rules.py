@@ -39,7 +39,9 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class _Condition(_Section):
+class ConditionSection(_Section):
+    """One comparison of a fact, as it is written."""
+
     fact: str = Field(min_length=1, max_length=100)
     at_least: Decimal | None = None
     above: Decimal | None = None
@@ -50,7 +52,7 @@ class _Condition(_Section):
     one_of: list[str] | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
-    def _one(self) -> _Condition:
+    def _one(self) -> ConditionSection:
         if len(self.compared()) != 1:
             raise ValueError(
                 "compares a fact once: give one of at_least, above, at_most, below, is, is_not, "
@@ -59,6 +61,7 @@ class _Condition(_Section):
         return self
 
     def compared(self) -> list[tuple[Operator, Any]]:
+        """Operators with what they compare the fact with."""
         return [
             (operator, value)
             for operator in Operator
@@ -74,7 +77,9 @@ class _Words(_Section):
     terms: str = Field(default="", max_length=20_000)
 
 
-class _Value(_Section):
+class ValueSection(_Section):
+    """What a tier or a variant gives, as it is written."""
+
     percent: Decimal | None = Field(default=None, gt=0, le=100)
     amount: Decimal | None = Field(default=None, gt=0)
     #: The most that a percentage takes off.
@@ -86,13 +91,15 @@ class _Value(_Section):
     texts: dict[str, _Words] = {}
 
 
-class _Tier(_Value):
+class TierSection(ValueSection):
+    """A value with its conditions, as it is written."""
+
     key: _Key
-    when: list[_Condition] = []
+    when: list[ConditionSection] = []
     nothing: bool = False
 
 
-class _Variant(_Value):
+class _Variant(ValueSection):
     key: _Key
     weight: int = Field(default=1, ge=0, le=1_000_000)
 
@@ -104,7 +111,7 @@ class _Frequency(_Section):
 
 
 class _Stop(_Section):
-    when: list[_Condition] = []
+    when: list[ConditionSection] = []
     event: str | None = Field(default=None, min_length=1, max_length=100)
     days: int = Field(default=0, ge=0, le=3_650)
     #: Whether unused vouchers are taken back; left out, after every event but a purchase.
@@ -129,7 +136,7 @@ class _Stop(_Section):
 class RulesSection(_Section):
     """The section as it is written."""
 
-    tiers: list[_Tier] = []
+    tiers: list[TierSection] = []
     variants: list[_Variant] = []
     holdout_percent: Decimal = Field(default=Decimal(0), ge=0, lt=100)
     frequency: _Frequency | None = None
@@ -206,7 +213,7 @@ def _read(stored: bytes) -> Rules:
     return _RULES.validate_json(stored)
 
 
-def _conditions(at: str, conditions: list[_Condition], minor: Minor) -> tuple[Condition, ...]:
+def _conditions(at: str, conditions: list[ConditionSection], minor: Minor) -> tuple[Condition, ...]:
     found = []
     for number, condition in enumerate(conditions):
         operator, value = condition.compared()[0]
@@ -223,7 +230,7 @@ def _conditions(at: str, conditions: list[_Condition], minor: Minor) -> tuple[Co
     return tuple(found)
 
 
-def _grant(at: str, value: _Value, minor: Minor) -> Grant:
+def _grant(at: str, value: ValueSection, minor: Minor) -> Grant:
     benefit = None
     if value.percent is not None:
         benefit = Benefit(

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from babel.numbers import get_currency_precision
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, true, update
 from sqlalchemy.orm import Session
 
 from app.domain.campaign import Source
@@ -38,6 +38,8 @@ READING_LIMIT = dt.timedelta(minutes=15)
 
 #: What stands in the place of a file's name for codes that are made here.
 GENERATED = "(generated)"
+#: Imports that a list shows.
+MOST_LISTED = 200
 
 
 NOTE_EVERY = 1.0
@@ -100,18 +102,26 @@ def standing(deployment: Deployment, job_id: uuid.UUID, *, known: bool = False) 
         return standing_of(job, session.get_one(Campaign, job.campaign_id).key, known=known)
 
 
-def listed(deployment: Deployment, campaign_key: str | None = None) -> list[Standing]:
-    """Imports, newest first."""
-    statement = (
-        select(ImportJob, Campaign.key)
-        .join(Campaign, Campaign.id == ImportJob.campaign_id)
-        .order_by(ImportJob.created_at.desc(), ImportJob.id.desc())
-        .limit(200)
-    )
-    if campaign_key is not None:
-        statement = statement.where(Campaign.key == campaign_key)
+def listed(
+    deployment: Deployment, campaign_keys: Collection[str] | None = None
+) -> tuple[int, list[Standing]]:
+    """How many imports there are, and the newest of them.
+
+    Args:
+        campaign_keys: only theirs; None is every campaign.
+    """
+    theirs = true() if campaign_keys is None else Campaign.key.in_(campaign_keys)
+    jobs = ImportJob.__table__.join(Campaign, Campaign.id == ImportJob.campaign_id)
     with deployment.database.read() as session:
-        return [standing_of(row[0], row[1]) for row in session.execute(statement)]
+        total = session.scalar(select(func.count()).select_from(jobs).where(theirs)) or 0
+        rows = session.execute(
+            select(ImportJob, Campaign.key)
+            .select_from(jobs)
+            .where(theirs)
+            .order_by(ImportJob.created_at.desc(), ImportJob.id.desc())
+            .limit(MOST_LISTED)
+        )
+        return total, [standing_of(row[0], row[1]) for row in rows]
 
 
 def rejects(deployment: Deployment, job_id: uuid.UUID) -> Iterator[tuple[int, str, str]]:

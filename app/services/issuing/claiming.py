@@ -41,11 +41,19 @@ def pin_of(keyring: Keyring, code: Code) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Stock:
-    """How many codes wait for vouchers; counted no further than a little above the threshold."""
+    """How many codes wait for vouchers.
+
+    Args:
+        threshold: below this many the campaign wants to be told.
+        exact: whether all were counted; else there are `left` at least.
+    """
 
     left: int
-    #: Below this many the campaign wants to be told.
     threshold: int | None
+    exact: bool = True
+
+    def __str__(self) -> str:
+        return f"{'' if self.exact else 'at least '}{self.left} codes left"
 
     @property
     def low(self) -> bool:
@@ -56,7 +64,8 @@ def stock(session: Session, campaign: Campaign, *, exact: bool = False) -> Stock
     """Codes left; None when the campaign cannot run out.
 
     Args:
-        exact: count all of them, also above the threshold.
+        exact: count all of them, also above the threshold; else no further than that, which is
+            quick however many there are.
     """
     if campaign.source not in (Source.LIST.value, Source.GENERATED.value):
         return None
@@ -70,7 +79,7 @@ def stock(session: Session, campaign: Campaign, *, exact: bool = False) -> Stock
         left += session.scalar(select(func.count()).select_from(free.subquery())) or 0
         if limit is not None and left >= limit:
             break
-    return Stock(left, threshold)
+    return Stock(left, threshold, exact=limit is None or left < limit)
 
 
 def claim(

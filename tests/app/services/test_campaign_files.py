@@ -123,7 +123,7 @@ def test_days_are_the_campaigns_own_and_moments_are_utc() -> None:
         ({"look": {"label": "red", "banner": "b.png"}}, {"look.label", "look.banner"}),
         ({"fields": {"key": "a"}}, {"fields"}),
         (
-            {"fields": [{"key": "a", "label": {}, "value": {}}] * 2},
+            {"fields": [{"key": "a", "label": {}, "value": {"en": "x"}}] * 2},
             {"fields.1.key"},
         ),
         ({"links": [{"url": "http://x.example", "label": {}}]}, {"links.0.url"}),

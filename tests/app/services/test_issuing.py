@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import datetime as dt
 import threading
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import func, select
 
+from app.cli import main
 from app.domain import birthdays, codes
 from app.domain.birthdays import LeapDay
 from app.domain.codes import Purpose
@@ -18,8 +21,9 @@ from app.services.deciding import Candidate, Tally
 from app.services.deployment import Deployment
 from app.services.issuing import IssueFault, Outcome, Person, Wanted
 from app.services.issuing.recipients import store
+from app.settings import Settings
 from app.store.models import Campaign, Code, Entry, Event, Recipient, Voucher
-from tests.conftest import Clock
+from tests.conftest import MASTER_KEYS, Clock
 from tests.marketing import apply, apply_document, bring, card
 
 
@@ -323,3 +327,48 @@ def test_birthdays_out_of_codes_go_on_when_there_are_codes_again(
     assert (done.issued, done.missing) == (2, 0)
     with deployment.database.read() as session:
         assert session.scalars(select(Campaign.birthdays_through)).one() == dt.date(2026, 11, 22)
+
+
+def test_a_count_that_stops_at_the_threshold_says_at_least_and_a_list_says_the_number(
+    deployment: Deployment, settings: Settings
+) -> None:
+    apply(deployment, codes={"source": "list", "low_stock": 50})
+    bring(deployment, b"".join(b"CODE%04d\n" % n for n in range(195)))
+
+    with deployment.database.read() as session:
+        campaign = campaigns.find(session, "spring")
+        assert campaign is not None
+        near, full = (issuing.stock(session, campaign, exact=exact) for exact in (False, True))
+    assert (str(near), str(full)) == ("at least 51 codes left", "195 codes left")
+    environment = {
+        "PASSERELLE_DATABASE_URL": settings.database_url,
+        "PASSERELLE_MASTER_KEYS": " ".join(
+            f"{key_id}:{base64.b64encode(key).decode()}" for key_id, key in MASTER_KEYS.items()
+        ),
+    }
+    listed = CliRunner().invoke(main, ["campaign", "list"], env=environment)
+    assert "  195 codes left" in listed.output
+    # What is below the threshold is counted to the end, and told as it is.
+    issue(deployment, wanted(*(str(number) for number in range(150))))
+    with deployment.database.read() as session:
+        low = issuing.stock(session, campaign)
+    assert low is not None
+    assert (str(low), low.low) == ("45 codes left", True)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_list_of_imports_that_is_cut_says_how_many_there_are(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.services.importing.jobs.MOST_LISTED", 2)
+    for key in ("spring", "autumn"):
+        apply(deployment, key=key)
+        for number in range(3):
+            bring(deployment, b"%b%04d\n" % (key.upper().encode(), number), campaign=key)
+
+    total, found = importing.listed(deployment)
+    theirs, own = importing.listed(deployment, ["spring"])
+
+    assert (total, [each.campaign for each in found]) == (6, ["autumn", "autumn"])
+    # The newest of all are none of this campaign's, and hide no earlier one of its own.
+    assert (theirs, [each.campaign for each in own]) == (3, ["spring", "spring"])

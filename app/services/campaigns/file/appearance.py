@@ -17,6 +17,7 @@ from app.domain.campaign import (
 from app.services.campaigns import pictures
 from app.services.campaigns.file import sections
 from app.services.campaigns.file.reading import Reading
+from app.services.campaigns.file.unread import texts_faults
 
 
 def read_presentation(reading: Reading, head: sections.Head | None) -> Presentation | None:
@@ -32,6 +33,14 @@ def read_presentation(reading: Reading, head: sections.Head | None) -> Presentat
         if item.key in seen:
             reading.fault(f"fields.{number}.key", "is used twice.", "Give each field its own.")
         seen.add(item.key)
+        if not any(item.value.values()):
+            reading.fault(f"fields.{number}.value", "is empty.", "Write a text in each language.")
+        for name, localised in (("label", item.label), ("value", item.value)):
+            reading.add(texts_faults(f"fields.{number}.{name}", localised, texts))
+    for number, link in enumerate(links):
+        reading.add(texts_faults(f"links.{number}.label", link.label, texts))
+    for number, place in enumerate(places):
+        reading.add(texts_faults(f"places.{number}.text", place.text, texts))
     if barcode and barcode.profile is BarcodeProfile.TOKEN and barcode.symbology == "code128":
         reading.fault(
             "barcode.symbology",
@@ -56,6 +65,7 @@ def read_presentation(reading: Reading, head: sections.Head | None) -> Presentat
         ),
         barcode=barcode.profile,
         symbology=barcode.symbology,
+        expiry_notice=head.expiry_notice,
     )
 
 

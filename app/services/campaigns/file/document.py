@@ -13,7 +13,7 @@ from app.domain.campaign import (
     Source,
 )
 from app.domain.kinds import KINDS
-from app.services.campaigns.file import sections
+from app.services.campaigns.file import sections, unread, values
 from app.services.campaigns.file.appearance import read_presentation
 from app.services.campaigns.file.draft import Draft
 from app.services.campaigns.file.faults import CampaignFault
@@ -74,7 +74,9 @@ def read_draft(reading: Reading) -> Draft:
         reading.fault(
             "birthday", "is given one shared code.", "Use generated, list or on_demand codes."
         )
-    rules = read_rules(reading)
+    rules = read_rules(reading, kind)
+    if head is not None:
+        reading.add(unread.faults(reading.read, head, codes))
     if reading.faults or head is None or codes is None or terms is None or presentation is None:
         raise CampaignFault(reading.faults)
     return Draft(
@@ -151,9 +153,12 @@ def check_head(reading: Reading, head: sections.Head | None) -> None:
         reading.fault("authority", "is partner.", "A partner's money cannot be kept: use a coupon.")
 
 
-def read_rules(reading: Reading) -> dict[str, Any] | None:
+def read_rules(reading: Reading, kind: str | None) -> dict[str, Any] | None:
     """The stored rules; None when there are none."""
     if "rules" not in reading.document:
         return None
     section = reading.section("rules", RulesSection, reading.document["rules"])
-    return None if section is None else built(section, reading.minor)
+    money = None if kind is None else KINDS[kind].holds_money
+    if section is None or reading.add(values.faults(section, money=money)):
+        return None
+    return built(section, reading.minor)

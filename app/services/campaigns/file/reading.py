@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from babel.core import Locale, UnknownLocaleError
 from babel.numbers import get_currency_precision
@@ -25,9 +26,17 @@ class Reading:
         self.faults: list[Fault] = []
         self.pictures: dict[str, bytes] = {}
         self.currency: str | None = None
+        #: Sections that could be read, by where they stand; "" is the head.
+        self.read: dict[str, BaseModel] = {}
 
     def fault(self, at: str, cause: str, remedy: str) -> None:
         self.faults.append(Fault(at, cause, remedy))
+
+    def add(self, faults: Iterable[Fault]) -> bool:
+        """Note faults; returns whether there were any."""
+        before = len(self.faults)
+        self.faults.extend(faults)
+        return len(self.faults) > before
 
     def section(
         self, at: str, model: type[MODEL], value: Any, *, required: bool = False
@@ -36,11 +45,11 @@ class Reading:
             self.fault(at, "is missing.", f"Add a section [{at}].")
             return None
         try:
-            return model.model_validate(value)
+            section = model.model_validate(value)
         except ValidationError as error:
             for found in error.errors(include_url=False):
                 place = ".".join(filter(None, (at, *map(str, found["loc"]))))
-                names = ", ".join(model.model_fields)
+                names = ", ".join(_names(model, found["loc"][:-1]))
                 context = found.get("ctx", {})
                 cause, remedy = {
                     "missing": ("is missing.", "Write it."),
@@ -62,6 +71,8 @@ class Reading:
                 )
                 self.fault(place or "the file", cause, remedy)
             return None
+        self.read[at] = section
+        return section
 
     def many(self, at: str, model: type[MODEL]) -> list[MODEL]:
         items = self.document.get(at, [])
@@ -100,3 +111,26 @@ class Reading:
 def _sentence(text: str) -> str:
     text = text.removeprefix("Value error, ")
     return text if text.endswith(".") else text + "."
+
+
+def _names(model: type[BaseModel], within: Sequence[int | str]) -> list[str]:
+    """The names that the table at a place within a section has."""
+    table: Any = model
+    for part in within:
+        if isinstance(table, type) and issubclass(table, BaseModel):
+            fields = table.model_fields
+            known = {field.alias or name: field for name, field in fields.items()}
+            table = known[str(part)].annotation if part in known else None
+        elif get_origin(table) in (list, dict):
+            # Of a list it is a number, and of texts their language.
+            table = get_args(table)[-1]
+        table = _table(table)
+    found = table if isinstance(table, type) and issubclass(table, BaseModel) else model
+    return [field.alias or name for name, field in found.model_fields.items()]
+
+
+def _table(annotation: Any) -> Any:
+    """What an annotation means without `| None` and what is said beside it."""
+    while get_origin(annotation) in (Annotated, Union, UnionType):
+        annotation = next(each for each in get_args(annotation) if each is not type(None))
+    return annotation

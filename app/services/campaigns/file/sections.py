@@ -62,6 +62,8 @@ class Head(Section):
     currency: str | None = None
     default_language: str = "en"
     organization: str = Field(default="", max_length=100)
+    #: Whether holders are reminded before a voucher ends.
+    expiry_notice: bool = True
 
 
 class Codes(Section):
