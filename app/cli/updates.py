@@ -112,7 +112,7 @@ def update(
     )
     with deployment.database.read() as session:
         touches = updating.reach(session, key)
-        updating.rehearse(session, key, wanted, settings=deployment.settings)
+        warnings = updating.rehearse(session, key, wanted, settings=deployment.settings)
         at_google = updating.forecast(session, key, wanted, rate=deployment.settings.google_rate)
     when = f"at {at.isoformat()}" if at else "now"
     say(
@@ -120,6 +120,8 @@ def update(
         f"{touches.objects} objects at Google; {when}."
     )
     say(f"{at_google}")
+    for warning in warnings:
+        say(f"! {warning}")
     if not yes:
         click.confirm("Publish?", abort=True)
     with deployment.database.write() as session:

@@ -120,6 +120,9 @@ class RehearsedBody(BaseModel):
 
     touches: TouchesBody
     google: GoogleBody
+    warnings: list[str] = Field(
+        description="Words that say another value than the update gives: send them as well"
+    )
 
 
 class OrderedBody(RehearsedBody):
@@ -204,10 +207,12 @@ def order(path: CampaignPath, body: UpdateBody) -> tuple[dict[str, Any], int]:
 
     def told(session: Session) -> dict[str, Any]:
         touches = updating.reach(session, path.key)
-        updating.rehearse(session, path.key, wanted, settings=house.settings)
+        warnings = updating.rehearse(session, path.key, wanted, settings=house.settings)
         at_google = updating.forecast(session, path.key, wanted, rate=house.settings.google_rate)
         return RehearsedBody(
-            touches=TouchesBody(**dataclasses.asdict(touches)), google=GoogleBody.of(at_google)
+            touches=TouchesBody(**dataclasses.asdict(touches)),
+            google=GoogleBody.of(at_google),
+            warnings=warnings,
         ).model_dump()
 
     def work(session: Session) -> dict[str, Any]:

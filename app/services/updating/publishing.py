@@ -21,6 +21,7 @@ from app.services.deployment import Deployment
 from app.services.updating.finding import campaign_called, no_update
 from app.services.updating.merging import PRESENTATION, laid_over
 from app.services.updating.wanted import UpdateFault, Wanted
+from app.services.updating.words import contradictions
 from app.settings import Settings
 from app.store.models import (
     AppleDevice,
@@ -32,8 +33,10 @@ from app.store.models import (
 )
 
 
-def rehearse(session: Session, key: str, wanted: Wanted, *, settings: Settings) -> None:
-    """Refuse what `order` would refuse, in a session for reading.
+def rehearse(session: Session, key: str, wanted: Wanted, *, settings: Settings) -> list[str]:
+    """Refuse what `order` would refuse, in a session for reading; returns what to be warned of.
+
+    That is words which say another value than the update gives.
 
     Pictures are resized on the way, which would hold up every till under the lock of `order`; that
     finds the answer here.
@@ -41,7 +44,13 @@ def rehearse(session: Session, key: str, wanted: Wanted, *, settings: Settings) 
     Raises:
         UpdateFault: as `order`.
     """
-    _change(session, campaign_called(session, key), wanted, settings=settings)
+    campaign = campaign_called(session, key)
+    change = _change(session, campaign, wanted, settings=settings)
+    if wanted.override is None:
+        return []
+    found = laid_over(latest_revision(session, campaign).presentation, change)
+    presentation = PRESENTATION.validate_python(found)
+    return contradictions(presentation, wanted.override, currency=campaign.currency)
 
 
 def _change(

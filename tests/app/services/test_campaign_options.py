@@ -605,11 +605,7 @@ def test_a_campaign_that_was_stored_with_what_nothing_reads_goes_on(
         terms=replace(
             draft.terms, pin_above_minor=0, combinable=False, min_basket_minor=900, uses=2
         ),
-        rules={"tiers": [
-            {"key": "a", "when": [], "grant": {"benefit": {"type": "amount", "minor": 5}}},
-            {"key": "b", "when": [], "grant": None},
-        ]},
-    )  # fmt: skip
+    )
     keyring = deployment.keyring
     with deployment.database.read() as session:
         tried = campaigns.try_out(session, odd, organization="Shop")
