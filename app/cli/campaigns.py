@@ -223,7 +223,8 @@ def issue(
     if outcome.forgotten:
         say(f"  {len(outcome.forgotten)} are left out. {issuing.FORGOTTEN} {issuing.COME_BACK}")
     if outcome.stock is not None and outcome.stock.low:
-        say(f"Only {outcome.stock}: import or generate more.")
+        left = outcome.stock.left
+        say(f"Only {left} {'code is' if left == 1 else 'codes are'} left: import or generate more.")
     if outcome.missing:
         raise click.ClickException(
             f"Codes ran out: {outcome.missing} recipients have none. Import or generate as many, "

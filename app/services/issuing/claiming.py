@@ -53,7 +53,8 @@ class Stock:
     exact: bool = True
 
     def __str__(self) -> str:
-        return f"{'' if self.exact else 'at least '}{self.left} codes left"
+        codes = "code" if self.left == 1 else "codes"
+        return f"{'' if self.exact else 'at least '}{self.left} {codes} left"
 
     @property
     def low(self) -> bool:
