@@ -55,6 +55,8 @@ class Invitation:
     language: str | None = None
     #: What is stored with the recipient when the offer is accepted, such as an address to write to.
     attributes: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    #: As of a `Person`: whether what is said of somebody who is known is stored.
+    shared: bool = True
     expires_at: dt.datetime
     #: When it was made, in whole seconds; None for one of a release that did not say.
     made_at: dt.datetime | None = None
@@ -155,6 +157,7 @@ def read(keyring: Keyring, campaign_key: str, text: str) -> Invitation | None:
         occasion=said.get("o", ""),
         language=said.get("l"),
         attributes=said.get("a", {}),
+        shared=not said.get("b"),
         expires_at=dt.datetime.fromtimestamp(said["x"], dt.UTC),
         made_at=dt.datetime.fromtimestamp(said["m"], dt.UTC) if "m" in said else None,
     )
@@ -208,6 +211,7 @@ def accept(
             external_id=invitation.external_id,
             language=invitation.language,
             attributes=invitation.attributes,
+            shared=invitation.shared,
         ),
         occasion=invitation.occasion,
     )
@@ -250,6 +254,8 @@ def _write(keyring: Keyring, campaign_key: str, invitation: Invitation) -> str:
         ("o", invitation.occasion),
         ("l", invitation.language),
         ("a", dict(invitation.attributes)),
+        # Made with a key that is bound: named only then, so that other links stay as short.
+        ("b", int(not invitation.shared)),
     ):
         if value:
             said[name] = value

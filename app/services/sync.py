@@ -101,6 +101,11 @@ class Alarm:
     cause: str
     remedy: str
 
+    @property
+    def of_service(self) -> bool:
+        """Whether it is of the service alone, and says nothing of any campaign's passes."""
+        return not self.name.startswith(("late_", "bad_tokens"))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:

@@ -1,26 +1,35 @@
-"""Who is asking, checked before a request does anything: an API key in the Authorization header,
-or, for the till page, the session that such a key opened.
+"""Who is asking, and whether they may, checked before a request does anything: an API key in the
+Authorization header, or, for the till page, the session that such a key opened.
+
+Every view behind a key says with `requires` what that takes; what the key may then touch is decided
+by `app.services.permissions`, and answered here. Without a key the answer is 401; without the
+scope, or with a binding that rules the operation out, 403 whatever is named; for what is another's,
+404 as for what does not exist.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from flask import Flask, g, request
 
-from app.services import security
+from app.services import permissions, security
 from app.services.access import Client, KeyRefusal, Refused, Scope
+from app.services.permissions import Binding, Reach
 from app.services.security import Actor, Kind, network_of
 from app.web import deployment, till_session
 from app.web.problems import Problem
 
-P = ParamSpec("P")
-R = TypeVar("R")
+View = TypeVar("View", bound=Callable[..., Any])
 
 #: Doors that answer nobody without a key.
 _FOR_KEYS = ("/pos/v1/", "/api/v1/")
+#: Under this name a view has its permission.
+_PERMISSION = "permission"
+_PARAMETER = re.compile(r"<(?:[^<>:]+:)?([^<>]+)>")
 
 #: For `abp_security` of doors that need a key.
 SECURITY: list[dict[str, list[str]]] = [{"key": []}]
@@ -28,27 +37,39 @@ SECURITY_SCHEMES: dict[str, Any] = {
     "key": {
         "type": "http",
         "scheme": "bearer",
-        "description": "An API key: `passerelle access create` makes one.",
+        "description": "An API key: `passerelle access create` makes one. Each operation names the "
+        "scopes of which a key needs one (`admin` stands for all), and its `x-reach`, of which "
+        "follows what a key may do there that is bound to campaigns or to a store.",
     }
 }
 
 
-def requires(*scopes: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let a view be called only with a key that has one of `scopes`; it finds the client by
-    `client()`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permission:
+    """What a view takes: a key with one of `scopes`, and what it touches."""
+
+    scopes: tuple[Scope, ...]
+    reach: Reach
+
+
+def requires(*scopes: Scope, reach: Reach = Reach.DEPLOYMENT) -> Callable[[View], View]:
+    """Let a view be called only with a key that has one of `scopes` and whose binding `reach` does
+    not rule out; the view finds the client by `client()`.
+
+    A view that does not say what it touches is closed to keys that are bound.
     """
 
-    def decorate(view: Callable[P, R]) -> Callable[P, R]:
-        @wraps(view)
-        def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-            asking = client()
-            if not any(asking.may(scope) for scope in scopes):
-                raise scope_missing(*scopes, cause="The key may not do this.")
-            return view(*args, **kwargs)
-
-        return checked
+    def decorate(view: View) -> View:
+        vars(view)[_PERMISSION] = Permission(scopes=scopes, reach=reach)
+        return view
 
     return decorate
+
+
+def permission(app: Flask, endpoint: str) -> Permission | None:
+    """What the view of an endpoint takes; None where it needs no key."""
+    found: Permission | None = getattr(app.view_functions[endpoint], _PERMISSION, None)
+    return found
 
 
 def client() -> Client:
@@ -59,33 +80,115 @@ def client() -> Client:
     return found
 
 
+def campaign(key: str) -> None:
+    """Refuse a campaign that the key may not touch, as one that does not exist."""
+    if not client().may_touch(key):
+        raise unknown("campaign")
+
+
+def giving(key: str) -> None:
+    """Refuse a campaign of which the key may not give vouchers: as `campaign`, or because its rules
+    give those of a campaign that is not the key's.
+    """
+    campaign(key)
+    if client().campaigns is None:
+        return
+    with deployment().database.read() as session:
+        if permissions.beyond(session, client(), key):
+            raise refused(Binding.CAMPAIGNS, cause="The campaign's rules give another's vouchers.")
+
+
+def unknown(what: str) -> Problem:
+    """The answer for what does not exist or is not the key's."""
+    return Problem(
+        404,
+        f"{what}_unknown",
+        cause=f"No such {what} is known to this key.",
+        remedy=f"Check the {what}, and what the key is bound to.",
+    )
+
+
 def register(app: Flask) -> None:
-    """Ask for the key before anything of a request is read: who has none learns nothing of what a
-    valid request looks like, not even that theirs is not.
+    """Ask for the key, and whether it may, before anything of a request is read: who may not learns
+    nothing of what a valid request looks like, not even that theirs is not.
     """
 
     @app.before_request
     def _identify() -> None:
         # Bound anew for each request: threads serve one after the other.
         security.act_as(Actor(address=request.remote_addr))
-        if request.url_rule is not None and request.path.startswith(_FOR_KEYS):
-            client()
+        if request.url_rule is None:
+            return
+        wanted = permission(app, request.url_rule.endpoint)
+        if wanted is not None:
+            _check(client(), wanted)
+        elif request.path.startswith(_FOR_KEYS):
+            raise LookupError(f"{request.url_rule} says nothing of who may: use `requires`.")
+
+
+def described(app: Flask, description: dict[str, Any]) -> dict[str, Any]:
+    """The OpenAPI description with what each operation takes of a key."""
+    paths = description.get("paths", {})
+    for rule in app.url_map.iter_rules():
+        wanted = permission(app, rule.endpoint)
+        operations = paths.get(_PARAMETER.sub(r"{\1}", rule.rule), {})
+        for method in rule.methods or ():
+            operation = operations.get(method.lower())
+            if wanted is None or operation is None:
+                continue
+            # One entry for each scope: any of them is enough.
+            operation["security"] = [{"key": [scope.value]} for scope in wanted.scopes]
+            operation["x-reach"] = wanted.reach.value
+            said = operation.get("description")
+            rule_of_reach = permissions.RULES[wanted.reach]
+            operation["description"] = f"{said}\n\n{rule_of_reach}" if said else rule_of_reach
+    return description
+
+
+def _check(asking: Client, wanted: Permission) -> None:
+    if not any(asking.may(scope) for scope in wanted.scopes):
+        raise scope_missing(*wanted.scopes, cause="The key may not do this.")
+    if (binding := permissions.hindrance(asking, wanted.reach)) is not None:
+        raise refused(binding)
+
+
+def refused(binding: Binding, *, cause: str | None = None) -> Problem:
+    """The answer to a key whose binding rules an operation out; that it asked is counted."""
+    _count(f"bound to {binding.value}")
+    if binding is Binding.STORE:
+        return Problem(
+            403,
+            "store_key_refused",
+            cause=cause or "This is of more than one store, and the key is bound to one.",
+            remedy="Use a key that was made without --store.",
+        )
+    return Problem(
+        403,
+        "campaign_key_refused",
+        cause=cause or "This is of more than some campaigns, and the key is bound to some.",
+        remedy="Use a key that was made without --campaign, or with --campaign for each.",
+    )
 
 
 def scope_missing(*scopes: Scope, cause: str) -> Problem:
     """The answer to a key that lacks every one of `scopes`; that it asked is counted."""
-    rule = request.url_rule
-    deployment().security.count(
-        Kind.SCOPE_REFUSED,
-        by=security.acting(),
-        object=f"{request.method} {rule.rule if rule is not None else '?'}",
-        reason=f"needs {' or '.join(scopes)}",
-    )
+    _count(f"needs {' or '.join(scopes)}")
     return Problem(
         403,
         "scope_missing",
         cause=cause,
         remedy=f"Use a key with the scope {' or '.join(scopes)}.",
+    )
+
+
+def _count(reason: str) -> None:
+    """Count that a key was refused for what it may not."""
+    rule = request.url_rule
+    deployment().security.count(
+        Kind.SCOPE_REFUSED,
+        by=security.acting(),
+        object=f"{request.method} {rule.rule if rule is not None else '?'}",
+        reason=reason,
     )
 
 

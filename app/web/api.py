@@ -92,7 +92,7 @@ def build(deployment: Deployment) -> Flask:
 
     @app.get("/openapi.json", doc_ui=False)
     def openapi_json() -> Response:
-        return jsonify(problems.described(app.api_doc))
+        return jsonify(access.described(app, problems.described(app.api_doc)))
 
     transport = policy.transport(subdomains=settings.hsts_subdomains)
 

@@ -19,6 +19,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 from app.services import closing
 from app.services.access import Client, Scope
 from app.services.closing import Liability, Line, Oddity
+from app.services.permissions import Reach
 from app.store.models import Store, Terminal
 from app.web import access, deployment
 from app.web.problems import Problem, ProblemBody
@@ -169,7 +170,7 @@ blueprint = APIBlueprint(
 
 
 @till_blueprint.get("/till", responses={200: TillAnswer})
-@access.requires(Scope.POS)
+@access.requires(Scope.POS, reach=Reach.TILL)
 def till() -> Response:
     """The store and the terminal that the key is bound to."""
     client, store, terminal = _bound()
@@ -185,7 +186,7 @@ def till() -> Response:
 
 
 @till_blueprint.get("/day", responses={200: TillDay})
-@access.requires(Scope.POS)
+@access.requires(Scope.POS, reach=Reach.TILL)
 def today() -> Response:
     """What was done at the terminal today, the newest first, and the day's sums."""
     client, store, terminal = _bound()
@@ -197,9 +198,16 @@ def today() -> Response:
             store_id=store.id,
             terminal_id=terminal.id,
             api_key_id=client.id,
+            campaigns=client.campaigns,
             now=house.now(),
         )
-        lines = closing.day(session, date, store=store.key, terminal_id=terminal.id)
+        lines = closing.day(
+            session,
+            date,
+            store_id=store.id,
+            terminal_id=terminal.id,
+            campaigns=client.campaigns,
+        )
     totals: dict[str | None, Totals] = {}
     for line in lines:
         total = totals.setdefault(
@@ -229,7 +237,7 @@ def today() -> Response:
 
 
 @blueprint.get("/day", responses={200: _either(DayReport)})
-@access.requires(Scope.REPORT)
+@access.requires(Scope.REPORT, reach=Reach.FIGURES)
 def day(query: DayQuery) -> Response:
     """Close a day: per store, terminal, operator and currency, as far as the key may see."""
     asking = access.client()
@@ -246,32 +254,28 @@ def day(query: DayQuery) -> Response:
 
 
 @blueprint.get("/liability", responses={200: _either(LiabilityReport)})
-@access.requires(Scope.REPORT)
+@access.requires(Scope.REPORT, reach=Reach.CAMPAIGNS)
 def liability(query: LiabilityQuery) -> Response:
     """What gift cards owe just before a moment, with movements, breakage and adjustments."""
-    asking = access.client()
-    if asking.store_id is not None:
-        raise Problem(
-            403,
-            "store_key_refused",
-            cause="What cards owe is owed by every store, and the key is bound to one.",
-            remedy="Use a key that was made without --store.",
-        )
     with deployment().database.read() as session:
         found = closing.liability(
-            session, until=query.until, since=query.since, campaigns=asking.campaigns
+            session, until=query.until, since=query.since, campaigns=access.client().campaigns
         )
     return _report(found, Liability, name="campaigns", form=query.format)
 
 
 @blueprint.get("/odd-days", responses={200: _either(OddReport)})
-@access.requires(Scope.REPORT)
+@access.requires(Scope.REPORT, reach=Reach.FIGURES)
 def odd(query: OddQuery) -> Response:
     """What about a day is worth a look, as far as the key may see."""
     asking = access.client()
     with deployment().database.read() as session:
         found = closing.odd(
-            session, query.date, store_id=asking.store_id, campaigns=asking.campaigns
+            session,
+            query.date,
+            store_id=asking.store_id,
+            terminal_id=asking.terminal_id,
+            campaigns=asking.campaigns,
         )
     return _report(found, Oddity, name="oddities", form=query.format)
 

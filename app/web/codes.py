@@ -21,6 +21,7 @@ from app.services.access import Scope
 from app.services.deployment import Deployment
 from app.services.importing import ImportFault, Standing
 from app.services.issuing import IssueFault
+from app.services.permissions import Reach
 from app.web import access, deployment
 from app.web.problems import Problem, ProblemBody
 
@@ -93,15 +94,14 @@ class ReissuedBody(BaseModel):
 
 
 @blueprint.post("/campaigns/<key>/codes/take", responses={"202": MoveBody})
-@access.requires(Scope.ISSUE)
+@access.requires(Scope.ISSUE, reach=Reach.CAMPAIGNS)
 def take_codes(path: CampaignPath, body: TakeBody) -> Response:
     """Take unused codes of another campaign into this one.
 
     The answer comes at once; `GET` of the import says how far it is.
     """
-    may_touch = access.client().may_touch
-    if not (may_touch(path.key) and may_touch(body.origin)):
-        raise _unknown("campaign")
+    access.campaign(path.key)
+    access.campaign(body.origin)
     house = deployment()
     try:
         standing = importing.begin_taking(
@@ -136,7 +136,7 @@ def take_codes(path: CampaignPath, body: TakeBody) -> Response:
 
 
 @blueprint.post("/vouchers/<serial>/reissue", responses={"200": ReissuedBody})
-@access.requires(Scope.ISSUE)
+@access.requires(Scope.ISSUE, reach=Reach.CAMPAIGNS)
 def reissue(path: VoucherPath, body: ReissueBody) -> Response:
     """Give a voucher another serial, link and barcode, because the old ones leaked.
 
@@ -146,9 +146,9 @@ def reissue(path: VoucherPath, body: ReissueBody) -> Response:
     house = deployment()
     public_id = codes.from_serial(path.serial)
     if public_id is None or (key := issuing.campaign_of(house, public_id)) is None:
-        raise _unknown("voucher")
+        raise access.unknown("voucher")
     if not access.client().may_touch(key):
-        raise _unknown("voucher")
+        raise access.unknown("voucher")
     keyring = house.keyring
     try:
         with house.database.write() as session:
@@ -185,15 +185,6 @@ def _go_on(house: Deployment, standing: Standing) -> None:
         importing.go_on(house, standing.id)
     except Exception as error:
         structlog.get_logger().error("codes_interrupted", exc_info=error)
-
-
-def _unknown(what: str) -> Problem:
-    return Problem(
-        404,
-        f"{what}_unknown",
-        cause=f"No such {what} is known to this key.",
-        remedy=f"Check the {what}, and which campaigns the key is bound to.",
-    )
 
 
 def _json(body: BaseModel, *, status: int = 200) -> Response:

@@ -21,6 +21,7 @@ from app.services.access import Scope
 from app.services.deciding import Candidate, Tally
 from app.services.issuing import IssueFault
 from app.services.people import Did
+from app.services.permissions import Reach
 from app.web import access, deployment
 from app.web.marketing import RecipientBody
 from app.web.problems import Problem, ProblemBody
@@ -155,11 +156,11 @@ blueprint = APIBlueprint(
 
 
 @blueprint.post("/decisions", responses={200: DecideAnswer})
-@access.requires(Scope.ISSUE)
+@access.requires(Scope.ISSUE, reach=Reach.CAMPAIGNS)
 def decide(body: DecideBody) -> Response:
     """Issue by the campaign's rules, or say in a dry run what would be issued."""
     house = deployment()
-    _touch(body.campaign)
+    access.giving(body.campaign)
     candidates = [
         Candidate(
             person=each.recipient.person(),
@@ -209,7 +210,7 @@ def decide(body: DecideBody) -> Response:
 
 
 @blueprint.post("/recipients", responses={200: StoredAnswer})
-@access.requires(Scope.ISSUE, Scope.CAMPAIGN)
+@access.requires(Scope.ISSUE, Scope.CAMPAIGN, reach=Reach.DEPLOYMENT)
 def remember(body: RecipientsBody) -> Response:
     """Store recipients; what is left out stays as it is stored.
 
@@ -224,7 +225,7 @@ def remember(body: RecipientsBody) -> Response:
 
 
 @blueprint.post("/activities", responses={200: RecordedAnswer})
-@access.requires(Scope.ISSUE, Scope.CAMPAIGN)
+@access.requires(Scope.ISSUE, Scope.CAMPAIGN, reach=Reach.DEPLOYMENT)
 def report(body: ActivitiesBody) -> Response:
     """Report what recipients did: for points, stop conditions, and the lift of campaigns.
 
@@ -256,27 +257,27 @@ def report(body: ActivitiesBody) -> Response:
 
 
 @blueprint.get("/campaigns/<key>/lift", responses={200: LiftAnswer})
-@access.requires(Scope.REPORT)
+@access.requires(Scope.REPORT, reach=Reach.CAMPAIGNS)
 def lift(path: CampaignPath) -> Response:
     """Compare those who got something with the holdout, with 95 % intervals."""
-    _touch(path.key)
+    access.campaign(path.key)
     with deployment().database.read() as session:
         campaign = campaigns.find(session, path.key)
         if campaign is None:
-            raise _unknown("campaign")
+            raise access.unknown("campaign")
         arms = [asdict(each) for each in people.lift(session, campaign.id)]
     return _json({"campaign": path.key, "days": people.ATTRIBUTION.days, "arms": arms})
 
 
 @blueprint.get("/recipients/<external_id>")
-@access.requires(Scope.ADMIN)
+@access.requires(Scope.ADMIN, reach=Reach.DEPLOYMENT)
 def held(path: RecipientPath) -> Response:
     """Everything that is held about a person, for the person; the request is recorded."""
     house = deployment()
     with house.database.write() as session:
         recipient = people.find(session, path.external_id)
         if recipient is None:
-            raise _unknown("recipient")
+            raise access.unknown("recipient")
         security.record(
             session,
             security.Kind.PERSON_DISCLOSED,
@@ -287,7 +288,7 @@ def held(path: RecipientPath) -> Response:
 
 
 @blueprint.delete("/recipients/<external_id>", responses={200: ForgottenAnswer})
-@access.requires(Scope.ADMIN)
+@access.requires(Scope.ADMIN, reach=Reach.DEPLOYMENT)
 def forget(path: RecipientPath) -> Response:
     """Forget a person: nothing that is left says whose it was; the books stay whole.
 
@@ -299,19 +300,8 @@ def forget(path: RecipientPath) -> Response:
     with house.database.write() as session:
         recipient = people.find(session, path.external_id)
         if recipient is None:
-            raise _unknown("recipient")
+            raise access.unknown("recipient")
         return _json({"vouchers": people.forget(session, keyring, recipient, now=house.now())})
-
-
-def _touch(campaign: str) -> None:
-    if not access.client().may_touch(campaign):
-        raise _unknown("campaign")
-
-
-def _unknown(what: str) -> Problem:
-    return Problem(
-        404, "not_found", cause=f"There is no such {what}.", remedy="Check what the address names."
-    )
 
 
 def _json(body: dict[str, Any]) -> Response:

@@ -16,6 +16,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from app.services.access import Scope
 from app.services.guessing import Guessing
+from app.services.permissions import Reach
 from app.services.redeeming import CallFault, Origin, reporting
 from app.services.redeeming.reporting import Reports, Use
 from app.web import access
@@ -117,7 +118,7 @@ _CONTENT: dict[Literal["requestBody"], object] = {
 @blueprint.post(
     "/report", responses={200: ReportAnswer}, openapi_extensions=cast("dict[str, object]", _CONTENT)
 )
-@access.requires(Scope.POS, Scope.CAMPAIGN)
+@access.requires(Scope.POS, Scope.CAMPAIGN, reach=Reach.TILL)
 def report() -> Response:
     """Book uses that another system decided, as JSON or as a CSV file; each id counts once."""
     store: str | None = request.args.get("store")
@@ -169,7 +170,7 @@ def report() -> Response:
 
 
 @blueprint.get("/conflicts", responses={200: ConflictsAnswer})
-@access.requires(Scope.REPORT, Scope.CAMPAIGN)
+@access.requires(Scope.REPORT, Scope.CAMPAIGN, reach=Reach.FIGURES)
 def conflicts(query: ConflictsQuery) -> Response:
     """Uses that were reported although none was left."""
     count, found = _reports().conflicts(access.client(), campaign=query.campaign, limit=query.limit)

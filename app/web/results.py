@@ -20,10 +20,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.domain.funnel import ESTIMATES
 from app.services import campaigns, reporting, security
 from app.services.access import Scope
+from app.services.permissions import Reach
 from app.services.reporting import Dimension
 from app.store.models import Campaign
 from app.web import access, deployment
-from app.web.problems import Problem, ProblemBody
+from app.web.problems import ProblemBody
 
 
 class CampaignPath(BaseModel):
@@ -85,7 +86,7 @@ blueprint = APIBlueprint(
 
 
 @blueprint.get("/<key>/results", responses={200: ResultsAnswer})
-@access.requires(Scope.REPORT)
+@access.requires(Scope.REPORT, reach=Reach.FIGURES)
 def results(path: CampaignPath, query: ResultsQuery) -> Response:
     """Report the funnel of a campaign, split by variant, tier, segment, store or day."""
     house = deployment()
@@ -97,6 +98,7 @@ def results(path: CampaignPath, query: ResultsQuery) -> Response:
             by=tuple(dict.fromkeys(query.by)),
             since=query.since,
             until=query.until,
+            store_id=access.client().store_id,
             now=house.now(),
         )
     body = {
@@ -121,7 +123,7 @@ def results(path: CampaignPath, query: ResultsQuery) -> Response:
 
 
 @blueprint.get("/<key>/people")
-@access.requires(Scope.REPORT)
+@access.requires(Scope.REPORT, reach=Reach.CAMPAIGNS)
 def people(path: CampaignPath, query: PeopleQuery) -> Response:
     """Stream who has a voucher, why, and what became of it: CSV, or one JSON object a line."""
     house, client = deployment(), access.client()
@@ -136,7 +138,11 @@ def people(path: CampaignPath, query: PeopleQuery) -> Response:
         campaign = _found(session, path)
         campaign_id = campaign.id
         # Counted before a writer's turn is taken: tills wait for that.
-        count = reporting.count_people(session, campaign_id, which=query.which) if keyring else 0
+        count = 0
+        if keyring is not None:
+            count = reporting.count_people(
+                session, campaign_id, which=query.which, only=client.campaigns
+            )
     if count:
         with house.database.write() as session:
             security.record(
@@ -147,7 +153,9 @@ def people(path: CampaignPath, query: PeopleQuery) -> Response:
                 reason=f"list of people: {query.which}",
                 count=count,
             )
-    rows = reporting.people(house.database, campaign_id, which=query.which, keyring=keyring)
+    rows = reporting.people(
+        house.database, campaign_id, which=query.which, keyring=keyring, only=client.campaigns
+    )
     if query.format == "json":
         lines: Iterator[bytes] = (orjson.dumps(row) + b"\n" for row in rows)
         return _private(Response(lines, mimetype="application/x-ndjson"))
@@ -182,14 +190,10 @@ def _cell(value: Any) -> Any:
 
 
 def _found(session: Any, path: CampaignPath) -> Campaign:
+    access.campaign(path.key)
     campaign = campaigns.find(session, path.key)
-    if campaign is None or not access.client().may_touch(path.key):
-        raise Problem(
-            404,
-            "not_found",
-            cause="There is no such campaign.",
-            remedy="Check its key; a key that is bound to campaigns sees no other.",
-        )
+    if campaign is None:
+        raise access.unknown("campaign")
     return campaign
 
 

@@ -23,6 +23,7 @@ from app.services import installations, sync, updating
 from app.services.access import Scope
 from app.services.google_standing import Forecast
 from app.services.issuing import Left
+from app.services.permissions import Reach
 from app.services.updating import Action, UpdateFault, Wanted
 from app.web import access, deployment
 from app.web.problems import Problem, ProblemBody
@@ -184,10 +185,10 @@ class ChangedBody(BaseModel):
 
 
 @blueprint.post("/campaigns/<key>/updates", responses={200: RehearsedBody, 202: OrderedBody})
-@access.requires(Scope.CAMPAIGN)
+@access.requires(Scope.CAMPAIGN, reach=Reach.CAMPAIGNS)
 def order(path: CampaignPath, body: UpdateBody) -> tuple[dict[str, Any], int]:
     """Order an update: now, or at a time."""
-    _may_touch(path.key)
+    access.campaign(path.key)
     house = deployment()
     now = house.now()
     override = Override(
@@ -235,51 +236,49 @@ def order(path: CampaignPath, body: UpdateBody) -> tuple[dict[str, Any], int]:
 
 
 @blueprint.get("/campaigns/<key>/updates")
-@access.requires(Scope.CAMPAIGN, Scope.REPORT)
+@access.requires(Scope.CAMPAIGN, Scope.REPORT, reach=Reach.CAMPAIGNS)
 def history(path: CampaignPath) -> dict[str, Any]:
     """The campaign's updates, newest first, with their progress."""
-    _may_touch(path.key)
+    access.campaign(path.key)
     with deployment().database.read() as session:
         found = _answered(lambda: updating.history(session, path.key))
         return {"updates": [_shown(each) for each in found]}
 
 
 @blueprint.get("/updates/<update_id>")
-@access.requires(Scope.CAMPAIGN, Scope.REPORT)
+@access.requires(Scope.CAMPAIGN, Scope.REPORT, reach=Reach.CAMPAIGNS)
 def standing(path: UpdatePath) -> dict[str, Any]:
     """How far an update has come."""
     with deployment().database.read() as session:
-        found = _answered(lambda: updating.progress(session, path.update_id))
-    _may_touch(found.campaign)
-    return _shown(found)
+        return _shown(_found(session, path))
 
 
 @blueprint.delete("/updates/<update_id>")
-@access.requires(Scope.CAMPAIGN)
+@access.requires(Scope.CAMPAIGN, reach=Reach.CAMPAIGNS)
 def cancel(path: UpdatePath) -> dict[str, Any]:
     """Take back an update that is not published yet."""
     with deployment().database.write() as session:
-        _may_touch(_answered(lambda: updating.progress(session, path.update_id)).campaign)
+        _found(session, path)
         _answered(lambda: updating.cancel(session, path.update_id))
         return _shown(updating.progress(session, path.update_id))
 
 
 @blueprint.post("/campaigns/<key>/deliveries/pause")
-@access.requires(Scope.CAMPAIGN)
+@access.requires(Scope.CAMPAIGN, reach=Reach.CAMPAIGNS)
 def pause(path: CampaignPath) -> Response:
     """Hold deliveries of the campaign's edits back; redemptions still reach their phones."""
     return _pause(path.key, paused=True)
 
 
 @blueprint.post("/campaigns/<key>/deliveries/resume")
-@access.requires(Scope.CAMPAIGN)
+@access.requires(Scope.CAMPAIGN, reach=Reach.CAMPAIGNS)
 def resume(path: CampaignPath) -> Response:
     """Let the deliveries go on."""
     return _pause(path.key, paused=False)
 
 
 @blueprint.post("/vouchers/updates", responses={200: ChangedBody})
-@access.requires(Scope.CAMPAIGN)
+@access.requires(Scope.CAMPAIGN, reach=Reach.CAMPAIGNS)
 def change_vouchers(body: VouchersBody) -> dict[str, Any]:
     """Update, prolong or withdraw up to 1,000 vouchers by their serial numbers.
 
@@ -310,22 +309,29 @@ def change_vouchers(body: VouchersBody) -> dict[str, Any]:
 
 
 @blueprint.get("/sync")
-@access.requires(Scope.REPORT, Scope.CAMPAIGN)
+@access.requires(Scope.REPORT, Scope.CAMPAIGN, reach=Reach.CAMPAIGNS)
 def health() -> dict[str, Any]:
-    """What phones are owed, were told and hold, by campaign; failures and alarms."""
+    """What phones are owed, were told and hold, by campaign; failures and alarms.
+
+    A key that is bound to campaigns sees theirs and the service's own alarms; what is counted over
+    all campaigns is left out.
+    """
     found = sync.health(deployment())
     only = access.client().campaigns
     shown: dict[str, Any] = dataclasses.asdict(found)
-    shown["campaigns"] = [
-        each for each in shown["campaigns"] if only is None or each["campaign"] in only
-    ]
+    if only is not None:
+        return {
+            "campaigns": [each for each in shown["campaigns"] if each["campaign"] in only],
+            "workers": found.workers,
+            "alarms": [dataclasses.asdict(each) for each in found.alarms if each.of_service],
+        }
     shown["oldest"] = {wallet: since.isoformat() for wallet, since in found.oldest.items()}
     shown["oldest_owed"] = found.oldest_owed.isoformat() if found.oldest_owed else None
     return shown
 
 
 @blueprint.get("/sync/complaints")
-@access.requires(Scope.REPORT)
+@access.requires(Scope.REPORT, reach=Reach.CAMPAIGNS)
 def complaints() -> dict[str, Any]:
     """What devices complained about lately, newest first."""
     with deployment().database.read() as session:
@@ -343,20 +349,18 @@ def complaints() -> dict[str, Any]:
 
 
 def _pause(key: str, *, paused: bool) -> Response:
-    _may_touch(key)
+    access.campaign(key)
     with deployment().database.write() as session:
         _answered(lambda: updating.pause(session, key, paused=paused))
     return Response(status=204)
 
 
-def _may_touch(key: str) -> None:
-    if not access.client().may_touch(key):
-        raise Problem(
-            403,
-            "campaign_forbidden",
-            cause="The key may not touch this campaign.",
-            remedy="Use a key that is bound to it, or to no campaign.",
-        )
+def _found(session: Session, path: UpdatePath) -> updating.Progress:
+    """The update, if it is of a campaign that the key may touch."""
+    found = _answered(lambda: updating.progress(session, path.update_id))
+    if not access.client().may_touch(found.campaign):
+        raise access.unknown("update")
+    return found
 
 
 def _shown(found: updating.Progress) -> dict[str, Any]:
@@ -371,10 +375,10 @@ def _answered(work: Callable[[], T]) -> T:
     try:
         return work()
     except UpdateFault as fault:
-        status = {"campaign_unknown": 404, "update_unknown": 404, "already_published": 409}
-        raise Problem(
-            status.get(fault.code, 422), fault.code, cause=fault.cause, remedy=fault.remedy
-        ) from None
+        if fault.code in ("campaign_unknown", "update_unknown"):
+            raise access.unknown(fault.code.removesuffix("_unknown")) from None
+        status = 409 if fault.code == "already_published" else 422
+        raise Problem(status, fault.code, cause=fault.cause, remedy=fault.remedy) from None
 
 
 def register(app: OpenAPI) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.services import webhooks
 from app.services.access import Scope
+from app.services.permissions import Binding, Reach
 from app.services.webhooks import WebhookFault
 from app.store.models import Webhook
 from app.web import access, deployment
@@ -108,7 +109,7 @@ blueprint = APIBlueprint(
 
 
 @blueprint.get("", responses={200: WebhookList})
-@access.requires(Scope.CAMPAIGN)
+@access.requires(Scope.CAMPAIGN, reach=Reach.CAMPAIGNS)
 def listed() -> Response:
     """List the webhooks that the key may touch."""
     with deployment().database.read() as session:
@@ -118,7 +119,7 @@ def listed() -> Response:
 
 
 @blueprint.post("", responses={201: SecretAnswer})
-@access.requires(Scope.CAMPAIGN)
+@access.requires(Scope.CAMPAIGN, reach=Reach.CAMPAIGNS)
 def made(body: NewWebhook) -> Response:
     """Make a webhook that is told what happens from now on; the answer holds its secret."""
     house = deployment()
@@ -141,7 +142,7 @@ def made(body: NewWebhook) -> Response:
 
 
 @blueprint.get("/<id>", responses={200: WebhookAnswer})
-@access.requires(Scope.CAMPAIGN)
+@access.requires(Scope.CAMPAIGN, reach=Reach.CAMPAIGNS)
 def shown(path: WebhookPath) -> Response:
     """Show a webhook and how it does."""
     with deployment().database.read() as session:
@@ -149,7 +150,7 @@ def shown(path: WebhookPath) -> Response:
 
 
 @blueprint.patch("/<id>", responses={200: WebhookAnswer})
-@access.requires(Scope.CAMPAIGN)
+@access.requires(Scope.CAMPAIGN, reach=Reach.CAMPAIGNS)
 def changed(path: WebhookPath, body: ChangedWebhook) -> Response:
     """Change a webhook; one that is made active again is told what it missed."""
     house = deployment()
@@ -171,7 +172,7 @@ def changed(path: WebhookPath, body: ChangedWebhook) -> Response:
 
 
 @blueprint.delete("/<id>", responses={204: None})
-@access.requires(Scope.CAMPAIGN)
+@access.requires(Scope.CAMPAIGN, reach=Reach.CAMPAIGNS)
 def removed(path: WebhookPath) -> Response:
     """Remove a webhook and all that waits for it."""
     house = deployment()
@@ -181,7 +182,7 @@ def removed(path: WebhookPath) -> Response:
 
 
 @blueprint.post("/<id>/secret", responses={200: SecretAnswer})
-@access.requires(Scope.CAMPAIGN)
+@access.requires(Scope.CAMPAIGN, reach=Reach.CAMPAIGNS)
 def rotated(path: WebhookPath) -> Response:
     """Give a webhook a new secret; the present one signs beside it for a day."""
     house = deployment()
@@ -193,7 +194,7 @@ def rotated(path: WebhookPath) -> Response:
 
 
 @blueprint.get("/<id>/dead", responses={200: DeadLetters})
-@access.requires(Scope.CAMPAIGN)
+@access.requires(Scope.CAMPAIGN, reach=Reach.CAMPAIGNS)
 def dead(path: WebhookPath) -> Response:
     """List the events that were given up."""
     with deployment().database.read() as session:
@@ -201,7 +202,7 @@ def dead(path: WebhookPath) -> Response:
 
 
 @blueprint.post("/<id>/replay", responses={200: Replayed})
-@access.requires(Scope.CAMPAIGN)
+@access.requires(Scope.CAMPAIGN, reach=Reach.CAMPAIGNS)
 def replayed(path: WebhookPath) -> Response:
     """Try the events that were given up again."""
     house = deployment()
@@ -217,24 +218,16 @@ def _may(campaigns: list[Any]) -> bool:
 
 
 def _refuse_others(campaigns: list[str]) -> None:
+    for key in campaigns:
+        access.campaign(key)
     if not _may(campaigns):
-        raise Problem(
-            403,
-            "other_campaign",
-            cause="The key is bound to campaigns, and the webhook wants others.",
-            remedy="Name only campaigns of the key, or use a key that is bound to none.",
-        )
+        raise access.refused(Binding.CAMPAIGNS, cause="The webhook wants every campaign.")
 
 
 def _found(session: Session, path: WebhookPath) -> Webhook:
     webhook = webhooks.find(session, path.id, locked=True)
     if webhook is None or not _may(webhook.campaigns):
-        raise Problem(
-            404,
-            "not_found",
-            cause="There is no such webhook.",
-            remedy="GET /api/v1/webhooks lists those that the key may touch.",
-        )
+        raise access.unknown("webhook")
     return webhook
 
 

@@ -14,7 +14,7 @@ from app.services.campaigns.file import (
     read_document,
     read_file,
 )
-from app.services.campaigns.rules import rules_of
+from app.services.campaigns.rules import read_rules, rules_of
 from app.services.campaigns.stored import (
     find,
     issues_until,
@@ -28,6 +28,7 @@ from app.services.campaigns.stored import (
 )
 from app.services.campaigns.trying import Tried, faults_of, try_out
 from app.services.campaigns.warning import warnings_of
+from app.services.campaigns.wording import grants_of
 
 __all__ = [
     "CampaignFault",
@@ -39,12 +40,14 @@ __all__ = [
     "apply",
     "faults_of",
     "find",
+    "grants_of",
     "issues_until",
     "latest_revision",
     "plan",
     "presentation_of",
     "read_document",
     "read_file",
+    "read_rules",
     "revisions",
     "rules_of",
     "store_presentation",

@@ -93,9 +93,15 @@ def day(
 
 
 def listed(
-    session: Session, *, store_id: int, terminal_id: int, api_key_id: int, now: dt.datetime
+    session: Session,
+    *,
+    store_id: int,
+    terminal_id: int,
+    api_key_id: int,
+    now: dt.datetime,
+    campaigns: frozenset[str] | None = None,
 ) -> list[Listed]:
-    """The terminal's entries of today, the newest first."""
+    """The terminal's entries of today, of the campaigns that may be seen, the newest first."""
     zone = session.scalars(select(Store.timezone).where(Store.id == store_id)).one()
     starts, ends = bounds(now.astimezone(ZoneInfo(zone)).date(), zone)
     back = aliased(Entry)
@@ -108,6 +114,7 @@ def listed(
             Entry.terminal_id == terminal_id,
             Entry.created_at >= starts,
             Entry.created_at < ends,
+            of_campaigns(campaigns),
         )
         .order_by(Entry.created_at.desc(), Entry.id.desc())
         .limit(LISTED)

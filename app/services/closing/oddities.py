@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, exists, func, select
+from sqlalchemy import and_, exists, func, select, true
 from sqlalchemy.orm import Session, aliased
 
 from app.domain.ledger import EntryKind
@@ -38,11 +38,13 @@ def odd(
     date: dt.date,
     *,
     store_id: int | None = None,
+    terminal_id: int | None = None,
     campaigns: frozenset[str] | None = None,
 ) -> list[Oddity]:
     """What is worth a look about a day: the same person gives and takes, refunds, many cards.
 
-    `store_id` and `campaigns` are the only store and campaigns that may be seen; None is all.
+    `store_id`, `terminal_id` and `campaigns` are the only store, terminal and campaigns that may be
+    seen; None is all.
     """
     found: list[Oddity] = []
     for store in stores_of(session, store_id=store_id):
@@ -52,6 +54,7 @@ def odd(
             Entry.created_at >= starts,
             Entry.created_at < ends,
             of_campaigns(campaigns),
+            true() if terminal_id is None else Entry.terminal_id == terminal_id,
         )
         common = {"date": date.isoformat(), "store": store.key}
         found += _gave_and_took(session, within, common, starts=starts, ends=ends)

@@ -34,7 +34,7 @@ class Stored:
 def store(
     session: Session, people: Iterable[Person], *, now: dt.datetime, keyring: Keyring | None
 ) -> Stored:
-    """Store people who are new, and changes of the others.
+    """Store people who are new, and changes of the others; see `Person.shared`.
 
     Args:
         keyring: recognises people who were forgotten, who are left out; None lets them come back,
@@ -69,9 +69,10 @@ def store(
                 {
                     "external_id": person.external_id,
                     "language": person.language,
-                    "birth_date": person.birth_date,
-                    "segment": person.segment,
-                    "score": person.score,
+                    # What decides about the vouchers of other campaigns is for all of them.
+                    "birth_date": person.birth_date if person.shared else None,
+                    "segment": person.segment if person.shared else None,
+                    "score": person.score if person.shared else None,
                     "attributes": dict(person.attributes),
                     "created_at": now,
                     "updated_at": now,
@@ -102,6 +103,8 @@ def store(
 
 
 def _changes(person: Person, row: Any) -> dict[str, Any]:
+    if not person.shared:
+        return {}
     changes = {
         name: value
         for name in ("language", "birth_date", "segment", "score")

@@ -34,6 +34,9 @@ class Person:
     segment: str | None = None
     score: int | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    #: Whether what is said is stored for all campaigns. Else it counts for what is asked with it,
+    #: and only somebody who was not known yet is stored, with what a pass shows.
+    shared: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

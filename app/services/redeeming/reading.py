@@ -72,6 +72,10 @@ class Reader:
             for lookup in reading.lookups or (b"",):
                 rows += self._resolve(connection, {**bind, "lookup": lookup}, by_code=True)
         found = [row for row in rows if row.campaign_id is not None]
+        if reading.public_id is None:
+            # To a key that is bound to campaigns a code of another is none, and counts as a guess;
+            # of a genuine pass it learns that it is good elsewhere.
+            found = [row for row in found if call.client.may_touch(row.campaign_key)]
         # A key that leaked and was replaced must not redeem what was issued under its successor.
         forged = reading.key_id is not None and any(row.key_id != reading.key_id for row in found)
         if forged or not found:
@@ -85,9 +89,9 @@ class Reader:
             # what keeps it: it is no bearer's.
             raise No(Refused(reason=Reason.STALE_BARCODE, item=index), prefix=reading.prefix)
         understood = self._understand(connection, row)
-        self._refuse_lapsed(connection, call, understood)
         if not call.client.may_touch(understood.row.campaign_key):
             raise No(Refused(reason=Reason.WRONG_STORE, item=index), understood)
+        self._refuse_lapsed(connection, call, understood)
         return understood
 
     def standing_for(self, connection: Connection, call: Call, found: Found) -> Found:

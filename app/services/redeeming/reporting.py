@@ -117,7 +117,7 @@ class Reports:
     def conflicts(
         self, client: Client, *, campaign: str | None = None, limit: int = 100
     ) -> tuple[int, list[Conflict]]:
-        """How many conflicts there are, and the latest of them."""
+        """How many conflicts there are that the key may see, and the latest of them."""
         entry, voucher, held = statements.E, statements.V, statements.C
         query = (
             select(
@@ -140,6 +140,10 @@ class Reports:
             query = query.where(held.key == campaign)
         if client.campaigns is not None:
             query = query.where(held.key.in_(client.campaigns))
+        if client.store_id is not None:
+            query = query.where(entry.store_id == client.store_id)
+        if client.terminal_id is not None:
+            query = query.where(entry.terminal_id == client.terminal_id)
         with self._database.reading() as connection:
             rows = connection.execute(query).all()
         return len(rows), [

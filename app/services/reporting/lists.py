@@ -41,11 +41,18 @@ PAGE = 1_000
 #: redeemed, though no limit had room for it.
 _TAKING = ("redemption", "report", "conflict", "reversal", "refund")
 _GIVER = aliased(Campaign)
+#: What a line says of the rules that gave its voucher.
+_OF_RULES = ("given_by", "variant", "tier", "segment")
 LISTS = ("all", "redeemers", "non_redeemers", "holdout")
 
 
 def people(
-    database: Database, campaign_id: int, *, which: str = "all", keyring: Keyring | None = None
+    database: Database,
+    campaign_id: int,
+    *,
+    which: str = "all",
+    keyring: Keyring | None = None,
+    only: frozenset[str] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Vouchers of a campaign with their holders, in the order of issue.
 
@@ -53,6 +60,9 @@ def people(
         which: one of `LISTS`. Redeemers have used something and not had all of it taken back.
         keyring: given, each row has its code in clear; the caller has asked for the scope and
             recorded the disclosure.
+        only: keys of the campaigns that may be seen; None is every campaign. A voucher of another
+            is left out, whichever rules gave it, and of a voucher that another's rules gave it is
+            not told by which.
     """
     after: int | None = 0
     while after is not None:
@@ -60,18 +70,27 @@ def people(
             page, after = (
                 _held_out(session, campaign_id, after=after)
                 if which == "holdout"
-                else _page(session, campaign_id, which=which, after=after, keyring=keyring)
+                else _page(
+                    session, campaign_id, which=which, after=after, keyring=keyring, only=only
+                )
             )
         yield from page
 
 
-def count_people(session: Session, campaign_id: int, *, which: str = "all") -> int:
+def count_people(
+    session: Session, campaign_id: int, *, which: str = "all", only: frozenset[str] | None = None
+) -> int:
     """How many vouchers `people` lists at most; cards that replaced one another may be counted
     although they are another campaign's.
     """
     if which == "holdout":
         return 0
-    wanted = _wanted(campaign_id, which).order_by(None).with_only_columns(Voucher.id).subquery()
+    wanted = (
+        _wanted(campaign_id, which, only=only)
+        .order_by(None)
+        .with_only_columns(Voucher.id)
+        .subquery()
+    )
     return session.scalar(select(func.count()).select_from(wanted)) or 0
 
 
@@ -90,9 +109,15 @@ class _First:
 
 
 def _page(
-    session: Session, campaign_id: int, *, which: str, after: int, keyring: Keyring | None
+    session: Session,
+    campaign_id: int,
+    *,
+    which: str,
+    after: int,
+    keyring: Keyring | None,
+    only: frozenset[str] | None,
 ) -> _Page:
-    statement = _wanted(campaign_id, which).where(Voucher.id > after).limit(PAGE)
+    statement = _wanted(campaign_id, which, only=only).where(Voucher.id > after).limit(PAGE)
     rows = session.execute(statement).all()
     ids = [row.Voucher.id for row in rows]
     chains = replaced(session, ids)
@@ -105,11 +130,14 @@ def _page(
             campaign_id, which, first, row.Voucher, used.get(row.Voucher.id)
         ):
             continue
-        page.append(_line(row, first, used.get(row.Voucher.id), keyring))
+        line = _line(row, first, used.get(row.Voucher.id), keyring)
+        if only is not None and first.given_by not in only:
+            line |= dict.fromkeys(_OF_RULES, "")
+        page.append(line)
     return page, ids[-1] if len(rows) == PAGE else None
 
 
-def _wanted(campaign_id: int, which: str) -> Any:
+def _wanted(campaign_id: int, which: str, *, only: frozenset[str] | None) -> Any:
     """The vouchers of a list, with what is known of them, in the order of issue."""
     older = aliased(Voucher)
     replaces = exists().where(older.replaced_by_id == Voucher.id, older.status != REPLACED)
@@ -130,6 +158,8 @@ def _wanted(campaign_id: int, which: str) -> Any:
         )
         .order_by(Voucher.id)
     )
+    if only is not None:
+        statement = statement.where(Campaign.key.in_(only))
     if which != "all":
         net = _taken(Voucher.id)
         statement = statement.where(or_(net > 0 if which == "redeemers" else net == 0, replaces))

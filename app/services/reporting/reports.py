@@ -80,10 +80,12 @@ def funnel(
     by: Sequence[Dimension] = (),
     since: dt.date | None = None,
     until: dt.date | None = None,
+    store_id: int | None = None,
 ) -> Funnel:
     """The funnel of a campaign from `since` to `until` (days of its zone, both included).
 
-    A voucher counts on the day and in the store of its first time.
+    A voucher counts on the day and in the store of its first time. `store_id` is the only store
+    that may be seen; None is every store, and what happened in none.
     """
     columns: dict[Dimension, Any] = {
         Dimension.VARIANT: Slice.variant,
@@ -112,6 +114,8 @@ def funnel(
         statement = statement.where(FunnelCount.day >= since)
     if until is not None:
         statement = statement.where(FunnelCount.day <= until)
+    if store_id is not None:
+        statement = statement.where(FunnelCount.store_id == store_id)
     stores: dict[int, str] = {0: ""}
     if Dimension.STORE in by:
         stores |= {row.id: row.key for row in session.execute(select(Store.id, Store.key))}

@@ -7,11 +7,12 @@ from typing import Any
 from flask import Response, request
 from pydantic import BaseModel, Field
 
-from app.services import campaigns, google_reach, google_standing
+from app.services import campaigns, google_reach, google_standing, permissions
 from app.services.access import Scope
 from app.services.campaigns import CampaignFault, pictures
+from app.services.permissions import Reach
 from app.web import access, deployment
-from app.web.marketing.door import Body, answered, blueprint, touch
+from app.web.marketing.door import Body, answered, blueprint
 from app.web.problems import FaultyMember, Problem
 from app.web.updates import GoogleBody
 
@@ -64,7 +65,7 @@ class PictureAnswer(BaseModel):
 
 
 @blueprint.post("/campaigns", responses={"200": ApplyAnswer})
-@access.requires(Scope.CAMPAIGN)
+@access.requires(Scope.CAMPAIGN, reach=Reach.CAMPAIGNS)
 def apply_campaign(query: ApplyQuery) -> Response:
     """Create or revise a campaign: the shape of the campaign file, as JSON; pictures by digest."""
     request.max_content_length = 1_000_000
@@ -76,12 +77,14 @@ def apply_campaign(query: ApplyQuery) -> Response:
         )
     key = document.get("key")
     if isinstance(key, str):
-        touch(key)
+        access.campaign(key)
     keyring = house.keyring
     stored = None
     try:
         draft = campaigns.read_document(document)
         with house.database.read() as session:
+            if beyond := permissions.faults_of(session, access.client(), draft):
+                raise CampaignFault(beyond)
             tried = campaigns.try_out(session, draft, organization=house.settings.organization)
             # Counted here, so that no till waits for it under the lock.
             edit, rate = google_reach.edit_of(draft), house.settings.google_rate
@@ -121,7 +124,7 @@ def apply_campaign(query: ApplyQuery) -> Response:
 
 
 @blueprint.post("/pictures", responses={"201": PictureAnswer})
-@access.requires(Scope.CAMPAIGN)
+@access.requires(Scope.CAMPAIGN, reach=Reach.CAMPAIGNS)
 def add_picture() -> Response:
     """Store a logo or banner (PNG or JPEG, the request's body) for campaigns to name."""
     request.max_content_length = LARGEST_PICTURE

@@ -38,22 +38,6 @@ class CampaignPath(BaseModel):
     key: str
 
 
-def touch(key: str) -> None:
-    """Refuse a campaign that the key may not touch, as one that does not exist."""
-    if not access.client().may_touch(key):
-        raise unknown("campaign")
-
-
-def unknown(what: str) -> Problem:
-    """The answer for what does not exist or is not the key's."""
-    return Problem(
-        404,
-        f"{what}_unknown",
-        cause=f"No such {what} is known to this key.",
-        remedy=f"Check the {what}, and which campaigns the key is bound to.",
-    )
-
-
 def refused(fault: IssueFault) -> Problem:
     """The answer when nothing can be issued or taken back."""
     return Problem(

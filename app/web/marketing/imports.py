@@ -15,8 +15,9 @@ from app.services import importing
 from app.services.access import Scope
 from app.services.deployment import Deployment
 from app.services.importing import ImportFault, Standing
+from app.services.permissions import Reach
 from app.web import access, deployment
-from app.web.marketing.door import Body, CampaignPath, Name, answered, blueprint, touch, unknown
+from app.web.marketing.door import Body, CampaignPath, Name, answered, blueprint
 from app.web.problems import Problem
 
 LARGEST_FILE = 16 * 1024**3
@@ -60,14 +61,14 @@ class GenerateBody(Body):
 
 
 @blueprint.post("/imports", responses={"202": ImportBody})
-@access.requires(Scope.ISSUE)
+@access.requires(Scope.ISSUE, reach=Reach.CAMPAIGNS)
 def import_codes(query: ImportQuery) -> Response:
     """Import codes: the file is the request's body, in any format that README names.
 
     The answer comes when the file has been read; loading goes on, and `GET` says how far it is.
     """
     request.max_content_length = LARGEST_FILE
-    touch(query.campaign)
+    access.campaign(query.campaign)
     house = deployment()
     with _Faults():
         standing = importing.receive(
@@ -87,7 +88,7 @@ def import_codes(query: ImportQuery) -> Response:
 
 
 @blueprint.get("/imports", responses={"200": ImportBody})
-@access.requires(Scope.ISSUE, Scope.REPORT)
+@access.requires(Scope.ISSUE, Scope.REPORT, reach=Reach.CAMPAIGNS)
 def list_imports() -> Response:
     """List the newest imports of the campaigns that the key may touch."""
     total, found = importing.listed(deployment(), access.client().campaigns)
@@ -98,14 +99,14 @@ def list_imports() -> Response:
 
 
 @blueprint.get("/imports/<import_id>", responses={"200": ImportBody})
-@access.requires(Scope.ISSUE, Scope.REPORT)
+@access.requires(Scope.ISSUE, Scope.REPORT, reach=Reach.CAMPAIGNS)
 def show_import(path: ImportPath) -> Response:
     """Say how far an import is."""
     return answered(_import(_known_import(path.import_id)))
 
 
 @blueprint.get("/imports/<import_id>/rejects")
-@access.requires(Scope.ISSUE, Scope.REPORT)
+@access.requires(Scope.ISSUE, Scope.REPORT, reach=Reach.CAMPAIGNS)
 def import_rejects(path: ImportPath) -> Response:
     """The refused rows as CSV: line, reason and its text."""
     _known_import(path.import_id)
@@ -122,7 +123,7 @@ def import_rejects(path: ImportPath) -> Response:
 
 
 @blueprint.post("/imports/<import_id>/cancel", responses={"200": ImportBody})
-@access.requires(Scope.ISSUE)
+@access.requires(Scope.ISSUE, reach=Reach.CAMPAIGNS)
 def cancel_import(path: ImportPath) -> Response:
     """Stop an import that is not complete, and take its codes away again."""
     _known_import(path.import_id)
@@ -131,10 +132,10 @@ def cancel_import(path: ImportPath) -> Response:
 
 
 @blueprint.post("/campaigns/<key>/codes", responses={"200": ImportBody})
-@access.requires(Scope.ISSUE)
+@access.requires(Scope.ISSUE, reach=Reach.CAMPAIGNS)
 def generate_codes(path: CampaignPath, body: GenerateBody) -> Response:
     """Generate codes by the campaign's pattern."""
-    touch(path.key)
+    access.campaign(path.key)
     with _Faults():
         return answered(_import(importing.generate(deployment(), path.key, body.count)))
 
@@ -159,9 +160,9 @@ def _known_import(import_id: uuid.UUID) -> Standing:
     try:
         standing = importing.standing(deployment(), import_id)
     except ImportFault:
-        raise unknown("import") from None
+        raise access.unknown("import") from None
     if not access.client().may_touch(standing.campaign):
-        raise unknown("import")
+        raise access.unknown("import")
     return standing
 
 

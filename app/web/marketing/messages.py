@@ -11,8 +11,8 @@ from pydantic import Field, StringConstraints
 
 from app.services import messages
 from app.services.access import Scope
-from app.services.issuing import Person
 from app.services.messages import MessageFault, Rendered
+from app.services.permissions import Reach
 from app.web import access, deployment
 from app.web.marketing.door import Body, Name, blueprint
 from app.web.marketing.vouchers import RecipientBody
@@ -28,9 +28,6 @@ class AddresseeBody(RecipientBody):
         {}, description="For campaigns that decide by rules; `basket`, `lifetime` in minor units"
     )
 
-    def person(self) -> Person:
-        return Person(**self.model_dump(exclude={"facts"}))
-
 
 class MessageBody(Body):
     """A mailing: its template and its recipients."""
@@ -43,7 +40,7 @@ class MessageBody(Body):
 
 
 @blueprint.post("/messages/render")
-@access.requires(Scope.ISSUE)
+@access.requires(Scope.ISSUE, reach=Reach.CAMPAIGNS)
 def render_messages(body: MessageBody) -> Response:
     """Render a mailing: one JSON object a line, in the order of the recipients.
 
@@ -60,6 +57,8 @@ def render_messages(body: MessageBody) -> Response:
         raise Problem(
             422, "template_faulty", cause=str(fault), remedy="Mend the template."
         ) from None
+    for key in message.campaigns:
+        access.giving(key)
     people = [item.person() for item in body.recipients]
     facts = {item.external_id: item.facts for item in body.recipients if item.facts}
     make = messages.preview if body.preview else messages.render

@@ -10,10 +10,11 @@ from flask import Response
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
 from app.domain import codes
-from app.services import inviting, issuing, links
+from app.services import inviting, issuing, links, permissions
 from app.services.access import Scope
 from app.services.inviting import Invitation, InvitationFault
 from app.services.issuing import IssueFault, Left, Outcome, Person, Wanted
+from app.services.permissions import Reach
 from app.web import access, deployment
 from app.web.marketing.door import (
     Attribute,
@@ -23,10 +24,11 @@ from app.web.marketing.door import (
     answered,
     blueprint,
     refused,
-    touch,
-    unknown,
 )
 from app.web.problems import FaultyMember, Problem
+
+#: What is said of a recipient.
+_SAID = {"external_id", "language", "birth_date", "segment", "score", "attributes"}
 
 
 class RecipientBody(Body):
@@ -40,7 +42,9 @@ class RecipientBody(Body):
     attributes: Annotated[dict[str, Attribute], Field(max_length=50)] = Field({})
 
     def person(self) -> Person:
-        return Person(**self.model_dump())
+        """The person; what a key that is bound says of them counts for what it asks alone."""
+        shared = permissions.speaks_for_all(access.client())
+        return Person(**self.model_dump(include=_SAID), shared=shared)
 
 
 class VoucherBody(Body):
@@ -157,14 +161,14 @@ class VoucherPath(BaseModel):
 
 
 @blueprint.post("/vouchers", responses={"200": IssueAnswer})
-@access.requires(Scope.ISSUE)
+@access.requires(Scope.ISSUE, reach=Reach.CAMPAIGNS)
 def issue_vouchers(body: IssueBody) -> Response:
     """Issue vouchers, each once for its recipient, campaign and occasion.
 
     Somebody who was forgotten gets none and is not stored, and `refused` says so; a request for
     them alone is refused.
     """
-    touch(body.campaign)
+    access.giving(body.campaign)
     house = deployment()
     wanted = [
         Wanted(
@@ -207,10 +211,10 @@ def issue_vouchers(body: IssueBody) -> Response:
 
 
 @blueprint.post("/campaigns/<key>/invitations", responses={"200": InviteAnswer})
-@access.requires(Scope.ISSUE)
+@access.requires(Scope.ISSUE, reach=Reach.CAMPAIGNS)
 def invite(path: CampaignPath, body: InviteBody) -> Response:
     """Make links with which each recipient can take one voucher of the campaign, once."""
-    touch(path.key)
+    access.giving(path.key)
     house = deployment()
     now, keyring = house.now(), house.keyring
     try:
@@ -219,7 +223,7 @@ def invite(path: CampaignPath, body: InviteBody) -> Response:
             names = {item.external_id for item in body.recipients}
             gone = inviting.forgotten(session, keyring, path.key, names, body.occasion)
     except InvitationFault:
-        raise unknown("campaign") from None
+        raise access.unknown("campaign") from None
     if names == gone:
         raise _forgotten()
     invited = []
@@ -231,6 +235,7 @@ def invite(path: CampaignPath, body: InviteBody) -> Response:
             occasion=body.occasion,
             language=item.language,
             attributes=item.attributes,
+            shared=permissions.speaks_for_all(access.client()),
             expires_at=expires_at,
             made_at=now,
         )
@@ -250,7 +255,7 @@ def invite(path: CampaignPath, body: InviteBody) -> Response:
 
 
 @blueprint.post("/vouchers/<serial>/withdraw", responses={"200": WithdrawnBody})
-@access.requires(Scope.ISSUE)
+@access.requires(Scope.ISSUE, reach=Reach.CAMPAIGNS)
 def withdraw(path: VoucherPath, body: WithdrawBody) -> Response:
     """Take back a link that went astray, or the voucher itself.
 
@@ -263,7 +268,7 @@ def withdraw(path: VoucherPath, body: WithdrawBody) -> Response:
     else:
         (done,) = issuing.withdraw(house, [path.serial], reason=body.reason, only=only)
     if done.left is Left.UNKNOWN:
-        raise unknown("voucher")
+        raise access.unknown("voucher")
     if done.left is Left.HELD:
         raise Problem(
             422,

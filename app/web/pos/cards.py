@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field, RootModel, StringConstraints
 from app.domain.ledger import AdjustReason
 from app.services import redeeming
 from app.services.access import Scope
+from app.services.permissions import Reach
 from app.services.redeeming import CardAction, CardCall
 from app.web import access
 from app.web.pos.bodies import (
@@ -130,7 +131,7 @@ blueprint = APIBlueprint(
     responses={200: CaptureAnswer},
     openapi_extensions=IDEMPOTENCY,
 )
-@access.requires(Scope.POS)
+@access.requires(Scope.POS, reach=Reach.TILL)
 def capture(path: HoldPath, body: CaptureBody) -> Response:
     """Redeem a hold; a part releases the rest unless `final` is false."""
     key = idempotency_key()
@@ -147,7 +148,7 @@ def capture(path: HoldPath, body: CaptureBody) -> Response:
 @blueprint.post(
     "/holds/<uuid:hold_id>/void", responses={200: VoidAnswer}, openapi_extensions=IDEMPOTENCY
 )
-@access.requires(Scope.POS)
+@access.requires(Scope.POS, reach=Reach.TILL)
 def void(path: HoldPath, body: VoidBody) -> Response:
     """Release a hold."""
     key = idempotency_key()
@@ -163,21 +164,21 @@ def void(path: HoldPath, body: VoidBody) -> Response:
 
 
 @blueprint.post("/gift-cards/activate", responses={200: CardAnswer}, openapi_extensions=IDEMPOTENCY)
-@access.requires(Scope.POS)
+@access.requires(Scope.POS, reach=Reach.TILL)
 def activate(body: ActivateBody) -> Response:
     """Make a pending card spendable, with the amount that is paid for it."""
     return _card(CardAction.ACTIVATE, body, amount=body.amount)
 
 
 @blueprint.post("/gift-cards/load", responses={200: CardAnswer}, openapi_extensions=IDEMPOTENCY)
-@access.requires(Scope.POS)
+@access.requires(Scope.POS, reach=Reach.TILL)
 def load(body: LoadBody) -> Response:
     """Put money on a card."""
     return _card(CardAction.LOAD, body, amount=body.amount)
 
 
 @blueprint.post("/gift-cards/adjust", responses={200: CardAnswer}, openapi_extensions=IDEMPOTENCY)
-@access.requires(Scope.POS_SUPERVISOR)
+@access.requires(Scope.POS_SUPERVISOR, reach=Reach.TILL)
 def adjust(body: AdjustBody) -> Response:
     """Correct a balance; needs the scope pos:supervisor."""
     return _card(
@@ -186,14 +187,14 @@ def adjust(body: AdjustBody) -> Response:
 
 
 @blueprint.post("/gift-cards/block", responses={200: CardAnswer}, openapi_extensions=IDEMPOTENCY)
-@access.requires(Scope.POS)
+@access.requires(Scope.POS, reach=Reach.TILL)
 def block(body: BlockBody) -> Response:
     """Block a card, or a coupon: nothing is taken from it until it is unblocked."""
     return _card(CardAction.BLOCK, body, because=body.because)
 
 
 @blueprint.post("/gift-cards/unblock", responses={200: CardAnswer}, openapi_extensions=IDEMPOTENCY)
-@access.requires(Scope.POS_SUPERVISOR)
+@access.requires(Scope.POS_SUPERVISOR, reach=Reach.TILL)
 def unblock(body: BlockBody) -> Response:
     """Unblock a card, also after too many wrong PINs; needs the scope pos:supervisor."""
     return _card(CardAction.UNBLOCK, body, because=body.because)
@@ -202,14 +203,14 @@ def unblock(body: BlockBody) -> Response:
 @blueprint.post(
     "/gift-cards/deactivate", responses={200: CardAnswer}, openapi_extensions=IDEMPOTENCY
 )
-@access.requires(Scope.POS_SUPERVISOR)
+@access.requires(Scope.POS_SUPERVISOR, reach=Reach.TILL)
 def deactivate(body: BlockBody) -> Response:
     """End a card for good; what is available on it is booked off. Needs pos:supervisor."""
     return _card(CardAction.DEACTIVATE, body, because=body.because)
 
 
 @blueprint.post("/refunds", responses={200: RefundAnswer}, openapi_extensions=IDEMPOTENCY)
-@access.requires(Scope.POS)
+@access.requires(Scope.POS, reach=Reach.TILL)
 def refund(body: RefundBody) -> Response:
     """Give money of a gift card's redemption back, in whole or in part.
 

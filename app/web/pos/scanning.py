@@ -14,6 +14,7 @@ from flask_openapi3 import APIBlueprint, OpenAPI, Tag
 
 from app.services import redeeming
 from app.services.access import Scope
+from app.services.permissions import Reach
 from app.services.redeeming import Answer, Tills
 from app.web import access
 from app.web.pos.bodies import (
@@ -49,7 +50,7 @@ blueprint = APIBlueprint(
 
 
 @blueprint.post("/scans", responses={200: ScanAnswer})
-@access.requires(Scope.POS)
+@access.requires(Scope.POS, reach=Reach.TILL)
 def scan(body: ScanBody) -> Response:
     """Say what a voucher is and what a redemption would answer now; changes no entitlement."""
     return answered(
@@ -60,7 +61,7 @@ def scan(body: ScanBody) -> Response:
 
 
 @blueprint.post("/redemptions", responses={200: RedemptionAnswer}, openapi_extensions=IDEMPOTENCY)
-@access.requires(Scope.POS)
+@access.requires(Scope.POS, reach=Reach.TILL)
 def redeem(body: RedemptionBody) -> Response:
     """Redeem one to ten vouchers of a receipt: all of them, in order, or none."""
     key = idempotency_key()
@@ -86,7 +87,7 @@ def redeem(body: RedemptionBody) -> Response:
 
 
 @blueprint.post("/reversals", responses={200: ReversalAnswer}, openapi_extensions=IDEMPOTENCY)
-@access.requires(Scope.POS)
+@access.requires(Scope.POS, reach=Reach.TILL)
 def reverse(body: ReversalBody) -> Response:
     """Take a redemption back: an undo on the same day by the same till, else a refund.
 
@@ -111,7 +112,7 @@ def reverse(body: ReversalBody) -> Response:
 
 
 @blueprint.get("/redemptions/by-key/<key>", responses={200: KeptAnswer, 404: ProblemBody})
-@access.requires(Scope.POS)
+@access.requires(Scope.POS, reach=Reach.TILL)
 def by_key(path: KeyPath) -> Response:
     """The answer that a call under this Idempotency-Key got, for a till that did not hear it."""
 
