@@ -99,10 +99,7 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
 
 @pytest.fixture
 def postgres_url(postgres_template: str) -> Iterator[str]:
-    name = f"test_{uuid.uuid4().hex}"
-    _in_postgres(postgres_template, f"CREATE DATABASE {name} TEMPLATE template_passerelle")
-    yield _named(postgres_template, name)
-    _in_postgres(postgres_template, f"DROP DATABASE {name} WITH (FORCE)")
+    yield from _postgres_copy(postgres_template)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -111,6 +108,19 @@ def database_url(request: pytest.FixtureRequest) -> str:
     name = "sqlite_url" if request.param == "sqlite" else "postgres_url"
     url: str = request.getfixturevalue(name)
     return url
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def kept_database_url(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """A migrated, empty database that the tests of a module share: they run on each kind."""
+    if request.param == "sqlite":
+        path = tmp_path_factory.mktemp("kept") / "passerelle.sqlite"
+        shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite:///{path}"
+    else:
+        yield from _postgres_copy(request.getfixturevalue("postgres_template"))
 
 
 @pytest.fixture(scope="session")
@@ -164,6 +174,13 @@ def log_lines() -> Iterator[list[MutableMapping[str, Any]]]:
 @pytest.fixture
 def storefront(deployment: Deployment) -> Storefront:
     return Storefront(deployment)
+
+
+def _postgres_copy(template: str) -> Iterator[str]:
+    name = f"test_{uuid.uuid4().hex}"
+    _in_postgres(template, f"CREATE DATABASE {name} TEMPLATE template_passerelle")
+    yield _named(template, name)
+    _in_postgres(template, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def _named(url: str, database: str) -> str:
