@@ -49,9 +49,11 @@ BINDINGS: dict[str, dict[str, Any]] = {
     "store": {"store": "paris"},
     "terminal": {"store": "paris", "terminal": "1"},
 }
-#: Tables that change whatever is asked: guesses that are counted, and what processes say of
-#: themselves.
-OF_ASKING = frozenset({"guess_count", "pulse"})
+#: Tables that change whatever is asked: guesses and refusals that are counted, and what processes
+#: say of themselves.
+OF_ASKING = frozenset({"guess_count", "pulse", "security_event"})
+#: When a key was used last is written for every request.
+OF_KEYS = "api_key.last_used_at"
 #: What a till's refusal keeps: the answer under its key, and that it happened.
 OF_REFUSALS = frozenset({"idempotency_record", "event"})
 
@@ -295,9 +297,8 @@ class World:
                 if table.name in left_out:
                     continue
                 # That a scan was refused counts as an event of its voucher.
-                columns = [
-                    each for each in table.c if not (refusal and f"{each}" == "voucher.events")
-                ]
+                hidden = {OF_KEYS, *(("voucher.events",) if refusal else ())}
+                columns = [each for each in table.c if f"{each}" not in hidden]
                 rows = sorted(map(repr, session.execute(select(*columns)).all()))
                 text = "\n".join(rows).encode()
                 found[table.name] = (len(rows), hashlib.sha256(text).hexdigest())
@@ -774,6 +775,11 @@ def _callback(_w: World, _where: str, _: Kind) -> Call:
 @_calls("POST /till/session", "DELETE /till/session")
 def _session(_w: World, _where: str, _: Kind) -> Call:
     return Call("/till/session", body=_json(key="pk_"), foreign=True)
+
+
+@_calls("GET /api/v1/security-events")
+def _events(_w: World, _where: str, _: Kind) -> Call:
+    return Call("/api/v1/security-events", sees='"events"')
 
 
 _FILES = {

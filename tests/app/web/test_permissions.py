@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from flask import Flask
 from werkzeug.test import TestResponse
 
 from app import create_app
 from app.services.access import Scope
+from app.services.permissions import RULES, Reach
 from app.settings import Settings
 from tests.conftest import MASTER_KEYS, Clock
 from tests.permissions import Call, Kind, World, call_of
@@ -134,6 +136,49 @@ def test_every_kind_of_key_gets_what_the_matrix_states(world: World, row: Row) -
     for kind in others:
         check(kind, call_of(world, row.operation, row.where, kind))
     assert wrong == []
+
+
+def operations(world: World) -> set[str]:
+    """Every operation that the application answers."""
+    parameter = re.compile(r"<(?:[^<>:]+:)?([^<>]+)>")
+    return {
+        method + " " + parameter.sub(r"{\1}", rule.rule)
+        for rule in world.app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+
+
+def test_every_operation_and_page_has_its_rows_and_no_row_is_left_over(world: World) -> None:
+    stated = {row.operation for row in ROWS}
+    described = world.plain.get("/openapi.json").get_json()["paths"]
+    named = {
+        f"{method.upper()} {path}" for path, answers in described.items() for method in answers
+    }
+    assert stated == operations(world)
+    assert named <= stated
+    assert len({row.id for row in ROWS}) == len(ROWS)
+
+
+def test_the_description_states_what_the_matrix_states(world: World) -> None:
+    described = world.plain.get("/openapi.json").get_json()["paths"]
+    for row in ROWS:
+        method, path = row.operation.split()
+        if row.scopes == ("anyone",):
+            continue
+        operation = described[path][method.lower()]
+        assert {each["key"][0] for each in operation["security"]} == set(row.scopes)
+        reach = Reach(operation["x-reach"])
+        assert RULES[reach] in operation["description"]
+        whole = {row.cells[name] for name in ("campaign", "store")}
+        if reach is Reach.DEPLOYMENT:
+            assert whole == {"403"}
+        elif reach is Reach.CAMPAIGNS:
+            assert row.cells["store"] == row.cells["terminal"] == "403"
+
+
+def test_a_door_that_says_nothing_of_who_may_answers_nobody(app: Flask) -> None:
+    app.add_url_rule("/api/v1/forgotten", view_func=lambda: "secret")
+    assert app.test_client().get("/api/v1/forgotten").status_code == 500
 
 
 def problem(answer: TestResponse) -> tuple[int, dict[str, object]]:

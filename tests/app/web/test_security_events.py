@@ -218,7 +218,7 @@ def test_the_list_is_for_unbound_admins_pages_and_is_csv_too(
     assert lines[0].startswith("id,at,kind,count,key_prefix")
     assert len(lines) == 3
     assert "'=HYPERLINK()" in lines[1]
-    assert client.get(path, headers=bound).get_json()["code"] == "bound_key_refused"
+    assert client.get(path, headers=bound).get_json()["code"] == "store_key_refused"
     assert client.get(path, headers=bearer(shop.key(Scope.REPORT))).status_code == 403
     assert client.get(f"{path}?kind=nothing", headers=admin).status_code == 422
     assert client.get(path).status_code == 401
