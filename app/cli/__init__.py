@@ -116,6 +116,7 @@ for command in (
     closing.report,
     backups.backup,
     backups.restore,
+    backups.inventory,
 ):
     main.add_command(command)
 campaigns.stores_group.add_command(stores.import_stores)

@@ -172,6 +172,11 @@ class Keyring:
         return cipher
 
 
+def derived(master_key: bytes, purpose: str) -> bytes:
+    """32 bytes of a master key for one purpose."""
+    return hmac.digest(master_key, b"passerelle/" + purpose.encode(), hashlib.sha256)
+
+
 def check_value(master_key: bytes) -> bytes:
     """Eight bytes that tell whether two deployments mean the same key by one id."""
     return hmac.digest(master_key, b"passerelle/check", hashlib.sha256)[:8]
@@ -212,6 +217,5 @@ def _derive(
         master = masters.get(key_id)
         if master is None:
             raise MissingKey(key_id)
-        key = hmac.digest(master, b"passerelle/" + purpose.encode(), hashlib.sha256)
-        cache[key_id, purpose] = key
+        key = cache[key_id, purpose] = derived(master, purpose)
     return key

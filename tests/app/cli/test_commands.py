@@ -149,9 +149,24 @@ def test_a_backup_is_restored_audited_and_says_what_tills_send_again(
     assert "master keys" in run("backup", str(file)).output
 
     fresh = {"PASSERELLE_DATABASE_URL": f"sqlite:///{tmp_path}/fresh.sqlite"}
-    done = run("restore", str(file), **fresh)
+    kept = tmp_path / "inventory.json"
+    assert "2 keys, stores and webhooks" in run("inventory", "--out", str(kept)).output
+    assert kept.stat().st_mode & 0o077 == 0
+    asked = run("restore", str(file), **fresh)
+    assert "store paris  terminals 1" in asked.output
+    assert "nothing was named with --expect" in asked.output
+    assert asked.exit_code == 1
+    done = run("restore", str(file), "--yes", "--expect", str(kept), **fresh)
 
     assert done.exit_code == 0, done.output
+    assert "Nothing differs from what was expected." in done.output
+    events = run("security-events", "--kind", "backup_restored", **fresh).output
+    assert "passerelle restore" in events
     assert "The audit finds nothing." in done.output
     assert re.search(r"paris/1 +till paris/1 +last known call: never", done.output)
-    assert "not empty" in run("restore", str(file)).stderr
+    assert "not empty" in run("restore", str(file), "--yes").stderr
+    run("access", "create", "planted", "--scope", "admin")
+    run("backup", str(tmp_path / "later.backup"))
+    shown = run("restore", str(tmp_path / "later.backup"), "--expect", str(file)).output
+    assert re.search("NOT EXPECTED  API key pk_.{8}: planted; admin; bound to nothing", shown)
+    assert "no inventory" in run("restore", str(file), "--expect", str(stores)).stderr

@@ -1,20 +1,21 @@
 """Backup and restore: the whole database at one moment, in one file, for SQLite and PostgreSQL.
 
-A backup is a ZIP file with a manifest and the data, taken from a working service without stopping
+A backup is a ZIP file with the data and a manifest, taken from a working service without stopping
 it: SQLite's online backup, or every table by COPY out of one snapshot. It needs no program beside
 this one. Codes and PINs in it are sealed as in the database; master keys are never in it, and
-without them it is worthless, so keep both, apart.
+without them it is worthless, so keep both, apart. A master key also proves it (`manifest`): one
+that was changed, cut off or put together anew is refused before anything of it is believed.
 
-Restore writes into an empty database of the same kind and release, checks every digest on the way,
-and ends with the audit and with what tills have to send again: whatever they sent after the
-backup's moment, under the same keys. Calls that the backup knows get the answer they got before.
+Restore writes into an empty database of the same kind and release, checks every digest and count
+on the way, and ends with the audit, with who may act on the database (`inventory`) and with what
+tills have to send again: whatever they sent after the backup's moment, under the same keys. Calls
+that the backup knows get the answer they got before.
 """
 
 from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import hashlib
 import shutil
 import sqlite3
 import tempfile
@@ -24,14 +25,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-import orjson
-from sqlalchemy import Table, delete, func, select, text
+from sqlalchemy import Table, create_engine, delete, func, select, text
 from sqlalchemy.orm import Session
 
-from app.services import eventlog
+from app.services import eventlog, security
+from app.services.backup.faults import BackupFault
+from app.services.backup.inventory import Differences, Inventory, compared, taken
+from app.services.backup.manifest import CHUNK, MANIFEST, PROOF, Made, Reader, Writer
 from app.services.eventlog import Position
 from app.services.reporting.rollup import READER
-from app.store import migrations
+from app.services.security import Kind
+from app.store import migrations, private
 from app.store.models import (
     ApiKey,
     Base,
@@ -47,14 +51,23 @@ from app.store.models import (
 )
 from app.store.session import Database
 
-FORMAT = 1
-MANIFEST = "manifest.json"
+__all__ = [
+    "MANIFEST",
+    "PROOF",
+    "BackupFault",
+    "Differences",
+    "Inventory",
+    "Made",
+    "Replay",
+    "backup",
+    "compared",
+    "inspect",
+    "replays",
+    "restore",
+    "taken",
+]
+
 SQLITE_FILE = "database.sqlite"
-CHUNK = 1 << 20
-
-
-class BackupFault(Exception):
-    """A backup cannot be made or restored; says the remedy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,19 +81,13 @@ class Replay:
     last_at: dt.datetime | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
-    """A backup as its manifest describes it."""
-
-    made_at: dt.datetime
-    database: str
-    revision: str
-    entries: int
-    master_keys: tuple[int, ...]
-
-
-def backup(database: Database, target: Path, *, now: dt.datetime) -> Made:
+def backup(
+    database: Database, target: Path, *, master_keys: Mapping[int, bytes], now: dt.datetime
+) -> Made:
     """Write a backup of the database to the file `target`, whole or not at all.
+
+    Args:
+        master_keys: the newest proves the backup; that it was made is a security event.
 
     Raises:
         BackupFault: the file exists, or the database is not migrated.
@@ -89,44 +96,55 @@ def backup(database: Database, target: Path, *, now: dt.datetime) -> Made:
         raise BackupFault(f"{target} exists: name a file that does not.")
     if migrations.pending(database):
         raise BackupFault("The database's schema is not this release's: run `passerelle migrate`.")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    private.folder(target.parent)
     part = target.with_name(f"{target.name}.part")
     try:
-        with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            part.chmod(0o600)
-            writer = _backup_sqlite if database.is_sqlite else _backup_postgresql
-            manifest = writer(database, archive)
-            manifest |= {
-                "format": FORMAT,
+        with (
+            open(part, "wb", opener=private.owner_only) as file,
+            zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        ):
+            writer = Writer(archive)
+            about = (_backup_sqlite if database.is_sqlite else _backup_postgresql)(database, writer)
+            about |= {
                 "made_at": now.isoformat(),
                 "revision": migrations.head(),
                 "database": "sqlite" if database.is_sqlite else "postgresql",
             }
-            archive.writestr(MANIFEST, orjson.dumps(manifest, option=orjson.OPT_INDENT_2))
+            made = writer.finish(about, master_keys=master_keys)
+        with database.write() as session:
+            security.record(session, Kind.BACKUP_MADE, now=now, object=f"backup {target.name}")
         part.rename(target)
     finally:
         part.unlink(missing_ok=True)
-    return _made(manifest)
+    return made
 
 
-def inspect(source: Path) -> Made:
-    """What a backup says of itself.
-
-    Raises:
-        BackupFault: the file is no backup of ours.
-    """
-    return _made(_manifest(source))
+def inspect(
+    source: Path, *, master_keys: Mapping[int, bytes], unauthenticated: bool = False
+) -> Made:
+    """What a backup says of itself; raises as `restore` does of the file."""
+    return Reader(source, master_keys=master_keys, unauthenticated=unauthenticated).made
 
 
-def restore(database: Database, source: Path) -> Made:
+def restore(
+    database: Database,
+    source: Path,
+    *,
+    master_keys: Mapping[int, bytes],
+    now: dt.datetime,
+    unauthenticated: bool = False,
+) -> Made:
     """Fill an empty database from a backup.
 
+    Args:
+        unauthenticated: take a backup that nothing proves, as releases before this one made them.
+
     Raises:
-        BackupFault: the database is not empty, the backup is of another kind or release, or its
-            data is damaged. The database is then left empty.
+        BackupFault: the database is not empty, the backup is of another kind or release, or not
+            one that these keys made, or it was changed. The database is then left empty.
     """
-    manifest = _manifest(source)
-    made = _made(manifest)
+    reader = Reader(source, master_keys=master_keys, unauthenticated=unauthenticated)
+    made = reader.made
     kind = "sqlite" if database.is_sqlite else "postgresql"
     if made.database != kind:
         raise BackupFault(
@@ -138,11 +156,17 @@ def restore(database: Database, source: Path) -> Made:
             "restore it with the release that made it, then migrate."
         )
     _refuse_filled(database)
-    with zipfile.ZipFile(source) as archive:
-        if database.is_sqlite:
-            _restore_sqlite(database, archive, manifest)
-        else:
-            _restore_postgresql(database, archive, manifest)
+    reader.verify()
+    (_restore_sqlite if database.is_sqlite else _restore_postgresql)(database, reader)
+    with database.write() as session:
+        security.record(
+            session,
+            Kind.BACKUP_RESTORED,
+            now=now,
+            object=f"backup {source.name}",
+            reason=f"of {made.made_at.isoformat()}"
+            + ("" if made.inventory is not None else ", which nothing proves"),
+        )
     return made
 
 
@@ -173,7 +197,7 @@ def replays(session: Session) -> list[Replay]:
 # -- SQLite --
 
 
-def _backup_sqlite(database: Database, archive: zipfile.ZipFile) -> dict[str, Any]:
+def _backup_sqlite(database: Database, writer: Writer) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="passerelle-backup-") as folder:
         copy = Path(folder) / SQLITE_FILE
         with (
@@ -185,34 +209,36 @@ def _backup_sqlite(database: Database, archive: zipfile.ZipFile) -> dict[str, An
         with contextlib.closing(sqlite3.connect(copy)) as plain:
             # The copy is of one file, without a log beside it.
             plain.execute("PRAGMA journal_mode=DELETE")
-            entries = plain.execute("SELECT count(*) FROM entry").fetchone()[0]
             keys = [row[0] for row in plain.execute("SELECT id FROM master_key ORDER BY id")]
-        digest = hashlib.sha256()
-        with copy.open("rb") as data, archive.open(SQLITE_FILE, "w", force_zip64=True) as out:
-            while chunk := data.read(CHUNK):
-                digest.update(chunk)
-                out.write(chunk)
+            counts = _counted(plain)
+        inventory = _inventory_of_file(copy)
+        with copy.open("rb") as data:
+            writer.add(SQLITE_FILE, _chunks(data), rows=sum(counts.values()))
     return {
-        "files": {SQLITE_FILE: digest.hexdigest()},
-        "entries": entries,
+        "entries": counts[Entry.__tablename__],
         "master_keys": keys,
+        "tables": counts,
+        "inventory": inventory,
     }
 
 
-def _restore_sqlite(
-    database: Database, archive: zipfile.ZipFile, manifest: Mapping[str, Any]
-) -> None:
+def _restore_sqlite(database: Database, reader: Reader) -> None:
     path = Path(str(database.engine.url.database))
     database.close()
     part = path.with_name(f"{path.name}.part")
     try:
-        with part.open("wb") as out:
-            for chunk in _checked(archive, SQLITE_FILE, manifest):
+        (member,) = reader.members
+        with open(part, "wb", opener=private.owner_only) as out:
+            for chunk in reader.chunks(member):
                 out.write(chunk)
         with contextlib.closing(sqlite3.connect(part)) as plain:
             told = plain.execute("PRAGMA integrity_check").fetchone()[0]
-        if told != "ok":
-            raise BackupFault(f"SQLite finds the backup damaged: {told}. Take an older one.")
+            if told != "ok":
+                raise BackupFault(f"SQLite finds the backup damaged: {told}. Take an older one.")
+            if reader.made.inventory is not None and _counted(plain) != reader.tables:
+                raise _uncounted()
+        if reader.made.inventory is not None:
+            _insist(reader.made.inventory, _inventory_of_file(part))
         for beside in ("-wal", "-shm"):
             path.with_name(path.name + beside).unlink(missing_ok=True)
         shutil.move(part, path)
@@ -220,45 +246,61 @@ def _restore_sqlite(
         part.unlink(missing_ok=True)
 
 
+def _counted(plain: sqlite3.Connection) -> dict[str, int]:
+    return {
+        str(table.name): plain.execute(f'SELECT count(*) FROM "{table.name}"').fetchone()[0]  # noqa: S608
+        for table in Base.metadata.sorted_tables
+    }
+
+
+def _inventory_of_file(path: Path) -> Inventory:
+    engine = create_engine(f"sqlite:///{path}")
+    try:
+        with Session(engine) as session:
+            return taken(session)
+    finally:
+        engine.dispose()
+
+
 # -- PostgreSQL --
 
 
-def _backup_postgresql(database: Database, archive: zipfile.ZipFile) -> dict[str, Any]:
-    files, counts = {}, {}
+def _backup_postgresql(database: Database, writer: Writer) -> dict[str, Any]:
     engine = database.engine.execution_options(isolation_level="REPEATABLE READ")
     with engine.connect() as connection:
         driver: Any = connection.connection.driver_connection
+        entries = 0
         for table in Base.metadata.sorted_tables:
-            counts[str(table.name)] = connection.execute(
-                select(func.count()).select_from(table)
-            ).scalar_one()
-            digest = hashlib.sha256()
-            with (
-                archive.open(f"{table.name}.copy", "w", force_zip64=True) as out,
-                driver.cursor().copy(f"COPY {_columns(table)} TO STDOUT") as rows,
-            ):
-                for row in rows:
-                    chunk = bytes(row)
-                    digest.update(chunk)
-                    out.write(chunk)
-            files[f"{table.name}.copy"] = digest.hexdigest()
+            rows = connection.execute(select(func.count()).select_from(table)).scalar_one()
+            if table.name == Entry.__tablename__:
+                entries = rows
+            with driver.cursor().copy(f"COPY {_columns(table)} TO STDOUT") as copy:
+                writer.add(f"{table.name}.copy", map(bytes, copy), rows=rows)
         keys = list(connection.execute(select(MasterKey.id).order_by(MasterKey.id)).scalars())
-        entries = counts[Entry.__tablename__]
-    return {"files": files, "rows": counts, "entries": entries, "master_keys": keys}
+        with Session(bind=connection) as session:
+            inventory = taken(session)
+    return {"entries": entries, "master_keys": keys, "inventory": inventory}
 
 
-def _restore_postgresql(
-    database: Database, archive: zipfile.ZipFile, manifest: Mapping[str, Any]
-) -> None:
+def _restore_postgresql(database: Database, reader: Reader) -> None:
+    members = {member.name: member for member in reader.members}
     migrations.upgrade(database)
     with database.transaction() as connection:
         driver: Any = connection.connection.driver_connection
         for table in Base.metadata.sorted_tables:
-            with driver.cursor().copy(f"COPY {_columns(table)} FROM STDIN") as rows:
-                for chunk in _checked(archive, f"{table.name}.copy", manifest):
+            member = members.get(f"{table.name}.copy")
+            if member is None:
+                raise BackupFault(f"{table.name}.copy is damaged (it is missing).")
+            cursor = driver.cursor()
+            with cursor.copy(f"COPY {_columns(table)} FROM STDIN") as rows:
+                for chunk in reader.chunks(member):
                     rows.write(chunk)
+            if member.rows not in (-1, cursor.rowcount):
+                raise _uncounted()
             _set_sequence(connection, table)
         with Session(bind=connection) as session:
+            if reader.made.inventory is not None:
+                _insist(reader.made.inventory, taken(session))
             _move_readers(session)
             # Numbers of transactions are those of the server that was backed up: here every one
             # of them is over.
@@ -314,40 +356,18 @@ def _refuse_filled(database: Database) -> None:
                 )
 
 
-def _manifest(source: Path) -> dict[str, Any]:
-    try:
-        with zipfile.ZipFile(source) as archive:
-            manifest: dict[str, Any] = orjson.loads(archive.read(MANIFEST))
-    except (OSError, KeyError, zipfile.BadZipFile, orjson.JSONDecodeError) as error:
-        raise BackupFault(f"{source} is no backup of Passerelle: {error}.") from None
-    if manifest.get("format") != FORMAT:
-        raise BackupFault(f"{source} is of another format: restore it with the release it is of.")
-    return manifest
+def _insist(told: Inventory, found: Inventory) -> None:
+    if compared(found, told):
+        raise BackupFault(
+            "The keys, stores and webhooks in the backup are not those that it was made with: "
+            "take another backup."
+        )
 
 
-def _made(manifest: Mapping[str, Any]) -> Made:
-    return Made(
-        made_at=dt.datetime.fromisoformat(manifest["made_at"]),
-        database=manifest["database"],
-        revision=manifest["revision"],
-        entries=manifest["entries"],
-        master_keys=tuple(manifest["master_keys"]),
-    )
+def _uncounted() -> BackupFault:
+    return BackupFault("The backup has other rows than it was made with: take another backup.")
 
 
-def _checked(archive: zipfile.ZipFile, name: str, manifest: Mapping[str, Any]) -> Iterator[bytes]:
-    """The bytes of a member; a digest that differs is a fault at the end."""
-    digest = hashlib.sha256()
-    try:
-        with archive.open(name) as data:
-            yield from _chunks(data, digest)
-    except (KeyError, zipfile.BadZipFile) as error:
-        raise BackupFault(f"{name} is damaged ({error}): take another backup.") from None
-    if digest.hexdigest() != manifest["files"].get(name):
-        raise BackupFault(f"{name} is damaged: its digest differs. Take another backup.")
-
-
-def _chunks(data: IO[bytes], digest: Any) -> Iterator[bytes]:
+def _chunks(data: IO[bytes]) -> Iterator[bytes]:
     while chunk := data.read(CHUNK):
-        digest.update(chunk)
         yield chunk
