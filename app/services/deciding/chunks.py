@@ -24,7 +24,7 @@ from app.domain import values
 from app.domain.campaign import Terms
 from app.domain.kinds import KINDS
 from app.domain.values import Given, NotGiven, Rules, Why
-from app.services import campaigns
+from app.services import campaigns, security
 from app.services.deciding.candidates import Candidate, Decided, Tally
 from app.services.deciding.grants import Value, granted
 from app.services.deciding.knowledge import Known, Past, done_since, facts_of, known_of, past_of
@@ -70,6 +70,15 @@ def decide(
             decided = decide_some(
                 session, keyring, campaign_key, chunk, tally, now=now, dry_run=dry_run
             )
+            if not dry_run:
+                security.record(
+                    session,
+                    security.Kind.LINKS_DISCLOSED,
+                    now=now,
+                    object=f"campaign {campaign_key}",
+                    reason="asked for again",
+                    count=sum(each.issued is not None and not each.fresh for each in decided),
+                )
         yield from decided
 
 

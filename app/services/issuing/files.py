@@ -20,12 +20,13 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from app.services import campaigns, links
+from app.services import campaigns, links, security
 from app.services.deployment import Deployment
 from app.services.importing.reading import FileFault, table
 from app.services.issuing.claiming import Stock, code_of, stock
 from app.services.issuing.vouchers import CHUNK, issue
 from app.services.issuing.wanted import Batch, IssueFault, Person, Wanted
+from app.services.security import Kind
 from app.store import private
 from app.store.models import Code
 
@@ -53,9 +54,19 @@ class Outcome:
 
 
 def issue_many(
-    deployment: Deployment, campaign_key: str, wanted: Iterable[Wanted], outcome: Outcome
+    deployment: Deployment,
+    campaign_key: str,
+    wanted: Iterable[Wanted],
+    outcome: Outcome,
+    *,
+    clear_codes: bool = False,
 ) -> Iterator[Batch]:
     """Issue in short transactions, counting into `outcome`; stops when codes run out.
+
+    Links that are given out again are recorded as disclosed, in the same transactions.
+
+    Args:
+        clear_codes: whether the caller shows the codes; then these are recorded.
 
     Raises:
         IssueFault: the campaign is unknown or issues nothing now.
@@ -68,8 +79,17 @@ def issue_many(
             if campaign is None:
                 raise IssueFault(f"No campaign {campaign_key!r} exists.")
             batch = issue(session, keyring, campaign, chunk, now=deployment.now())
+            known = sum(not item.fresh for item in batch.issued)
+            security.record(
+                session,
+                Kind.CODES_DISCLOSED if clear_codes else Kind.LINKS_DISCLOSED,
+                now=deployment.now(),
+                object=f"campaign {campaign_key}",
+                reason="issued with codes in clear" if clear_codes else "asked for again",
+                count=len(batch.issued) if clear_codes else known,
+            )
         outcome.issued += len(batch.issued)
-        outcome.known += sum(not item.fresh for item in batch.issued)
+        outcome.known += known
         outcome.missing += batch.missing
         outcome.forgotten += batch.forgotten
         yield batch
@@ -112,7 +132,9 @@ def issue_file(
             head = ["external_id", "occasion", "wallet_link"]
             writer.writerow([*head, "code"] if clear_codes else head)
             wanted = _wanted(table(source), occasion, outcome)
-            for batch in issue_many(deployment, campaign_key, wanted, outcome):
+            for batch in issue_many(
+                deployment, campaign_key, wanted, outcome, clear_codes=clear_codes
+            ):
                 codes = _in_clear(deployment, batch) if clear_codes else {}
                 writer.writerows(
                     [

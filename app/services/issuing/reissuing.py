@@ -23,10 +23,11 @@ from sqlalchemy.orm import Session
 from app.domain import codes
 from app.domain.campaign import Authority, BarcodeProfile, Source
 from app.domain.ledger import REPLACED
-from app.services import campaigns, changes, events
+from app.services import campaigns, changes, events, security
 from app.services.issuing.claiming import claim
 from app.services.issuing.wanted import IssueFault, Person, Slot, Wanted
 from app.services.issuing.withdrawing import ENDED, locked
+from app.services.security import Kind
 from app.store.keyring import Keyring
 from app.store.models import (
     AppleRegistration,
@@ -73,6 +74,13 @@ def reissue(
     voucher = locked(session, public_id)
     if voucher.status == REPLACED:
         newest = _followed(session, voucher)
+        security.record(
+            session,
+            Kind.LINKS_DISCLOSED,
+            now=now,
+            object=f"voucher {codes.serial(newest.public_id)}",
+            reason="asked for again",
+        )
         return Reissued(
             public_id=newest.public_id, key_id=newest.key_id, new_code=False, fresh=False
         )
@@ -144,6 +152,13 @@ def reissue(
     )
     for each in (*sorted(leading), former.id, voucher.id):
         changes.voucher(session, each)
+    security.record(
+        session,
+        Kind.VOUCHER_REISSUED,
+        now=now,
+        object=f"voucher {codes.serial(public_id)}",
+        reason=f"now {codes.serial(voucher.public_id)}" + (f": {reason}" if reason else ""),
+    )
     return answer
 
 

@@ -14,7 +14,7 @@ from jinja2 import nodes
 
 from app.services.messages import operations
 from app.services.messages.budget import Budget
-from app.services.messages.values import FUNCTIONS, Values
+from app.services.messages.values import FUNCTIONS, SHOWS_CODE, Values
 
 #: Parts of an expression, or of statements, that stand within each other.
 DEEPEST = 60
@@ -98,6 +98,7 @@ class Expressions:
 
     Attributes:
         campaigns: the keys that its functions name, in their order.
+        reveals: those whose codes stand in the text in clear.
         chooses: whether a part of it decides what else is looked at.
         names: what can be named at the place that is being read.
     """
@@ -105,6 +106,7 @@ class Expressions:
     def __init__(self, *, is_html: bool) -> None:
         self.operations = operations.Operations(is_html=is_html)
         self.campaigns: dict[str, None] = {}
+        self.reveals: set[str] = set()
         self.chooses = False
         self.names: frozenset[str] = frozenset({"recipient"})
         self._depth = 0
@@ -264,6 +266,8 @@ class Expressions:
                 f'write {name}("campaign") with the campaign\'s key itself',
             )
         self.campaigns[key] = None
+        if name in SHOWS_CODE:
+            self.reveals.add(key)
         return lambda run: getattr(run.vouchers[key], name)()
 
     def _filter(self, node: nodes.Filter) -> Evaluate:

@@ -9,15 +9,17 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from app.domain.values import Fact, Why
-from app.services import campaigns, deciding, issuing, links
+from app.services import campaigns, deciding, issuing, links, security
 from app.services.deciding import Candidate, Decided, Tally
 from app.services.deployment import Deployment
 from app.services.issuing import FORGOTTEN, Issued, IssueFault, Person, Wanted
 from app.services.messages.expressions import MessageFault
 from app.services.messages.template import Message, Rendered, fill
 from app.services.messages.values import Nothing, Sample, Values
+from app.services.security import Actor, Kind
 from app.store.models import Campaign, Code
 
 _CHUNK = 200
@@ -54,7 +56,7 @@ def preview(
     a text without a code here, too.
     """
     tallies = {key: Tally() for key in message.campaigns}
-    yield from _texts(deployment, message, recipients, facts or {}, tallies)
+    yield from _texts(deployment, message, recipients, facts or {}, tallies, by=security.acting())
 
 
 def render(
@@ -73,7 +75,7 @@ def render(
     Args:
         facts: of the message's occasion, by recipient: `basket` in minor units, say.
     """
-    yield from _texts(deployment, message, recipients, facts or {}, None)
+    return _texts(deployment, message, recipients, facts or {}, None, by=security.acting())
 
 
 def _texts(
@@ -82,7 +84,11 @@ def _texts(
     recipients: Iterable[Person],
     facts: Mapping[str, Mapping[str, Fact]],
     tallies: Mapping[str, Tally] | None,
+    *,
+    by: Actor,
 ) -> Iterator[Rendered]:
+    # A server may read on in another thread than the one that was asked.
+    security.act_as(by)
     rest = iter(recipients)
     while people := list(islice(rest, _CHUNK)):
         with deployment.database.read() as session:
@@ -233,6 +239,7 @@ def _issue(
                 served.faults.update({person.external_id: str(fault) for person in asking})
                 continue
             issued.extend((key, item) for item in found)
+            _record(session, message, key, found, now=now)
             names = {item.external_id for item in found}
             served.faults.update(
                 {
@@ -253,6 +260,21 @@ def _issue(
         served.vouchers.setdefault(item.external_id or "", {})[key] = Values(
             address, f"{address}/code.png", clear.get(item.code_id, ""), message.is_html
         )
+
+
+def _record(
+    session: Session, message: Message, key: str, found: Sequence[Issued], *, now: dt.datetime
+) -> None:
+    """Record codes that the texts show, or links that were given out before."""
+    shown = key in message.reveals
+    security.record(
+        session,
+        Kind.CODES_DISCLOSED if shown else Kind.LINKS_DISCLOSED,
+        now=now,
+        object=f"campaign {key}",
+        reason=f"message {message.id}",
+        count=len(found) if shown else sum(not item.fresh for item in found),
+    )
 
 
 def _plan(

@@ -43,6 +43,8 @@ class Message:
     id: str
     render: Render = field(repr=False)
     campaigns: tuple[str, ...]
+    #: Those whose codes stand in a text in clear; the others' stand behind a link.
+    reveals: frozenset[str]
     #: Whether a recipient's text may need fewer vouchers than the template names.
     chooses: bool
     is_html: bool
@@ -73,6 +75,7 @@ def read(message_id: str, source: str, *, is_html: bool) -> Message:
         id=message_id,
         render=render,
         campaigns=tuple(grammar.expressions.campaigns),
+        reveals=frozenset(grammar.expressions.reveals),
         chooses=grammar.expressions.chooses,
         is_html=is_html,
     )

@@ -9,6 +9,8 @@ from markupsafe import Markup
 
 #: Functions of a template; each takes the key of a campaign.
 FUNCTIONS = ("promotional_code", "wallet_link", "wallet_buttons", "barcode")
+#: Those after which the code itself is in the text, were it as the name of a picture.
+SHOWS_CODE = frozenset({"promotional_code", "barcode"})
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from sqlalchemy import Connection, delete
 from app.domain import overrides
 from app.domain.baskets import Basket
 from app.domain.campaign import Terms
-from app.services import resolving
+from app.services import resolving, security
 from app.services.access import Client
 from app.services.deployment import Deployment
 from app.services.redeeming import (
@@ -31,6 +32,7 @@ from app.services.redeeming.calls import (
     CardCall,
     Item,
     Origin,
+    Override,
     Redemption,
     Refund,
     Reversal,
@@ -45,6 +47,7 @@ from app.services.redeeming.progress import (
     Bare,
     Call,
     Found,
+    Grant,
     Lapsed,
     No,
 )
@@ -54,6 +57,7 @@ from app.services.redeeming.reversing import Reverser
 from app.services.redeeming.setting_aside import SettingAside
 from app.services.redeeming.suspects import Suspects
 from app.services.resolving import Reading
+from app.services.security import Actor
 from app.store.models import new_id
 
 
@@ -175,6 +179,8 @@ class Tills:
                     raise Bare(found.row.code_id)
                 pins.ask(grant, item, verified=verified)
                 grants.append(grant)
+            if redemption.override is not None:
+                _record_override(connection, call, redemption.override, grants)
             if redemption.hold is not None:
                 return self._aside.hold(
                     connection,
@@ -363,6 +369,25 @@ class Tills:
         reading = resolving.read(self._deployment.keyring, item.barcode)
         self.suspects.check(client, origin, reading, now=now)
         return reading
+
+
+def _record_override(
+    connection: Connection, call: Call, override: Override, grants: Sequence[Grant]
+) -> None:
+    """Record a supervisor's word, whether or not it was needed."""
+    security.record(
+        connection,
+        security.Kind.REFUSAL_OVERRIDDEN,
+        now=call.now,
+        object=f"voucher {', '.join(grant.found.serial or '–' for grant in grants)}",
+        reason=f"{', '.join(sorted(override.reasons))}: {override.because}",
+        by=Actor(
+            key_prefix=call.client.prefix or None,
+            terminal="/".join(filter(None, (call.where.store, call.where.terminal))) or None,
+            operator=call.origin.operator,
+            address=call.origin.address or None,
+        ),
+    )
 
 
 def release_lapsed(deployment: Deployment, now: dt.datetime) -> int:

@@ -1,0 +1,152 @@
+"""Whoever is shown codes, or links that existed, leaves an event with how many, and nothing of
+them; so does a supervisor's word.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from app.services import issuing, security
+from app.services.access import Scope
+from app.services.deployment import Deployment
+from app.services.security import Kind, Wanted
+from tests.conftest import Clock
+from tests.marketing import apply
+from tests.shop import Shop
+
+
+@pytest.fixture
+def api(client: FlaskClient, shop: Shop) -> Any:
+    key = shop.key(Scope.ISSUE, Scope.CAMPAIGN)
+    _ = shop.deployment.keyring
+    apply(shop.deployment, codes={"source": "on_demand"})
+
+    def post(path: str, **body: Any) -> Any:
+        headers = {"Authorization": f"Bearer {key}"}
+        answer = client.post(f"/api/v1/{path}", json=body, headers=headers)
+        assert answer.status_code == 200, answer.text
+        return answer
+
+    return post
+
+
+def disclosed(deployment: Deployment) -> list[tuple[str, int, str | None, str | None]]:
+    kinds = (Kind.CODES_DISCLOSED, Kind.LINKS_DISCLOSED)
+    with deployment.database.read() as session:
+        rows = security.listed(session, Wanted(kinds=kinds), limit=99)
+    return [(each.kind, each.count, each.object, each.reason) for each in reversed(rows)]
+
+
+def people(*names: str) -> list[dict[str, Any]]:
+    return [{"external_id": name} for name in names]
+
+
+@pytest.mark.parametrize(
+    ("template", "first", "again"),
+    [
+        ('{{ promotional_code("spring") }}', ("codes_disclosed", 3), ("codes_disclosed", 3)),
+        ('{{ barcode("spring") }}', ("codes_disclosed", 3), ("codes_disclosed", 3)),
+        ("[promotional_code(spring)]", ("codes_disclosed", 3), ("codes_disclosed", 3)),
+        ('{{ wallet_link("spring") }}', None, ("links_disclosed", 3)),
+    ],
+)
+def test_a_message_that_shows_codes_is_a_disclosure_and_one_with_links_when_sent_again(
+    api: Any, deployment: Deployment, template: str, first: Any, again: Any
+) -> None:
+    told = []
+    for _ in range(2):
+        body = {"message_id": "m1", "template": template, "recipients": people("a", "b", "c")}
+        assert len(api("messages/render", **body).text.splitlines()) == 3
+        told = disclosed(deployment)
+    about = ("campaign spring", "message m1")
+    assert told == [(*each, *about) for each in (first, again) if each is not None]
+
+
+def test_a_preview_discloses_nothing(api: Any, deployment: Deployment) -> None:
+    template = '{{ promotional_code("spring") }}'
+    api("messages/render", message_id="m", template=template, preview=True, recipients=people("a"))
+    assert disclosed(deployment) == []
+
+
+def test_the_event_names_the_key_though_the_answer_streams(
+    api: Any, deployment: Deployment, client: FlaskClient
+) -> None:
+    template = '{{ promotional_code("spring") }}'
+    api("messages/render", message_id="m", template=template, recipients=people("a")).get_data()
+    with deployment.database.read() as session:
+        (event,) = security.listed(session, Wanted(kinds=[Kind.CODES_DISCLOSED]), limit=9)
+        made = security.listed(session, Wanted(kinds=[Kind.KEY_CREATED]), limit=9)
+    assert f"key pk_{event.key_prefix}" in {each.object for each in made}
+    assert event.address == "127.0.0.1"
+
+
+def test_links_that_are_asked_for_again_are_one_event_with_their_count(
+    api: Any, deployment: Deployment
+) -> None:
+    wanted = [{"recipient": each} for each in people("a", "b")]
+    first = api("vouchers", campaign="spring", vouchers=wanted).get_json()
+    assert disclosed(deployment) == []
+    more = [*wanted, {"recipient": {"external_id": "c"}}]
+    again = api("vouchers", campaign="spring", vouchers=more).get_json()
+    assert [each["fresh"] for each in again["vouchers"]] == [False, False, True]
+    assert disclosed(deployment) == [("links_disclosed", 2, "campaign spring", "asked for again")]
+
+    serial = first["vouchers"][0]["serial"]
+    now = api(f"vouchers/{serial}/reissue", reason="leaked").get_json()["serial"]
+    api(f"vouchers/{serial}/reissue")
+    assert disclosed(deployment)[1:] == [
+        ("links_disclosed", 1, f"voucher {now}", "asked for again"),
+    ]
+    with deployment.database.read() as session:
+        (event,) = security.listed(session, Wanted(kinds=[Kind.VOUCHER_REISSUED]), limit=9)
+    assert (event.object, event.reason) == (f"voucher {serial}", f"now {now}: leaked")
+
+
+def test_a_file_with_codes_in_clear_is_a_disclosure_and_is_its_owners_alone(
+    api: Any, deployment: Deployment, tmp_path: Path
+) -> None:
+    source, out = tmp_path / "people.csv", tmp_path / "links.csv"
+    source.write_text("external_id\na\nb\n")
+    out.write_text("of an earlier run")
+    out.chmod(0o644)
+    issuing.issue_file(deployment, "spring", source, out, clear_codes=True)
+    assert disclosed(deployment) == [
+        ("codes_disclosed", 2, "campaign spring", "issued with codes in clear")
+    ]
+    with out.open() as file:
+        codes = [row["code"] for row in csv.DictReader(file)]
+    assert out.stat().st_mode & 0o777 == 0o600
+    with deployment.database.read() as session:
+        every = repr(security.listed(session, Wanted(), limit=99))
+    assert all(codes)
+    assert not any(code in every for code in codes)
+
+
+def test_a_supervisors_word_is_an_event_of_its_own(
+    deployment: Deployment, client: FlaskClient, shop: Shop, clock: Clock
+) -> None:
+    shop.campaign("sun")
+    voucher = shop.voucher("sun", ends_at=clock.now)
+    clock.advance(days=1)
+    key = shop.key(Scope.POS, Scope.POS_SUPERVISOR, store="paris", terminal="1")
+    answer = client.post(
+        "/pos/v1/redemptions",
+        json={
+            "items": [{"barcode": voucher.barcode}],
+            "operator": "ada",
+            "override": {"reasons": ["expired"], "because": "the snow"},
+        },
+        headers={"Authorization": f"Bearer {key}", "Idempotency-Key": "1"},
+    ).get_json()
+    with deployment.database.read() as session:
+        rows = security.listed(session, Wanted(kinds=[Kind.REFUSAL_OVERRIDDEN]), limit=9)
+    assert answer["outcome"] == "accepted", answer
+    (event,) = rows
+    assert (event.operator, event.terminal) == ("ada", "paris/1")
+    assert event.key_prefix == key.split("_")[1]
+    assert (event.object, event.reason) == (f"voucher {voucher.serial}", "expired: the snow")
