@@ -15,9 +15,13 @@ from app.services.deployment import Deployment
 from app.services.security import Kind, Wanted, listed
 from app.settings import Settings
 from app.web import till_session
+from passes.signing import throwaway
+from tests.app.cli.conftest import Cli, cli
 from tests.conftest import Clock
 from tests.shop import Shop
 from tests.storefront import Storefront
+
+__all__ = ["cli"]
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 OWN = {till_session.HEADER: "1"}
@@ -159,3 +163,45 @@ def test_databases_are_made_for_their_owner_alone(tmp_path: Path) -> None:
     assert modes["shop.sqlite"] == modes["queue.sqlite"] == 0o600
     assert set(modes.values()) == {0o600}
     assert {each.stat().st_mode & 0o777 for each in (folder, folder.parent)} == {0o700}
+
+
+@sqlite_only
+def test_whatever_commands_write_is_its_owners_alone(cli: Cli, tmp_path: Path) -> None:
+    file, codes = tmp_path / "spring.toml", tmp_path / "codes.csv"
+    file.write_text(
+        'key = "spring"\nname = "S"\nkind = "coupon"\n[codes]\nsource = "list"\n'
+        '[benefit]\ntype = "free_shipping"\n[texts.en]\ntitle = "S"\noffer = "Free"\n'
+    )
+    codes.write_text("AAAA-1111\nAAAA-1111\nBBBB-2222\n")
+    (tmp_path / "people.csv").write_text("external_id\na\n")
+    (tmp_path / "stores.csv").write_text("store,terminal\nparis,1\n")
+    before = set(tmp_path.rglob("*"))
+    for words in (
+        ("campaign", "apply", file, "--yes"),
+        ("import", "spring", codes),
+        ("issue", "spring", tmp_path / "people.csv", "--out", tmp_path / "links.csv"),
+        ("stores", "import", tmp_path / "stores.csv", "--keys", tmp_path / "keys.csv"),
+        ("backup", tmp_path / "safe" / "shop.backup"),
+        ("inventory", "--out", tmp_path / "inventory.json"),
+    ):
+        done = cli(*words)
+        assert done.exit_code == 0, done.output
+    throwaway(tmp_path / "certs", now=Clock().now)
+    made = set(tmp_path.rglob("*")) - before
+    names = {path.name for path in made}
+    assert {"codes.csv.rejects.csv", "links.csv", "keys.csv", "shop.backup", "pass.key"} <= names
+    assert {path.name: oct(path.stat().st_mode & 0o077) for path in made} == dict.fromkeys(
+        names, "0o0"
+    )
+
+
+def test_a_spool_is_its_owners_alone(tmp_path: Path) -> None:
+    from app.services.importing.spool import Spool
+
+    spool = Spool(tmp_path / "var" / "spool" / "1")
+    spool.begin()
+    spool.add([(bytes(16), 1, b"sealed", None, None)])  # type: ignore[list-item]
+    spool.seal()
+    made = list((tmp_path / "var").rglob("*"))
+    assert len(made) == 4
+    assert {path.stat().st_mode & 0o077 for path in made} == {0}
