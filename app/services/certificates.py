@@ -153,6 +153,11 @@ class Certificates:
                 "google/service-account.json: The service account is a throw-away one. "
                 "Put in its place the file that Google's console gave."
             )
+        if self._settings.production and not account.token_uri.startswith("https://"):
+            return (
+                "google/service-account.json: Its token_uri is plain http, which production "
+                "refuses. Put in its place the file that Google's console gave."
+            )
         self._account, self._account_stamp = account, stamp
         return None
 

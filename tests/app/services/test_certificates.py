@@ -81,6 +81,19 @@ def test_production_refuses_throwaway_certificates(folder: Path) -> None:
         _ = watched.account
 
 
+def test_production_refuses_a_service_account_that_asks_for_tokens_in_the_clear(
+    folder: Path,
+) -> None:
+    path = folder / "google" / "service-account.json"
+    account = json.loads(path.read_text()) | {
+        "client_email": "shop@x.example"
+    }
+    for address, named in (("http://127.0.0.1:1/token", True), ("https://x.example/token", False)):
+        path.write_text(json.dumps(account | {"token_uri": address}))
+        faults = _watch(folder, env="production").check()
+        assert any("token_uri is plain http" in fault for fault in faults) is named
+
+
 def test_a_certificate_that_does_not_fit_never_signs_though_it_was_copied_in(
     folder: Path, tmp_path: Path, certs: Path
 ) -> None:

@@ -152,6 +152,32 @@ def test_logs_name_routes_and_never_paths_headers_or_bodies(
     assert log_lines[1]["route"] == "/docs/swagger/<path:name>"
 
 
+def test_a_log_line_names_the_keys_prefix_or_why_it_was_refused(
+    client: FlaskClient, deployment: Deployment, log_lines: list[MutableMapping[str, Any]]
+) -> None:
+    now = deployment.now()
+    with deployment.database.write() as session:
+        good, old = (
+            access.create(session, "k", [Scope.ADMIN], now=now, expires_at=now + dt.timedelta(days))
+            for days in (2, 1)
+        )
+        access.revoke(session, old.split("_")[1], now=now)
+    for key in (good, old, good[:-32] + "a" * 32, "pk_short", None):
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        client.get("/api/v1/webhooks", headers=headers)
+    client.get("/healthz")
+
+    told = [{name: line.get(name) for name in ("key", "key_refused")} for line in log_lines]
+    assert told == [
+        {"key": good.split("_")[1], "key_refused": None},
+        {"key": old.split("_")[1], "key_refused": "revoked"},
+        {"key": None, "key_refused": "unknown"},
+        {"key": None, "key_refused": "malformed"},
+        {"key": None, "key_refused": "missing"},
+        {"key": None, "key_refused": None},
+    ]
+
+
 def test_metrics_count_requests_by_route(client: FlaskClient) -> None:
     client.get("/healthz")
 
