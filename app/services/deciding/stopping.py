@@ -28,6 +28,7 @@ from app.services import campaigns
 from app.services.deciding.candidates import Candidate
 from app.services.deciding.knowledge import done_since, facts_of, known_of
 from app.services.issuing import Left, Person, take
+from app.services.issuing.withdrawing import record_withdrawn
 from app.store.dialects import insert_for
 from app.store.models import Campaign, Decision, Entry, Recipient, Stopping, Voucher
 from app.store.session import Database
@@ -144,11 +145,11 @@ def _withdraw(session: Session, ids: Collection[int], *, now: dt.datetime) -> in
         .order_by(Stopping.voucher_id)
         .with_for_update(skip_locked=True)
     ).all()
-    taken, waiting = 0, set()
+    taken, waiting = list[int](), set[int]()
     for voucher_id in marked:
         left = take(session, voucher_id, now=now, reason=REASON, only=_TAKEABLE)
         if left is None:
-            taken += 1
+            taken.append(voucher_id)
         # What is over is left for good; what is held or blocked is looked at again.
         elif left in (Left.HELD, Left.KEPT) and session.scalar(
             select(Voucher.id).where(
@@ -161,7 +162,9 @@ def _withdraw(session: Session, ids: Collection[int], *, now: dt.datetime) -> in
         .where(Stopping.voucher_id.in_([each for each in marked if each not in waiting]))
         .execution_options(synchronize_session=False)
     )
-    return taken
+    serials = session.scalars(select(Voucher.public_id).where(Voucher.id.in_(taken)))
+    record_withdrawn(session, list(map(codes.serial, serials)), now=now, reason=REASON)
+    return len(taken)
 
 
 def _take_over(database: Database) -> None:

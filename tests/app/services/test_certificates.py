@@ -85,9 +85,7 @@ def test_production_refuses_a_service_account_that_asks_for_tokens_in_the_clear(
     folder: Path,
 ) -> None:
     path = folder / "google" / "service-account.json"
-    account = json.loads(path.read_text()) | {
-        "client_email": "shop@x.example"
-    }
+    account = json.loads(path.read_text()) | {"client_email": "shop@x.example"}
     for address, named in (("http://127.0.0.1:1/token", True), ("https://x.example/token", False)):
         path.write_text(json.dumps(account | {"token_uri": address}))
         faults = _watch(folder, env="production").check()

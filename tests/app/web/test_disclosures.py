@@ -150,3 +150,30 @@ def test_a_supervisors_word_is_an_event_of_its_own(
     assert (event.operator, event.terminal) == ("ada", "paris/1")
     assert event.key_prefix == key.split("_")[1]
     assert (event.object, event.reason) == (f"voucher {voucher.serial}", "expired: the snow")
+
+
+def test_what_is_withdrawn_and_who_is_forgotten_is_recorded_once_with_its_count(
+    api: Any, deployment: Deployment, client: FlaskClient, shop: Shop
+) -> None:
+    wanted = [{"recipient": each} for each in people("a", "b", "c")]
+    issued = api("vouchers", campaign="spring", vouchers=wanted).get_json()["vouchers"]
+    serials = [each["serial"] for each in issued]
+    for _ in range(2):
+        api("vouchers/updates", serials=serials[:2], action="withdraw", reason="fraud")
+        api(f"vouchers/{serials[2]}/withdraw", what="link")
+    admin = {"Authorization": f"Bearer {shop.key(Scope.ADMIN)}"}
+    assert client.get("/api/v1/recipients/a", headers=admin).status_code == 200
+    assert client.delete("/api/v1/recipients/a", headers=admin).status_code == 200
+
+    kinds = (Kind.VOUCHER_WITHDRAWN, Kind.LINK_WITHDRAWN)
+    with deployment.database.read() as session:
+        taken = security.listed(session, Wanted(kinds=kinds), limit=99)
+        kinds = (Kind.PERSON_DISCLOSED, Kind.PERSON_FORGOTTEN)
+        forgotten, shown = security.listed(session, Wanted(kinds=kinds), limit=99)
+    assert [(each.kind, each.count, each.object, each.reason) for each in taken] == [
+        ("link_withdrawn", 1, f"voucher {serials[2]}", None),
+        ("voucher_withdrawn", 2, f"voucher {serials[0]} and 1 more", "fraud"),
+    ]
+    assert (shown.kind, forgotten.kind) == ("person_disclosed", "person_forgotten")
+    assert shown.object == forgotten.object
+    assert "'a'" not in repr((shown, forgotten))
