@@ -319,9 +319,6 @@ def forget(session: Session, keyring: Keyring, recipient: Recipient, *, now: dt.
     lived = presenting.moved(recipient.attributes, {})
     recipient.attributes = {}
     recipient.updated_at = recipient.forgotten_at = now
-    security.record(
-        session, security.Kind.PERSON_FORGOTTEN, now=now, object=f"recipient {recipient.id}"
-    )
     session.execute(delete(Activity).where(Activity.recipient_id == recipient.id))
     session.execute(
         update(Decision)

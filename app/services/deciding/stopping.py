@@ -24,11 +24,10 @@ from sqlalchemy.orm import Session
 from app.domain import codes, values
 from app.domain.ledger import EntryKind
 from app.domain.values import Rules
-from app.services import campaigns
+from app.services import campaigns, security
 from app.services.deciding.candidates import Candidate
 from app.services.deciding.knowledge import done_since, facts_of, known_of
 from app.services.issuing import Left, Person, take
-from app.services.issuing.withdrawing import record_withdrawn
 from app.store.dialects import insert_for
 from app.store.models import Campaign, Decision, Entry, Recipient, Stopping, Voucher
 from app.store.session import Database
@@ -162,8 +161,17 @@ def _withdraw(session: Session, ids: Collection[int], *, now: dt.datetime) -> in
         .where(Stopping.voucher_id.in_([each for each in marked if each not in waiting]))
         .execution_options(synchronize_session=False)
     )
-    serials = session.scalars(select(Voucher.public_id).where(Voucher.id.in_(taken)))
-    record_withdrawn(session, list(map(codes.serial, serials)), now=now, reason=REASON)
+    if taken:
+        first = session.scalars(select(Voucher.public_id).where(Voucher.id == taken[0])).one()
+        more = f" and {len(taken) - 1} more" if len(taken) > 1 else ""
+        security.record(
+            session,
+            security.Kind.VOUCHER_WITHDRAWN,
+            now=now,
+            object=f"voucher {codes.serial(first)}{more}",
+            reason=REASON,
+            count=len(taken),
+        )
     return len(taken)
 
 

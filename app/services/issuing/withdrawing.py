@@ -94,30 +94,12 @@ def withdraw(
                     _record(session, Kind.VOUCHER_WITHDRAWN, meant, now=now, reason=reason)
             return done[meant.row_id]
 
-        answers = [
+        return [
             Changed(serial=serial, now=serial, left=Left.UNKNOWN)
             if meant is None
             else Changed(serial=serial, now=meant.serial, left=taken(meant))
             for serial, meant in meant_by(session, serials, only=only)
         ]
-        gone = dict.fromkeys(each.now for each in answers if each.left is None)
-        record_withdrawn(session, gone, now=now, reason=reason)
-    return answers
-
-
-def record_withdrawn(
-    session: Session, serials: Collection[str], *, now: dt.datetime, reason: str | None
-) -> None:
-    """Record that vouchers were taken back, as one event; of many it names the first."""
-    first = next(iter(serials), "")
-    security.record(
-        session,
-        Kind.VOUCHER_WITHDRAWN,
-        now=now,
-        object=f"voucher {first}" + (f" and {len(serials) - 1} more" if len(serials) > 1 else ""),
-        reason=reason,
-        count=len(serials),
-    )
 
 
 def take(
@@ -175,9 +157,6 @@ def withdraw_link(
             .returning(Voucher.id)
             .execution_options(synchronize_session=False)
         ).all()
-        security.record(
-            session, Kind.LINK_WITHDRAWN, now=now, object=f"voucher {serial}", count=len(shut)
-        )
         left = None if meant.row_id in shut else Left.WITHDRAWN
         if shut:
             _record(session, Kind.LINK_WITHDRAWN, meant, now=now)
