@@ -13,6 +13,8 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import hmac
+import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -32,6 +34,11 @@ CHUNK = 1 << 20
 #: The largest manifest that is read before anything about it is proven (bytes).
 _MOST_MANIFEST = 64 << 20
 _PURPOSE = "backup"
+#: What reading an archive raises that somebody cut off, changed or made up.
+_BROKEN = (
+    *(OSError, EOFError, LookupError, AttributeError, TypeError, ValueError, RuntimeError),
+    *(OverflowError, struct.error, zlib.error, lzma.LZMAError, zipfile.BadZipFile),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +122,7 @@ class Reader:
                 proof = archive.read(PROOF) if PROOF in names else b""
             manifest = orjson.loads(data)
             form = manifest.get("format")
-        except (OSError, KeyError, AttributeError, zipfile.BadZipFile, ValueError) as error:
+        except _BROKEN as error:
             raise BackupFault(f"{source} is no backup of Passerelle: {error}.") from None
         if form == UNPROVEN and not proof:
             if not unauthenticated:
@@ -124,10 +131,12 @@ class Reader:
                     "to look so, and may hold keys that somebody planted. If you know where it "
                     "was kept, say --unauthenticated."
                 )
-            self.members = tuple(
-                Member(name, -1, digest, -1) for name, digest in manifest["files"].items()
-            )
-            self.made = _made(manifest)
+            try:
+                files = manifest["files"].items()
+                self.members = tuple(Member(name, -1, digest, -1) for name, digest in files)
+                self.made = _made(manifest)
+            except _BROKEN as error:
+                raise BackupFault(f"{source} is no backup of Passerelle: {error}.") from None
             return
         _believe(data, proof, manifest, source=source, master_keys=master_keys)
         if form != FORMAT:
@@ -170,7 +179,7 @@ class Reader:
                         break
                     digest.update(chunk)
                     yield chunk
-        except (KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except _BROKEN as error:
             raise BackupFault(f"{member.name} is damaged ({error}): take another backup.") from None
         if digest.hexdigest() != member.digest or member.size not in (-1, size):
             raise BackupFault(f"{member.name} is damaged: its digest differs. Take another backup.")
