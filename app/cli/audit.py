@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from app.cli.terminal import pass_deployment, say
+from app.cli.terminal import counted, pass_deployment, say
 from app.services import audit as service
 from app.services.deployment import Deployment
 
@@ -27,6 +27,6 @@ def audit(deployment: Deployment) -> None:
             say(f"         and {len(section.findings) - SHOWN} more")
         wrong += len(section.findings)
     if wrong:
-        say(f"{wrong} findings. Nothing was changed.")
+        say(counted(wrong, "finding", "findings") + ". Nothing was changed.")
         sys.exit(1)
     say("The books are right.")

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from sqlalchemy import select
 
-from app.cli.terminal import pass_deployment, say
+from app.cli.terminal import counted, pass_deployment, say
 from app.domain import codes
 from app.services import (
     campaigns,
@@ -101,11 +101,14 @@ def take_codes(
             progress=lambda now: bar.update(max(0, now.accepted - bar.pos)),
         )
     if standing.known:
-        say(f"These {standing.accepted} codes were taken before: give more another --name.")
+        taken = counted(standing.accepted, "code was", "codes were")
+        say(f"{taken} taken before by this name: give more another --name.")
         return
-    say(f"{standing.accepted} codes of {source} are {target}'s now. ({standing.id})")
+    codes = counted(standing.accepted, f"code of {source} is", f"codes of {source} are")
+    say(f"{codes} {target}'s now. ({standing.id})")
     if standing.rejected:
-        say(f"  {standing.rejected} stay: they have no amount, and {target} has none either.")
+        stay = counted(standing.rejected, "stays: it has", "stay: they have")
+        say(f"  {stay} no amount, and {target} has none either.")
     if count is not None and standing.accepted < count:
         say(f"  {source} had no more: {count - standing.accepted} are missing.")
 
@@ -215,7 +218,8 @@ def issue(
             clear_codes=with_codes,
             progress=lambda so_far: bar.update(so_far.issued - bar.pos),
         )
-    say(f"{outcome.issued} recipients have a voucher, {outcome.known} of them from before: {out}")
+    have = counted(outcome.issued, "recipient has", "recipients have")
+    say(f"{have} a voucher, {outcome.known} of them from before: {out}")
     for line, reason in outcome.rejected[:20]:
         say(f"  line {line} is left out: {reason}.")
     if len(outcome.rejected) > 20:
@@ -223,12 +227,12 @@ def issue(
     if outcome.forgotten:
         say(f"  {len(outcome.forgotten)} are left out. {issuing.FORGOTTEN} {issuing.COME_BACK}")
     if outcome.stock is not None and outcome.stock.low:
-        left = outcome.stock.left
-        say(f"Only {left} {'code is' if left == 1 else 'codes are'} left: import or generate more.")
+        left = counted(outcome.stock.left, "code is", "codes are")
+        say(f"Only {left} left: import or generate more.")
     if outcome.missing:
         raise click.ClickException(
-            f"Codes ran out: {outcome.missing} recipients have none. Import or generate as many, "
-            "and issue the same file again."
+            f"Codes ran out: {counted(outcome.missing, 'recipient has', 'recipients have')} none. "
+            "Import or generate as many, and issue the same file again."
         )
 
 

@@ -6,7 +6,7 @@ import base64
 
 import click
 
-from app.cli.terminal import pass_deployment, say
+from app.cli.terminal import counted, pass_deployment, say
 from app.services import keys as service
 from app.services.deployment import Deployment
 
@@ -58,7 +58,8 @@ def reseal(deployment: Deployment) -> None:
             deployment.keyring,
             progress=lambda done: bar.update(done - bar.pos),
         )
-    say(f"{count} codes are sealed with key {deployment.keyring.newest} now.")
+    codes = counted(count, "code is", "codes are")
+    say(f"{codes} sealed with key {deployment.keyring.newest} now.")
 
 
 @keys.command()
@@ -79,4 +80,4 @@ def reindex(deployment: Deployment) -> None:
     count = service.reindex(
         deployment.database, deployment.settings.master_keys, now=deployment.now()
     )
-    say(f"{count} codes are found by a new lookup key now.")
+    say(counted(count, "code is", "codes are") + " found by a new lookup key now.")

@@ -13,7 +13,7 @@ import click
 import orjson
 from babel.numbers import get_currency_precision
 
-from app.cli.terminal import fail, pass_deployment, say
+from app.cli.terminal import counted, fail, pass_deployment, say
 from app.domain.values import AMOUNTS
 from app.services import campaigns, deciding, issuing, links, people, security
 from app.services.deciding import Candidate, Tally
@@ -53,7 +53,8 @@ def decide(
         found = campaigns.find(session, campaign)
         if found is None:
             raise IssueFault(f"No campaign {campaign!r} exists.")
-        digits = get_currency_precision(found.currency) if found.currency else None
+        currency = found.currency
+        digits = get_currency_precision(currency) if currency else None
     tally, rejected = Tally(), list[str]()
     part = None if out is None else out.with_name(out.name + ".part")
     target = Path(os.devnull) if part is None else part
@@ -101,13 +102,13 @@ def decide(
     for why, count in sorted(tally.not_given.items()):
         say(f"  {count:>8}  nothing: {why}")
     if digits is not None:
-        say(f"It costs at most {Decimal(tally.most_minor).scaleb(-digits)}.")
+        say(f"It costs at most {Decimal(tally.most_minor).scaleb(-digits)} {currency}.")
     if tally.unbounded:
         say(f"Nothing bounds the cost of {tally.unbounded}: give percentages a cap.")
     for line in rejected[:10]:
         say(line)
     if rejected:
-        fail(f"{len(rejected)} rows were not understood.")
+        fail(counted(len(rejected), "row was", "rows were") + " not understood.")
 
 
 @click.group()
@@ -130,11 +131,11 @@ def bring(deployment: Deployment, file: Path) -> None:
             )
     except FileFault as fault:
         fail(f"{file.name}: {fault}")
-    say(f"{count} recipients are stored.")
+    say(counted(count, "recipient is", "recipients are") + " stored.")
     for line in rejected[:10]:
         say(line)
     if rejected:
-        fail(f"{len(rejected)} rows were not understood.")
+        fail(counted(len(rejected), "row was", "rows were") + " not understood.")
 
 
 @recipients.command()
@@ -170,7 +171,8 @@ def forget(deployment: Deployment, external_id: str) -> None:
         if recipient is None:
             fail("There is no such recipient.")
         count = people.forget(session, keyring, recipient, now=deployment.now())
-    say(f"The person is forgotten; {count} vouchers stay, belonging to nobody known.")
+    stay = counted(count, "voucher stays", "vouchers stay")
+    say(f"The person is forgotten; {stay}, belonging to nobody known.")
 
 
 def _people(

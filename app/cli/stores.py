@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from app.cli.terminal import pass_deployment, say
+from app.cli.terminal import counted, pass_deployment, say
 from app.services import storefile
 from app.services.deployment import Deployment
 from app.store import private
@@ -34,7 +34,8 @@ def import_stores(deployment: Deployment, file: Path, keys_file: Path | None) ->
         # Written before the commit: a key that nobody could read would be worth nothing.
         if keys_file is not None:
             _write(keys_file, done.keys)
-    say(f"{done.stores} stores and {done.terminals} terminals are new.")
+    stores = counted(done.stores, "store", "stores")
+    say(f"{stores} and {counted(done.terminals, 'terminal', 'terminals')} are new.")
     if keys_file is not None:
         say(f"{len(done.keys)} keys are in {keys_file}; they cannot be read again.")
 

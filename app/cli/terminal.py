@@ -55,6 +55,11 @@ def say(text: str = "") -> None:
     click.echo(text)
 
 
+def counted(count: int, one: str, many: str) -> str:
+    """A number with what it counts: "1 recipient is", "2 recipients are"."""
+    return f"{count} {one if count == 1 else many}"
+
+
 def fail(text: str) -> NoReturn:
     """Print what is wrong and end with 1."""
     click.echo(click.style(text, fg="red"), err=True)

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from app.cli.campaigns import campaign
-from app.cli.terminal import pass_deployment, say
+from app.cli.terminal import counted, pass_deployment, say
 from app.domain import overrides
 from app.domain.overrides import Override
 from app.services import google_standing, installations, sync, updating
@@ -116,8 +116,9 @@ def update(
         at_google = updating.forecast(session, key, wanted, rate=deployment.settings.google_rate)
     when = f"at {at.isoformat()}" if at else "now"
     say(
-        f"This touches {touches.passes} passes: {touches.devices} devices of Apple's, "
-        f"{touches.objects} objects at Google; {when}."
+        f"This touches {counted(touches.passes, 'pass', 'passes')}: "
+        f"{counted(touches.devices, 'device', 'devices')} of Apple's, "
+        f"{counted(touches.objects, 'object', 'objects')} at Google; {when}."
     )
     say(f"{at_google}")
     for warning in warnings:
@@ -227,7 +228,7 @@ def sync_health(deployment: Deployment, complaints: bool) -> None:
         with deployment.database.read() as session:
             for log in installations.complaints(session):
                 say(f"  {log.at:%Y-%m-%d %H:%M:%S}  {log.kind}  {log.message}")
-    say(f"{found.workers} workers are at work.")
+    say(counted(found.workers, "worker is", "workers are") + " at work.")
     for alarm in found.alarms:
         say(f"! {alarm.cause} {alarm.remedy}")
 

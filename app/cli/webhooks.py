@@ -6,7 +6,7 @@ import click
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.cli.terminal import pass_deployment, say
+from app.cli.terminal import counted, pass_deployment, say
 from app.services import webhooks as service
 from app.services.deployment import Deployment
 from app.services.webhooks import Kind, WebhookFault
@@ -86,7 +86,7 @@ def replay(deployment: Deployment, webhook_id: str) -> None:
             https_only=deployment.settings.production,
         )
         count = service.replay(session, webhook, now=deployment.now())
-    say(f"{count} events are tried again.")
+    say(counted(count, "event is", "events are") + " tried again.")
 
 
 @webhooks.command()

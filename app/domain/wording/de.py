@@ -166,7 +166,7 @@ REFUSALS: dict[Reason, tuple[str, str]] = {
         "Bitte geben Sie Ihre PIN ein.",
     ),
     Reason.PIN_WRONG: (
-        "Falsche PIN; noch {tries_left} Versuche.",
+        "Falsche PIN; verbleibende Versuche: {tries_left}.",
         "Diese PIN stimmt nicht.",
     ),
     Reason.PIN_LOCKED: (

@@ -166,7 +166,7 @@ REFUSALS: dict[Reason, tuple[str, str]] = {
         "Please enter your PIN.",
     ),
     Reason.PIN_WRONG: (
-        "Wrong PIN; {tries_left} tries left.",
+        "Wrong PIN; tries left: {tries_left}.",
         "This PIN is not right.",
     ),
     Reason.PIN_LOCKED: (

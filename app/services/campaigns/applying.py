@@ -31,7 +31,7 @@ from app.services.campaigns.stored import (
     store_terms,
 )
 from app.services.campaigns.trying import Tried
-from app.services.campaigns.wording import grants_of
+from app.services.campaigns.wording import grants_of, written
 from app.services.changes import campaign as tell_campaign
 from app.store.keyring import Keyring
 from app.store.models import Campaign, Code, Revision, Store, Terminal, Voucher
@@ -306,9 +306,11 @@ def _refused(
     }
     for name, amount in taken.items():
         if wanted[name] is not None and wanted[name] < amount:
+            money = name == "budget_minor" and campaign.currency
+            taken_already = written(amount, campaign.currency or "") if money else str(amount)
             yield Fault(
                 name.replace("_", ".", 1).replace("minor", "amount"),
-                f"is below the {amount} taken already.",
+                f"is below the {taken_already} taken already.",
                 "Write at least that, or pause the campaign.",
             )
 

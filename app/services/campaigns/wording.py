@@ -59,14 +59,20 @@ def own_words(given: Presentation, languages: tuple[str, ...]) -> tuple[Text | N
 
 
 def _offer(grant: Grant, currency: str | None, language: str) -> str:
-    """A benefit in a few characters, such as −20 % or −5,00 €."""
+    """A value in a few characters, such as −20 %, −5,00 € or a card's 30,00 €."""
     benefit = grant.benefit
+    if grant.amount_minor is not None and currency:
+        return written(grant.amount_minor, currency, language)
     if benefit is None:
         return ""
     if benefit.type is BenefitType.PERCENT and benefit.percent is not None:
         return f"−{benefit.percent.normalize():f} %"
     if benefit.type is BenefitType.AMOUNT and benefit.minor is not None and currency:
-        digits = get_currency_precision(currency)
-        amount = Decimal(benefit.minor).scaleb(-digits)
-        return "−" + format_currency(amount, currency, locale=language.replace("-", "_"))
+        return "−" + written(benefit.minor, currency, language)
     return ""
+
+
+def written(minor: int, currency: str, language: str = "en") -> str:
+    """An amount as people of a language write it, with its currency."""
+    amount = Decimal(minor).scaleb(-get_currency_precision(currency))
+    return format_currency(amount, currency, locale=language.replace("-", "_"))

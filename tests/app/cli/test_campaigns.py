@@ -132,7 +132,7 @@ def test_codes_are_generated_and_issued_until_they_run_out(
     done = cli("issue", "spring", people, "--out", out, "--with-codes")
 
     assert done.exit_code == 1
-    assert "Codes ran out: 1 recipients have none." in done.stderr
+    assert "Codes ran out: 1 recipient has none." in done.stderr
     assert "2 recipients have a voucher, 0 of them from before" in done.output
     assert "line 5 is left out" in done.output
     assert "Only 0 codes are left" in done.output

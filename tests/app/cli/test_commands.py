@@ -126,7 +126,7 @@ def test_stores_come_from_a_file_and_their_days_are_reported(run: Run, tmp_path:
 
     done = run("stores", "import", str(stores), "--keys", str(keys))
 
-    assert "1 stores and 2 terminals are new." in done.output
+    assert "1 store and 2 terminals are new." in done.output
     assert keys.stat().st_mode & 0o077 == 0
     assert [line.split(",")[1] for line in keys.read_text().splitlines()] == [
         *("terminal", "1", "2"),

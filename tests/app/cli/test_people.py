@@ -56,7 +56,7 @@ def test_decide_says_who_would_get_what_and_then_writes_links_nobody_else_can_re
     assert ["1", "large"] in lines
     assert ["1", "loyal"] in lines
     assert ["1", "nothing:", "no_tier"] in lines
-    assert "It costs at most 20.00." in done.output
+    assert "It costs at most 20.00 EUR." in done.output
     assert "Nothing bounds the cost of 1: give percentages a cap." in done.output
     assert again.output.splitlines()[0] == "0 got something, 2 had it before."
     rows = list(csv.DictReader(out.read_text().splitlines()))
@@ -120,7 +120,7 @@ def test_recipients_are_brought_shown_and_forgotten(
     assert kept.exit_code == 1
     assert cli("recipients", "show", "ada").exit_code == 0
     gone = cli("recipients", "forget", "ada", answer="y\n")
-    assert "1 vouchers stay, belonging to nobody known." in gone.output
+    assert "1 voucher stays, belonging to nobody known." in gone.output
     for words in (("show", "ada"), ("forget", "ada", "--yes")):
         refused = cli("recipients", *words)
         assert (refused.exit_code, refused.stderr) == (1, "There is no such recipient.\n")
@@ -134,7 +134,7 @@ def test_recipients_that_cannot_be_read_are_named_and_the_others_are_stored(
     done = cli("recipients", "import", file)
 
     assert done.exit_code == 1
-    assert "1 recipients are stored." in done.output
+    assert "1 recipient is stored." in done.output
     assert "line 3" in done.output
     file.write_bytes(b"\x00\x01\x02\xff\xfe")
     assert cli("recipients", "import", file).exit_code == 1

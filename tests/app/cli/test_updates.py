@@ -51,6 +51,9 @@ def test_update_says_how_many_it_touches_asks_and_is_listed(
     done = cli(*words, "--percent", "30", answer="y\n")
 
     assert "This touches 0 passes: 0 devices of Apple's, 0 objects at Google; now." in done.output
+    warning = "! texts.en.offer says “20 %”, and holders will get 30 %: give the words as well"
+    assert warning in done.output
+    assert '{"texts": {"en": {"offer": "−30 %"}}}' in done.output
     found = re.search(r"Update ([0-9a-f-]{36}): see `passerelle campaign updates", done.output)
     assert found
     listed = cli("campaign", "updates", "spring").output

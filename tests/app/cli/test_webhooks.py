@@ -97,7 +97,7 @@ def test_given_up_events_are_tried_again_and_the_webhook_is_active_again(
 
     done = cli("webhooks", "replay", hook)
 
-    assert done.output == "1 events are tried again.\n"
+    assert done.output == "1 event is tried again.\n"
     listed = cli("webhooks", "list").output
     assert "active" in listed
     assert "1 waiting        0 dead" in listed

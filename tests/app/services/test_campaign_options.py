@@ -621,3 +621,22 @@ def test_a_campaign_that_was_stored_with_what_nothing_reads_goes_on(
     with deployment.database.read() as session:
         assert session.scalars(select(Voucher.balance_minor)).one() == 1500
     assert len(batch.issued) == 1
+
+
+def test_a_card_of_another_amount_says_its_own_amount_in_each_language() -> None:
+    draft = _read(
+        card(
+            texts={"en": {"title": "A", "offer": "€15"}, "fr": {"title": "A", "offer": "15 €"}},
+            rules={"tiers": [{"key": "best", "card": "30.00"}]},
+        )
+    )
+    assert isinstance(draft, Draft)
+    (tier,) = read_rules(draft.rules).tiers
+    assert tier.grant is not None
+
+    said = worded(draft.presentation, tier.grant, currency=draft.currency)
+
+    assert {language: texts.offer for language, texts in said.texts.items()} == {
+        "en": "€30.00",
+        "fr": "30,00\u00a0€",
+    }

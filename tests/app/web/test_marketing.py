@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from app.services import access
 from app.services.access import Scope
@@ -372,3 +372,40 @@ def test_a_withdrawn_voucher_says_so_to_its_holder(
         assert session.scalars(select(Voucher.status)).one() == "revoked"
     other = _key(deployment, Scope.ISSUE, campaigns=[])
     assert client.post(place, json={}, headers=other).status_code == 404
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_an_update_warns_of_words_that_say_another_value_until_they_come_with_it(
+    client: FlaskClient, headers: dict[str, str], deployment: Deployment
+) -> None:
+    apply(deployment)
+
+    def warnings(**body: Any) -> list[str]:
+        answer = client.post(
+            "/api/v1/campaigns/spring/updates", json={"dry_run": True, **body}, headers=headers
+        )
+        assert answer.status_code == 200, answer.text
+        found: list[str] = (answer.json or {})["warnings"]
+        return found
+
+    assert [each.split(" says ")[0] for each in warnings(percent=30)] == ["texts.en.offer"]
+    words = {"texts": {"en": {"offer": "−30 %"}}}
+    assert warnings(percent=30, presentation=words) == warnings(uses=3) == []
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_budget_below_what_was_taken_is_refused_with_the_amount_in_its_currency(
+    client: FlaskClient, headers: dict[str, str], deployment: Deployment
+) -> None:
+    apply(deployment, budget={"amount": "100.00"})
+    with deployment.database.write() as session:
+        session.execute(update(Campaign).values(used_minor=5_050))
+
+    answer = client.post(
+        "/api/v1/campaigns", json=document(budget={"amount": "20.00"}), headers=headers
+    )
+
+    assert answer.json is not None
+    (error,) = answer.json["errors"]
+    assert error["at"] == "budget.amount"
+    assert error["cause"].startswith("is below the €50.50 taken already.")

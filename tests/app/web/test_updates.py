@@ -97,6 +97,7 @@ def test_an_update_says_whom_it_touches_and_writes_no_row_of_a_holder(
     assert dry.json == {
         "touches": {"passes": 4, "devices": 3, "objects": 0},
         "google": {"passes": 0, "seconds": 0.0},
+        "warnings": [],
     }
     told: list[Change] = []
     deployment.database.committed = told.extend
