@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import click
-from granian import Granian
-from granian.constants import Interfaces
-from granian.log import LogLevels
 
 from app.cli.terminal import pass_deployment, say
 from app.services.deployment import Deployment
+from app.serving.worker import run
 from app.store import migrations
-
-#: Seconds that a process has to end what it is at before it is killed, which harms nothing.
-PATIENCE = 20
 
 
 @click.command()
@@ -45,29 +40,12 @@ def serve(deployment: Deployment, host: str, port: int, processes: int, worker: 
     deployment.certificates.insist()
     _ = deployment.hints.huey  # So is a queue address that is wrong.
     run(
+        application=f"app.cli.applications:{'delivering' if worker else 'alone'}",
         host=host,
         port=port,
         processes=processes,
         threads=deployment.settings.threads,
-        worker=worker,
     )
-
-
-def run(*, host: str, port: int, processes: int, threads: int, worker: bool = True) -> None:
-    """Run the server; it returns when it is stopped by a signal."""
-    Granian(
-        f"app.cli.applications:{'delivering' if worker else 'alone'}",
-        factory=True,
-        address=host,
-        port=port,
-        interface=Interfaces.WSGI,
-        workers=processes,
-        blocking_threads=threads,
-        backpressure=threads * 16,
-        log_level=LogLevels.warning,
-        respawn_failed_workers=True,
-        workers_kill_timeout=PATIENCE,
-    ).serve()
 
 
 @click.command()

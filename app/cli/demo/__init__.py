@@ -21,10 +21,10 @@ from typing import Any
 import click
 from rich.console import Console
 
-from app.cli import serve
 from app.cli.demo import shop
 from app.cli.demo.standins import StandIns, phones, stand_ins
 from app.services.deployment import Deployment
+from app.serving.worker import run
 from app.settings import from_environment
 from app.store import migrations, private
 
@@ -71,7 +71,13 @@ def _run(environment: Mapping[str, str], running: StandIns | None, *, port: int)
     os.environ.update(environment)
     held = [links[name][0] for name in shop.CAMPAIGNS]
     with phones(running, held, base_url=base, tell=_tell):
-        serve.run(host="127.0.0.1", port=port, processes=1, threads=threads)
+        run(
+            application="app.cli.applications:delivering",
+            host="127.0.0.1",
+            port=port,
+            processes=1,
+            threads=threads,
+        )
 
 
 def _environment(port: int) -> dict[str, str]:
