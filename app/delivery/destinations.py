@@ -4,7 +4,8 @@ Promises: no request of a customer's making reaches the deployment's own network
 loopback, link-local (cloud metadata) and reserved addresses are refused unless the operator names
 their network in PASSERELLE_WEBHOOK_ALLOW. The address that was judged is the one that is dialled,
 so that a name which resolves anew to another address gains nothing; certificates are still checked
-against the name. Redirects are not followed.
+against the name. Redirects are not followed. Resolving and posting each end within their seconds,
+whatever the receiver does.
 Refuses: plain http to any address that the operator did not name.
 """
 
@@ -12,21 +13,21 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from urllib.parse import urlsplit
 
-import urllib3
-from urllib3.exceptions import HTTPError
+from app.delivery.wire import Unanswered, Wire
 
 Address = IPv4Address | IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Resolve = Callable[[str, int], list[str]]
 
-#: Seconds to connect, and to answer after that.
-CONNECT_TIMEOUT = 5.0
-READ_TIMEOUT = 15.0
+#: Seconds in which a host has to resolve, and in which a post has to be answered, all included.
+RESOLVE_SECONDS = 5.0
+POST_SECONDS = 15.0
 #: Bytes of an answer that are read so that the connection can be used again.
 _READ = 65_536
 #: IPv6 prefixes that lead to an IPv4 address in their last 32 bits (NAT64, RFC 6052 and 8215).
@@ -69,9 +70,30 @@ def is_public(address: Address) -> bool:
 
 
 def resolve(host: str, port: int) -> list[str]:
-    """The addresses of a host, as the system resolves it."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(each[4][0]) for each in found))
+    """The addresses of a host, as the system resolves it.
+
+    Raises:
+        OSError: it has none, or they did not come in time.
+    """
+    found: list[str] = []
+    faults: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found.extend(dict.fromkeys(str(each[4][0]) for each in answers))
+        except (OSError, UnicodeError) as fault:
+            faults.append(fault)
+
+    # The system's resolver takes no deadline; who asks it for too long is left to end by itself.
+    asking = threading.Thread(target=ask, name="resolve", daemon=True)
+    asking.start()
+    asking.join(RESOLVE_SECONDS)
+    if asking.is_alive():
+        raise TimeoutError("The host did not resolve in time.")
+    if faults:
+        raise faults[0]
+    return found
 
 
 class Destination:
@@ -82,6 +104,7 @@ class Destination:
         allowed: networks that may be dialled although they are not public, and without TLS.
         ca: certificates to trust instead of the usual ones.
         resolving: how a host becomes addresses.
+        seconds: in which a post has to be answered, all included.
     """
 
     def __init__(
@@ -91,19 +114,18 @@ class Destination:
         allowed: Iterable[Network] = (),
         ca: str | None = None,
         resolving: Resolve = resolve,
-        connections: int = 8,
+        seconds: float = POST_SECONDS,
     ) -> None:
         parts = urlsplit(url)
         self._host = parts.hostname or ""
         self._secure = parts.scheme == "https"
         self._port = parts.port or (443 if self._secure else 80)
-        self._netloc = parts.netloc
-        self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        self._url = url
         self._allowed = tuple(allowed)
         self._ca = ca
         self._resolving = resolving
-        self._connections = connections
-        self._pool: urllib3.HTTPConnectionPool | None = None
+        self._seconds = seconds
+        self._wire: Wire | None = None
 
     def open(self) -> Refusal | Unreachable | None:
         """Resolve and judge; None when it may be dialled."""
@@ -123,74 +145,39 @@ class Destination:
             )
         if not self._secure and not all(named):
             return Refusal("The address is plain http: use https.")
-        timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT)
-        if self._secure:
-            self._pool = urllib3.HTTPSConnectionPool(
-                str(judged[0]),
-                self._port,
-                timeout=timeout,
-                maxsize=self._connections,
-                retries=False,
-                block=True,
-                server_hostname=self._host,
-                assert_hostname=self._host,
-                cert_reqs="CERT_REQUIRED",
-                ca_certs=self._ca,
-            )
-        else:
-            self._pool = urllib3.HTTPConnectionPool(
-                str(judged[0]),
-                self._port,
-                timeout=timeout,
-                maxsize=self._connections,
-                retries=False,
-                block=True,
-            )
+        self._wire = Wire(ca=self._ca, dialled=(str(judged[0]), self._port))
         return None
 
     def post(self, body: bytes, headers: Mapping[str, str]) -> Answered | Unreachable:
         """Send one message; `open` was called and refused nothing."""
-        if self._pool is None:
+        if self._wire is None:
             raise RuntimeError("Open a destination before posting to it.")
         try:
-            answer = self._pool.urlopen(
+            reply = self._wire.send(
                 "POST",
-                self._path,
+                self._url,
+                seconds=self._seconds,
+                most=_READ,
+                headers={**headers, "User-Agent": "Passerelle-Webhooks"},
                 body=body,
-                headers={**headers, "Host": self._netloc, "User-Agent": "Passerelle-Webhooks"},
-                redirect=False,
-                preload_content=False,
-                decode_content=False,
-                assert_same_host=False,
             )
-        except HTTPError as error:
-            return Unreachable(_named(error))
-        try:
-            rest = answer.read(_READ)
-        except HTTPError:
-            rest = b""
-            answer.close()
-        if len(rest) == _READ:
-            answer.close()
-        answer.release_conn()
-        after = answer.headers.get("Retry-After", "")
-        return Answered(
-            status=answer.status,
-            retry_after=min(int(after), 86_400) if after.isascii() and after.isdigit() else None,
-        )
+        except Unanswered as fault:
+            # The status is an answer, whatever became of the rest.
+            if fault.status is None:
+                return Unreachable(fault.reason)
+            return _answered(fault.status, fault.headers)
+        return _answered(reply.status, reply.headers)
 
     def close(self) -> None:
         """Close the connections."""
-        if self._pool is not None:
-            self._pool.close()
-            self._pool = None
+        if self._wire is not None:
+            self._wire.close()
+            self._wire = None
 
 
-def _named(error: Exception) -> str:
-    """A failure in words, without the address."""
-    name = type(error).__name__
-    if "Timeout" in name:
-        return "It did not answer in time."
-    if "SSL" in name or "Certificate" in name:
-        return "Its certificate is not trusted."
-    return "It could not be reached."
+def _answered(status: int, headers: Mapping[str, str]) -> Answered:
+    after = headers.get("retry-after", "")
+    return Answered(
+        status=status,
+        retry_after=min(int(after), 86_400) if after.isascii() and after.isdigit() else None,
+    )

@@ -4,6 +4,8 @@ Promises: a receiver hears each event at least once, under the same id, and thos
 order: while one of them waits for another attempt, its successors wait behind it. What failed is
 tried again on `SCHEDULE`, then kept as a dead letter, and its successors go on. 410 disables the
 webhook; nothing is lost, since it goes on where it stood once it is active again.
+Each receiver has threads of its own, so that one which is slow, or never answers, takes none of
+another's; those that failed last leave some receivers' places to those that did not.
 Refuses: two workers at one webhook: its row is leased.
 
 How: a lease takes what waits and is due, then the next page of the log. Only what did not succeed
@@ -14,16 +16,17 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import delete, exists, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
-from app.delivery.destinations import Answered, Destination, Network, Refusal
+from app.delivery.destinations import POST_SECONDS, Answered, Destination, Network, Refusal
 from app.delivery.engine import Found, Rest
+from app.delivery.feed import Feed
 from app.delivery.outcomes import DONE, Fault, Outcome, Retry
 from app.services import eventlog, webhooks
 from app.services.deployment import Deployment
@@ -34,7 +37,13 @@ from app.store.models import Webhook, WebhookDelivery
 
 #: Events of one lease.
 BATCH = 1_000
+#: Posts under way to one receiver, receivers that are told at once, and how many of these may have
+#: failed last time.
 THREADS = 8
+RECEIVERS = 32
+FAILING = 24
+#: Seconds between two looks for receivers to tell while others are being told.
+LOOK = 0.1
 #: Seconds after which a lease starts no further post, well within the engine's lease.
 PATIENCE = 45.0
 #: So many posts without any success, and the receiver is left alone for a while.
@@ -68,16 +77,20 @@ class Job:
     #: Events that are to wait because an earlier one of their voucher does.
     behind: list[Any]
     position: Position
+    #: Whether it failed last time.
+    failing: bool = False
     gone: bool = False
     refusal: str | None = None
     posts: int = 0
     successes: int = 0
+    stopped: bool = False
     _began: float = field(default_factory=time.monotonic)
 
     def hopeless(self) -> bool:
         """Whether to stop for now."""
         return (
             self.gone
+            or self.stopped
             or time.monotonic() - self._began > PATIENCE
             or (self.posts >= HOPELESS and not self.successes)
         )
@@ -89,18 +102,25 @@ class Webhooks:
     Args:
         deployment: settings, database and keys.
         ca: certificates to trust instead of the usual ones.
+        seconds: in which a receiver has to answer a post.
     """
 
     name = "webhooks"
     #: Webhooks of one lease; each takes `BATCH` events.
     batch = 16
 
-    def __init__(self, deployment: Deployment, *, ca: str | None = None) -> None:
+    def __init__(
+        self,
+        deployment: Deployment,
+        *,
+        ca: str | None = None,
+        seconds: float = POST_SECONDS,
+    ) -> None:
         self._deployment = deployment
+        self._seconds = seconds
         self._allowed: tuple[Network, ...] = deployment.settings.webhook_allow
         self._ca = ca
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="webhook")
-        self._destinations: dict[tuple[int, str], Destination] = {}
+        self._receivers = ThreadPoolExecutor(RECEIVERS, thread_name_prefix="receiver")
 
     def rest(self) -> Rest | None:
         return None
@@ -193,6 +213,7 @@ class Webhooks:
             ],
             behind=[row for row in wanted if row.voucher_id in held],
             position=page.position,
+            failing=webhook.failure is not None,
         )
 
     def _waiting(self, session: Session, webhook: Webhook, *, now: dt.datetime) -> list[Item]:
@@ -219,12 +240,31 @@ class Webhooks:
         ).all()
         return [Item(row, delivery_id=row.delivery_id, attempts=row.attempts) for row in rows]
 
-    def deliver(self, jobs: Iterable[Job], *, now: dt.datetime) -> Iterator[tuple[Job, Outcome]]:
-        for job in jobs:
-            yield job, self._deliver(job, now=now)
+    def deliver(self, jobs: Feed[Job], *, now: dt.datetime) -> Iterator[tuple[Job, Outcome]]:
+        under_way: dict[Future[Outcome], Job] = {}
+        try:
+            while True:
+                while len(under_way) < RECEIVERS and (job := jobs.poll()) is not None:
+                    failing = sum(each.failing for each in under_way.values())
+                    if job.failing and failing >= FAILING:
+                        yield job, Retry(PAUSE, "Others that fail are being told.")
+                        continue
+                    told = self._receivers.submit(self._deliver, job, now=self._deployment.now())
+                    under_way[told] = job
+                if not under_way:
+                    return
+                for told in wait(under_way, LOOK, FIRST_COMPLETED).done:
+                    yield under_way.pop(told), told.result()
+        finally:
+            # What was told is not recorded then, and told again under the same ids.
+            for told, job in under_way.items():
+                told.cancel()
+                job.stopped = True
 
     def _deliver(self, job: Job, *, now: dt.datetime) -> Outcome:
-        destination = Destination(job.url, allowed=self._allowed, ca=self._ca, connections=THREADS)
+        destination = Destination(
+            job.url, allowed=self._allowed, ca=self._ca, seconds=self._seconds
+        )
         refused = destination.open() if job.items else None
         if refused is not None:
             for item in _heads(job.items):
@@ -238,11 +278,11 @@ class Webhooks:
             groups.setdefault(item.row.voucher_id or (item.row.id,), []).append(item)
         try:
             # Each thread takes the next voucher; one voucher is never on two threads.
-            left = iter(list(groups.values()))
-            for _ in self._threads.map(
-                lambda group: self._tell(job, destination, group, now=now), left
-            ):
-                pass
+            with ThreadPoolExecutor(min(THREADS, len(groups) or 1)) as threads:
+                for _ in threads.map(
+                    lambda group: self._tell(job, destination, group, now=now), groups.values()
+                ):
+                    pass
         finally:
             destination.close()
         if job.gone:
@@ -335,7 +375,7 @@ class Webhooks:
             )
 
     def close(self) -> None:
-        self._threads.shutdown()
+        self._receivers.shutdown(cancel_futures=True)
 
 
 def _heads(items: Sequence[Item]) -> Iterator[Item]:

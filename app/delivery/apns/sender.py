@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
-from io import BytesIO
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -15,6 +14,7 @@ import pycurl
 from app.delivery.apns.answers import CERTIFICATE_REMEDY, LONGEST_PAUSE, backoff, judge, parsed
 from app.delivery.apns.transfers import Transfers
 from app.delivery.outcomes import DONE, Outcome, Retry, Stop
+from app.delivery.wire import Bounded
 from app.services.certificates import CertificateFault
 
 PRODUCTION = "https://api.push.apple.com"
@@ -32,6 +32,8 @@ CONNECT_TIMEOUT = 10
 
 
 ANSWER_TIMEOUT = 10
+# Bytes of an answer; Apple's have a few dozen.
+LARGEST = 65_536
 
 
 # A push that waits for longer than this no longer holds others back (seconds).
@@ -111,7 +113,7 @@ class ApnsSender:
         self._pem = b""
         self._transfers: Transfers | None = None
         self._idle: list[pycurl.Curl] = []
-        self._bodies: dict[pycurl.Curl, BytesIO] = {}
+        self._bodies: dict[pycurl.Curl, Bounded] = {}
         self._headers: list[str] = []
         self._stopped: tuple[Stop, float] | None = None
         self._resume_at = 0.0
@@ -297,13 +299,13 @@ class ApnsSender:
 
     def _new_handle(self) -> pycurl.Curl:
         handle = pycurl.Curl()
-        body = BytesIO()
+        body = Bounded(LARGEST)
         handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS)
         handle.setopt(pycurl.PIPEWAIT, 1)
         handle.setopt(pycurl.POST, 1)
         handle.setopt(pycurl.POSTFIELDS, "{}")
         handle.setopt(pycurl.HTTPHEADER, self._headers)
-        handle.setopt(pycurl.WRITEFUNCTION, body.write)
+        handle.setopt(pycurl.WRITEFUNCTION, body.take)
         handle.setopt(pycurl.NOSIGNAL, 1)
         handle.setopt(pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2)
         handle.setopt(pycurl.SSLCERT_BLOB, self._pem)

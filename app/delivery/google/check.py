@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import requests
-
 from app.delivery.google.calls import Calls
 from app.delivery.google.rest import Answer, Verdict
+from app.delivery.wire import Unanswered, Wire
 from app.services.certificates import CertificateFault
 from app.services.deployment import Deployment
 from app.services.google_wallet import public_url
 from passes.signing import Finding
 
-_TIMEOUT = (3.05, 10)
+#: Seconds in which our own door has to answer, and bytes of its answer.
+_SECONDS = 10.0
+_LARGEST = 100_000
 _CONSOLE = "the Google Pay & Wallet console (https://pay.google.com/business/console)"
 
 
@@ -109,19 +110,22 @@ def _callback(deployment: Deployment) -> Finding:
             f"PASSERELLE_BASE_URL is {base}; Google calls {address} and reaches https only.",
             "Set PASSERELLE_BASE_URL to the public https address.",
         )
+    wire = Wire()
     try:
-        answer = requests.post(address, data=b"{}", timeout=_TIMEOUT, allow_redirects=False)
-    except requests.RequestException as error:
+        answer = wire.send("POST", address, seconds=_SECONDS, most=_LARGEST, body=b"{}")
+    except Unanswered as fault:
         return Finding(
             "error",
             "callback",
-            f"{address} cannot be reached ({type(error).__name__}).",
+            f"{address} cannot be reached. {fault.reason}",
             "Check DNS, the certificate and the firewall; without it saves and deletions stay"
             " unknown for a day.",
         )
-    if answer.status_code == 400:
+    finally:
+        wire.close()
+    if answer.status == 400:
         return Finding("good", "callback", f"{address} answers, and refuses what is not Google's.")
-    if answer.status_code == 503:
+    if answer.status == 503:
         return Finding(
             "warning",
             "callback",
@@ -131,6 +135,6 @@ def _callback(deployment: Deployment) -> Finding:
     return Finding(
         "error",
         "callback",
-        f"{address} answered {answer.status_code}, which is not this service's door.",
+        f"{address} answered {answer.status}, which is not this service's door.",
         "Let the proxy pass POST /google/callback on unchanged.",
     )

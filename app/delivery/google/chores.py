@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import datetime as dt
 
-import requests
 import structlog
 from sqlalchemy import exists, select
 
+from app.delivery.wire import Unanswered, Wire
 from app.services import google_callbacks, google_wallet
 from app.services.certificates import CertificateFault
 from app.services.deployment import Deployment
@@ -26,7 +26,8 @@ KEYS_AGE = dt.timedelta(hours=1)
 KEYS_MARGIN = dt.timedelta(days=1)
 #: Where Google's keys are, unless a stand-in serves them.
 KEYS = Settings().google_callback_keys_url
-_TIMEOUT = (3.05, 10)
+#: Seconds in which the keys have to come, and the bytes that they may be.
+_SECONDS = 10.0
 _LARGEST = 100_000
 
 
@@ -44,18 +45,27 @@ def refresh_root_keys(deployment: Deployment) -> bool:
     kept = google_callbacks.root_keys_age(deployment.database, now=now)
     if kept is not None and kept[0] < KEYS_AGE and kept[1].expires - now > KEYS_MARGIN:
         return True
+    wire = Wire()
     try:
-        answer = requests.get(deployment.settings.google_callback_keys_url, timeout=_TIMEOUT)
-        answer.raise_for_status()
-        google_callbacks.store_root_keys(deployment.database, answer.content[:_LARGEST], now=now)
-    except (requests.RequestException, CallbackError, UnicodeDecodeError) as error:
+        answer = wire.send(
+            "GET",
+            deployment.settings.google_callback_keys_url,
+            seconds=_SECONDS,
+            most=_LARGEST,
+        )
+        if answer.status != 200:
+            raise Unanswered(f"It answered {answer.status}.", sent=True)
+        google_callbacks.store_root_keys(deployment.database, answer.body, now=now)
+    except (Unanswered, CallbackError, UnicodeDecodeError) as error:
         structlog.get_logger().warning(
             "google_keys_unavailable",
-            reason=type(error).__name__,
+            reason=str(error) if isinstance(error, Unanswered) else type(error).__name__,
             remedy="Callbacks are judged by the keys kept so far; check"
             " PASSERELLE_GOOGLE_CALLBACK_KEYS_URL if this lasts.",
         )
         return kept is not None
+    finally:
+        wire.close()
     return True
 
 

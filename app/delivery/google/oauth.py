@@ -12,15 +12,17 @@ import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
-import requests
-
+from app.delivery.wire import Unanswered, Wire
 from passes.google import ServiceAccount
 
 __all__ = ["AccessTokens", "TokenRefused"]
 
 _MARGIN = timedelta(minutes=1)
-_TIMEOUT = (3.05, 10)
+#: Seconds in which a token has to come, and the bytes of the answer that brings it.
+_SECONDS = 10.0
+_LARGEST = 100_000
 
 
 class TokenRefused(Exception):
@@ -45,7 +47,7 @@ class AccessTokens:
         self._until: datetime | None = None
         self._owner: ServiceAccount | None = None
 
-    def get(self, http: requests.Session, now: datetime) -> str:
+    def get(self, http: Wire, now: datetime) -> str:
         """Return a token that is good for a minute at least; asks Google only when none is.
 
         Raises:
@@ -66,17 +68,26 @@ class AccessTokens:
                 self._until = None
 
 
-def _ask(account: ServiceAccount, http: requests.Session, now: datetime) -> tuple[str, timedelta]:
+def _ask(account: ServiceAccount, http: Wire, now: datetime) -> tuple[str, timedelta]:
     try:
-        answer = http.post(account.token_uri, data=account.token_request(now), timeout=_TIMEOUT)
+        answer = http.send(
+            "POST",
+            account.token_uri,
+            seconds=_SECONDS,
+            most=_LARGEST,
+            headers={"Content-Type": "application/x-www-form-urlencoded"},
+            body=urlencode(account.token_request(now)).encode(),
+        )
+    except Unanswered as fault:
+        raise TokenRefused(0, "Google's token address did not answer.") from fault
+    try:
         members: dict[str, Any] = answer.json()
-        if answer.status_code == 200:
-            return str(members["access_token"]), timedelta(seconds=int(members["expires_in"]))
-    except requests.JSONDecodeError as error:
-        raise TokenRefused(answer.status_code, "Google's token address sent no JSON.") from error
-    except requests.RequestException as error:
-        raise TokenRefused(0, "Google's token address did not answer.") from error
-    except (KeyError, ValueError) as error:
+    except ValueError as error:
+        raise TokenRefused(answer.status, "Google's token address sent no JSON.") from error
+    if answer.status != 200:
+        # The answer names the cause (clock, key revoked, account deleted) and no secret.
+        raise TokenRefused(answer.status, f"Google gave no token: {answer.text[:200]}")
+    try:
+        return str(members["access_token"]), timedelta(seconds=int(members["expires_in"]))
+    except (KeyError, TypeError, ValueError) as error:
         raise TokenRefused(0, "Google's token address sent no token.") from error
-    # The answer names the cause (clock, key revoked, account deleted) and no secret.
-    raise TokenRefused(answer.status_code, f"Google gave no token: {answer.text[:200]}")

@@ -20,9 +20,8 @@ from enum import StrEnum
 from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import quote
 
-import requests
-
 from app.delivery.outcomes import DONE, Fault, Outcome, Retry, Stop
+from app.delivery.wire import Reply, Unanswered, Wire
 
 from .oauth import AccessTokens, TokenRefused
 
@@ -30,8 +29,9 @@ __all__ = ["Answer", "Change", "Collection", "Verdict", "WalletApi", "backoff", 
 
 Collection: TypeAlias = Literal["offerClass", "offerObject", "giftCardClass", "giftCardObject"]
 
-_CONNECT, _READ = 3.05, 15
-_BATCH_READ = 60
+#: Seconds in which a call has to be answered, all included, and bytes of its answer.
+_SECONDS, _BATCH_SECONDS = 15.0, 60.0
+_LARGEST, _BATCH_LARGEST = 10_000_000, 50_000_000
 _BATCH_SIZE: Final = 100
 _LONGEST_BACKOFF = timedelta(minutes=30)
 
@@ -99,7 +99,7 @@ class WalletApi:
         self._url = url.rstrip("/")
         self._tokens = tokens
         self._clock = clock
-        self._http = requests.Session()
+        self._http = Wire()
 
     def __enter__(self) -> WalletApi:
         return self
@@ -170,23 +170,34 @@ class WalletApi:
             )
         content = b"".join(parts) + f"--{boundary}--\r\n".encode()
         kind = f"multipart/mixed; boundary={boundary}"
-        sent = self._send("POST", "/batch", content, kind, read_timeout=_BATCH_READ)
+        sent = self._send(
+            "POST", "/batch", content, kind, seconds=_BATCH_SECONDS, most=_BATCH_LARGEST
+        )
         if isinstance(sent, Answer):
             return [sent] * len(changes)
-        if sent.status_code != 200:
+        if sent.status != 200:
             return [self._judged(sent)] * len(changes)
-        found = _batch_answers(sent.headers.get("Content-Type", ""), sent.text)
+        found = _batch_answers(sent.headers.get("content-type", ""), sent.text)
         unclear = Answer(Verdict.UNCLEAR, reason="The batch's reply left this change out.")
         return [found.get(number, unclear) for number in range(len(changes))]
 
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None) -> Answer:
         content = None if body is None else _dumped(body)
-        sent = self._send(method, path, content, "application/json", read_timeout=_READ)
+        sent = self._send(
+            method, path, content, "application/json", seconds=_SECONDS, most=_LARGEST
+        )
         return sent if isinstance(sent, Answer) else self._judged(sent)
 
     def _send(
-        self, method: str, path: str, content: bytes | None, kind: str, *, read_timeout: float
-    ) -> requests.Response | Answer:
+        self,
+        method: str,
+        path: str,
+        content: bytes | None,
+        kind: str,
+        *,
+        seconds: float,
+        most: int,
+    ) -> Reply | Answer:
         """Send with a token; a refused token is replaced once, since Google revokes at will."""
         for last in (False, True):
             try:
@@ -196,27 +207,27 @@ class WalletApi:
                     return Answer(Verdict.UNAUTHENTICATED, refused.status, reason=refused.reason)
                 return Answer(Verdict.UNREACHABLE, refused.status, reason=refused.reason)
             try:
-                answer = self._http.request(
+                answer = self._http.send(
                     method,
                     self._url + path,
-                    data=content,
+                    seconds=seconds,
+                    most=most,
                     headers={"Authorization": f"Bearer {token}", "Content-Type": kind},
-                    timeout=(_CONNECT, read_timeout),
-                    allow_redirects=False,
+                    body=content,
                 )
-            except requests.ConnectTimeout:
-                return Answer(Verdict.UNREACHABLE, reason="Google could not be reached in time.")
-            except requests.RequestException as error:
-                # A reset may come after the request went out, so only a failed connect is clear.
-                return Answer(Verdict.UNCLEAR, reason=f"No answer ({type(error).__name__}).")
-            if answer.status_code != 401 or last:
+            except Unanswered as fault:
+                # Where the request may have gone out, it may have been carried out.
+                if not fault.sent:
+                    return Answer(Verdict.UNREACHABLE, reason="Google could not be reached.")
+                return Answer(Verdict.UNCLEAR, reason=f"No answer: {fault.reason}")
+            if answer.status != 401 or last:
                 return answer
             self._tokens.discard(token)
         raise AssertionError("unreachable")
 
-    def _judged(self, answer: requests.Response) -> Answer:
-        wait = _retry_after(answer.headers.get("Retry-After"), self._clock())
-        return _judged(answer.status_code, answer.text, wait)
+    def _judged(self, answer: Reply) -> Answer:
+        wait = _retry_after(answer.headers.get("retry-after"), self._clock())
+        return _judged(answer.status, answer.text, wait)
 
 
 def outcome(answer: Answer, *, attempts: int, jitter: Callable[[], float]) -> Outcome:
