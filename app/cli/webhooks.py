@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import click
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -48,10 +50,13 @@ def show(deployment: Deployment) -> None:
     with deployment.database.read() as session:
         for webhook in session.scalars(select(Webhook).order_by(Webhook.id)):
             counted = service.counts(session, webhook)
-            say(
+            since = service.oldest_untold(session, webhook)
+            waits = f"oldest untold {_age(deployment.now() - since)}" if since else "all told"
+            line = (
                 f"{webhook.public_id}  {webhook.status:8}  {counted['waiting']:>7} waiting  "
-                f"{counted['dead']:>7} dead  {webhook.url}  {webhook.failure or ''}".rstrip()
+                f"{counted['dead']:>7} dead  {waits}  {webhook.url}  {webhook.failure or ''}"
             )
+            say(line.rstrip())
 
 
 @webhooks.command()
@@ -104,3 +109,12 @@ def _found(session: Session, webhook_id: str) -> Webhook:
     if webhook is None:
         raise WebhookFault(f"No webhook {webhook_id}: `passerelle webhooks list` shows them.")
     return webhook
+
+
+def _age(age: dt.timedelta) -> str:
+    """An age in its largest unit."""
+    seconds = max(0, int(age.total_seconds()))
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import text
 
+from app.services import webhooks
 from app.services.deployment import Deployment
 from app.services.keys import KeyFault
 from app.store import migrations
@@ -19,6 +20,8 @@ class Check:
     name: str
     passed: bool
     detail: str
+    #: Whether somebody should look although requests are served all the same.
+    warning: bool = False
 
 
 def checks(deployment: Deployment) -> list[Check]:
@@ -30,7 +33,7 @@ def checks(deployment: Deployment) -> list[Check]:
     certificates = _certificates(deployment)
     if not schema.passed:
         return [database, schema, certificates]
-    return [database, schema, _keys(deployment), certificates]
+    return [database, schema, _keys(deployment), certificates, _webhooks(deployment)]
 
 
 def _database(deployment: Deployment) -> Check:
@@ -66,3 +69,18 @@ def _certificates(deployment: Deployment) -> Check:
         return Check("certificates", False, " ".join(faults))
     days = deployment.certificates.signer.days_left(deployment.now())
     return Check("certificates", days > 0, f"The signing certificate lasts {days} more days.")
+
+
+def _webhooks(deployment: Deployment) -> Check:
+    """A receiver that hears nothing is no reason to send tills away."""
+    now = deployment.now()
+    with deployment.database.read() as session:
+        late = [each for each in webhooks.untold(session) if each.is_late(now=now)]
+    if not late:
+        return Check("webhooks", True, "Webhooks hear what happens.")
+    return Check(
+        "webhooks",
+        True,
+        " ".join(f"{each.cause} {each.remedy}" for each in late),
+        warning=True,
+    )

@@ -17,7 +17,7 @@ from prometheus_client import Gauge
 from sqlalchemy import ColumnElement, and_, case, func, not_, or_, select
 from sqlalchemy.orm import Session
 
-from app.services import google_standing, pulses
+from app.services import google_standing, pulses, webhooks
 from app.services.deployment import Deployment
 from app.services.installations import FETCHED, LISTED, PUSHED, behind
 from app.services.metrics import REGISTRY
@@ -47,6 +47,12 @@ OLDEST = Gauge(
     "passerelle_oldest_owed_seconds",
     "How long the device, or object at Google, that waits longest has waited",
     ["wallet"],
+    registry=REGISTRY,
+)
+UNTOLD = Gauge(
+    "passerelle_webhook_oldest_untold_seconds",
+    "How long a webhook has not been told the oldest event that it wants",
+    ["webhook"],
     registry=REGISTRY,
 )
 #: An installation that is owed something for longer than this is an alarm.
@@ -121,6 +127,8 @@ class Health:
     google_takes_seconds: float
     workers: int
     alarms: tuple[Alarm, ...]
+    #: Webhooks that were not told everything yet.
+    untold: tuple[webhooks.Untold, ...]
     #: Complaints of devices in the last day, by kind.
     complaints: dict[str, int]
 
@@ -145,6 +153,7 @@ def health(deployment: Deployment) -> Health:
             )
             if since is not None
         }
+        untold = webhooks.untold(session)
         workers = pulses.heard(session, pulses.WORKER, now=now)
         doubtful = session.scalar(select(func.count()).where(AppleDevice.doubtful_at.is_not(None)))
         complaints = {
@@ -187,6 +196,11 @@ def health(deployment: Deployment) -> Health:
         for wallet, since in oldest.items()
         if now - since > LATE
     ]
+    alarms += [
+        Alarm(name="late_webhook", cause=each.cause, remedy=each.remedy)
+        for each in untold
+        if each.is_late(now=now)
+    ]
     failures += [
         Failure(wallet="google", reason=reason, count=count) for reason, count in google.failing
     ]
@@ -198,6 +212,7 @@ def health(deployment: Deployment) -> Health:
         google_takes_seconds=google.takes.total_seconds(),
         workers=len(workers),
         alarms=tuple(alarms),
+        untold=tuple(untold),
         complaints=complaints,
     )
 
@@ -241,6 +256,9 @@ def _show(found: Health, *, now: dt.datetime) -> None:
     ALARMS.clear()
     for alarm in found.alarms:
         ALARMS.labels(alarm.name).set(1)
+    UNTOLD.clear()
+    for late in found.untold:
+        UNTOLD.labels(late.webhook).set((now - late.since).total_seconds())
     for wallet in _WAITS:
         since = found.oldest.get(wallet, now)
         OLDEST.labels(wallet).set((now - since).total_seconds())

@@ -123,6 +123,8 @@ def answered(application: Application, request: dict[str, Any], body: IO[bytes])
     except Exception as error:
         # The application answers its own faults; this one was in the making of the answer's body.
         structlog.get_logger().error("answer_broke", exc_info=error)
+        if answer.file is not None:
+            answer.file.close()
         answer = Answer()
         answer.status, answer.headers, answer.body = FAULT.answer("")
     finally:

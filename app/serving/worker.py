@@ -114,7 +114,7 @@ class _Scheduler(CallbackScheduler):
             watcher.proto.response_bytes(*refusals.FAULT.answer(""))
 
 
-@WorkerProcess.wrap_target
+@WorkerProcess.wrap_target  # type: ignore[untyped-decorator]  # Granian's
 def process(
     worker_id: int,
     application: Any,
@@ -152,7 +152,9 @@ def process(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
     loop = _Loop()
-    server = RSGIWorker(
+    # Granian's description of its own worker is older than the worker.
+    make: Any = RSGIWorker
+    server = make(
         worker_id,
         _strict(listening),
         ipc,

@@ -7,8 +7,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
-from flask import Flask, Response, jsonify
+from flask import Flask, Response
 from flask.json.provider import DefaultJSONProvider
 from flask_openapi3 import Info, OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -90,9 +91,14 @@ def build(deployment: Deployment) -> Flask:
     for door in DOORS:
         door(app)
 
+    @cache
+    def description() -> bytes:
+        # Worked out once: it takes a tenth of a second, and whoever wants may ask for it.
+        return app.json.dumps(access.described(app, problems.described(app.api_doc))).encode()
+
     @app.get("/openapi.json", doc_ui=False)
     def openapi_json() -> Response:
-        return jsonify(access.described(app, problems.described(app.api_doc)))
+        return Response(description(), mimetype="application/json")
 
     transport = policy.transport(subdomains=settings.hsts_subdomains)
 

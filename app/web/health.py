@@ -60,7 +60,13 @@ def readyz() -> Response:
     told: dict[str, Any] = {"status": "ready" if ready else "not ready"}
     if _is_operator():
         told["checks"] = [
-            {"name": check.name, "passed": check.passed, "detail": check.detail} for check in checks
+            {
+                "name": check.name,
+                "passed": check.passed,
+                "warning": check.warning,
+                "detail": check.detail,
+            }
+            for check in checks
         ]
     answer = jsonify(told)
     answer.status_code = 200 if ready else 503

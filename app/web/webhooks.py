@@ -61,6 +61,9 @@ class WebhookAnswer(BaseModel):
     failure: str | None = Field(description="Why it last failed; null when it did not")
     rotating_until: str | None = Field(description="Until when the previous secret signs too")
     created_at: str
+    oldest_untold_at: str | None = Field(
+        description="When the oldest event happened that it was not told yet; null when none"
+    )
     waiting: int = Field(description="Events that wait for another attempt")
     dead: int = Field(description="Events that were given up; replay tries them again")
 

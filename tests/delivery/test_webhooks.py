@@ -5,10 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import ipaddress
 import random
+import socket
+import socketserver
 import ssl
+import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,8 +24,9 @@ from sqlalchemy import insert, select, update
 from app.delivery.destinations import Destination, Refusal, is_public
 from app.delivery.engine import Runner
 from app.delivery.webhooks import Job, Webhooks
+from app.delivery.wire import Unanswered, Wire
 from app.sandbox.receiver import Message, Receiver, Reply
-from app.services import webhooks
+from app.services import readiness, sync, webhooks
 from app.services.deployment import Deployment
 from app.services.webhooks import SCHEDULE, WebhookFault
 from app.settings import Settings
@@ -397,3 +402,102 @@ def test_secrets_move_to_the_newest_master_key(deployment: Deployment) -> None:
         (signing,) = webhooks.signing_secrets(deployment.keyring, found, now=deployment.now())
         headers = webhooks.sign([signing], message_id="a", at=deployment.now(), body=b"b")
         assert webhooks.verify(secret, headers=headers, body=b"b")
+
+
+@contextmanager
+def dripping() -> Iterator[str]:
+    """The address of a receiver that sends a byte of its answer now and then, without end."""
+    ending = threading.Event()
+
+    class Dripping(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with suppress(OSError):
+                self.request.recv(65_536)
+                for byte in b"HTTP/1.1 200 OK\r\nX-Slow: " + b"x" * 1_000:
+                    if ending.wait(0.2):
+                        return
+                    self.request.send(bytes((byte,)))
+
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Dripping)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/hook"
+    finally:
+        ending.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextmanager
+def never_accepting() -> Iterator[str]:
+    """The address of a receiver that takes no connection: its queue of them is full."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        waiting = [socket.socket() for _ in range(3)]
+        for each in waiting:
+            each.setblocking(False)
+            each.connect_ex(listening.getsockname())
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/hook"
+        for each in waiting:
+            each.close()
+
+
+def test_receiver_that_drips_and_one_that_never_accepts_keep_nothing_from_another(
+    deployment: Deployment, storefront: Storefront, clock: Clock
+) -> None:
+    vouchers = [storefront.voucher(storefront.campaign()) for _ in range(20)]
+    with Receiver() as receiver, dripping() as drips, never_accepting() as deaf:
+        for url in (drips, deaf, receiver.url):
+            made(deployment, url)
+        happen(deployment, *vouchers)
+        runner = Runner(deployment, Webhooks(deployment, seconds=2.0))
+        began = time.monotonic()
+        running = threading.Thread(target=runner.run)
+        running.start()
+        try:
+            while len(receiver.messages) < 20 and time.monotonic() - began < 30:
+                time.sleep(0.02)
+            heard = time.monotonic() - began
+            # What happens while the slow ones are being told is heard at once as well.
+            happen(deployment, *vouchers)
+            while len(receiver.messages) < 40 and time.monotonic() - began < 60:
+                time.sleep(0.02)
+        finally:
+            runner.stop()
+            running.join()
+
+    assert heard < 10
+    assert numbers(receiver.messages) == {each.serial: [1, 2] for each in vouchers}
+    with deployment.database.read() as session:
+        slow, deaf_one, healthy = session.scalars(select(Webhook).order_by(Webhook.id))
+        assert slow.failure == deaf_one.failure == "It did not answer in time."
+        assert healthy.failure is None
+        happened = clock.now
+        assert webhooks.oldest_untold(session, slow) == happened
+        assert webhooks.oldest_untold(session, healthy) is None
+
+    clock.advance(minutes=16)
+    assert {alarm.name for alarm in sync.health(deployment).alarms} >= {"late_webhook"}
+    (check,) = [each for each in readiness.checks(deployment) if each.name == "webhooks"]
+    assert check.passed
+    assert check.warning
+    assert "127.0.0.1 was not told an event" in check.detail
+    assert "passerelle webhooks remove" in check.detail
+
+
+def test_call_ends_in_its_seconds_and_reads_no_more_than_asked() -> None:
+    wire = Wire()
+    with dripping() as drips:
+        began = time.monotonic()
+        with pytest.raises(Unanswered) as late:
+            wire.send("POST", drips, seconds=1.0, most=1_000, body=b"{}")
+        assert time.monotonic() - began < 5
+    assert late.value.sent
+    with never_accepting() as deaf, pytest.raises(Unanswered) as unreached:
+        wire.send("GET", deaf, seconds=1.0, most=1_000)
+    assert not unreached.value.sent
+    wire.close()

@@ -12,6 +12,7 @@ CloudEvents 1.0 in structured JSON (github.com/cloudevents/spec).
 
 from app.services.webhooks.bodies import MEDIA_TYPE, Kind, body, described, message_id, wants
 from app.services.webhooks.faults import WebhookFault
+from app.services.webhooks.lateness import LATE, Untold, oldest_untold, untold
 from app.services.webhooks.registering import (
     SCHEDULE,
     change,
@@ -26,10 +27,12 @@ from app.services.webhooks.registering import (
 from app.services.webhooks.signing import OVERLAP, reseal, rotate, sign, signing_secrets, verify
 
 __all__ = [
+    "LATE",
     "MEDIA_TYPE",
     "OVERLAP",
     "SCHEDULE",
     "Kind",
+    "Untold",
     "WebhookFault",
     "body",
     "change",
@@ -39,6 +42,7 @@ __all__ = [
     "described",
     "find",
     "message_id",
+    "oldest_untold",
     "register",
     "remove",
     "replay",
@@ -46,6 +50,7 @@ __all__ = [
     "rotate",
     "sign",
     "signing_secrets",
+    "untold",
     "verify",
     "wants",
 ]

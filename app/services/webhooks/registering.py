@@ -17,6 +17,7 @@ from app.services import eventlog, security
 from app.services.security import Kind as Kinds
 from app.services.webhooks.bodies import Kind
 from app.services.webhooks.faults import WebhookFault
+from app.services.webhooks.lateness import oldest_untold
 from app.services.webhooks.signing import bound_to, new_secret
 from app.store.keyring import Keyring
 from app.store.models import Campaign, Event, Voucher, Webhook, WebhookDelivery
@@ -146,6 +147,7 @@ def replay(session: Session, webhook: Webhook, *, now: dt.datetime) -> int:
 
 def describe(session: Session, webhook: Webhook) -> dict[str, Any]:
     """A webhook as its owner sees it; never its secret."""
+    since = oldest_untold(session, webhook)
     return {
         "id": str(webhook.public_id),
         "url": webhook.url,
@@ -155,6 +157,7 @@ def describe(session: Session, webhook: Webhook) -> dict[str, Any]:
         "failure": webhook.failure,
         "rotating_until": webhook.previous_until.isoformat() if webhook.previous_until else None,
         "created_at": webhook.created_at.isoformat(),
+        "oldest_untold_at": since.isoformat() if since else None,
         **counts(session, webhook),
     }
 
