@@ -51,10 +51,10 @@ def show(deployment: Deployment) -> None:
         for webhook in session.scalars(select(Webhook).order_by(Webhook.id)):
             counted = service.counts(session, webhook)
             since = service.oldest_untold(session, webhook)
-            waits = f"oldest untold {_age(deployment.now() - since)}" if since else "all told"
+            waits = f"oldest untold {_age(deployment.now() - since)}  " if since else ""
             line = (
                 f"{webhook.public_id}  {webhook.status:8}  {counted['waiting']:>7} waiting  "
-                f"{counted['dead']:>7} dead  {waits}  {webhook.url}  {webhook.failure or ''}"
+                f"{counted['dead']:>7} dead  {waits}{webhook.url}  {webhook.failure or ''}"
             )
             say(line.rstrip())
 

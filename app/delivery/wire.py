@@ -200,9 +200,9 @@ def _headers(lines: list[bytes]) -> dict[str, str]:
 
 def _unanswered(handle: pycurl.Curl, code: int, headers: dict[str, str]) -> Unanswered:
     status = handle.getinfo(pycurl.RESPONSE_CODE)
-    # Nothing of a request is on its way before the connection is ready for it.
+    # Before the connection is ready nothing of a request is on its way.
     sent = code == pycurl.E_SEND_FAIL_REWIND or (
-        code not in _UNSENT and handle.getinfo(pycurl.PRETRANSFER_TIME) > 0
+        code not in _UNSENT and handle.getinfo(pycurl.REQUEST_SIZE) > 0
     )
     whole = status >= 200 and code in (pycurl.E_WRITE_ERROR, pycurl.E_OPERATION_TIMEDOUT)
     if code == pycurl.E_OPERATION_TIMEDOUT:

@@ -100,7 +100,7 @@ def test_given_up_events_are_tried_again_and_the_webhook_is_active_again(
     assert done.output == "1 event is tried again.\n"
     listed = cli("webhooks", "list").output
     assert "active" in listed
-    assert "1 waiting        0 dead" in listed
+    assert "1 waiting        0 dead  oldest untold" in listed
 
 
 def test_removed_webhook_is_gone_and_unknown_ones_are_named(cli: Cli, hook: str) -> None:

@@ -28,7 +28,7 @@ def test_readiness_lists_each_check(client: FlaskClient) -> None:
     answer = client.get("/readyz")
 
     names = [check["name"] for check in answer.get_json()["checks"]]
-    assert names == ["database", "migrations", "keys", "certificates"]
+    assert names == ["database", "migrations", "keys", "certificates", "webhooks"]
 
 
 def test_an_old_schema_is_not_ready_and_says_what_to_do(
