@@ -31,7 +31,12 @@ if TYPE_CHECKING:
     from PIL import Image
 
 LARGEST_BYTES = 10_000_000
-LARGEST_PIXELS = 40_000_000
+#: A photograph of 16 megapixels is more than ten times what any wallet shows; decoding it takes
+#: some 200 MB for a moment.
+LARGEST_PIXELS = 16_000_000
+#: Passes over a progressive JPEG: real ones have ten or so, and each costs as much as the picture.
+MOST_SCANS = 64
+_SCAN = b"\xff\xda"
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Apple, in points; each is needed at @1x, @2x and @3x.
 _ICON = (38, 38)
@@ -40,6 +45,7 @@ _STRIP = (375, 144)
 # Google, in pixels.
 _GOOGLE_LOGO = (660, 660)
 _HERO = (1032, 336)
+_WORKED_ON = (2 * 1125, 2 * 660)
 _SCALES = {"": 1, "@2x": 2, "@3x": 3}
 _LEAST_LOGO = (320, 100)
 _LEAST_BANNER = (750, 240)
@@ -145,7 +151,7 @@ def prepare(
 ) -> Artwork:
     """Return the artwork made of a logo, a banner and perhaps a square icon of their own.
 
-    PNG, JPEG, WebP or GIF bytes, up to 10 MB and 40 megapixels each; the logo at least 320 pixels
+    PNG, JPEG, WebP or GIF bytes, up to 10 MB and 16 megapixels each; the logo at least 320 pixels
     wide or 100 high, the banner at least 750×240. Colours as `#rrggbb`. Transparent margins of the
     logo are cut off; without an `icon`, the logo is used.
     """
@@ -238,12 +244,16 @@ def _open(name: str, data: bytes, least: tuple[int, int], *, either: bool = Fals
     width, height = opened.size
     if width * height > LARGEST_PIXELS:
         raise ArtworkError(
-            name, f"It has {width}×{height} pixels.", "Export it with 40 megapixels at most."
+            name, f"It has {width}×{height} pixels.", "Export it with 16 megapixels at most."
+        )
+    if opened.format == "JPEG" and data.count(_SCAN) > MOST_SCANS:
+        raise ArtworkError(
+            name, f"It has more than {MOST_SCANS} scans.", "Export it as a plain JPEG or a PNG."
         )
     try:
         if getattr(opened, "n_frames", 1) > 1:
             raise ArtworkError(name, "It is animated.", "Export one frame of it.")
-        picture = _to_rgba(ImageOps.exif_transpose(opened))
+        picture = _to_rgba(_worked_on(ImageOps.exif_transpose(opened)))
     except ArtworkError:
         raise
     except Exception as error:
@@ -259,6 +269,19 @@ def _open(name: str, data: bytes, least: tuple[int, int], *, either: bool = Fals
             f"Give it at least {least[0]} pixels wide {'or' if either else 'and'} {least[1]} high.",
         )
     return picture
+
+
+def _worked_on(picture: Image.Image) -> Image.Image:
+    """Make a large picture small before it is worked on, still twice what any wallet shows."""
+    from PIL import Image
+
+    factor = min(picture.width / _WORKED_ON[0], picture.height / _WORKED_ON[1])
+    if factor <= 1 or picture.mode not in ("L", "LA", "RGB", "RGBA", "CMYK"):
+        return picture
+    size = (round(picture.width / factor), round(picture.height / factor))
+    small = picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+    small.info = picture.info
+    return small
 
 
 def _to_rgba(picture: Image.Image) -> Image.Image:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from app.cli.terminal import pass_deployment, say
-from app.services import google_standing
+from app.services import google_callbacks, google_standing
 from app.services.deployment import Deployment
 
 
@@ -25,3 +25,17 @@ def status(deployment: Deployment, key: str | None) -> None:
     say(f"{found}")
     for reason, count in found.failing:
         say(f"{count} failing: {reason}")
+
+
+@google.command()
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 1_000))
+@pass_deployment
+def callbacks(deployment: Deployment, limit: int) -> None:
+    """List genuine callbacks that nothing was done for, the newest first."""
+    with deployment.database.read() as session:
+        for each in google_callbacks.kept(session, limit=limit):
+            why = {"event": "nothing is done for this event", "object": "none of our passes"}
+            say(
+                f"{each.received_at:%Y-%m-%d %H:%M:%S}  {each.event:10}  {why[each.reason]}  "
+                f"{each.message}"
+            )

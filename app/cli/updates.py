@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import sys
 import uuid
 from decimal import Decimal, InvalidOperation
@@ -11,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+import orjson
 
 from app.cli.campaigns import campaign
 from app.cli.terminal import counted, pass_deployment, say
-from app.domain import overrides
+from app.domain import inputs, overrides
 from app.domain.overrides import Override
 from app.services import google_standing, installations, sync, updating
 from app.services.deployment import Deployment
@@ -45,6 +45,10 @@ class Moment(click.ParamType[dt.datetime]):
             self.fail("Write it as 2026-12-24T18:00:00+01:00.", param, ctx)
         if moment.tzinfo is None:
             self.fail("It needs a zone, such as +01:00 or Z.", param, ctx)
+        if not inputs.is_reckonable(moment):
+            self.fail(
+                f"It is not between the years {inputs.EARLIEST} and {inputs.LATEST}.", param, ctx
+            )
         return moment
 
 
@@ -246,9 +250,11 @@ def _line(each: Progress) -> str:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = orjson.loads(path.read_bytes())
     except ValueError as error:
         raise click.ClickException(f"{path} is not JSON: {error}.") from None
+    if (fault := inputs.first_fault(found)) is not None:
+        raise click.ClickException(f"{path}: {fault.at} {fault.cause}.")
     if not isinstance(found, dict):
         raise click.ClickException(f"{path} holds no JSON object.")
     return found

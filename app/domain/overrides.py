@@ -15,12 +15,12 @@ from decimal import Decimal
 from typing import Any
 
 from app.domain.campaign import Benefit, BenefitType, Terms
+from app.domain.inputs import MOST_MINOR
 
 #: Every term that an override can name, as it is stored.
 TERMS = ("ends_at", "uses", "percent", "amount_minor", "min_basket_minor")
 #: The uses that an override may set at most: what the database's integers hold, with room.
 MOST_USES = 1_000_000
-MOST_MINOR = 10**12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from app.services import keys
 from app.services.access import Doorkeeper
 from app.services.certificates import Certificates
+from app.services.guessing import Guesses
 from app.services.hints import Hints
 from app.services.precedence import Precedence
 from app.services.security import Counting
@@ -47,11 +48,14 @@ class Deployment:
         self.database = Database(settings.database_url, pool_size=settings.threads + BESIDE)
         self.security = Counting(self.database, clock)
         self.doorkeeper = Doorkeeper(self.database, self.security)
+        self.guesses = Guesses(self.database)
         self.hints = Hints(settings.queue_url)
         self.database.committed = self.hints.send
         self.clock = clock
         self.precedence = Precedence()
         self.certificates = Certificates(settings, clock=clock)
+        #: The header by which a proxy showed itself that the settings do not declare.
+        self.undeclared_proxy: str | None = None
         self._keyring: Keyring | None = None
         self._opening = threading.Lock()
 

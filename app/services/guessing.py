@@ -1,10 +1,12 @@
 """Guessing made hopeless: failed look-ups are counted, and whoever fails too often has to wait.
 
-Failures are counted for the API key, the terminal, the network address and the beginning of the
-code, in the database, so that all processes count together. A count is written only when a
-look-up fails, and asked only in this process's memory: an honest till pays nothing. A genuine
-barcode token is never refused here, because its MAC cannot be guessed: a guesser costs his
-neighbours no scan. Each process that did not see the limit passed allows one more failure.
+Failures at tills are counted for the terminal, the API key and the beginning of the code; those of
+callers without a key for their network address, which tills behind one router or proxy share and so
+never answer for. They are counted in the database, so that all processes count together. A count
+is written only when a look-up fails, and asked only in this process's memory: an honest till pays
+nothing. A genuine barcode token or key is never refused here, because it cannot be guessed: a
+guesser costs his neighbours no scan. Each process that did not see the limit passed allows one more
+failure.
 """
 
 from __future__ import annotations
@@ -24,8 +26,10 @@ from app.store.session import Database
 
 WINDOW = dt.timedelta(minutes=10)
 #: Failures within the window by one subject of a kind, before it has to wait. A till that types
-#: codes all day fails a few times; a list of guesses fails thousands of times.
-LIMITS = {"terminal": 30, "key": 60, "address": 60, "prefix": 300}
+#: codes all day fails a few times; a list of guesses fails thousands of times. A key that many
+#: terminals share waits when ten of them would, and codes of one beginning when ten keys would: who
+#: has to wait costs the others nothing.
+LIMITS = {"terminal": 30, "key": 300, "address": 60, "prefix": 3_000}
 
 
 class Guessing(Exception):

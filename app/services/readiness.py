@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import text
@@ -15,7 +16,7 @@ from app.store.session import Unavailable
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that must be right, and how it is."""
+    """One thing that must be right, and how it is; a warning does not make the service unready."""
 
     name: str
     passed: bool
@@ -33,7 +34,14 @@ def checks(deployment: Deployment) -> list[Check]:
     certificates = _certificates(deployment)
     if not schema.passed:
         return [database, schema, certificates]
-    return [database, schema, _keys(deployment), certificates, _webhooks(deployment)]
+    return [
+        database,
+        schema,
+        _keys(deployment),
+        certificates,
+        _webhooks(deployment),
+        *_proxies(deployment),
+    ]
 
 
 def _database(deployment: Deployment) -> Check:
@@ -82,5 +90,21 @@ def _webhooks(deployment: Deployment) -> Check:
         "webhooks",
         True,
         " ".join(f"{each.cause} {each.remedy}" for each in late),
+        warning=bool(late),
+    )
+
+
+def _proxies(deployment: Deployment) -> Iterator[Check]:
+    """What passes and should be looked at. Anybody can send a proxy's header: it must not take
+    the service out of use.
+    """
+    if deployment.undeclared_proxy is None:
+        return
+    yield Check(
+        "proxies",
+        True,
+        f"Requests came with {deployment.undeclared_proxy}, and PASSERELLE_TRUSTED_PROXIES is 0: "
+        "set it to the number of proxies in front, or callers without a key are counted together "
+        "as one address. If there is none, let nothing pass the header on.",
         warning=True,
     )

@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.domain import inputs
 from app.domain.campaign import Channel
 from app.services import access, stores
 from app.services.access import Scope
@@ -174,6 +175,9 @@ def _make_keys(
 
 
 def _row(values: dict[str, str]) -> Row:
+    for name, value in values.items():
+        if (cause := inputs.text_fault(value)) is not None:
+            raise ValueError(f"{name} {cause}")
     for name in REQUIRED:
         if not _KEY.fullmatch(values[name]):
             raise ValueError(

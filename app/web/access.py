@@ -18,6 +18,7 @@ from flask import Flask, g, request
 
 from app.services import permissions, security
 from app.services.access import Client, KeyRefusal, Refused, Scope
+from app.services.guessing import Guessing
 from app.services.permissions import Binding, Reach
 from app.services.security import Actor, Kind, network_of
 from app.web import deployment, till_session
@@ -196,7 +197,8 @@ def identify() -> Client:
     """The client whose key the request carries.
 
     Raises:
-        Problem: 401, without saying whether the key is unknown, wrong, revoked or expired.
+        Problem: 429, after too many wrong keys from one address; else 401, without saying whether
+            the key is unknown, wrong, revoked or expired.
     """
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
     if not scheme:
@@ -219,7 +221,11 @@ def identify() -> Client:
 
 
 def verify(key: str) -> Client | Refused:
-    """The client of a key that somebody sent, or why there is none; a wrong key is counted."""
+    """The client of a key that somebody sent, or why there is none; a wrong key is counted.
+
+    Raises:
+        Problem: 429, too many wrong keys came from the caller's address; right ones work on.
+    """
     house = deployment()
     found = house.doorkeeper.identify(key, now=house.now())
     if isinstance(found, Refused):
@@ -228,7 +234,26 @@ def verify(key: str) -> Client | Refused:
             by=Actor(key_prefix=found.prefix, address=network_of(request.remote_addr)),
             reason=found.reason.value,
         )
+        if found.reason is not KeyRefusal.MALFORMED:
+            _count_guess()
     return found
+
+
+def _count_guess() -> None:
+    """Count a key that was looked up in vain against the caller's address."""
+    house = deployment()
+    subjects = {"address": network_of(request.remote_addr) or ""}
+    try:
+        house.guesses.check(subjects, now=house.now())
+        house.guesses.failed(subjects, keyring=house.keyring, now=house.now())
+    except Guessing as guessing:
+        raise Problem(
+            429,
+            "guessing",
+            cause="Too many keys that are not valid came from this address.",
+            remedy="Wait for the seconds in Retry-After; valid keys work on.",
+            headers={"Retry-After": str(guessing.retry_after)},
+        ) from None
 
 
 def _act_as(found: Client) -> None:

@@ -21,14 +21,17 @@ from app.web import (
     closing,
     codes,
     decisions,
+    gate,
     google,
     health,
+    heavy,
     links,
     marketing,
     observing,
     policy,
     pos,
     problems,
+    proxies,
     reports,
     results,
     security,
@@ -87,6 +90,9 @@ def build(deployment: Deployment) -> Flask:
         )
     observing.register(app)
     access.register(app)
+    gate.register(app)
+    proxies.register(app)
+    heavy.register(app)
     problems.register(app)
     for door in DOORS:
         door(app)

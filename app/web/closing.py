@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import orjson
 from flask import Response
 from flask_openapi3 import APIBlueprint, OpenAPI, Tag
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from app.services import closing
 from app.services.access import Client, Scope
@@ -22,6 +22,7 @@ from app.services.closing import Liability, Line, Oddity
 from app.services.permissions import Reach
 from app.store.models import Store, Terminal
 from app.web import access, deployment
+from app.web.fields import Day, Moment
 from app.web.problems import Problem, ProblemBody
 
 
@@ -89,14 +90,6 @@ class _Query(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     format: Literal["json", "csv"] = "json"
-
-
-#: Days and moments that calendars of every time zone can reckon with.
-Day = Annotated[dt.date, Field(ge=dt.date(2000, 1, 1), le=dt.date(2199, 12, 31))]
-Moment = Annotated[
-    AwareDatetime,
-    Field(ge=dt.datetime(2000, 1, 1, tzinfo=dt.UTC), le=dt.datetime(2199, 12, 31, tzinfo=dt.UTC)),
-]
 
 
 class DayQuery(_Query):

@@ -6,11 +6,9 @@ and a serial that was issued anew already answers with what it is called now.
 
 from __future__ import annotations
 
-import threading
 from typing import Annotated
 
 import orjson
-import structlog
 from flask import Response
 from flask_openapi3 import APIBlueprint, OpenAPI, Tag
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -18,11 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from app.domain import codes
 from app.services import importing, issuing, links
 from app.services.access import Scope
-from app.services.deployment import Deployment
-from app.services.importing import ImportFault, Standing
+from app.services.importing import ImportFault
 from app.services.issuing import IssueFault
 from app.services.permissions import Reach
 from app.web import access, deployment
+from app.web.heavy import afterwards
 from app.web.problems import Problem, ProblemBody
 
 blueprint = APIBlueprint(
@@ -117,9 +115,7 @@ def take_codes(path: CampaignPath, body: TakeBody) -> Response:
             422, "not_taken", cause=str(fault), remedy="Do what the cause says, then ask again."
         ) from None
     if not standing.known:
-        threading.Thread(
-            target=_go_on, args=(house, standing), name="taking codes", daemon=True
-        ).start()
+        afterwards(importing.go_on, house, standing.id)
     answer = _json(
         MoveBody(
             id=str(standing.id),
@@ -178,13 +174,6 @@ def reissue(path: VoucherPath, body: ReissueBody) -> Response:
 def register(app: OpenAPI) -> None:
     """Open the door."""
     app.register_api(blueprint)
-
-
-def _go_on(house: Deployment, standing: Standing) -> None:
-    try:
-        importing.go_on(house, standing.id)
-    except Exception as error:
-        structlog.get_logger().error("codes_interrupted", exc_info=error)
 
 
 def _json(body: BaseModel, *, status: int = 200) -> Response:

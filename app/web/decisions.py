@@ -10,10 +10,9 @@ import datetime as dt
 from dataclasses import asdict
 from typing import Annotated, Any
 
-import orjson
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, OpenAPI, Tag
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from app.domain import codes
 from app.services import campaigns, deciding, links, people, security
@@ -23,12 +22,12 @@ from app.services.issuing import IssueFault
 from app.services.people import Did
 from app.services.permissions import Reach
 from app.web import access, deployment
+from app.web.answers import as_json
+from app.web.fields import Fact, Minor, Moment, Name
 from app.web.marketing import RecipientBody
 from app.web.problems import Problem, ProblemBody
 
 LARGEST = 64 * 1024**2
-
-_Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
 class _Body(BaseModel):
@@ -40,16 +39,16 @@ class CandidateBody(_Body):
 
     recipient: RecipientBody
     occasion: Annotated[str, StringConstraints(max_length=200)] = ""
-    facts: Annotated[dict[str, str | int], Field(max_length=50)] = Field(
+    facts: Annotated[dict[str, Fact], Field(max_length=50)] = Field(
         {}, description="Of the occasion; `basket` and `lifetime` in minor units"
     )
-    sent_at: AwareDatetime | None = None
+    sent_at: Moment | None = None
 
 
 class DecideBody(_Body):
     """Who may get something of a campaign that decides by rules."""
 
-    campaign: _Name
+    campaign: Name
     candidates: Annotated[list[CandidateBody], Field(min_length=1, max_length=10_000)]
     dry_run: bool = Field(False, description="Say what would happen; nothing is written")
 
@@ -96,11 +95,11 @@ class StoredAnswer(BaseModel):
 class ActivityBody(_Body):
     """Something that a recipient did."""
 
-    external_id: _Name
-    name: _Name = Field(description="purchase, visit or any other; purchase measures campaigns")
-    id: _Name = Field(description="Your own id of it; reported twice it counts once")
-    value_minor: Annotated[int, Field(ge=0, le=10**12)] = 0
-    at: AwareDatetime | None = None
+    external_id: Name
+    name: Name = Field(description="purchase, visit or any other; purchase measures campaigns")
+    id: Name = Field(description="Your own id of it; reported twice it counts once")
+    value_minor: Minor = 0
+    at: Moment | None = None
 
 
 class ActivitiesBody(_Body):
@@ -305,7 +304,7 @@ def forget(path: RecipientPath) -> Response:
 
 
 def _json(body: dict[str, Any]) -> Response:
-    answer = Response(orjson.dumps(body), mimetype="application/json")
+    answer = Response(as_json(body), mimetype="application/json")
     answer.headers["Cache-Control"] = "no-store"
     return answer
 

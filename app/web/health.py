@@ -34,6 +34,7 @@ from app.services.metrics import REGISTRY
 from app.store.session import Unavailable
 from app.web import deployment
 from app.web.problems import Problem
+from app.web.proxies import FORWARDED
 
 blueprint = Blueprint("health", __name__)
 
@@ -42,7 +43,7 @@ CERTIFICATE_DAYS = Gauge(
 )
 
 #: A request that carries one of these came through a proxy, which is on this machine itself.
-_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
+_FORWARDED = (*FORWARDED, "Via")
 _SWAGGER = Path(flask_openapi3_swagger.__file__).parent / "templates" / "swagger"
 
 

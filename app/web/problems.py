@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from http import HTTPStatus
 from typing import Any
 
 import orjson
@@ -32,6 +33,10 @@ _HTTP_REMEDIES = {
     415: ("unsupported_media_type", "Send application/json."),
     429: ("rate_limited", "Wait for the seconds in Retry-After."),
 }
+
+
+#: What the gate, the bounds and the database answer at every door.
+_EVERYWHERE = ("400", "404", "413", "422", "429", "503")
 
 
 class FaultyMember(BaseModel):
@@ -146,13 +151,21 @@ def shown_as_page(app: Flask, page: Page) -> None:
 
 def described(description: dict[str, Any]) -> dict[str, Any]:
     """The OpenAPI description with problems under their own media type, which the generator does
-    not know.
+    not know, and with those that every door answers.
     """
     reference = {"$ref": "#/components/schemas/ProblemBody"}
     for path in description.get("paths", {}).values():
         for operation in path.values():
             if not isinstance(operation, dict):
                 continue
+            for status in _EVERYWHERE:
+                operation.setdefault("responses", {}).setdefault(
+                    status,
+                    {
+                        "description": HTTPStatus(int(status)).phrase,
+                        "content": {"application/json": {"schema": reference}},
+                    },
+                )
             for answer in operation.get("responses", {}).values():
                 content = answer.get("content", {})
                 if content.get("application/json", {}).get("schema") == reference:

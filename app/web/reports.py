@@ -12,23 +12,23 @@ from typing import Annotated, Literal, cast
 
 from flask import Response, current_app, request
 from flask_openapi3 import APIBlueprint, OpenAPI, Tag
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from app.domain.inputs import MOST_MINOR, ONE_LINE
 from app.services.access import Scope
 from app.services.guessing import Guessing
 from app.services.permissions import Reach
 from app.services.redeeming import CallFault, Origin, reporting
 from app.services.redeeming.reporting import Reports, Use
 from app.web import access
+from app.web.fields import Moment
 from app.web.problems import Problem, ProblemBody, invalid_request
 
 #: The largest file of uses, and the most uses of one request.
 MAX_BYTES = 4 * 1024 * 1024
 MAX_USES = 10_000
 
-Text = Annotated[
-    str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")
-]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=ONE_LINE)]
 
 
 class UseBody(BaseModel):
@@ -38,8 +38,8 @@ class UseBody(BaseModel):
 
     id: Text
     code: Annotated[str, StringConstraints(min_length=1, max_length=512)]
-    occurred_at: AwareDatetime | None = None
-    discount_minor: Annotated[int, Field(ge=0, le=10**12, strict=True)] = 0
+    occurred_at: Moment | None = None
+    discount_minor: Annotated[int, Field(ge=0, le=MOST_MINOR, strict=True)] = 0
 
 
 class ReportBody(BaseModel):
@@ -127,7 +127,7 @@ def report() -> Response:
         uses, faulty = _from_csv()
     elif request.mimetype == "application/json":
         try:
-            body = ReportBody.model_validate_json(request.get_data())
+            body = ReportBody.model_validate(request.get_json())
         except ValidationError as error:
             return invalid_request(error)
         store = body.store or store
@@ -147,7 +147,7 @@ def report() -> Response:
             cause="A report is JSON or CSV.",
             remedy="Send application/json or text/csv.",
         )
-    origin = Origin(store=store, address=request.remote_addr or "")
+    origin = Origin(store=store)
     try:
         done = _reports().report(access.client(), uses, origin=origin)
     except CallFault as fault:

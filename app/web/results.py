@@ -7,7 +7,6 @@ Codes in clear need the scope `codes:reveal`, and each such list is recorded.
 from __future__ import annotations
 
 import csv
-import datetime as dt
 import io
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
@@ -24,6 +23,8 @@ from app.services.permissions import Reach
 from app.services.reporting import Dimension
 from app.store.models import Campaign
 from app.web import access, deployment
+from app.web.answers import CSV, NDJSON, as_json, streamed
+from app.web.fields import Day
 from app.web.problems import ProblemBody
 
 
@@ -39,8 +40,8 @@ class ResultsQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     by: Annotated[list[Dimension], Field(max_length=5)] = []
-    since: dt.date | None = None
-    until: dt.date | None = None
+    since: Day | None = None
+    until: Day | None = None
 
 
 class PeopleQuery(BaseModel):
@@ -157,9 +158,8 @@ def people(path: CampaignPath, query: PeopleQuery) -> Response:
         house.database, campaign_id, which=query.which, keyring=keyring, only=client.campaigns
     )
     if query.format == "json":
-        lines: Iterator[bytes] = (orjson.dumps(row) + b"\n" for row in rows)
-        return _private(Response(lines, mimetype="application/x-ndjson"))
-    return _private(Response(_csv(rows), mimetype="text/csv"))
+        return streamed((as_json(row) + b"\n" for row in rows), mimetype=NDJSON)
+    return streamed(_csv(rows), mimetype=CSV)
 
 
 def _csv(rows: Iterator[dict[str, Any]]) -> Iterator[bytes]:
@@ -171,17 +171,15 @@ def _csv(rows: Iterator[dict[str, Any]]) -> Iterator[bytes]:
             writer = csv.DictWriter(buffer, list(row))
             writer.writeheader()
         writer.writerow({name: _cell(value) for name, value in row.items()})
-        if buffer.tell() > 65_536:
-            yield buffer.getvalue().encode()
-            buffer.seek(0)
-            buffer.truncate()
-    yield buffer.getvalue().encode()
+        yield buffer.getvalue().encode(errors="replace")
+        buffer.seek(0)
+        buffer.truncate()
 
 
 def _cell(value: Any) -> Any:
     """A value as a spreadsheet may open it: text that starts like a formula is quoted."""
     if isinstance(value, dict):
-        return orjson.dumps(value).decode() if value else ""
+        return as_json(value).decode() if value else ""
     if isinstance(value, list):
         return "|".join(map(str, value))
     if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):

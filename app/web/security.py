@@ -13,17 +13,17 @@ from urllib.parse import urlencode
 import orjson
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, OpenAPI, Tag
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 
+from app.domain.inputs import MOST_INTEGER
 from app.services import security
 from app.services.access import Scope
 from app.services.closing import to_csv
 from app.services.permissions import Reach
 from app.services.security import Event, Kind
 from app.web import access, deployment
+from app.web.fields import Moment, Name
 from app.web.problems import ProblemBody
-
-_Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
 
 
 class EventsQuery(BaseModel):
@@ -32,13 +32,13 @@ class EventsQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     kind: Annotated[list[Kind], Field(max_length=len(Kind))] = []
-    actor: _Name | None = Field(
+    actor: Name | None = Field(
         None, description="A key's prefix, store/terminal, operator, command or address"
     )
-    object: _Name | None = Field(None, description="What it was done to, such as `campaign spring`")
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
-    cursor: Annotated[int, Field(ge=1, lt=2**63)] | None = Field(
+    object: Name | None = Field(None, description="What it was done to, such as `campaign spring`")
+    since: Moment | None = None
+    until: Moment | None = None
+    cursor: Annotated[int, Field(ge=1, le=MOST_INTEGER)] | None = Field(
         None, description="`next` of the page before"
     )
     limit: Annotated[int, Field(ge=1, le=1_000)] = 100

@@ -51,6 +51,7 @@ def sign_in() -> Response:
     """Open a session for a terminal's key."""
     _own_page()
     try:
+        # A text without a key's form is never looked up: no rule needs to be asked of it.
         body = SignIn.model_validate_json(request.get_data())
     except ValidationError as error:
         return invalid_request(error)

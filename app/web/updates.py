@@ -18,6 +18,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 from sqlalchemy.orm import Session
 
 from app.domain import overrides
+from app.domain.inputs import MOST_MINOR
 from app.domain.overrides import Override
 from app.services import installations, sync, updating
 from app.services.access import Scope
@@ -26,6 +27,8 @@ from app.services.issuing import Left
 from app.services.permissions import Reach
 from app.services.updating import Action, UpdateFault, Wanted
 from app.web import access, deployment
+from app.web.fields import Moment
+from app.web.heavy import takes_turns
 from app.web.problems import Problem, ProblemBody
 
 T = TypeVar("T")
@@ -66,7 +69,7 @@ class UpdateBody(BaseModel):
     message: dict[str, Annotated[str, StringConstraints(min_length=1, max_length=500)]] | None = (
         Field(None, description="A message by language; phones announce it")
     )
-    ends_at: AwareDatetime | None = Field(
+    ends_at: Moment | None = Field(
         None, description="Until when all vouchers are good, where that is later than their own"
     )
     uses: int | None = Field(
@@ -76,22 +79,26 @@ class UpdateBody(BaseModel):
         description="How often each voucher may be used, where that is more than its own",
     )
     percent: Decimal | None = Field(
-        None, gt=0, le=100, description="The percentage, where that is higher than their own"
+        None,
+        gt=0,
+        le=100,
+        decimal_places=4,
+        description="The percentage, where that is higher than their own",
     )
     amount_minor: int | None = Field(
         None,
         ge=1,
-        le=overrides.MOST_MINOR,
+        le=MOST_MINOR,
         description="The amount off in minor units, where that is higher than their own",
     )
     min_basket_minor: int | None = Field(
         None,
         ge=0,
-        le=overrides.MOST_MINOR,
+        le=MOST_MINOR,
         description="The basket needed in minor units, where that is less than their own; 0: none",
     )
     forced: bool = Field(False, description="Let these terms take away from holders, too")
-    at: AwareDatetime | None = Field(None, description="When to publish; absent is now")
+    at: Moment | None = Field(None, description="When to publish; absent is now")
     dry_run: bool = Field(
         False, description="Say what it would touch and how long that takes, and order nothing"
     )
@@ -153,7 +160,7 @@ class VouchersBody(BaseModel):
         Field(min_length=1, max_length=updating.MOST_VOUCHERS),
     ]
     action: Literal["update", "prolong", "withdraw"]
-    ends_at: AwareDatetime | None = None
+    ends_at: Moment | None = None
     reason: Annotated[str, StringConstraints(max_length=200)] | None = Field(
         None, description="Why it is withdrawn; kept with the voucher"
     )
@@ -186,6 +193,7 @@ class ChangedBody(BaseModel):
 
 @blueprint.post("/campaigns/<key>/updates", responses={200: RehearsedBody, 202: OrderedBody})
 @access.requires(Scope.CAMPAIGN, reach=Reach.CAMPAIGNS)
+@takes_turns("campaigns")
 def order(path: CampaignPath, body: UpdateBody) -> tuple[dict[str, Any], int]:
     """Order an update: now, or at a time."""
     access.campaign(path.key)

@@ -12,6 +12,7 @@ import json
 from base64 import b64decode
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any, Self
 
 from cryptography.exceptions import InvalidSignature
@@ -69,14 +70,27 @@ class RootKeys:
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """What happened: `event` is `save`, `del`, or a word that Google adds later."""
+    """What happened: `event` is `save`, `del`, or another word of Google's.
+
+    A save or deletion names one object; an activation (`activate`) names its objects in a list, and
+    an event that Google adds later may name none. `message` is the signed text, so that what the
+    service does not act upon can be kept whole.
+
+    https://developers.google.com/wallet/tickets/transit-passes/qr-code/resources/activation
+    """
 
     event: str
     class_id: str
-    object_id: str
+    object_ids: tuple[str, ...]
     nonce: str
     count: int
     expires: datetime
+    message: str = field(default="", repr=False)
+
+    @property
+    def object_id(self) -> str:
+        """The object, or the first of several; empty without one."""
+        return self.object_ids[0] if self.object_ids else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,19 +139,30 @@ class CallbackVerifier:
             said: dict[str, Any] = json.loads(message)
             callback = Callback(
                 event=str(said["eventType"]),
-                class_id=str(said["classId"]),
-                object_id=str(said["objectId"]),
-                nonce=str(said["nonce"]),
+                class_id=str(said.get("classId", "")),
+                object_ids=_object_ids(said),
+                # One that Google does not name is known by what it says.
+                nonce=str(said.get("nonce") or sha256(message.encode()).hexdigest()),
                 count=int(said.get("count", 1)),
                 expires=_moment(said["expTimeMillis"]),
+                message=message,
             )
-        except (ValueError, KeyError, TypeError, OverflowError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise _refused("signedMessage", "It cannot be read.") from error
         if callback.expires <= now:
             raise _refused("signedMessage.expTimeMillis", "It is out of date.")
-        if not callback.object_id.startswith(f"{self.issuer_id}."):
+        if not all(each.startswith(f"{self.issuer_id}.") for each in callback.object_ids):
             raise _refused("signedMessage.objectId", "It is another issuer's.")
         return callback
+
+
+def _object_ids(said: dict[str, Any]) -> tuple[str, ...]:
+    """The objects that a message names, in either form, each once."""
+    several = said.get("objectIds") or []
+    if not isinstance(several, list):
+        raise TypeError("objects are named in a list")
+    named = [said["objectId"]] if said.get("objectId") is not None else []
+    return tuple(dict.fromkeys(str(each) for each in (*named, *several)))
 
 
 def _refused(field: str, cause: str) -> CallbackError:

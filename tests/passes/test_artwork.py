@@ -188,10 +188,25 @@ def test_a_picture_that_cannot_be_used_is_refused(logo: bytes, match: str) -> No
     assert caught.value.remedy
 
 
-def test_a_picture_past_40_megapixels_is_refused_before_it_is_decoded() -> None:
+def test_a_photograph_of_16_megapixels_is_made_small_before_it_is_worked_on() -> None:
+    large = Image.new("RGB", (6_000, 2_600), "#aa2222")
+
+    made = make(square(side=4_000), large)
+
+    assert Image.open(BytesIO(made.files["google-hero.png"])).size == (1032, 336)
+
+
+def test_a_jpeg_of_countless_scans_is_refused_before_it_is_decoded() -> None:
+    data = samples.png(square(), "JPEG") + b"\xff\xda" * 100
+    with pytest.raises(ArtworkError, match="more than 64 scans"):
+        make(data)
+
+
+def test_a_picture_past_16_megapixels_is_refused_before_it_is_decoded() -> None:
     large = samples.png(Image.new("1", (7000, 6000)))
-    with pytest.raises(ArtworkError, match="7000×6000"):
+    with pytest.raises(ArtworkError, match="7000×6000") as refused:
         make(large)
+    assert "16 megapixels" in refused.value.remedy
 
 
 def test_a_banner_of_the_wrong_shape_or_size_is_refused() -> None:

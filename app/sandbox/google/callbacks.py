@@ -16,9 +16,10 @@ import struct
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 import requests
 from cryptography.hazmat.primitives import hashes, serialization
@@ -97,28 +98,33 @@ class CallbackSigner:
         class_id: str,
         object_id: str,
         event: str,
+        members: Mapping[str, Any] | None = None,
         nonce: str | None = None,
         expires_in: timedelta = timedelta(hours=1),
         key_expires_in: timedelta = timedelta(days=7),
         issuer_id: str | None = None,
     ) -> bytes:
-        """Return one callback's body; the optional arguments make the ones that must be refused."""
+        """Return one callback's body.
+
+        ``members`` are laid over those of a save or deletion, None leaves one out: an activation
+        has ``objectIds`` and no ``objectId``. The other arguments make what must be refused.
+        """
         signed_key = _text(
             {
                 "keyValue": _public(self._intermediate),
                 "keyExpiration": str(_millis(self._clock() + key_expires_in)),
             }
         )
-        message = _text(
-            {
-                "classId": class_id,
-                "objectId": object_id,
-                "eventType": event,
-                "expTimeMillis": _millis(self._clock() + expires_in),
-                "count": 1,
-                "nonce": nonce or str(uuid.uuid4()),
-            }
-        )
+        said = {
+            "classId": class_id,
+            "objectId": object_id,
+            "eventType": event,
+            "expTimeMillis": _millis(self._clock() + expires_in),
+            "count": 1,
+            "nonce": nonce or str(uuid.uuid4()),
+            **(members or {}),
+        }
+        message = _text({name: each for name, each in said.items() if each is not None})
         vouched = _sign(self._roots[0], _signed_bytes(_SENDER, _PROTOCOL, signed_key))
         signature = _sign(
             self._intermediate,

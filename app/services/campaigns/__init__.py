@@ -8,6 +8,7 @@ shows the difference and writes it; `shared` is what all passes of a campaign ha
 
 from app.services.campaigns.applying import Change, Plan, apply, plan
 from app.services.campaigns.file import (
+    LARGEST_FILE,
     CampaignFault,
     Draft,
     Fault,
@@ -31,6 +32,7 @@ from app.services.campaigns.warning import warnings_of
 from app.services.campaigns.wording import grants_of
 
 __all__ = [
+    "LARGEST_FILE",
     "CampaignFault",
     "Change",
     "Draft",

@@ -10,8 +10,8 @@ import warnings
 from sqlalchemy.orm import Session
 
 from app.store.models import Asset
+from passes.artwork import LARGEST_PIXELS, MOST_SCANS
 
-MOST_PIXELS = 40_000_000
 _MEDIA = {"PNG": "image/png", "JPEG": "image/jpeg"}
 
 
@@ -30,8 +30,11 @@ def fault(data: bytes) -> str | None:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data), formats=tuple(_MEDIA)) as image:
                 width, height = image.size
-                if width * height > MOST_PIXELS:
-                    return f"has {width} × {height} pixels, more than 40 million"
+                if width * height > LARGEST_PIXELS:
+                    most = LARGEST_PIXELS // 1_000_000
+                    return f"has {width} × {height} pixels, more than {most} million"
+                if image.format == "JPEG" and data.count(b"\xff\xda") > MOST_SCANS:
+                    return f"has more than {MOST_SCANS} scans"
                 image.load()
     except UnidentifiedImageError:
         return "is neither PNG nor JPEG"

@@ -27,9 +27,11 @@ from app.domain.values import (
     Tier,
     Variant,
 )
+from app.services.campaigns.file.sections import MOST_COUNT, Amount, Count, Number, Percent
 from app.store.models import Campaign
 
 _RULES: TypeAdapter[Rules] = TypeAdapter(Rules)
+_Text = Annotated[str, Field(max_length=200)]
 _Key = Annotated[str, Field(pattern=r"^[a-z0-9]+(?:[-_][a-z0-9]+)*$", max_length=40)]
 #: Minor units of an amount written as people write it; None after a fault at the place given.
 Minor = Callable[[str, Decimal | None], int | None]
@@ -43,13 +45,13 @@ class ConditionSection(_Section):
     """One comparison of a fact, as it is written."""
 
     fact: str = Field(min_length=1, max_length=100)
-    at_least: Decimal | None = None
-    above: Decimal | None = None
-    at_most: Decimal | None = None
-    below: Decimal | None = None
-    is_: str | Decimal | None = Field(default=None, alias="is")
-    is_not: str | Decimal | None = None
-    one_of: list[str] | None = Field(default=None, min_length=1)
+    at_least: Number | None = None
+    above: Number | None = None
+    at_most: Number | None = None
+    below: Number | None = None
+    is_: _Text | Number | None = Field(default=None, alias="is")
+    is_not: _Text | Number | None = None
+    one_of: list[_Text] | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
     def _one(self) -> ConditionSection:
@@ -80,13 +82,13 @@ class _Words(_Section):
 class ValueSection(_Section):
     """What a tier or a variant gives, as it is written."""
 
-    percent: Decimal | None = Field(default=None, gt=0, le=100)
-    amount: Decimal | None = Field(default=None, gt=0)
+    percent: Percent | None = Field(default=None, gt=0)
+    amount: Amount | None = Field(default=None, gt=0)
     #: The most that a percentage takes off.
-    cap: Decimal | None = Field(default=None, gt=0)
+    cap: Amount | None = Field(default=None, gt=0)
     free_shipping: bool = False
     #: Opening balance of a gift card.
-    card: Decimal | None = Field(default=None, gt=0)
+    card: Amount | None = Field(default=None, gt=0)
     campaign: str | None = None
     texts: dict[str, _Words] = {}
 
@@ -106,7 +108,7 @@ class _Variant(ValueSection):
 
 class _Frequency(_Section):
     group: _Key
-    count: int = Field(default=1, ge=1)
+    count: Count = 1
     days: int = Field(default=30, ge=1, le=3_650)
 
 
@@ -138,12 +140,12 @@ class RulesSection(_Section):
 
     tiers: list[TierSection] = []
     variants: list[_Variant] = []
-    holdout_percent: Decimal = Field(default=Decimal(0), ge=0, lt=100)
+    holdout_percent: Percent = Field(default=Decimal(0), ge=0, lt=100)
     frequency: _Frequency | None = None
     stops: list[_Stop] = []
-    points: dict[str, int] = {}
-    most_vouchers: int | None = Field(default=None, ge=1)
-    most_cost: Decimal | None = Field(default=None, gt=0)
+    points: dict[str, Annotated[int, Field(ge=-MOST_COUNT, le=MOST_COUNT)]] = {}
+    most_vouchers: Count | None = None
+    most_cost: Amount | None = Field(default=None, gt=0)
 
     @model_validator(mode="after")
     def _distinct(self) -> RulesSection:

@@ -32,8 +32,12 @@ from app.services.importing.jobs import (
     spool_of,
     standing,
 )
-from app.services.importing.sealing import Reject, Sealer
+from app.services.importing.sealing import MALFORMED, Reject, Sealer
 from app.store.models import Campaign, ImportJob, ImportReject
+
+#: Rows without a usable code after which a file of mostly such rows is given up: each is stored to
+#: be read by a person, and a small packed file can hold millions.
+MOST_MALFORMED = 10_000
 
 
 def import_file(
@@ -125,7 +129,7 @@ def _read(
     sealer = Sealer(keyring=deployment.keyring, expected=expected(deployment, campaign))
     spool = spool_of(deployment, job_id)
     spool.begin()
-    count = 0
+    count = malformed = 0
     refused: list[Reject] = []
     noted = time.monotonic()
     try:
@@ -134,6 +138,12 @@ def _read(
             count += records
             spool.add(rows)
             refused.extend(rejects)
+            malformed += sum(each.reason in MALFORMED for each in rejects)
+            if malformed > MOST_MALFORMED and malformed * 2 > count:
+                raise reading.FileFault(
+                    f"More than {MOST_MALFORMED:,} rows, and most of them, hold no code: name the "
+                    "column with the codes, or export the file again."
+                )
             due = time.monotonic() - noted > NOTE_EVERY
             if due or len(refused) > 1_000:
                 refused = note_progress(deployment, job_id, count, refused)

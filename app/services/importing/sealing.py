@@ -47,6 +47,10 @@ class Reason(StrEnum):
     DISABLED = "disabled"
 
 
+#: Reasons that say that a row holds no code at all.
+MALFORMED = frozenset({Reason.EMPTY, Reason.TOO_SHORT, Reason.TOO_LONG, Reason.ILLEGAL_CHARACTER})
+
+
 #: What a person who mends the file reads.
 REASONS = {
     Reason.EMPTY: "The row has no code.",

@@ -25,7 +25,13 @@ from app.services.installations.logs import (
     keep_complaints,
     understand,
 )
-from app.services.installations.registering import GRACE, record_added, register, unregister
+from app.services.installations.registering import (
+    GRACE,
+    MOST_DEVICES,
+    record_added,
+    register,
+    unregister,
+)
 from app.services.installations.states import (
     EPOCH,
     FETCHED,
@@ -45,6 +51,7 @@ __all__ = [
     "KEPT_LOGS",
     "LISTED",
     "LISTED_AGAIN",
+    "MOST_DEVICES",
     "PUSHED",
     "Complaint",
     "Listing",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import delete, exists, or_, select, update
+from sqlalchemy import delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.domain.validity import begins_when_added, window
@@ -13,6 +13,7 @@ from app.services import changes, events
 from app.services.campaigns.stored import terms_from
 from app.services.installations.devices import create, forget_if_empty, lock
 from app.store.models import (
+    AppleDevice,
     AppleRegistration,
     Campaign,
     Event,
@@ -20,6 +21,10 @@ from app.store.models import (
     Voucher,
 )
 
+#: Devices that one pass may be on. A holder's phone, watch and tablet are three, and a coupon that
+#: a family shares is on a dozen; without a bound whoever has one pass fills the table, and every
+#: change of the pass is pushed to all of it.
+MOST_DEVICES = 50
 #: How long a new registration may take to list by itself before it is pushed.
 GRACE = dt.timedelta(seconds=30)
 
@@ -29,6 +34,7 @@ def register(
 ) -> bool:
     """Note that the device holds the pass, and its present token; returns whether that is new.
 
+    At most `MOST_DEVICES` hold one pass: the one that was seen longest ago gives way.
     The device usually lists right afterwards and so needs no push; one that does not is pushed
     after `GRACE`, since the pass may have changed between its download and this call.
     """
@@ -77,7 +83,36 @@ def register(
     )
     record_added(session, voucher_id, now=now, wallet="apple")
     session.flush()
+    _give_way(session, voucher_id, now=now)
     return True
+
+
+def _give_way(session: Session, voucher_id: int, *, now: dt.datetime) -> None:
+    """Forget the registrations of a pass beyond `MOST_DEVICES`, the longest unseen first.
+
+    The voucher's row is locked since its event was numbered, so registrations of one pass are
+    counted one after another. A device that is busy elsewhere is passed over: waiting for it while
+    holding the voucher could wait for ever, and the next registration comes to it.
+    """
+    mine = AppleRegistration.voucher_id == voucher_id
+    count = session.scalar(select(func.count()).select_from(AppleRegistration).where(mine))
+    surplus = (count or 0) - MOST_DEVICES
+    if surplus <= 0:
+        return
+    seen = func.coalesce(
+        AppleRegistration.fetched_at, AppleRegistration.listed_at, AppleRegistration.registered_at
+    )
+    for row, device_id in session.execute(
+        select(AppleRegistration.id, AppleRegistration.device_id)
+        .join(AppleDevice, AppleDevice.id == AppleRegistration.device_id)
+        .where(mine)
+        .order_by(seen, AppleRegistration.id)
+        .limit(surplus)
+        .with_for_update(of=AppleDevice, skip_locked=True)
+    ).all():
+        session.execute(delete(AppleRegistration).where(AppleRegistration.id == row))
+        events.append(session, "removed", voucher_id, now=now, data={"wallet": "apple"})
+        forget_if_empty(session, device_id)
 
 
 def record_added(session: Session, voucher_id: int, *, now: dt.datetime, wallet: str) -> None:

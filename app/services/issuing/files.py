@@ -20,6 +20,7 @@ from pathlib import Path
 
 from sqlalchemy import select
 
+from app.domain import inputs
 from app.services import campaigns, links, security
 from app.services.deployment import Deployment
 from app.services.importing.reading import FileFault, table
@@ -166,9 +167,14 @@ def person_from(cells: Mapping[str, str]) -> Person:
     Raises:
         ValueError: says what is wrong with the row.
     """
+    for name, value in cells.items():
+        if (cause := inputs.text_fault(name) or inputs.text_fault(value)) is not None:
+            raise ValueError(f"a cell {cause}")
     external_id = cells.get("external_id", "")
     if not external_id:
         raise ValueError("external_id is empty")
+    if not re.fullmatch(inputs.ONE_LINE, external_id):
+        raise ValueError("external_id has more than one line")
     if len(external_id) > LONGEST_ID:
         raise ValueError(f"external_id has more than {LONGEST_ID} characters")
     language = cells.get("language") or None
@@ -206,6 +212,10 @@ def _wanted(
                 sent_at = dt.datetime.fromisoformat(cells["sent_at"])
                 if sent_at.tzinfo is None:
                     raise ValueError("sent_at has no offset such as +02:00")
+                if not inputs.is_reckonable(sent_at):
+                    raise ValueError(
+                        f"sent_at is not between {inputs.EARLIEST} and {inputs.LATEST}"
+                    )
         except ValueError as error:
             outcome.rejected.append((line, str(error)))
             continue

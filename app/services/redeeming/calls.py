@@ -57,8 +57,6 @@ class Origin:
     operator: str | None = None
     receipt: str | None = None
     occurred_at: dt.datetime | None = None
-    #: The network address that asks; guesses are counted by it, nothing keeps it.
-    address: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

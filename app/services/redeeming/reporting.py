@@ -13,6 +13,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,7 +23,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, select
 
-from app.domain import codes
+from app.domain import codes, inputs
 from app.domain.campaign import Authority
 from app.domain.ledger import EntryKind
 from app.services import resolving
@@ -328,6 +329,10 @@ def _use(row: dict[str, str | None]) -> Use:
         raise ValueError("The line has no id or no code.")
     if len(values["id"]) > 128:
         raise ValueError("The id is longer than 128 characters.")
+    if not re.fullmatch(inputs.ONE_LINE, values["id"]) or inputs.text_fault(values["id"]):
+        raise ValueError("The id has a character that no id may have.")
+    if cause := inputs.text_fault(values["code"]):
+        raise ValueError(f"The code {cause}.")
     occurred = None
     if values["occurred_at"]:
         try:
@@ -336,6 +341,8 @@ def _use(row: dict[str, str | None]) -> Use:
             raise ValueError("occurred_at is not ISO 8601.") from None
         if occurred.tzinfo is None:
             raise ValueError("occurred_at has no offset, such as +01:00.")
+        if not inputs.is_reckonable(occurred):
+            raise ValueError(f"occurred_at is not between {inputs.EARLIEST} and {inputs.LATEST}.")
     minor = values["discount_minor"] or "0"
     if not minor.isascii() or not minor.isdigit() or len(minor) > 12:
         raise ValueError("discount_minor is not a whole number of minor units.")

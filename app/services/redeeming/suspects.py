@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from app.domain.refusals import Reason
 from app.services.access import Client
 from app.services.deployment import Deployment
-from app.services.guessing import Guesses
 from app.services.redeeming.calls import Origin
 from app.services.redeeming.progress import No
 from app.services.resolving import Reading
@@ -22,7 +21,7 @@ class Suspects:
 
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment
-        self.guesses = Guesses(deployment.database)
+        self.guesses = deployment.guesses
 
     def check(self, client: Client, origin: Origin, reading: Reading, *, now: dt.datetime) -> None:
         """Let a code be looked up, or not; a genuine token always is.
@@ -50,11 +49,15 @@ class Suspects:
 
 
 def _subjects(client: Client, origin: Origin, prefix: str) -> Mapping[str, str]:
-    """Whom a failed look-up counts against."""
+    """Whom a failed look-up counts against: never the address, which other tills share.
+
+    A terminal is one of its key's, since a call with a shared key names its own: who names a
+    neighbour's makes only that name wait, under that key.
+    """
     terminal = client.terminal_id or origin.terminal
+    store = client.store_id or origin.store
     return {
-        "terminal": f"{client.store_id or origin.store}/{terminal}" if terminal else "",
+        "terminal": f"{client.id}/{store}/{terminal}" if terminal else "",
         "key": str(client.id),
-        "address": origin.address,
         "prefix": prefix,
     }

@@ -16,6 +16,7 @@ from app.store.models.campaigns import (
 )
 from app.store.models.columns import Base, Id, Instant, Json, NullableJson, new_id
 from app.store.models.google import (
+    GoogleCallback,
     GoogleClass,
     GoogleMessage,
     GoogleNonce,
@@ -66,6 +67,7 @@ __all__ = [
     "Event",
     "Forgotten",
     "FunnelCount",
+    "GoogleCallback",
     "GoogleClass",
     "GoogleMessage",
     "GoogleNonce",

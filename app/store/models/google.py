@@ -111,6 +111,21 @@ class GoogleNonce(Base):
     expires_at: Mapped[dt.datetime] = mapped_column(index=True)
 
 
+class GoogleCallback(Base):
+    """A genuine callback that nothing was done for, kept to be seen; the newest stay."""
+
+    __tablename__ = "google_callback"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    nonce: Mapped[str] = mapped_column(unique=True)
+    received_at: Mapped[dt.datetime]
+    event: Mapped[str]
+    #: event (nothing is done for such) or object (none of ours).
+    reason: Mapped[str]
+    #: What Google signed, as text.
+    message: Mapped[str] = mapped_column(Text)
+
+
 class GoogleRootKeys(Base):
     """Google's list of callback keys as it was last fetched; one row."""
 

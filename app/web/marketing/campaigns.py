@@ -12,6 +12,8 @@ from app.services.access import Scope
 from app.services.campaigns import CampaignFault, pictures
 from app.services.permissions import Reach
 from app.web import access, deployment
+from app.web.gate import parse_json
+from app.web.heavy import takes_turns
 from app.web.marketing.door import Body, answered, blueprint
 from app.web.problems import FaultyMember, Problem
 from app.web.updates import GoogleBody
@@ -66,11 +68,12 @@ class PictureAnswer(BaseModel):
 
 @blueprint.post("/campaigns", responses={"200": ApplyAnswer})
 @access.requires(Scope.CAMPAIGN, reach=Reach.CAMPAIGNS)
+@takes_turns("campaigns")
 def apply_campaign(query: ApplyQuery) -> Response:
     """Create or revise a campaign: the shape of the campaign file, as JSON; pictures by digest."""
-    request.max_content_length = 1_000_000
+    request.max_content_length = campaigns.LARGEST_FILE
     house = deployment()
-    document = request.get_json(silent=True)
+    document = parse_json(request.get_data())
     if not isinstance(document, dict):
         raise Problem(
             422, "invalid_request", cause="The body is no object.", remedy="Send the campaign."
@@ -125,6 +128,7 @@ def apply_campaign(query: ApplyQuery) -> Response:
 
 @blueprint.post("/pictures", responses={"201": PictureAnswer})
 @access.requires(Scope.CAMPAIGN, reach=Reach.CAMPAIGNS)
+@takes_turns("campaigns")
 def add_picture() -> Response:
     """Store a logo or banner (PNG or JPEG, the request's body) for campaigns to name."""
     request.max_content_length = LARGEST_PICTURE

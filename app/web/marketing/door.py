@@ -22,7 +22,6 @@ blueprint = APIBlueprint(
     abp_responses=dict.fromkeys(("401", "403", "404", "422", "503"), ProblemBody),
 )
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Attribute = Annotated[str, StringConstraints(max_length=2_000)] | int | float | bool | None
 
 

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
 from collections.abc import Iterator
 from typing import Annotated, BinaryIO, cast
 
-import structlog
 from flask import Response, request
 from pydantic import BaseModel, Field, StringConstraints
 
 from app.services import importing
 from app.services.access import Scope
-from app.services.deployment import Deployment
 from app.services.importing import ImportFault, Standing
 from app.services.permissions import Reach
 from app.web import access, deployment
-from app.web.marketing.door import Body, CampaignPath, Name, answered, blueprint
+from app.web.answers import CSV, streamed
+from app.web.fields import Name
+from app.web.heavy import afterwards, takes_turns
+from app.web.marketing.door import Body, CampaignPath, answered, blueprint
 from app.web.problems import Problem
 
 LARGEST_FILE = 16 * 1024**3
@@ -62,6 +62,7 @@ class GenerateBody(Body):
 
 @blueprint.post("/imports", responses={"202": ImportBody})
 @access.requires(Scope.ISSUE, reach=Reach.CAMPAIGNS)
+@takes_turns("imports")
 def import_codes(query: ImportQuery) -> Response:
     """Import codes: the file is the request's body, in any format that README names.
 
@@ -79,9 +80,7 @@ def import_codes(query: ImportQuery) -> Response:
             column=query.column,
         )
     if standing.status == "loading":
-        threading.Thread(
-            target=_load, args=(house, standing.id), name="import", daemon=True
-        ).start()
+        afterwards(importing.load, house, standing.id)
     answer = answered(_import(standing), status=202)
     answer.headers["Location"] = f"/api/v1/imports/{standing.id}"
     return answer
@@ -112,14 +111,12 @@ def import_rejects(path: ImportPath) -> Response:
     _known_import(path.import_id)
     house = deployment()
 
-    def lines() -> Iterator[str]:
-        yield "line,reason,text\n"
+    def lines() -> Iterator[bytes]:
+        yield b"line,reason,text\n"
         for line, reason, text in importing.rejects(house, path.import_id):
-            yield f'{line},{reason},"{text}"\n'
+            yield f'{line},{reason},"{text}"\n'.encode()
 
-    answer = Response(lines(), mimetype="text/csv")
-    answer.headers["Cache-Control"] = "no-store"
-    return answer
+    return streamed(lines(), mimetype=CSV)
 
 
 @blueprint.post("/imports/<import_id>/cancel", responses={"200": ImportBody})
@@ -133,6 +130,7 @@ def cancel_import(path: ImportPath) -> Response:
 
 @blueprint.post("/campaigns/<key>/codes", responses={"200": ImportBody})
 @access.requires(Scope.ISSUE, reach=Reach.CAMPAIGNS)
+@takes_turns("imports")
 def generate_codes(path: CampaignPath, body: GenerateBody) -> Response:
     """Generate codes by the campaign's pattern."""
     access.campaign(path.key)
@@ -179,10 +177,3 @@ def _import(standing: Standing) -> ImportBody:
         error=standing.error,
         known=standing.known,
     )
-
-
-def _load(house: Deployment, import_id: uuid.UUID) -> None:
-    try:
-        importing.load(house, import_id)
-    except Exception as error:
-        structlog.get_logger().error("import_interrupted", exc_info=error)

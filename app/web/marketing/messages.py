@@ -14,7 +14,9 @@ from app.services.access import Scope
 from app.services.messages import MessageFault, Rendered
 from app.services.permissions import Reach
 from app.web import access, deployment
-from app.web.marketing.door import Body, Name, blueprint
+from app.web.answers import NDJSON, streamed
+from app.web.fields import Fact, Name
+from app.web.marketing.door import Body, blueprint
 from app.web.marketing.vouchers import RecipientBody
 from app.web.problems import Problem
 
@@ -24,7 +26,7 @@ MOST_RECIPIENTS = 100_000
 class AddresseeBody(RecipientBody):
     """A recipient of a mailing, and what it is about."""
 
-    facts: Annotated[dict[str, str | int], Field(max_length=50)] = Field(
+    facts: Annotated[dict[str, Fact], Field(max_length=50)] = Field(
         {}, description="For campaigns that decide by rules; `basket`, `lifetime` in minor units"
     )
 
@@ -63,9 +65,7 @@ def render_messages(body: MessageBody) -> Response:
     facts = {item.external_id: item.facts for item in body.recipients if item.facts}
     make = messages.preview if body.preview else messages.render
     rendered = make(house, message, people, facts)
-    answer = Response(_lines(rendered), mimetype="application/x-ndjson")
-    answer.headers["Cache-Control"] = "no-store"
-    return answer
+    return streamed(_lines(rendered), mimetype=NDJSON)
 
 
 def _lines(rendered: Iterable[Rendered]) -> Iterator[bytes]:

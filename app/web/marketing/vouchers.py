@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from flask import Response
-from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
 from app.domain import codes
 from app.services import inviting, issuing, links, permissions
@@ -16,11 +16,11 @@ from app.services.inviting import Invitation, InvitationFault
 from app.services.issuing import IssueFault, Left, Outcome, Person, Wanted
 from app.services.permissions import Reach
 from app.web import access, deployment
+from app.web.fields import Moment, Name
 from app.web.marketing.door import (
     Attribute,
     Body,
     CampaignPath,
-    Name,
     answered,
     blueprint,
     refused,
@@ -55,7 +55,7 @@ class VoucherBody(Body):
         "", description="Why; one voucher for each recipient and occasion"
     )
     variant: Annotated[str, StringConstraints(max_length=64)] | None = None
-    sent_at: AwareDatetime | None = Field(
+    sent_at: Moment | None = Field(
         None, description="When its message goes out, for validity counted from sending"
     )
 

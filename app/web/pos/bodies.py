@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import (
-    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
@@ -16,16 +15,16 @@ from pydantic import (
     model_validator,
 )
 
+from app.domain.inputs import MOST_MINOR, ONE_LINE
 from app.domain.refusals import Reason
 from app.services import redeeming
+from app.web.fields import Moment
 
-Key = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Key = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=ONE_LINE)]
 #: Text that goes to the books: anything printable, but no control characters.
-Note = Annotated[
-    str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
-]
+Note = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=ONE_LINE)]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
-Minor = Annotated[int, Field(ge=0, le=10**12, strict=True)]
+Minor = Annotated[int, Field(ge=0, le=MOST_MINOR, strict=True)]
 
 
 class Body(BaseModel):
@@ -37,7 +36,7 @@ class Body(BaseModel):
 class Money(Body):
     """An amount in minor units of a currency (ISO 4217)."""
 
-    minor: Annotated[int, Field(gt=0, le=10**12, strict=True)]
+    minor: Annotated[int, Field(gt=0, le=MOST_MINOR, strict=True)]
     currency: Currency
 
 
@@ -78,7 +77,7 @@ class OriginBody(Body):
     terminal: Key | None = None
     operator: Note | None = None
     receipt: Note | None = None
-    occurred_at: AwareDatetime | None = Field(
+    occurred_at: Moment | None = Field(
         None, description="The till's clock; recorded, the server's clock decides"
     )
 

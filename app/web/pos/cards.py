@@ -14,6 +14,7 @@ from flask import Response
 from flask_openapi3 import APIBlueprint, OpenAPI, Tag
 from pydantic import BaseModel, Field, RootModel, StringConstraints
 
+from app.domain.inputs import MOST_MINOR
 from app.domain.ledger import AdjustReason
 from app.services import redeeming
 from app.services.access import Scope
@@ -73,7 +74,7 @@ class LoadBody(_CardBody):
 class Change(Body):
     """A change of a balance in minor units, up or down."""
 
-    minor: Annotated[int, Field(ge=-(10**12), le=10**12, strict=True)]
+    minor: Annotated[int, Field(ge=-MOST_MINOR, le=MOST_MINOR, strict=True)]
     currency: Currency
 
 

@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 from app.cli import main
 from app.services.deployment import Deployment
-from app.store.models import Campaign, GoogleClass, GoogleObject
+from app.store.models import Campaign, GoogleCallback, GoogleClass, GoogleObject
 from tests.serving import environment
 from tests.storefront import Storefront
 
@@ -58,3 +58,21 @@ def test_the_status_counts_what_is_held_owed_and_failing_of_one_campaign_or_of_a
     assert "Google: 3 passes held; 3 calls are owed, 0 s in all." in said
     assert "2 failing: No answer (ReadTimeout)." in said
     assert "Google: 1 passes held; nothing is owed." in status(deployment, "--campaign", key)
+
+
+def test_genuine_callbacks_that_nothing_was_done_for_are_listed(deployment: Deployment) -> None:
+    with deployment.database.write() as session:
+        session.add(
+            GoogleCallback(
+                nonce="n",
+                received_at=deployment.now(),
+                event="activate",
+                reason="event",
+                message='{"eventType": "activate"}',
+            )
+        )
+
+    done = CliRunner().invoke(main, ["google", "callbacks"], env=environment(deployment.settings))
+
+    assert done.exit_code == 0, done.output
+    assert "activate    nothing is done for this event" in done.output

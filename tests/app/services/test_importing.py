@@ -31,6 +31,7 @@ from app.store.models import Code, ImportJob, ImportReject, Voucher
 from tests.conftest import Clock
 from tests.marketing import apply, apply_document, bring, card
 from tests.shop import Shop, Till
+from tests.storefront import Storefront
 
 XML = """<?xml version="1.0" encoding="UTF-8"?>
 <coupons xmlns="http://www.demandware.com/xml/impex/coupon/2008-06-17">
@@ -151,6 +152,38 @@ def test_a_gzip_bomb_is_refused_before_it_has_unpacked(
 
     with pytest.raises(reading.FileFault, match="far more than it weighs"):
         understood(bomb, keyring)
+
+
+@pytest.mark.parametrize(
+    ("data", "cause"),
+    [
+        (b"<a>" * 100_000, "nests more than 32 deep"),
+        (b'<coupons><code name="' + b"x" * 3_000_000, "a tag without end"),
+        (b"<coupons>" + b"<code>ABC-1</code>" * 10 + b"<!-- " + b"x" * 3_000_000, "without end"),
+        (b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', "document type"),
+    ],
+    ids=["depth", "tag", "comment", "entities"],
+)
+def test_xml_that_would_fill_the_memory_is_refused(
+    keyring: Keyring, data: bytes, cause: str
+) -> None:
+    with pytest.raises(reading.FileFault, match=cause):
+        understood(data, keyring)
+
+
+def test_a_small_packed_file_of_rows_that_are_no_codes_is_given_up_early(
+    deployment: Deployment, storefront: Storefront
+) -> None:
+    storefront.campaign(key="sun")
+    packed = gzip.compress(b"a\n" * 3_000_000)
+    assert len(packed) < 100_000
+
+    with pytest.raises(importing.ImportFault, match="hold no code"):
+        importing.receive(deployment, "sun", io.BytesIO(packed), filename="bomb.gz")
+
+    (job,) = importing.listed(deployment)
+    assert job.status == "failed"
+    assert job.read < 100_000
 
 
 @given(

@@ -157,6 +157,67 @@ def test_guessing_is_stopped_and_costs_neighbours_and_genuine_passes_nothing(
     assert shop.row(by_code).used == 1
 
 
+def test_typos_behind_one_address_stop_nobody_elsewhere(
+    shop: Shop, client: FlaskClient, deployment: Deployment
+) -> None:
+    shop.campaign(source=Source.LIST)
+    shop.campaign("card", kind="gift_card", terms=Terms(amount_minor=1_000), source=Source.LIST)
+    card = shop.voucher("card", code="REAL-CARD")
+    # All of them come from the same address, as behind a router or a proxy.
+    for terminal in ("1", "2"):
+        mistyping = Till(client, shop.key(store="paris", terminal=terminal))
+        for number in range(LIMITS["terminal"]):
+            assert mistyping.scan(f"REAL-{number}")["reason"] == "unknown_code"
+    shop.store("lyon")
+
+    elsewhere = Till(client, shop.key(store="lyon", terminal="1"))
+    assert elsewhere.scan("REAL-CARD")["outcome"] == "accepted"
+    assert shop.row(card).balance_minor == 1_000
+
+
+def test_a_terminal_that_has_to_wait_stops_no_other_of_the_same_key(
+    shop: Shop, client: FlaskClient
+) -> None:
+    shop.campaign(source=Source.LIST)
+    shop.voucher(code="REAL-CODE")
+    shared = Till(client, shop.key())
+    for number in range(LIMITS["terminal"] + 1):
+        shared.post("/scans", {"barcode": f"GUESS{number}", "store": "paris", "terminal": "1"})
+
+    stopped = shared.post("/scans", {"barcode": "REAL-CODE", "store": "paris", "terminal": "1"})
+    beside = shared.post("/scans", {"barcode": "REAL-CODE", "store": "paris", "terminal": "2"})
+    other_key = Till(client, shop.key())
+    same_name = other_key.post(
+        "/scans", {"barcode": "REAL-CODE", "store": "paris", "terminal": "1"}
+    )
+
+    assert stopped.status_code == 429
+    assert beside.get_json()["outcome"] == "accepted"
+    assert same_name.get_json()["outcome"] == "accepted"
+
+
+def test_wrong_keys_from_an_address_are_stopped_and_right_ones_are_not(
+    shop: Shop, client: FlaskClient, clock: Clock
+) -> None:
+    shop.campaign()
+    till = Till(client, shop.key(store="paris", terminal="1"))
+    wrong = {"Authorization": "Bearer pk_" + "a" * 8 + "_" + "b" * 32}
+    for _ in range(LIMITS["address"]):
+        assert client.get("/pos/v1/till", headers=wrong).status_code == 401
+
+    stopped = client.get("/pos/v1/till", headers=wrong)
+    elsewhere = client.get(
+        "/pos/v1/till", headers=wrong, environ_overrides={"REMOTE_ADDR": "192.0.2.7"}
+    )
+
+    assert (stopped.status_code, stopped.get_json()["code"]) == (429, "guessing")
+    assert 0 < int(stopped.headers["Retry-After"]) <= 600
+    assert elsewhere.status_code == 401
+    assert till.redeem(shop.voucher().barcode)["outcome"] == "accepted"
+    clock.advance(minutes=11)
+    assert client.get("/pos/v1/till", headers=wrong).status_code == 401
+
+
 def test_supervisor_sets_named_refusals_aside_and_says_why(
     shop: Shop, client: FlaskClient, deployment: Deployment
 ) -> None:

@@ -1,5 +1,6 @@
 """The application as a whole: health, errors as problems, its description, its log."""
 
+import dataclasses
 import datetime as dt
 import json
 from collections.abc import MutableMapping
@@ -9,6 +10,7 @@ import pytest
 from flask import Flask, request
 from flask.testing import FlaskClient
 
+from app import create_app
 from app.services import access
 from app.services.access import Scope
 from app.services.deployment import Deployment
@@ -16,6 +18,7 @@ from app.settings import Settings
 from app.store import migrations
 from app.store.session import Database, Unavailable
 from app.web.access import requires
+from tests.conftest import Clock
 
 NOW = dt.datetime(2026, 11, 21, tzinfo=dt.UTC)
 
@@ -29,6 +32,32 @@ def test_readiness_lists_each_check(client: FlaskClient) -> None:
 
     names = [check["name"] for check in answer.get_json()["checks"]]
     assert names == ["database", "migrations", "keys", "certificates", "webhooks"]
+
+
+def test_a_proxy_that_is_not_declared_is_a_warning_that_names_the_setting(
+    client: FlaskClient, log_lines: list[MutableMapping[str, Any]]
+) -> None:
+    for _ in range(2):
+        client.get("/healthz", headers={"X-Forwarded-For": "203.0.113.9"})
+
+    answer = client.get("/readyz")
+
+    assert answer.status_code == 200
+    (warning,) = (check for check in answer.get_json()["checks"] if check["warning"])
+    assert warning["name"] == "proxies"
+    assert warning["passed"]
+    assert "PASSERELLE_TRUSTED_PROXIES" in warning["detail"]
+    noted = [line for line in log_lines if line["event"] == "undeclared_proxy"]
+    assert [line["setting"] for line in noted] == ["PASSERELLE_TRUSTED_PROXIES"]
+
+
+def test_a_declared_proxy_is_no_warning(settings: Settings, clock: Clock) -> None:
+    app = create_app(dataclasses.replace(settings, trusted_proxies=1), clock=clock)
+    client = app.test_client()
+    client.get("/healthz", headers={"X-Forwarded-For": "203.0.113.9"})
+
+    assert not any(check["warning"] for check in client.get("/readyz").get_json()["checks"])
+    app.extensions["passerelle"].close()
 
 
 def test_an_old_schema_is_not_ready_and_says_what_to_do(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from app.services import installations
 from app.services.deployment import Deployment
 from app.services.installations import logs
 from app.settings import Settings
-from app.store.models import AppleDevice, AppleRegistration, Voucher
+from app.store.models import AppleDevice, AppleRegistration, Event, Voucher
 from tests.conftest import Clock
 from tests.storefront import Issued, Storefront
 
@@ -407,3 +408,54 @@ def test_the_fetch_of_a_pass_on_two_devices_counts_for_one_of_them(
             )
     assert sorted(fetched[0], key=str) == [1, None]
     assert fetched[1] == [1, 1]
+
+
+def test_a_pass_is_on_so_many_devices_and_the_longest_unseen_gives_way(
+    device: Device, issued: Issued, clock: Clock
+) -> None:
+    house, most = device.house, installations.MOST_DEVICES
+    for number in range(most):
+        clock.advance(seconds=1)
+        assert (
+            Device(device.client, house, id=f"device-{number}").register(issued).status_code == 201
+        )
+    clock.advance(seconds=1)
+    # The first was seen since: it listed the pass.
+    assert Device(device.client, house, id="device-0").list().status_code == 200
+
+    assert Device(device.client, house, id="newest").register(issued).status_code == 201
+
+    with house.database.read() as session:
+        held = set(session.scalars(select(AppleDevice.library_id)))
+        removed = session.scalars(select(Event.voucher_id).where(Event.kind == "removed")).all()
+    assert len(held) == most
+    assert {"device-0", "newest"} <= held
+    assert "device-1" not in held
+    assert removed == [issued.id]
+
+
+def test_devices_that_register_at_once_stay_within_the_bound(
+    device: Device, issued: Issued, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.services.installations.registering.MOST_DEVICES", 5)
+    house, statuses = device.house, []
+
+    def add(number: int) -> None:
+        phone = Device(house_client(), house, id=f"device-{number}")
+        statuses.append(phone.register(issued).status_code)
+
+    def house_client() -> FlaskClient:
+        return device.client.application.test_client()
+
+    threads = [threading.Thread(target=add, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    # What was passed over because it was busy gives way to the next.
+    Device(device.client, house, id="last").register(issued)
+
+    assert set(statuses) == {201}
+    with house.database.read() as session:
+        assert len(session.scalars(select(AppleRegistration.id)).all()) == 5
+        assert len(session.scalars(select(AppleDevice.id)).all()) == 5

@@ -2,6 +2,8 @@
 
 import hashlib
 import io
+import json
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -112,6 +114,65 @@ def test_what_is_genuine_but_none_of_ours_is_answered_and_ignored(
     assert client.post("/google/callback", data=body).status_code == 200
     assert not asked(deployment)
     assert nonces(deployment) == []
+
+
+def test_a_callback_may_name_its_objects_in_a_list(
+    client: FlaskClient, deployment: Deployment, signer: CallbackSigner, ids: dict[str, str]
+) -> None:
+    publish(deployment, signer)
+    several = {"objectId": None, "objectIds": [ids["object_id"], ids["object_id"] + "x"]}
+    body = signer.body(**ids, event="save", members={**several, "count": "2"})
+
+    assert client.post("/google/callback", data=body).status_code == 200
+    assert asked(deployment)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"objectId": None, "objectIds": ["{object}"], "deviceContext": {"deviceToken": "d"}},
+        {"objectId": None, "objectIds": []},
+        {"objectId": None, "nonce": None, "count": None},
+        {"later": [1, {"deeper": True}]},
+    ],
+    ids=["activation", "no-objects", "bare", "more"],
+)
+def test_a_genuine_callback_that_nothing_is_done_for_is_kept_once(
+    client: FlaskClient,
+    deployment: Deployment,
+    signer: CallbackSigner,
+    ids: dict[str, str],
+    members: dict[str, Any],
+) -> None:
+    publish(deployment, signer)
+    said = json.loads(json.dumps(members).replace("{object}", ids["object_id"]))
+    body = signer.body(**ids, event="activate", members=said)
+
+    for _ in range(2):
+        assert client.post("/google/callback", data=body).status_code == 200
+
+    assert not asked(deployment)
+    with deployment.database.read() as session:
+        (kept,) = google_callbacks.kept(session)
+    assert (kept.event, kept.reason) == ("activate", "event")
+    assert json.loads(kept.message)["eventType"] == "activate"
+
+
+def test_only_the_newest_callbacks_are_kept(
+    client: FlaskClient,
+    deployment: Deployment,
+    signer: CallbackSigner,
+    ids: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(google_callbacks, "KEPT", 3)
+    publish(deployment, signer)
+    for number in range(5):
+        body = signer.body(**ids, event="activate", nonce=f"n-{number}")
+        client.post("/google/callback", data=body)
+
+    with deployment.database.read() as session:
+        assert [each.nonce for each in google_callbacks.kept(session)] == ["n-4", "n-3", "n-2"]
 
 
 def test_what_google_did_not_sign_is_refused(

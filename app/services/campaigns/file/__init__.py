@@ -13,15 +13,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from app.domain import inputs
 from app.services.campaigns.file.document import read_draft
 from app.services.campaigns.file.draft import Draft
 from app.services.campaigns.file.faults import CampaignFault, Fault
 from app.services.campaigns.file.reading import Reading
 
-__all__ = ["CampaignFault", "Draft", "Fault", "read_document", "read_file"]
+__all__ = ["LARGEST_FILE", "CampaignFault", "Draft", "Fault", "read_document", "read_file"]
 
 #: The most pictures may weigh before they are resized.
 LARGEST_PICTURE = 10_000_000
+#: The most that a campaign file weighs; through the API, too.
+LARGEST_FILE = 1_000_000
 
 
 def read_file(path: Path) -> Draft:
@@ -31,6 +34,10 @@ def read_file(path: Path) -> Draft:
         CampaignFault: every fault of the file.
     """
     try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise CampaignFault(
+                [Fault(str(path), "is larger than 1 MB.", "Write a campaign, and pictures beside.")]
+            )
         document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise CampaignFault(
@@ -40,7 +47,12 @@ def read_file(path: Path) -> Draft:
         raise CampaignFault(
             [Fault(str(path), "is not UTF-8 text.", "Save it in the encoding UTF-8.")]
         ) from None
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        raise CampaignFault(
+            [Fault(str(path), "nests without end.", "Write the sections that README shows.")]
+        ) from None
+    except ValueError as error:
+        # The parser's own, or that of a number with thousands of digits.
         raise CampaignFault(
             [Fault(str(path), f"is not TOML: {error}.", "Mend the place that it names.")]
         ) from None
@@ -57,7 +69,20 @@ def read_document(document: Mapping[str, Any], *, pictures: Any = None) -> Draft
     Raises:
         CampaignFault: every fault.
     """
+    refused = [
+        Fault(fault.at, f"{fault.cause}.", "Mend the value.")
+        for fault in inputs.faults(document)
+        if not _is_shown(fault.at)
+    ]
+    if refused:
+        raise CampaignFault(refused)
     return read_draft(Reading(document, pictures))
+
+
+def _is_shown(at: str) -> bool:
+    """Whether a pass shows what stands at a place: its trial judges all that it shows."""
+    section, *rest = at.split(".")
+    return section in ("texts", "fields", "links", "places") or "texts" in rest
 
 
 def _beside(path: Path, name: str) -> bytes:

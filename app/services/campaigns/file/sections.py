@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from contextlib import suppress
 from decimal import Decimal
 from typing import Annotated, Literal
 
@@ -12,21 +13,24 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from app.domain import minting
 from app.domain.birthdays import LeapDay
 from app.domain.campaign import Anchor, Authority, BarcodeProfile, BenefitType, Channel, Source
+from app.domain.inputs import EARLIEST, LATEST, is_reckonable
 
 COLOUR = r"^#[0-9a-fA-F]{6}$"
+#: The most of anything that is counted: what the narrowest of the database's columns holds.
+MOST_COUNT = 10**9
 
 
 def _moment(value: object) -> object:
     if isinstance(value, str):
-        try:
-            return (
+        with suppress(ValueError):
+            value = (
                 dt.date.fromisoformat(value)
                 if len(value) <= 10
                 else dt.datetime.fromisoformat(value)
             )
-        except ValueError:
-            pass
     if isinstance(value, (dt.date, dt.datetime)):
+        if not is_reckonable(value):
+            raise ValueError(f"is not between the years {EARLIEST} and {LATEST}")
         return value
     raise ValueError("is no date or time: write 2026-06-01, 2026-06-01T09:00 or with an offset")
 
@@ -42,6 +46,11 @@ def _amount(value: object) -> object:
 
 Moment = Annotated[dt.date | dt.datetime, BeforeValidator(_moment)]
 Amount = Annotated[Decimal, BeforeValidator(_amount)]
+#: A percentage as people write one; it has no more decimals than money has.
+Percent = Annotated[Decimal, Field(le=100, decimal_places=4)]
+#: Any other number that something is compared with.
+Number = Annotated[Decimal, Field(ge=-(10**15), le=10**15, decimal_places=6)]
+Count = Annotated[int, Field(ge=1, le=MOST_COUNT)]
 Localised = dict[str, str]
 
 
@@ -71,21 +80,21 @@ class Codes(Section):
 
     source: Source
     code: str | None = Field(default=None, min_length=3, max_length=64)
-    limit: int | None = Field(default=None, ge=1)
+    limit: Count | None = None
     pattern: str | None = Field(default=None, max_length=128)
     alphabet: str = minting.ALPHABET
     check: bool = True
     #: Issue although the codes can be guessed.
     insist: bool = False
     pin_digits: int = Field(default=0, ge=0, le=12)
-    low_stock: int | None = Field(default=None, ge=1)
+    low_stock: Count | None = None
 
 
 class Benefit(Section):
     """`[benefit]`: what a coupon gives."""
 
     type: BenefitType
-    percent: Decimal | None = Field(default=None, gt=0, le=100)
+    percent: Percent | None = Field(default=None, gt=0)
     amount: Amount | None = None
     cap: Amount | None = None
 
@@ -119,9 +128,9 @@ class Products(Section):
 class Limits(Section):
     """`[limits]`: how often, where and on what."""
 
-    uses: int | Literal["unlimited"] = 1
-    uses_per_recipient: int | None = Field(default=None, ge=1)
-    uses_per_day: int | None = Field(default=None, ge=1)
+    uses: Annotated[int, Field(le=MOST_COUNT)] | Literal["unlimited"] = 1
+    uses_per_recipient: Count | None = None
+    uses_per_day: Count | None = None
     hours: list[Hours] = []
     stores: list[str] = []
     terminals: list[str] = []
@@ -145,7 +154,7 @@ class GiftCard(Section):
 class Budget(Section):
     """`[budget]`: the most that all holders take together."""
 
-    uses: int | None = Field(default=None, ge=1)
+    uses: Count | None = None
     amount: Amount | None = None
 
 

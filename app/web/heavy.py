@@ -1,0 +1,133 @@
+"""Heavy requests take turns, so that they never hold the threads that tills need.
+
+Imports, pictures and the trial of a campaign cost seconds each. Of a kind two run at once in a
+process and two more wait a moment; who comes then is asked to come again. What goes on after an
+answer runs on two threads of its own, one piece of work after another.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+import structlog
+from flask import Flask, current_app
+
+from app.web.problems import Problem
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+AT_ONCE = 2
+WAITING = 2
+#: Seconds that a request waits for its turn while it holds a serving thread.
+PATIENCE = 5.0
+#: Seconds after which who was sent away may come again.
+COME_AGAIN = 5
+#: Imports wait for their bodies to arrive, so that they have turns of their own.
+KINDS = ("imports", "campaigns")
+
+
+class Turns:
+    """Lets a few in at once; safe to share between threads."""
+
+    def __init__(
+        self, at_once: int = AT_ONCE, *, waiting: int = WAITING, patience: float = PATIENCE
+    ) -> None:
+        self._running = threading.BoundedSemaphore(at_once)
+        self._places = threading.BoundedSemaphore(at_once + waiting)
+        self._patience = patience
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Hold a turn.
+
+        Raises:
+            Problem: 503, too many are at it, or no turn came in time.
+        """
+        if not self._places.acquire(blocking=False):
+            raise _busy()
+        try:
+            if not self._running.acquire(timeout=self._patience):
+                raise _busy()
+            try:
+                yield
+            finally:
+                self._running.release()
+        finally:
+            self._places.release()
+
+
+class Afterwards:
+    """Does work after the answer, on at most `AT_ONCE` threads that end with the process.
+
+    Such work is noted in the database: what a process did not come to, the worker's clock resumes.
+    """
+
+    def __init__(self, at_once: int = AT_ONCE) -> None:
+        self._waiting: deque[Callable[[], object]] = deque()
+        self._threads = 0
+        self._most = at_once
+        self._lock = threading.Lock()
+
+    def do(self, work: Callable[[], object]) -> None:
+        """Run `work` as soon as a thread is free; what it raises is logged."""
+        with self._lock:
+            self._waiting.append(work)
+            if self._threads >= self._most:
+                return
+            self._threads += 1
+        threading.Thread(target=self._drain, name="afterwards", daemon=True).start()
+
+    def _drain(self) -> None:
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    self._threads -= 1
+                    return
+                work = self._waiting.popleft()
+            try:
+                work()
+            except Exception as error:
+                structlog.get_logger().error("work_interrupted", exc_info=error)
+
+
+def takes_turns(kind: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let a view run only in a turn of its kind, one of `KINDS`; 503 when too many want one."""
+
+    def decorate(view: Callable[P, R]) -> Callable[P, R]:
+        @wraps(view)
+        def in_turn(*args: P.args, **kwargs: P.kwargs) -> R:
+            turns: dict[str, Turns] = current_app.extensions["passerelle.turns"]
+            with turns[kind].turn():
+                return view(*args, **kwargs)
+
+        return in_turn
+
+    return decorate
+
+
+def afterwards(work: Callable[..., object], *args: Any) -> None:
+    """Do work after the answer; see `Afterwards`."""
+    pool: Afterwards = current_app.extensions["passerelle.afterwards"]
+    pool.do(lambda: work(*args))
+
+
+def register(app: Flask) -> None:
+    """Give `app` its turns."""
+    app.extensions["passerelle.turns"] = {kind: Turns() for kind in KINDS}
+    app.extensions["passerelle.afterwards"] = Afterwards()
+
+
+def _busy() -> Problem:
+    return Problem(
+        503,
+        "busy",
+        cause="As many heavy requests as may run at once are running.",
+        remedy="Send the same request again after the seconds in Retry-After.",
+        headers={"Retry-After": str(COME_AGAIN)},
+    )
