@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0015_google_callbacks"
-down_revision = "0014_forgotten"
+revision = "0016_google_callbacks"
+down_revision = "0015_artwork"
 branch_labels = None
 depends_on = None
 
