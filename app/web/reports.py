@@ -147,7 +147,7 @@ def report() -> Response:
             cause="A report is JSON or CSV.",
             remedy="Send application/json or text/csv.",
         )
-    origin = Origin(store=store)
+    origin = Origin(store=store, address=request.remote_addr or "")
     try:
         done = _reports().report(access.client(), uses, origin=origin)
     except CallFault as fault:

@@ -57,6 +57,8 @@ class Origin:
     operator: str | None = None
     receipt: str | None = None
     occurred_at: dt.datetime | None = None
+    #: The network address that asks; told with what bears on security, and counted by nobody.
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

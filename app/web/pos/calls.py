@@ -56,6 +56,7 @@ def origin_of(body: OriginBody) -> redeeming.Origin:
         operator=body.operator,
         receipt=body.receipt,
         occurred_at=body.occurred_at,
+        address=request.remote_addr or "",
     )
 
 
