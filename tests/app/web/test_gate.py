@@ -128,7 +128,7 @@ def test_rendering_of_something_that_fails_is_no_empty_answer(
 ) -> None:
     Storefront(deployment).campaign(key="sun")
 
-    def fails(*_: Any) -> Iterator[Any]:
+    def fails(*_: Any, **_named: Any) -> Iterator[Any]:
         raise Unavailable("The database went away.")
         yield
 
