@@ -90,7 +90,7 @@ def _webhooks(deployment: Deployment) -> Check:
         "webhooks",
         True,
         " ".join(f"{each.cause} {each.remedy}" for each in late),
-        warning=bool(late),
+        warning=True,
     )
 
 
