@@ -153,6 +153,8 @@ class Money(RuleBasedStateMachine):
         #: What can still be given back of each redemption.
         self.left: dict[str, int] = {}
         self.replaced = 0
+        #: Whether another card stands for it, also one from which the money went back.
+        self.succeeded = False
         self.last: tuple[str, int, Any] | None = None
         #: Refunds that were not undone: of what, how much, and whether another card has it.
         self.given: dict[str, tuple[str, int, bool]] = {}
@@ -282,6 +284,10 @@ class Money(RuleBasedStateMachine):
         self.lapse()
         action = CardAction.UNBLOCK if unblock else CardAction.BLOCK
         answer = self.desk.card(action, self.card)
+        if self.succeeded and not unblock:
+            # Who blocks an old card blocks the one that has its money.
+            assert answer["outcome"] == "accepted", answer
+            return
         good = self.status in ("active", "blocked") and not self.replaced
         assert (answer["outcome"] == "accepted") is good, answer
         if good:
@@ -331,6 +337,7 @@ class Money(RuleBasedStateMachine):
 
     def give(self, minor: int, replaced_by: str | None) -> None:
         if self.over or self.replaced:
+            self.succeeded = True
             self.replaced += minor
             if self.status not in ("expired", "deactivated"):
                 self.status = "expired"
