@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from sqlalchemy import select
 
-from app.cli.terminal import counted, pass_deployment, say
+from app.cli.terminal import counted, fail, pass_deployment, progress_bar, say
 from app.domain import codes
 from app.services import (
     campaigns,
@@ -22,7 +22,8 @@ from app.services import (
     stores,
 )
 from app.services.deployment import Deployment
-from app.services.importing import Standing
+from app.services.importing import ImportFault, Standing
+from app.services.importing.reading import ColumnsUnclear, CouponUnclear
 from app.store import private
 from app.store.models import Campaign
 
@@ -91,14 +92,14 @@ def take_codes(
     deployment: Deployment, target: str, source: str, count: int | None, name: str
 ) -> None:
     """Take unused codes of another campaign, ended or not, into CAMPAIGN."""
-    with click.progressbar(length=count or 0, label="Taking", show_pos=True) as bar:
+    with progress_bar("Taking", "codes") as update:
         standing = importing.take(
             deployment,
             target,
             source,
             count=count,
             name=name,
-            progress=lambda now: bar.update(max(0, now.accepted - bar.pos)),
+            progress=lambda now: update(now.accepted / count if count else 0, now.accepted),
         )
     if standing.known:
         taken = counted(standing.accepted, "code was", "codes were")
@@ -116,29 +117,67 @@ def take_codes(
 @click.command("import")
 @click.argument("campaign_key", metavar="CAMPAIGN")
 @click.argument("file", type=FILE)
-@click.option("--column", help="Name or number of the column that holds the codes.")
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="MEANING=PLACE",
+    help="Which column (number from 1, or heading) holds what: code=3, amount=5. Again for each.",
+)
+@click.option("--coupon", help="The coupon-id whose codes are taken, in coupon XML.")
 @click.option("--rejects", type=FILE, help="Where to write refused rows [FILE.rejects.csv].")
 @pass_deployment
 def import_codes(
-    deployment: Deployment, campaign_key: str, file: Path, column: str | None, rejects: Path | None
+    deployment: Deployment,
+    campaign_key: str,
+    file: Path,
+    columns: tuple[str, ...],
+    coupon: str | None,
+    rejects: Path | None,
 ) -> None:
-    """Import the codes of FILE into CAMPAIGN: one a line, CSV, or coupon XML, plain or gzipped."""
-    with click.progressbar(length=0, label="Importing", show_pos=True) as bar:
-        standing = importing.import_file(
-            deployment,
-            campaign_key,
-            file,
-            column=column,
-            progress=lambda now: bar.update(max(0, now.read + now.accepted - bar.pos)),
-        )
+    """Import the codes of FILE into CAMPAIGN: one a line, CSV, or coupon XML, plain or gzipped.
+
+    Where it cannot be told which columns hold codes and money, nothing is stored and the first
+    rows are shown: name the columns then.
+    """
+    try:
+        with progress_bar("Importing", "rows") as update:
+            standing = importing.import_file(
+                deployment,
+                campaign_key,
+                file,
+                columns=importing.columns_from(columns),
+                coupon=coupon,
+                progress=lambda now: update(now.share, now.read),
+            )
+    except ImportFault as fault:
+        _ask(fault)
+        raise
     _tell(standing)
-    if standing.rejected:
+    if standing.rejected and not standing.known:
         target = rejects or file.with_name(file.name + ".rejects.csv")
         with open(target, "w", encoding="utf-8", newline="", opener=private.owner_only) as out:
             writer = csv.writer(out)
             writer.writerow(["line", "reason", "text"])
             writer.writerows(importing.rejects(deployment, standing.id))
         say(f"The refused rows are in {target}.")
+    if standing.status == "failed":
+        fail(standing.error or "The import failed.")
+
+
+def _ask(fault: ImportFault) -> None:
+    """Show what there is to choose from."""
+    if isinstance(fault.asked, ColumnsUnclear):
+        say("The columns and their first rows:")
+        for column in fault.asked.columns:
+            likely = f" [{column.meaning}?]" if column.meaning else ""
+            cells = " | ".join(column.cells)
+            say(f"  {column.number:>3}  {column.heading or '(no heading)'}{likely}:  {cells}")
+        named = [column for column in fault.asked.columns if column.meaning]
+        shown = " ".join(f"--column {column.meaning}={column.number}" for column in named)
+        say(f"Name them, as in: {shown or '--column code=1 --column amount=2'}")
+    elif isinstance(fault.asked, CouponUnclear):
+        say(f"Choose one, as in: --coupon {fault.asked.ids[0]}")
 
 
 @click.group()
@@ -182,12 +221,12 @@ def cancel(deployment: Deployment, import_id: uuid.UUID) -> None:
 @pass_deployment
 def generate(deployment: Deployment, campaign_key: str, count: int) -> None:
     """Generate COUNT codes for CAMPAIGN, by its pattern."""
-    with click.progressbar(length=count, label="Generating", show_pos=True) as bar:
+    with progress_bar("Generating", "codes") as update:
         standing = importing.generate(
             deployment,
             campaign_key,
             count,
-            progress=lambda now: bar.update(max(0, now.accepted - bar.pos)),
+            progress=lambda now: update(now.accepted / count, now.accepted),
         )
     _tell(standing)
 
@@ -333,11 +372,12 @@ def _tell(standing: Standing) -> None:
     if standing.known:
         say(f"This file was imported before: nothing is added. ({standing.id})")
         return
+    repeated = f" ({standing.repeated} of them repeated)" if standing.repeated else ""
     say(
         f"Import {standing.id} is {standing.status}: {standing.accepted} codes of "
-        f"{standing.read} records, {standing.rejected} refused."
+        f"{standing.read} records, {standing.rejected} refused{repeated}."
     )
     for reason, count in sorted(standing.reasons.items()):
         say(f"  {count} × {reason}")
-    if standing.error:
+    if standing.error and standing.status != "failed":
         say(f"  {standing.error}")

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import update_wrapper
 from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
@@ -64,3 +66,30 @@ def fail(text: str) -> NoReturn:
     """Print what is wrong and end with 1."""
     click.echo(click.style(text, fg="red"), err=True)
     sys.exit(1)
+
+
+@contextmanager
+def progress_bar(label: str, unit: str) -> Iterator[Callable[[float, int], None]]:
+    """Show how much of a work is done, and how fast; a work that ends well ends at 100 %.
+
+    What it gives is called with the share that is done, from 0 to 1, and the number of `unit`.
+    """
+    steps = 1_000
+    began = time.monotonic()
+
+    def rate(count: int | None) -> str | None:
+        if not count:
+            return None
+        return f"{count:,} {unit}, {count / max(time.monotonic() - began, 0.001):,.0f}/s"
+
+    with click.progressbar(length=steps, label=label, item_show_func=rate) as bar:
+        latest = 0
+
+        def update(share: float, count: int) -> None:
+            nonlocal latest
+            latest = count
+            step = min(steps, int(share * steps)) - bar.pos
+            bar.update(max(0, step), count)
+
+        yield update
+        bar.update(steps - bar.pos, latest)

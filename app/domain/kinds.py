@@ -26,8 +26,8 @@ class Kind(Protocol):
         """Minor units on a fresh voucher; the code's own amount wins over the campaign's."""
         ...
 
-    def uses(self, terms: Terms) -> int | None:
-        """Uses of a fresh voucher; None is unlimited."""
+    def uses(self, terms: Terms, *, code_uses: int | None = None) -> int | None:
+        """Uses of a fresh voucher; None is unlimited. A code that has fewer left wins."""
         ...
 
 
@@ -41,8 +41,10 @@ class Coupon:
     def opening_balance(self, terms: Terms, *, code_amount: int | None) -> int:
         return 0
 
-    def uses(self, terms: Terms) -> int | None:
-        return terms.uses
+    def uses(self, terms: Terms, *, code_uses: int | None = None) -> int | None:
+        if code_uses is None or terms.uses is None:
+            return terms.uses if code_uses is None else code_uses
+        return min(terms.uses, code_uses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class GiftCard:
     def opening_balance(self, terms: Terms, *, code_amount: int | None) -> int:
         return code_amount if code_amount is not None else terms.amount_minor or 0
 
-    def uses(self, terms: Terms) -> int | None:
+    def uses(self, terms: Terms, *, code_uses: int | None = None) -> int | None:
         return None
 
 

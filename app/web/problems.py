@@ -63,12 +63,12 @@ class ProblemBody(BaseModel):
         """The schema, worked out once: each door asks for it for each of its statuses, which was
         a third of what a server's start took.
         """
-        return _problem_schema(*args, **kwargs)
+        return _problem_schema(cls, *args, **kwargs)
 
 
 @cache
-def _problem_schema(*args: Any, **kwargs: Any) -> dict[str, Any]:
-    return super(ProblemBody, ProblemBody).model_json_schema(*args, **kwargs)
+def _problem_schema(body: type[ProblemBody], *args: Any, **kwargs: Any) -> dict[str, Any]:
+    return super(ProblemBody, body).model_json_schema(*args, **kwargs)
 
 
 class Problem(Exception):
@@ -79,6 +79,7 @@ class Problem(Exception):
         code: stable name for programs, snake_case.
         cause: one sentence.
         remedy: one sentence.
+        more: members of this code's own (RFC 9457, section 3.2), such as what to choose from.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Problem(Exception):
         remedy: str,
         headers: dict[str, str] | None = None,
         errors: list[FaultyMember] | None = None,
+        more: dict[str, Any] | None = None,
     ) -> None:
         self.status = status
         self.code = code
@@ -97,6 +99,7 @@ class Problem(Exception):
         self.remedy = remedy
         self.headers = headers or {}
         self.errors = errors
+        self.more = more or {}
         super().__init__(cause)
 
     def response(self) -> Response:
@@ -109,6 +112,7 @@ class Problem(Exception):
             "detail": self.cause,
             "remedy": self.remedy,
             "request_id": g.get("request_id"),
+            **self.more,
         }
         if self.errors:
             body["errors"] = [error.model_dump() for error in self.errors]

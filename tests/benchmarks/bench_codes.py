@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import os
+import random
 import resource
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import sys
 import tempfile
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +28,7 @@ from app.services.issuing import Outcome, Person, Wanted
 from app.settings import Settings
 from app.store import migrations
 from app.store.models import ImportJob
+from tests.app.services.exports import draw, outcome_of
 from tests.benchmarks import Figure, Rounds, benchmark
 from tests.marketing import apply
 
@@ -203,6 +206,17 @@ def import_memory() -> Iterator[Figure]:
             f"{large / small:.3f} ({small / 1024:.0f} MB at {COUNT // 10:,} codes,"
             f" {large / 1024:.0f} MB at {COUNT:,}, goal at most 1.1)"
         )
+
+
+@benchmark("import-exports")
+def import_exports() -> Iterator[Figure]:
+    """Exports drawn at random: what comes of each is held against what it holds."""
+    count = COUNT // 100
+    outcomes = Counter(outcome_of(draw(random.Random(number))) for number in range(count))
+    yield Figure(
+        f"of {count:,} files "
+        + ", ".join(f"{number:,} were {outcome}" for outcome, number in outcomes.most_common())
+    )
 
 
 @benchmark("generate-codes", goal=0.35, unit="codes/s")

@@ -7,7 +7,7 @@ ends it, and `resuming` goes on where a crash interrupted it. `moving` takes the
 campaign into another.
 """
 
-from app.services.importing.arriving import import_file, receive
+from app.services.importing.arriving import columns_from, import_file, receive
 from app.services.importing.filling import load
 from app.services.importing.generating import generate, recipe_of
 from app.services.importing.jobs import ImportFault, Standing, cancel, listed, rejects, standing
@@ -19,6 +19,7 @@ __all__ = [
     "Standing",
     "begin_taking",
     "cancel",
+    "columns_from",
     "generate",
     "go_on",
     "import_file",

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import time
 import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,6 +23,7 @@ from app.services.importing import reading
 from app.services.importing.filling import load
 from app.services.importing.jobs import (
     NOTE_EVERY,
+    READING_SHARE,
     ImportFault,
     Progress,
     Standing,
@@ -32,7 +36,9 @@ from app.services.importing.jobs import (
     spool_of,
     standing,
 )
-from app.services.importing.sealing import MALFORMED, Reject, Sealer
+from app.services.importing.reading.survey import is_meaning
+from app.services.importing.reasons import MALFORMED, Reject
+from app.services.importing.sealing import Sealer
 from app.store.models import Campaign, ImportJob, ImportReject
 
 #: Rows without a usable code after which a file of mostly such rows is given up: each is stored to
@@ -45,12 +51,18 @@ def import_file(
     campaign_key: str,
     path: Path,
     *,
-    column: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    coupon: str | None = None,
     progress: Progress = lambda _: None,
 ) -> Standing:
     """Import a file from disk and return when its codes are usable.
 
     Started again after a crash it goes on with the import that the crash interrupted.
+
+    Args:
+        columns: the name or number (from 1) of columns by what they hold, where that is not told
+            by their headings.
+        coupon: in coupon XML, the `coupon-id` whose codes are taken.
 
     Raises:
         ImportFault: the campaign takes no codes, or the file cannot be read.
@@ -62,7 +74,7 @@ def import_file(
         raise ImportFault(
             f"{path} cannot be read ({error.strerror}): name a readable file."
         ) from None
-    options = {"column": column}
+    options = _options(columns, coupon)
     twin = _twin(deployment, campaign_key, digest, options)
     if twin is not None and twin.status == "complete":
         return standing(deployment, twin.id, known=True)
@@ -70,9 +82,32 @@ def import_file(
         return load(deployment, twin.id, progress=progress)
     job_id = begin(deployment, campaign_key, filename=path.name, options=options, job=twin)
     with path.open("rb") as file:
-        _read(deployment, job_id, file, progress)
+        size = max(1, os.fstat(file.fileno()).st_size)
+
+        def tell(found: Standing) -> None:
+            progress(replace(found, share=READING_SHARE * min(1, file.tell() / size)))
+
+        _read(deployment, job_id, file, tell)
     note_read(deployment, job_id, digest)
     return load(deployment, job_id, progress=progress)
+
+
+def columns_from(texts: Iterable[str]) -> dict[str, str]:
+    """What each column holds, from `code=3` or `amount=Balance`; a bare place is the code's.
+
+    Raises:
+        ImportFault: a text names no column.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        meaning, equals, place = text.partition("=")
+        if not equals or not is_meaning(meaning):
+            meaning, place = "code", text
+        if not place.strip():
+            raise ImportFault(f"{text!r} names no column: write it as code=3 or code=Heading.")
+        # A state may stand in several columns: each is looked at.
+        found[meaning] = f"{found[meaning]}|{place}" if meaning in found else place
+    return found
 
 
 def receive(
@@ -81,14 +116,17 @@ def receive(
     stream: BinaryIO,
     *,
     filename: str,
-    column: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    coupon: str | None = None,
 ) -> Standing:
     """Read a file as it arrives and return before it is loaded: `load` or `resume` goes on.
+
+    A file of which every row is refused is not loaded: its import has failed when this returns.
 
     Raises:
         ImportFault: the campaign takes no codes, or the file cannot be read.
     """
-    options = {"column": column}
+    options = _options(columns, coupon)
     hashed = _Hashed(stream)
     job_id = begin(deployment, campaign_key, filename=filename, options=options)
     _read(deployment, job_id, hashed, lambda _: None)
@@ -97,6 +135,8 @@ def receive(
     twin = _twin(deployment, campaign_key, digest, options)
     if twin is None:
         note_read(deployment, job_id, digest)
+        if spool_of(deployment, job_id).empty:
+            return load(deployment, job_id)
         return standing(deployment, job_id)
     own, earlier = spool_of(deployment, job_id), spool_of(deployment, twin.id)
     adopted = twin.status != "complete" and not earlier.complete
@@ -125,15 +165,16 @@ def _read(
     with deployment.database.read() as session:
         job = session.get_one(ImportJob, job_id)
         campaign = session.get_one(Campaign, job.campaign_id)
-        column = job.options.get("column")
-    sealer = Sealer(keyring=deployment.keyring, expected=expected(deployment, campaign))
+        columns, coupon = job.options.get("columns"), job.options.get("coupon")
+    wanted = expected(deployment, campaign)
+    sealer = Sealer(keyring=deployment.keyring, expected=wanted)
     spool = spool_of(deployment, job_id)
     spool.begin()
     count = malformed = 0
     refused: list[Reject] = []
     noted = time.monotonic()
     try:
-        for batch in reading.batches(stream, column=column):
+        for batch in reading.batches(stream, columns=columns, coupon=coupon, expected=wanted):
             rows, rejects, records = sealer.seal(batch)
             count += records
             spool.add(rows)
@@ -154,9 +195,14 @@ def _read(
         spool.seal()
     except reading.FileFault as fault:
         discard(deployment, job_id, "failed", str(fault))
-        raise ImportFault(str(fault)) from None
+        raise ImportFault(str(fault), asked=fault) from None
     with deployment.database.write() as session:
         session.execute(update(ImportJob).where(ImportJob.id == job_id).values(read=count))
+
+
+def _options(columns: Mapping[str, str] | None, coupon: str | None) -> dict[str, Any]:
+    """What distinguishes two imports of the same file."""
+    return {"columns": dict(columns) if columns else None, "coupon": coupon}
 
 
 def _twin(

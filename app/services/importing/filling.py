@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 
 from sqlalchemy import select
 
@@ -13,15 +14,18 @@ from app.services.importing import loading
 from app.services.importing.jobs import (
     GENERATED,
     NOTE_EVERY,
+    READING_SHARE,
     ImportFault,
     Progress,
     Standing,
     complete,
     discard,
+    nothing_used,
     spool_of,
     standing,
 )
-from app.services.importing.sealing import Reason, Reject, Row
+from app.services.importing.reasons import Reason, Reject
+from app.services.importing.sealing import Row
 from app.services.importing.spool import Spool, SpoolBroken
 from app.store.models import ImportJob, ImportReject
 
@@ -37,6 +41,8 @@ def load(
     except SpoolBroken as broken:
         discard(deployment, job_id, "failed", str(broken))
         raise ImportFault(str(broken)) from None
+    if (cause := nothing_used(standing(deployment, job_id))) is not None:
+        return discard(deployment, job_id, "failed", cause)
     return complete(deployment, job_id)
 
 
@@ -78,8 +84,12 @@ def fill(deployment: Deployment, job_id: uuid.UUID, progress: Progress) -> None:
     for rows, repeats in _gathered(spool_of(deployment, job_id)):
         loader.load(rows, repeats)
         if time.monotonic() - noted > NOTE_EVERY:
-            progress(standing(deployment, job_id))
+            now = standing(deployment, job_id)
+            share = (now.accepted + now.rejected) / max(now.read, 1)
+            progress(replace(now, share=READING_SHARE + (1 - READING_SHARE) * min(share, 1)))
             noted = time.monotonic()
+    # What was refused is told though there was no row to load it with.
+    loader.note()
 
 
 def _gathered(spool: Spool) -> Iterator[tuple[list[Row], list[Reject]]]:

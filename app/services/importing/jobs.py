@@ -27,7 +27,8 @@ from app.domain.kinds import KINDS
 from app.services import campaigns
 from app.services.deployment import Deployment
 from app.services.importing import loading
-from app.services.importing.sealing import REASONS, Expected, Reason, Reject
+from app.services.importing.reading import FileFault
+from app.services.importing.reasons import REASONS, REPEATS, Expected, Reason, Reject
 from app.services.importing.spool import Spool
 from app.store.models import Campaign, Code, ImportJob, ImportReject
 
@@ -45,11 +46,22 @@ MOST_LISTED = 200
 NOTE_EVERY = 1.0
 
 
+#: How much of an import's time goes into reading its file.
+READING_SHARE = 0.6
+
+
 Progress = Callable[["Standing"], None]
 
 
 class ImportFault(Exception):
-    """The import cannot begin or go on; says the remedy."""
+    """The import cannot begin or go on; says the remedy.
+
+    Where the file has to be sent again with an answer, `asked` has what there is to choose from.
+    """
+
+    def __init__(self, text: str, *, asked: FileFault | None = None) -> None:
+        self.asked = asked
+        super().__init__(text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +79,13 @@ class Standing:
     error: str | None = None
     #: Whether the same file had been imported before, so that nothing was added now.
     known: bool = False
+    #: How much of the work is done, from 0 to 1.
+    share: float = 0.0
+
+    @property
+    def repeated(self) -> int:
+        """Of the records refused, those whose code the campaign has."""
+        return sum(self.reasons.get(reason, 0) for reason in REPEATS)
 
 
 def cancel(deployment: Deployment, job_id: uuid.UUID) -> Standing:
@@ -238,6 +257,20 @@ def complete(deployment: Deployment, job_id: uuid.UUID) -> Standing:
     return standing(deployment, job_id)
 
 
+def nothing_used(found: Standing) -> str | None:
+    """Why a file was of no use at all; None when some of it was, or the campaign has it already."""
+    if found.accepted or found.repeated or (found.read and not found.rejected):
+        return None
+    if not found.rejected:
+        return "The file has no codes: choose the one with the codes."
+    often = max(found.reasons, key=lambda reason: found.reasons[reason])
+    return (
+        f"Nothing of the file could be used: all {found.rejected} rows were refused, "
+        f"{found.reasons[often]} of them as {often}. {REASONS[Reason(often)]} Mend the file and "
+        "send it again."
+    )
+
+
 def discard(deployment: Deployment, job_id: uuid.UUID, status: str, error: str | None) -> Standing:
     """End an import without its codes, which nobody can have used; taken ones go back."""
     with deployment.database.write() as session:
@@ -284,6 +317,10 @@ def expected(deployment: Deployment, campaign: Campaign) -> Expected:
         currency=campaign.currency,
         digits=get_currency_precision(campaign.currency) if campaign.currency else 2,
         amount_minor=terms.amount_minor,
+        uses=terms.uses,
+        starts_at=terms.validity.starts_at,
+        now=deployment.now(),
+        timezone=campaign.timezone,
     )
 
 

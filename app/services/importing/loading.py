@@ -21,7 +21,8 @@ from psycopg.errors import UniqueViolation
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
-from app.services.importing.sealing import Reason, Reject, Row
+from app.services.importing.reasons import Reason, Reject
+from app.services.importing.sealing import Row
 from app.store.dialects import insert_for
 from app.store.models import Code, ImportJob, ImportReject
 from app.store.session import Database
@@ -100,6 +101,11 @@ class Loader:
                 self._adapt(time.perf_counter() - began)
                 self._make_room(len(batch), time.perf_counter() - began)
 
+    def note(self) -> None:
+        """Store how far the import is; raises Stopped."""
+        with self.database.write() as session:
+            self._note(session)
+
     def _note(self, session: Session) -> None:
         """Store how far the import is, unless somebody stopped it: then nothing is stored."""
         noted = session.execute(
@@ -149,9 +155,9 @@ class Loader:
         cursor.execute("PRAGMA cache_size=-8192")
         cursor.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES:d}")
         cursor.executemany(
-            "INSERT INTO code (lookup, sealed, hint, pin, amount_minor, "  # noqa: S608
+            'INSERT INTO code (lookup, sealed, hint, pin, amount_minor, "limit", '  # noqa: S608
             "key_id, campaign_id, import_job_id, free, used, held) "
-            f"VALUES (?1, ?3, ?4, ?5, ?6, {self.key_id:d}, {self.campaign_id:d}, "
+            f"VALUES (?1, ?3, ?4, ?5, ?6, ?7, {self.key_id:d}, {self.campaign_id:d}, "
             f"'{self.job_id.hex}', 1, 0, 0) ON CONFLICT (lookup) DO NOTHING",
             rows,
         )
@@ -164,8 +170,8 @@ class Loader:
         assert connection is not None  # noqa: S101 - a connection that is in use has one
         cursor = connection.cursor()
         columns = (
-            "lookup, sealed, hint, pin, amount_minor, key_id, campaign_id, import_job_id, "
-            "free, used, held"
+            'lookup, sealed, hint, pin, amount_minor, "limit", key_id, campaign_id, '
+            "import_job_id, free, used, held"
         )
         data = self._as_text(rows)
         cursor.execute("SAVEPOINT copied")
@@ -198,8 +204,9 @@ class Loader:
                 f"\\\\x{lookup.hex()}\t\\\\x{sealed.hex()}\t"
                 f"{chr(92) + 'N' if hint is None else hint.replace(chr(92), chr(92) * 2)}\t"
                 f"{chr(92) + 'N' if pin is None else chr(92) * 2 + 'x' + pin.hex()}\t"
-                f"{chr(92) + 'N' if amount is None else amount}{end}"
-                for lookup, _, sealed, hint, pin, amount in rows
+                f"{chr(92) + 'N' if amount is None else amount}\t"
+                f"{chr(92) + 'N' if limit is None else limit}{end}"
+                for lookup, _, sealed, hint, pin, amount, limit in rows
             ]
         )
 

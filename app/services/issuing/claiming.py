@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select, update
@@ -25,6 +25,15 @@ from app.store.keyring import Keyring
 from app.store.models import Campaign, Code, ImportJob
 
 _MINT_ROUNDS = 10
+
+
+class Claimed(NamedTuple):
+    """A code that a voucher gets, and what it brings of its own."""
+
+    id: int
+    amount_minor: int | None = None
+    #: Uses that it has left, where they are fewer than the campaign's.
+    limit: int | None = None
 
 
 def code_of(keyring: Keyring, code: Code) -> str:
@@ -90,8 +99,8 @@ def claim(
     slots: Sequence[Slot],
     *,
     now: dt.datetime,
-) -> list[tuple[int, int | None]]:
-    """A code for each slot, as (id, amount of its own); fewer when they run out."""
+) -> list[Claimed]:
+    """A code for each slot; fewer when they run out."""
     if not slots:
         return []
     if campaign.source == Source.SHARED.value:
@@ -100,7 +109,7 @@ def claim(
                 Code.campaign_id == campaign.id, Code.import_job_id.is_(None)
             )
         )
-        return [] if code_id is None else [(code_id, None)] * len(slots)
+        return [] if code_id is None else [Claimed(code_id)] * len(slots)
     if campaign.source == Source.ON_DEMAND.value:
         return _minted(session, keyring, campaign, slots, now=now)
     return _claimed(session, campaign, len(slots))
@@ -115,22 +124,22 @@ def pools(session: Session, campaign: Campaign) -> Sequence[Any]:
     ).all()
 
 
-def _claimed(session: Session, campaign: Campaign, count: int) -> list[tuple[int, int | None]]:
-    claimed: list[tuple[int, int | None]] = []
+def _claimed(session: Session, campaign: Campaign, count: int) -> list[Claimed]:
+    claimed: list[Claimed] = []
     for job_id in pools(session, campaign):
         free = (
-            select(Code.id, Code.amount_minor)
+            select(Code.id, Code.amount_minor, Code.limit)
             .where(Code.import_job_id == job_id, Code.free)
             .order_by(Code.id)
             .limit(count - len(claimed))
             .with_for_update(skip_locked=True)
         )
-        claimed.extend((row.id, row.amount_minor) for row in session.execute(free))
+        claimed.extend(Claimed(*row) for row in session.execute(free))
         if len(claimed) == count:
             break
     if claimed:
         session.execute(
-            update(Code).where(Code.id.in_([id_ for id_, _ in claimed])).values(free=False)
+            update(Code).where(Code.id.in_([code.id for code in claimed])).values(free=False)
         )
     return claimed
 
@@ -142,7 +151,7 @@ def _minted(
     slots: Sequence[Slot],
     *,
     now: dt.datetime,
-) -> list[tuple[int, int | None]]:
+) -> list[Claimed]:
     recipe = recipe_of(campaign)
     today = now.astimezone(ZoneInfo(campaign.timezone)).date()
     sealer = Sealer(
@@ -150,7 +159,7 @@ def _minted(
         expected=Expected(holds_money=False, currency=None),
         hinted=recipe.hides_40_bits,
     )
-    minted: list[tuple[int, int | None]] = []
+    minted: list[Claimed] = []
     for _ in range(_MINT_ROUNDS):
         left = slots[len(minted) :]
         if recipe.personal:
@@ -186,7 +195,7 @@ def _minted(
         for row in rows:
             if row[0] not in ids:
                 break
-            minted.append((ids[row[0]], None))
+            minted.append(Claimed(ids[row[0]]))
         if len(minted) == len(slots):
             return minted
     return minted

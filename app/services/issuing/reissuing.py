@@ -194,7 +194,7 @@ def _another_code(
             f"The campaign {campaign.key} has no code left to give: import or generate more, or "
             "keep the code if nobody has read it."
         )
-    return claimed[0][0]
+    return claimed[0].id
 
 
 def _followed(session: Session, voucher: Voucher) -> Voucher:

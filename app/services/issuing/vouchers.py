@@ -25,7 +25,7 @@ from app.domain.ledger import EntryKind
 from app.domain.validity import Window, window
 from app.services import campaigns
 from app.services.issuing import forgotten
-from app.services.issuing.claiming import claim
+from app.services.issuing.claiming import Claimed, claim
 from app.services.issuing.recipients import store
 from app.services.issuing.wanted import Batch, Issued, IssueFault, Slot, Wanted
 from app.store.dialects import insert_for
@@ -218,7 +218,7 @@ def _insert(
     keyring: Keyring,
     campaign: Campaign,
     slots: Sequence[Slot],
-    codes: Sequence[tuple[int, int | None]],
+    codes: Sequence[Claimed],
     *,
     terms: Terms,
     revision_id: int,
@@ -231,7 +231,7 @@ def _insert(
     zone = ZoneInfo(campaign.timezone)
     windows: dict[dt.datetime | None, Window] = {}
     by_public: dict[int, dict[str, Any]] = {}
-    for slot, (code_id, amount) in zip(slots, codes, strict=True):
+    for slot, code in zip(slots, codes, strict=True):
         sent = slot.wanted.sent_at
         own_id, own_terms = slot.wanted.granted or (revision_id, terms)
         if sent not in windows:
@@ -241,14 +241,14 @@ def _insert(
             "key_id": keyring.newest,
             "campaign_id": campaign.id,
             "revision_id": own_id,
-            "code_id": code_id,
+            "code_id": code.id,
             "recipient_id": slot.recipient_id,
             "occasion": slot.wanted.occasion,
             "status": "active",
             "starts_at": windows[sent].starts_at,
             "ends_at": windows[sent].ends_at,
-            "uses": kind.uses(own_terms),
-            "balance_minor": kind.opening_balance(own_terms, code_amount=amount),
+            "uses": kind.uses(own_terms, code_uses=code.limit),
+            "balance_minor": kind.opening_balance(own_terms, code_amount=code.amount_minor),
             "variant": slot.wanted.variant,
             "events": 1,
             "issued_at": now,

@@ -118,7 +118,7 @@ def ensure(
             status="active",
             starts_at=good.starts_at,
             ends_at=good.ends_at,
-            uses=None if shared else kind.uses(terms),
+            uses=None if shared else kind.uses(terms, code_uses=code.limit),
             used=0,
             held=0,
             balance_minor=balance,

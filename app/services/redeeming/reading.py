@@ -221,7 +221,7 @@ class Reader:
         bearer = row.recipient_id is None
         if row.voucher_id is None:
             terms = bearers.current_terms(connection, row.campaign_id, row.revision, self.terms_of)
-            status, uses = "active", kind.uses(terms)
+            status, uses = "active", kind.uses(terms, code_uses=row.code_limit)
             good = window(terms.validity, ZoneInfo(row.timezone), issued_at=None)
             starts_at, ends_at = good.starts_at, good.ends_at
             balance = kind.opening_balance(terms, code_amount=row.code_amount)

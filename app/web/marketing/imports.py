@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from typing import Annotated, BinaryIO, cast
+from dataclasses import asdict
+from typing import Annotated, Any, BinaryIO, cast
 
 from flask import Response, request
 from pydantic import BaseModel, Field, StringConstraints
@@ -12,13 +13,14 @@ from pydantic import BaseModel, Field, StringConstraints
 from app.services import importing
 from app.services.access import Scope
 from app.services.importing import ImportFault, Standing
+from app.services.importing.reading import ColumnsUnclear, CouponUnclear
 from app.services.permissions import Reach
 from app.web import access, deployment
 from app.web.answers import CSV, streamed
 from app.web.fields import Name
 from app.web.heavy import afterwards, takes_turns
 from app.web.marketing.door import Body, CampaignPath, answered, blueprint
-from app.web.problems import Problem
+from app.web.problems import Problem, ProblemBody
 
 LARGEST_FILE = 16 * 1024**3
 
@@ -28,8 +30,14 @@ class ImportQuery(Body):
 
     campaign: Name
     filename: Annotated[str, StringConstraints(max_length=200)] = "upload"
-    column: Annotated[str, StringConstraints(max_length=100)] | None = Field(
-        None, description="Name or number of the column with the codes; guessed when left out"
+    column: list[Annotated[str, StringConstraints(max_length=150)]] = Field(
+        [],
+        max_length=50,
+        description="Which column holds what, as `code=3` or `amount=Balance`: a number from 1 or "
+        "a heading; told by headings and values when left out. Repeat it for each",
+    )
+    coupon: Annotated[str, StringConstraints(max_length=256)] | None = Field(
+        None, description="In coupon XML, the coupon-id whose codes are taken"
     )
 
 
@@ -42,10 +50,31 @@ class ImportBody(BaseModel):
     filename: str
     read: int
     accepted: int
-    rejected: int
+    repeated: int = Field(description="Of the rejected, those whose code the campaign has")
+    rejected: int = Field(description="Records refused; with the accepted ones, all that were read")
     reasons: dict[str, int]
-    error: str | None
+    error: str | None = Field(description="Why it failed, and what to do")
     known: bool = Field(description="The same file had been imported: nothing was added")
+
+
+class ColumnBody(BaseModel):
+    """A column of a file, to be chosen."""
+
+    number: int = Field(description="From 1")
+    heading: str
+    meaning: str | None = Field(description="What it was taken for, or most likely is")
+    cells: list[str] = Field(description="Its first cells, as in the file that was sent")
+
+
+class ImportProblemBody(ProblemBody):
+    """Why a file was not taken; with what there is to choose from, where an answer is needed."""
+
+    columns: list[ColumnBody] | None = Field(
+        None, description="With the code columns_unclear: send the file again with `column`"
+    )
+    coupons: list[str] | None = Field(
+        None, description="With the code coupon_unclear: send the file again with `coupon`"
+    )
 
 
 class ImportPath(BaseModel):
@@ -60,13 +89,16 @@ class GenerateBody(Body):
     count: Annotated[int, Field(ge=1, le=1_000_000)]
 
 
-@blueprint.post("/imports", responses={"202": ImportBody})
+@blueprint.post("/imports", responses={"202": ImportBody, "422": ImportProblemBody})
 @access.requires(Scope.ISSUE, reach=Reach.CAMPAIGNS)
 @takes_turns("imports")
 def import_codes(query: ImportQuery) -> Response:
     """Import codes: the file is the request's body, in any format that README names.
 
-    The answer comes when the file has been read; loading goes on, and `GET` says how far it is.
+    The answer comes when the file has been read; loading goes on, and `GET` says how far it is. An
+    import of which nothing can be used has the status `failed`, and says why. Where it cannot be
+    told which columns hold codes and money, nothing is stored: the problem `columns_unclear` has
+    the columns and their first cells, and the file is sent again with `column`.
     """
     request.max_content_length = LARGEST_FILE
     access.campaign(query.campaign)
@@ -77,7 +109,8 @@ def import_codes(query: ImportQuery) -> Response:
             query.campaign,
             cast(BinaryIO, request.stream),
             filename=query.filename,
-            column=query.column,
+            columns=importing.columns_from(query.column),
+            coupon=query.coupon,
         )
     if standing.status == "loading":
         afterwards(importing.load, house, standing.id)
@@ -146,12 +179,21 @@ class _Faults:
 
     def __exit__(self, kind: object, error: object, _: object) -> None:
         if isinstance(error, ImportFault):
-            raise Problem(
-                422,
-                "import_refused",
-                cause=str(error),
-                remedy="Do what the cause says, then send the file again.",
-            ) from None
+            raise _problem(error) from None
+
+
+def _problem(fault: ImportFault) -> Problem:
+    code, remedy = "import_refused", "Do what the cause says, then send the file again."
+    more: dict[str, Any] = {}
+    if isinstance(fault.asked, ColumnsUnclear):
+        code = "columns_unclear"
+        remedy = "Send the file again with a `column` for each that matters, such as column=code=3."
+        more = {"columns": [asdict(column) for column in fault.asked.columns]}
+    elif isinstance(fault.asked, CouponUnclear):
+        code = "coupon_unclear"
+        remedy = "Send the file again with one of `coupons` as `coupon`."
+        more = {"coupons": list(fault.asked.ids)}
+    return Problem(422, code, cause=str(fault), remedy=remedy, more=more)
 
 
 def _known_import(import_id: uuid.UUID) -> Standing:
@@ -172,6 +214,7 @@ def _import(standing: Standing) -> ImportBody:
         filename=standing.filename,
         read=standing.read,
         accepted=standing.accepted,
+        repeated=standing.repeated,
         rejected=standing.rejected,
         reasons=standing.reasons,
         error=standing.error,

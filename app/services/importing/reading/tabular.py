@@ -1,189 +1,131 @@
-"""One code a line, and CSV: the separator, the heading and the column of codes are found out."""
+"""One code a line, and tables: the records of rows whose columns are understood."""
 
 from __future__ import annotations
 
-import csv
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from app.services.importing.reading.records import Batch, FileFault, Record
-from app.services.importing.reading.streams import SAMPLE_BYTES
+from app.services.importing.reading.headings import Meaning
+from app.services.importing.reading.layout import Layout
+from app.services.importing.reading.mending import (
+    UNSIGNED,
+    damage,
+    mended,
+    rounded,
+    shortened,
+)
+from app.services.importing.reading.records import Batch, Record
+from app.services.importing.reading.rows import Row
+from app.services.importing.reading.tables import begin_of, headings_in, is_footer
+from app.services.importing.reading.verdicts import Judge, cell_of
+from app.services.importing.reasons import Expected, Reason
 
-_NAMES = {
-    "code": [
-        "code",
-        "couponcode",
-        "coupon",
-        "discountcode",
-        "vouchercode",
-        "voucher",
-        "promocode",
-        "promotioncode",
-        "giftcardcode",
-        "giftcardnumber",
-        "cardnumber",
-        "number",
-        "codepromo",
-        "codepromotionnel",
-        "coderéduction",
-        "gutscheincode",
-        "gutschein",
-        "gutscheinnummer",
-        "códigopromocional",
-        "codigopromocional",
-        "código",
-        "codigo",
-        "couponcodes",
-        "codes",
-        "serial",
-    ],
-    "amount": [
-        "amount",
-        "initialvalue",
-        "initialbalance",
-        "balance",
-        "montant",
-        "betrag",
-        "importe",
-    ],
-    "currency": ["currency", "currencycode", "devise", "währung", "waehrung", "moneda"],
-    "pin": ["pin", "pincode", "cardpin", "giftcardpin"],
-    "used": ["timesused", "usedcount", "codeusedcount", "usagecount", "used", "redemptions"],
-    "enabled": ["enabled", "active", "enabledflag"],
-}
+#: Lines by which a file of one code a line is judged.
+_JUDGED = 1_000
 
 
-_ROLES = {name: role for role, names in _NAMES.items() for name in names}
+def plain(lines: Iterable[str], sample: Sequence[str], size: int) -> Iterator[Batch]:
+    """One code a line; titles and a heading before the first, and a sum after the last, are none.
 
-
-_LOOKS_LIKE_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]{3,63}")
-
-
-_LOOKS_LIKE_OTHER = re.compile(r"\d{4}-\d\d-\d\d.*|\d+[.,]\d+|true|false|yes|no", re.IGNORECASE)
-
-
-def dialect_of(text: str) -> str | None:
-    """The separator, `quoted` for one quoted column, or None for one code a line."""
-    lines = [line[:4_096] for line in text.splitlines()[:200] if line.strip()]
-    if len(text) >= SAMPLE_BYTES // 4 and len(lines) > 1 and len(lines) < 200:
-        lines.pop()
-    if not lines:
-        return None
-    best, most = None, 0
-    for separator in (",", ";", "\t", "|"):
-        columns = [len(next(csv.reader([line], delimiter=separator), [])) for line in lines[:100]]
-        first = columns[0]
-        agreeing = sum(count == first for count in columns)
-        if first > 1 and agreeing * 10 >= len(columns) * 6 and first * agreeing > most:
-            best, most = separator, first * agreeing
-    if best is None and lines[0].lstrip("\ufeff").startswith('"'):
-        return ","
-    return best
-
-
-def plain(lines: Iterable[str], size: int) -> Iterator[Batch]:
-    """One code a line; the first may be a heading."""
+    Args:
+        lines: all lines of the file.
+        sample: the first of them.
+    """
+    begins = begin_of(sample[:_JUDGED])
+    texts = [text for line in sample[begins:] if (text := line.strip())]
+    if not all(map(str.isalpha, texts[:100])):
+        texts = [mended(text) for text in texts]
+        if shortened(texts) or rounded(texts):
+            yield from _cut(lines, begins, size, rounded(texts))
+            return
+    headings = headings_in(sample[:_JUDGED])
+    if begins:
+        headings |= {sample[begins - 1].strip()}
     group: list[str] = []
-    first = 1
+    first = begins + 1
+    number = 0
     for number, line in enumerate(lines, start=1):
-        if number == 1 and _role(line) == "code":
-            first = 2
+        if number <= begins:
             continue
         group.append(line)
-        if len(group) == size:
-            yield first, group
-            first, group = number + 1, []
+        # One more than asked for, so that the last group is never but the end of a sum's line.
+        if len(group) > size:
+            yield first, _without(group[:-1], headings)
+            first, group = number, group[-1:]
+    while group and (not group[-1].strip() or is_footer(group[-1].strip().strip('"'))):
+        group.pop()
     if group:
-        yield first, group
+        yield first, _without(group, headings)
 
 
-def records_of(
-    lines: Iterable[str], separator: str, column: str | None, sample: str
-) -> Iterator[Record]:
-    """The records of a CSV file."""
-    # A lone carriage return would end a row for the csv module, but it ends a line for us too.
-    reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
-    try:
-        head = next(reader)
-    except StopIteration:
-        return
-    places, has_head = _places(head, column, separator, sample)
-    if not has_head:
-        record = _record(1, head, places)
-        if record is not None:
-            yield record
-    while True:
-        # A quoted cell may hold line ends: a record is named by the line on which it begins.
-        line = reader.line_num + 1
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        record = _record(line, row, places)
-        if record is not None:
-            yield record
+def _without(group: list[str], headings: frozenset[str]) -> list[str]:
+    """A group in which a heading, where it stands again, is a blank line."""
+    if headings and not headings.isdisjoint(map(str.strip, group)):
+        return ["" if line.strip() in headings else line for line in group]
+    return group
 
 
-def _record(line: int, row: Sequence[str], places: Mapping[str, int]) -> Record | None:
-    if not any(cell.strip() for cell in row):
-        return Record(line, "") if row and len(row) > 1 else None
-    values = {role: row[at].strip() if at < len(row) else "" for role, at in places.items()}
-    return Record(line, **{"code": "", **values})
+def _cut(lines: Iterable[str], begins: int, size: int, rounds: bool) -> Iterator[list[Record]]:
+    """Numbers that a spreadsheet cut short, as records that are refused by name."""
+    group: list[Record] = []
+    for number, line in enumerate(lines, start=1):
+        text = mended(line)
+        if number > begins and text:
+            group.append(Record(number, text, refused=_damage(text, True, rounds)))
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
-def _places(
-    head: Sequence[str], column: str | None, separator: str, sample: str
-) -> tuple[dict[str, int], bool]:
-    """Which column holds what, and whether the first row names them."""
-    roles: dict[str, int] = {}
-    for at, name in enumerate(head):
-        role = _role(name)
-        if role is not None:
-            roles.setdefault(role, at)
-    names = [_squeezed(name) for name in head]
-    if column is not None:
-        if column.isascii() and column.isdigit() and 1 <= int(column) <= len(head):
-            return {**roles, "code": int(column) - 1}, bool(roles)
-        if _squeezed(column) in names:
-            return {**roles, "code": names.index(_squeezed(column))}, True
-        raise FileFault(
-            f"No column is called {column!r}: the file has {', '.join(map(repr, head[:20]))}."
-        )
-    if "code" in roles:
-        # A column that is exactly "code" wins over a "coupon" or "number" that stands before it.
-        if "code" in names:
-            roles["code"] = names.index("code")
-        return roles, True
-    return {**roles, "code": _guess(separator, sample, skip=bool(roles))}, bool(roles)
-
-
-def _guess(separator: str, sample: str, *, skip: bool) -> int:
-    """The column whose values look like codes and differ the most."""
-    rows = list(csv.reader(sample.splitlines()[:200], delimiter=separator))[1 if skip else 0 :]
-    width = max((len(row) for row in rows), default=0)
-    if width == 1:
-        return 0
-    best, most = -1, 0.0
-    for at in range(width):
-        cells = [row[at].strip() for row in rows if at < len(row) and row[at].strip()]
-        likely = [
-            cell
-            for cell in cells
-            if _LOOKS_LIKE_CODE.fullmatch(cell) and not _LOOKS_LIKE_OTHER.fullmatch(cell)
-        ]
-        if not cells or len(likely) < len(cells) * 0.8:
+def records_of(rows: Iterable[Row], layout: Layout, expected: Expected) -> Iterator[Record]:
+    """The records of a table, from its first row on."""
+    judge = Judge(layout, expected)
+    code_at, pin_at = layout.at(Meaning.CODE), layout.at(Meaning.PIN)
+    assert code_at is not None  # noqa: S101 - a layout has a column of codes
+    holds_money = expected.holds_money
+    judged = [meaning for meaning in layout.columns if meaning not in (Meaning.CODE, Meaning.PIN)]
+    heading = list(layout.heading) if layout.heading is not None else None
+    pending: list[Record] = []
+    for number, (line, row) in enumerate(rows):
+        if number < layout.begins or row == heading or not any(map(str.strip, row)):
             continue
-        score = len(set(likely)) / len(cells) + min(len(likely[0]), 20) / 100
-        if score > most:
-            best, most = at, score
-    if best < 0:
-        raise FileFault("No column looks like codes: name it, by its heading or its number from 1.")
-    return best
+        cell = cell_of(row, mended)
+        code = cell(code_at)
+        refused = _damage(code, layout.shortened, layout.rounded)
+        record = Record(line, code, refused=refused)
+        if judged or holds_money:
+            verdict = judge.verdict(cell)
+            record = Record(
+                line,
+                code,
+                amount=verdict.amount,
+                pin=(cell(pin_at) or None) if pin_at is not None else None,
+                limit=verdict.limit,
+                refused=refused or verdict.refused,
+            )
+        if _may_be_footer(row, code):
+            # Only at the very end is it a sum; elsewhere it is a row without a code.
+            pending.append(record._replace(code="") if code else record)
+            continue
+        yield from pending
+        pending.clear()
+        yield record
 
 
-def _role(name: str) -> str | None:
-    return _ROLES.get(_squeezed(name))
+def _may_be_footer(row: Sequence[str], code: str) -> bool:
+    """Whether a row may be the sum or the end of a table."""
+    if code and code.isascii() and any(map(str.isdigit, code)) and " " not in code:
+        return False
+    filled = [text for cell in row if (text := cell.strip())]
+    return (not code and len(filled) == 1) or is_footer(filled[0]) or is_footer(code)
 
 
-def _squeezed(name: str) -> str:
-    return re.sub(r"[\s_\-.\"'\ufeff]+", "", name).casefold()
+def _damage(text: str, is_shortened: bool, is_rounded: bool) -> Reason | None:
+    if (found := damage(text)) is not None:
+        return found
+    if is_shortened and UNSIGNED.fullmatch(text):
+        return Reason.SHORTENED
+    if is_rounded and len(text) > 15 and text.isdigit():
+        return Reason.SHORTENED
+    return None

@@ -1,0 +1,105 @@
+"""Why records are refused, and what a campaign's codes must be."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+LONGEST_CODE = 64
+SHORTEST_CODE = 3
+
+
+class Reason(StrEnum):
+    """Why a record did not become a code."""
+
+    EMPTY = "empty"
+    TOO_SHORT = "too_short"
+    TOO_LONG = "too_long"
+    ILLEGAL_CHARACTER = "illegal_character"
+    DUPLICATE = "duplicate"
+    IN_CAMPAIGN = "in_campaign"
+    IN_OTHER_CAMPAIGN = "in_other_campaign"
+    WRONG_CURRENCY = "wrong_currency"
+    NEGATIVE_AMOUNT = "negative_amount"
+    EMPTY_CARD = "empty_card"
+    BAD_AMOUNT = "bad_amount"
+    AMBIGUOUS_AMOUNT = "ambiguous_amount"
+    MISSING_AMOUNT = "missing_amount"
+    PARTLY_USED = "partly_used"
+    BAD_PIN = "bad_pin"
+    USED = "used"
+    GIVEN = "given"
+    DISABLED = "disabled"
+    EXPIRED = "expired"
+    SCHEDULED = "scheduled"
+    UNKNOWN_STATUS = "unknown_status"
+    BAD_DATE = "bad_date"
+    SHORTENED = "shortened"
+    SPREADSHEET_ERROR = "spreadsheet_error"
+
+
+#: Reasons that say that a row holds no code at all.
+MALFORMED = frozenset({Reason.EMPTY, Reason.TOO_SHORT, Reason.TOO_LONG, Reason.ILLEGAL_CHARACTER})
+
+#: Codes that the campaign has already: nothing is lost by refusing them.
+REPEATS = frozenset({Reason.DUPLICATE, Reason.IN_CAMPAIGN})
+
+#: What a person who mends the file reads.
+REASONS = {
+    Reason.EMPTY: "The row has no code.",
+    Reason.TOO_SHORT: f"The code has fewer than {SHORTEST_CODE} characters.",
+    Reason.TOO_LONG: f"The code has more than {LONGEST_CODE} characters.",
+    Reason.ILLEGAL_CHARACTER: "The code has a character that tills cannot scan or type.",
+    Reason.DUPLICATE: "An earlier line of the file has the same code.",
+    Reason.IN_CAMPAIGN: "The campaign has this code already.",
+    Reason.IN_OTHER_CAMPAIGN: "Another campaign has this code.",
+    Reason.WRONG_CURRENCY: "The currency is not the campaign's.",
+    Reason.NEGATIVE_AMOUNT: "The amount is negative.",
+    Reason.EMPTY_CARD: "The card is empty: its balance is zero.",
+    Reason.BAD_AMOUNT: "The amount is no number with as many decimals as its currency has.",
+    Reason.AMBIGUOUS_AMOUNT: "The amount may mean two sums, as 1.500 does: write it with the "
+    "currency's decimals.",
+    Reason.MISSING_AMOUNT: "Neither the row nor the campaign says the card's amount.",
+    Reason.PARTLY_USED: "Some of it was used, and the row does not say what is left.",
+    Reason.BAD_PIN: "The PIN is not 3 to 16 letters and digits.",
+    Reason.USED: "The code has been used where it comes from.",
+    Reason.GIVEN: "The code has been given to somebody where it comes from.",
+    Reason.DISABLED: "The code is disabled where it comes from.",
+    Reason.EXPIRED: "The code has expired where it comes from.",
+    Reason.SCHEDULED: "The code is not valid yet where it comes from: import it when it is.",
+    Reason.UNKNOWN_STATUS: "The status of the code is in words that are not known: write active "
+    "or used.",
+    Reason.BAD_DATE: "The date is not written as 2026-12-31.",
+    Reason.SHORTENED: "A spreadsheet shortened this number: export the codes again as text.",
+    Reason.SPREADSHEET_ERROR: "A spreadsheet wrote an error in the place of the value: export "
+    "the codes again as text.",
+}
+
+
+class Reject(NamedTuple):
+    """A record that is refused."""
+
+    line: int
+    reason: Reason
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What a campaign's codes must be."""
+
+    holds_money: bool
+    currency: str | None
+    #: Decimals of the currency.
+    digits: int = 2
+    #: The campaign's own amount, for rows without one.
+    amount_minor: int | None = None
+    #: Uses of one voucher; None is unlimited.
+    uses: int | None = 1
+    #: When the campaign begins; a code that starts no later is no scheduled one.
+    starts_at: dt.datetime | None = None
+    #: The moment at which codes are judged, and the zone whose days end them.
+    now: dt.datetime | None = None
+    timezone: str = "UTC"
