@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import os
-import re
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -14,15 +13,12 @@ import orjson
 from babel.numbers import get_currency_precision
 
 from app.cli.terminal import counted, fail, pass_deployment, say
-from app.domain.values import AMOUNTS
 from app.services import campaigns, deciding, issuing, links, people, security
 from app.services.deciding import Candidate, Tally
 from app.services.deployment import Deployment
 from app.services.importing.reading import FileFault, table
 from app.services.issuing import IssueFault, Person
 from app.store import private
-
-_AMOUNT = re.compile(r"\d{1,12}(?:[.,]\d{1,4})?")
 
 
 @click.command()
@@ -68,7 +64,7 @@ def decide(
             writer.writerow(
                 ["external_id", "occasion", "outcome", "tier", "variant", "campaign", "wallet_link"]
             )
-            rows = _candidates(table(source), occasion, digits, rejected)
+            rows = _candidates(table(source), occasion, found.currency, rejected)
             keyring = deployment.keyring
             for each in deciding.decide(deployment, campaign, rows, tally, dry_run=dry_run):
                 link = ""
@@ -126,7 +122,7 @@ def bring(deployment: Deployment, file: Path) -> None:
         with file.open("rb") as source:
             count = people.remember(
                 deployment.database,
-                (person for person, _ in _people(table(source), rejected)),
+                (person for _, person, _ in _people(table(source), rejected)),
                 now=deployment.now(),
             )
     except FileFault as fault:
@@ -177,10 +173,10 @@ def forget(deployment: Deployment, external_id: str) -> None:
 
 def _people(
     rows: Iterator[tuple[int, dict[str, str]]], rejected: list[str]
-) -> Iterator[tuple[Person, dict[str, str]]]:
+) -> Iterator[tuple[int, Person, dict[str, str]]]:
     for line, cells in rows:
         try:
-            yield issuing.person_from(cells), cells
+            yield line, issuing.person_from(cells), cells
         except ValueError as error:
             rejected.append(f"line {line}: {error}")
 
@@ -188,25 +184,13 @@ def _people(
 def _candidates(
     rows: Iterator[tuple[int, dict[str, str]]],
     occasion: str,
-    digits: int | None,
+    currency: str | None,
     rejected: list[str],
 ) -> Iterator[Candidate]:
-    def kept() -> Iterator[tuple[int, dict[str, str]]]:
-        for line, cells in rows:
-            bad = [
-                name
-                for name in AMOUNTS
-                if cells.get(name) and (digits is None or not _AMOUNT.fullmatch(cells[name]))
-            ]
-            if bad:
-                rejected.append(f"line {line}: {bad[0]} is no amount of the campaign's currency")
-            else:
-                yield line, cells
-
-    for person, cells in _people(kept(), rejected):
-        facts = {
-            name: int(Decimal(cells[name].replace(",", ".")).scaleb(digits or 0))
-            for name in AMOUNTS
-            if cells.get(name)
-        }
+    for line, person, cells in _people(rows, rejected):
+        try:
+            facts = deciding.amounts_of(cells, currency)
+        except ValueError as error:
+            rejected.append(f"line {line}: {error}")
+            continue
         yield Candidate(person=person, occasion=cells.get("occasion") or occasion, facts=facts)

@@ -23,7 +23,7 @@ from app.services.people import Did
 from app.services.permissions import Reach
 from app.web import access, deployment
 from app.web.answers import as_json
-from app.web.fields import Fact, Minor, Moment, Name
+from app.web.fields import Facts, Minor, Moment, Name
 from app.web.marketing import RecipientBody
 from app.web.problems import Problem, ProblemBody
 
@@ -39,9 +39,7 @@ class CandidateBody(_Body):
 
     recipient: RecipientBody
     occasion: Annotated[str, StringConstraints(max_length=200)] = ""
-    facts: Annotated[dict[str, Fact], Field(max_length=50)] = Field(
-        {}, description="Of the occasion; `basket` and `lifetime` in minor units"
-    )
+    facts: Facts = Field({}, description="Of the occasion; `basket` and `lifetime` in minor units")
     sent_at: Moment | None = None
 
 

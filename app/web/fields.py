@@ -9,9 +9,10 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
 from app.domain.inputs import EARLIEST, LATEST, MOST_MINOR, ONE_LINE
+from app.domain.values import AMOUNTS
 
 #: A name or an id of the caller's own: one line.
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=ONE_LINE)]
@@ -34,3 +35,14 @@ Fact = (
     Annotated[str, StringConstraints(max_length=200)]
     | Annotated[int, Field(ge=-MOST_MINOR, le=MOST_MINOR)]
 )
+
+
+def _in_minor_units(facts: dict[str, str | int]) -> dict[str, str | int]:
+    for name in AMOUNTS:
+        if isinstance(facts.get(name), str):
+            raise ValueError(f"{name} is an amount: send a whole number of minor units, as 1500")
+    return facts
+
+
+#: What is known of an occasion; amounts among it are whole numbers of minor units.
+Facts = Annotated[dict[str, Fact], Field(max_length=50), AfterValidator(_in_minor_units)]

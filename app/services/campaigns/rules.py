@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Annotated, Any
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationInfo, model_validator
 
 from app.domain.campaign import Benefit, BenefitType, Texts
 from app.domain.values import (
@@ -27,7 +27,8 @@ from app.domain.values import (
     Tier,
     Variant,
 )
-from app.services.campaigns.file.sections import MOST_COUNT, Amount, Count, Number, Percent
+from app.services.campaigns.file.sections import MOST_COUNT, Count, Number, Percent
+from app.services.campaigns.money import Amount, read_amount
 from app.store.models import Campaign
 
 _RULES: TypeAdapter[Rules] = TypeAdapter(Rules)
@@ -52,6 +53,21 @@ class ConditionSection(_Section):
     is_: _Text | Number | None = Field(default=None, alias="is")
     is_not: _Text | Number | None = None
     one_of: list[_Text] | None = Field(default=None, min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _amounts(cls, given: Any, info: ValidationInfo) -> Any:
+        """Facts that are amounts are compared with amounts, by the one reader of them."""
+        if not isinstance(given, dict) or given.get("fact") not in AMOUNTS:
+            return given
+        read = dict(given)
+        for operator in Operator:
+            value = read.get(operator.value)
+            if isinstance(value, list):
+                read[operator.value] = [str(read_amount(each, info)) for each in value]
+            elif value is not None:
+                read[operator.value] = read_amount(value, info)
+        return read
 
     @model_validator(mode="after")
     def _one(self) -> ConditionSection:

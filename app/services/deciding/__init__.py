@@ -2,12 +2,14 @@
 
 from app.services.deciding.candidates import Candidate, Decided, Tally
 from app.services.deciding.chunks import decide, decide_some, lock
+from app.services.deciding.knowledge import amounts_of
 from app.services.deciding.stopping import note, takeable, withdraw
 
 __all__ = [
     "Candidate",
     "Decided",
     "Tally",
+    "amounts_of",
     "decide",
     "decide_some",
     "lock",

@@ -261,7 +261,7 @@ class _Chunk:
         name = candidate.person.external_id
         decision = values.decide(
             self.rules,
-            facts_of(self.rules, candidate, known),
+            facts_of(self.rules, candidate, known, currency=self.campaign.currency),
             seed=self.seed,
             recipient=name,
             lately=lately,

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter, defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from babel.numbers import get_currency_precision
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.domain import values
+from app.domain import amounts, values
+from app.domain.amounts import AmountFault
 from app.domain.values import Fact, Rules
 from app.services.deciding.candidates import Candidate
 from app.store.models import Activity, Decision, Recipient, Voucher
@@ -178,8 +181,37 @@ def segment_of(candidate: Candidate, known: Known) -> Fact:
     return found if isinstance(found, (str, int)) else str(found)
 
 
-def facts_of(rules: Rules, candidate: Candidate, known: Known) -> dict[str, Fact]:
-    """The recipient's facts: those stored, then those told now, then the occasion's."""
+def amounts_of(cells: Mapping[str, Any], currency: str | None) -> dict[str, int]:
+    """The facts that are amounts, in minor units, from texts as people write them.
+
+    Raises:
+        ValueError: one is no amount of the currency, or may be two; says which and why.
+    """
+    found: dict[str, int] = {}
+    for name in sorted(values.AMOUNTS):
+        text = cells.get(name)
+        if not isinstance(text, str) or not text.strip():
+            continue
+        if currency is None:
+            raise ValueError(f"{name} is an amount, and the campaign has no currency: give it one")
+        digits = get_currency_precision(currency)
+        try:
+            found[name] = amounts.minor(text, digits=digits, currency=currency)
+        except AmountFault as fault:
+            raise ValueError(
+                f"{name} is no amount of the campaign's currency: it {fault}"
+            ) from None
+    return found
+
+
+def facts_of(
+    rules: Rules, candidate: Candidate, known: Known, *, currency: str | None
+) -> dict[str, Fact]:
+    """The recipient's facts: those stored, then those told now, then the occasion's.
+
+    An amount that is stored as a text is of the campaign's currency; one that cannot be read is
+    not known, so that no condition holds by it.
+    """
     person = candidate.person
     row = known.rows.get(person.external_id)
     facts: dict[str, Fact] = {"occasion": candidate.occasion}
@@ -187,6 +219,9 @@ def facts_of(rules: Rules, candidate: Candidate, known: Known) -> dict[str, Fact
     for name, value in told.items():
         if isinstance(value, float):
             facts[name] = Decimal(str(value))
+        elif isinstance(value, str) and name in values.AMOUNTS:
+            with suppress(ValueError):
+                facts |= amounts_of({name: value}, currency)
         elif isinstance(value, (str, int)):
             facts[name] = value
     segment = person.segment or (row.segment if row is not None else None)

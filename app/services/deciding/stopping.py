@@ -95,7 +95,7 @@ def note(session: Session, recipient_ids: Collection[int], *, now: dt.datetime) 
         .order_by(Voucher.id)
     ).all()
     found: set[int] = set()
-    for campaign_id, rules in taking.items():
+    for campaign_id, (rules, currency) in taking.items():
         mine = [row for row in rows if row.campaign_id == campaign_id]
         if not mine:
             continue
@@ -103,7 +103,7 @@ def note(session: Session, recipient_ids: Collection[int], *, now: dt.datetime) 
         for row in mine:
             asked = Candidate(person=Person(external_id=row.external_id), occasion=row.occasion)
             done = done_since(rules, known, row.external_id, now=row.decided_at)
-            if values.stopped(rules, facts_of(rules, asked, known), done=done):
+            if values.stopped(rules, facts_of(rules, asked, known, currency=currency), done=done):
                 found.add(row.id)
     _mark(session, found)
     return len(found)
@@ -199,12 +199,12 @@ def _mark(session: Session, voucher_ids: Collection[int]) -> None:
         )
 
 
-def _taking(session: Session) -> dict[int, Rules]:
-    """Campaigns whose stop conditions take vouchers back, with those conditions alone."""
+def _taking(session: Session) -> dict[int, tuple[Rules, str | None]]:
+    """Campaigns whose stop conditions take vouchers back: those conditions, and the currency."""
     found = {}
     for campaign in session.scalars(select(Campaign).where(Campaign.rules.is_not(None))):
         rules = campaigns.rules_of(campaign)
         stops = tuple(stop for stop in rules.stops if stop.withdraw)
         if stops:
-            found[campaign.id] = replace(rules, stops=stops)
+            found[campaign.id] = replace(rules, stops=stops), campaign.currency
     return found

@@ -15,7 +15,7 @@ from app.services.messages import MessageFault, Rendered
 from app.services.permissions import Reach
 from app.web import access, deployment
 from app.web.answers import NDJSON, streamed
-from app.web.fields import Fact, Name
+from app.web.fields import Facts, Name
 from app.web.marketing.door import Body, blueprint
 from app.web.marketing.vouchers import RecipientBody
 from app.web.problems import Problem
@@ -26,7 +26,7 @@ MOST_RECIPIENTS = 100_000
 class AddresseeBody(RecipientBody):
     """A recipient of a mailing, and what it is about."""
 
-    facts: Annotated[dict[str, Fact], Field(max_length=50)] = Field(
+    facts: Facts = Field(
         {}, description="For campaigns that decide by rules; `basket`, `lifetime` in minor units"
     )
 

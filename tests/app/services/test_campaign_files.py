@@ -44,6 +44,40 @@ def draft(**changes: Any) -> Draft:
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1 500,00", 150_000),
+        ("€1,500.00", 150_000),
+        ("15,-", 1_500),
+        (15.5, 1_550),
+        ("1.500", None),
+        ("15 USD", None),
+        ("-5", None),
+    ],
+)
+def test_amounts_are_read_by_one_reader_wherever_they_stand(
+    text: str | float, expected: int | None
+) -> None:
+    tier = {"key": "a", "when": [{"fact": "basket", "at_least": text}], "amount": text}
+    spots: list[dict[str, Any]] = [
+        {"benefit": {"type": "amount", "amount": text}},
+        {"limits": {"min_basket": text}},
+        {"rules": {"tiers": [tier], "most_cost": text}},
+    ]
+    if expected is None:
+        for spot in spots:
+            assert all(at.startswith(next(iter(spot))) for at in places(document(**spot)))
+        return
+    off, least, rules = (draft(**spot) for spot in spots)
+    assert (off.terms.benefit.minor, least.terms.min_basket_minor) == (expected, expected)
+    assert rules.rules is not None
+    assert rules.rules["most_minor"] == expected
+    (stored,) = rules.rules["tiers"]
+    assert stored["when"][0]["values"] == [expected]
+    assert stored["grant"]["benefit"]["minor"] == expected
+
+
+@pytest.mark.parametrize(
     ("codes", "at"),
     [
         ({"source": "shared"}, "codes.code"),

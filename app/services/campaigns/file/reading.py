@@ -45,7 +45,7 @@ class Reading:
             self.fault(at, "is missing.", f"Add a section [{at}].")
             return None
         try:
-            section = model.model_validate(value)
+            section = model.model_validate(value, context={"currency": self.currency})
         except ValidationError as error:
             for found in error.errors(include_url=False):
                 place = ".".join(filter(None, (at, *map(str, found["loc"]))))

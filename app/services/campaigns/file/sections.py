@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from contextlib import suppress
 from decimal import Decimal
 from typing import Annotated, Literal
@@ -14,6 +13,7 @@ from app.domain import minting
 from app.domain.birthdays import LeapDay
 from app.domain.campaign import Anchor, Authority, BarcodeProfile, BenefitType, Channel, Source
 from app.domain.inputs import EARLIEST, LATEST, is_reckonable
+from app.services.campaigns.money import Amount
 
 COLOUR = r"^#[0-9a-fA-F]{6}$"
 #: The most of anything that is counted: what the narrowest of the database's columns holds.
@@ -35,17 +35,7 @@ def _moment(value: object) -> object:
     raise ValueError("is no date or time: write 2026-06-01, 2026-06-01T09:00 or with an offset")
 
 
-def _amount(value: object) -> object:
-    if isinstance(value, bool) or not isinstance(value, (str, int, float, Decimal)):
-        raise ValueError('is no amount: write it as "15.00"')
-    text = str(value).strip()
-    if not re.fullmatch(r"\d{1,12}(?:[.,]\d{1,4})?", text):
-        raise ValueError('is no amount: write it as "15.00", not negative, without a currency')
-    return Decimal(text.replace(",", "."))
-
-
 Moment = Annotated[dt.date | dt.datetime, BeforeValidator(_moment)]
-Amount = Annotated[Decimal, BeforeValidator(_amount)]
 #: A percentage as people write one; it has no more decimals than money has.
 Percent = Annotated[Decimal, Field(le=100, decimal_places=4)]
 #: Any other number that something is compared with.

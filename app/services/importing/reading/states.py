@@ -143,7 +143,7 @@ _WORDS: dict[State, tuple[str, ...]] = {
 }
 
 _YES = (
-    "yes|y|true|t|x|✓|✔|☑|on|ja|j|wahr|oui|o|vrai|si|sí|verdadero|vero|sim|verdadeiro|tak|"
+    "yes|y|true|t|x|✓|✔|☑|on|ja|j|wahr|oui|o|vrai|si|sí|sì|verdadero|vero|sim|verdadeiro|tak|"
     "prawda|waar|1|☒"
 )
 _NO = (

@@ -18,37 +18,12 @@ from app.services.importing.reading.headings.words import WORDS
 __all__ = ["CHOICES", "SYSTEMS", "WEAK", "WORDS", "Meaning", "System", "meanings_of", "squeezed"]
 
 #: Names that may stand over a code, but over much else as well: the values have to agree.
-WEAK = frozenset(
-    [
-        "name",
-        "value",
-        "number",
-        "numero",
-        "nummer",
-        "numer",
-        "n",
-        "barcode",
-        "card",
-        "bon",
-        "vale",
-        "serial",
-        "serialnumber",
-        "serien",
-        "seriennummer",
-        "posttitle",
-        "coupon",
-        "voucher",
-        "promo",
-        "carte",
-        "giftcard",
-        "giftcardid",
-        "promotion",
-        "gutschein",
-        "buono",
-        "kupon",
-        "issued",
-    ]
+_SAYING_LITTLE = (
+    "name value number numero nummer numer n barcode card bon vale serial serialnumber serien "
+    "seriennummer posttitle coupon voucher promo carte giftcard giftcardid promotion "
+    "gutschein buono kupon issued"
 )
+WEAK = frozenset(_SAYING_LITTLE.split())
 
 
 def squeezed(heading: str) -> str:
