@@ -247,7 +247,7 @@ def issue(
     with_codes: bool,
 ) -> None:
     """Issue vouchers of CAMPAIGN to the RECIPIENTS of a CSV file and write their links."""
-    with click.progressbar(length=0, label="Issuing", show_pos=True) as bar:
+    with progress_bar("Issuing", "vouchers") as update:
         outcome = issuing.issue_file(
             deployment,
             campaign_key,
@@ -255,7 +255,7 @@ def issue(
             out,
             occasion=occasion,
             clear_codes=with_codes,
-            progress=lambda so_far: bar.update(so_far.issued - bar.pos),
+            progress=lambda so_far: update(so_far.share, so_far.issued),
         )
     have = counted(outcome.issued, "recipient has", "recipients have")
     say(f"{have} a voucher, {outcome.known} of them from before: {out}")

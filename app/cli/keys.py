@@ -6,7 +6,7 @@ import base64
 
 import click
 
-from app.cli.terminal import counted, pass_deployment, say
+from app.cli.terminal import counted, pass_deployment, progress_bar, say
 from app.services import keys as service
 from app.services.deployment import Deployment
 
@@ -52,11 +52,14 @@ def show(deployment: Deployment) -> None:
 @pass_deployment
 def reseal(deployment: Deployment) -> None:
     """Seal every code and PIN with the newest key; safe beside a running service."""
-    with click.progressbar(length=0, label="Sealing", show_pos=True) as bar:
+    with deployment.database.read() as session:
+        found = service.uses(session, deployment.settings.master_keys)
+    older = max(1, sum(use.codes for use in found if not use.newest))
+    with progress_bar("Sealing", "codes") as update:
         count = service.reseal(
             deployment.database,
             deployment.keyring,
-            progress=lambda done: bar.update(done - bar.pos),
+            progress=lambda done: update(done / older, done),
         )
     codes = counted(count, "code is", "codes are")
     say(f"{codes} sealed with key {deployment.keyring.newest} now.")

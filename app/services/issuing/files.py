@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -52,6 +53,8 @@ class Outcome:
     #: Line and reason of rows that were not understood.
     rejected: list[tuple[int, str]] = field(default_factory=list)
     stock: Stock | None = None
+    #: How much of the recipients' file has been read, from 0 to 1.
+    share: float = 0.0
 
 
 def issue_many(
@@ -133,6 +136,7 @@ def issue_file(
             head = ["external_id", "occasion", "wallet_link"]
             writer.writerow([*head, "code"] if clear_codes else head)
             wanted = _wanted(table(source), occasion, outcome)
+            size = max(1, os.fstat(source.fileno()).st_size)
             for batch in issue_many(
                 deployment, campaign_key, wanted, outcome, clear_codes=clear_codes
             ):
@@ -146,6 +150,7 @@ def issue_file(
                     ]
                     for item in batch.issued
                 )
+                outcome.share = min(1.0, source.tell() / size)
                 progress(outcome)
         part.replace(out)
     except FileFault as fault:
