@@ -182,7 +182,7 @@ def test_a_small_packed_file_of_rows_that_are_no_codes_is_given_up_early(
     with pytest.raises(importing.ImportFault, match="hold no code"):
         importing.receive(deployment, "sun", io.BytesIO(packed), filename="bomb.gz")
 
-    (job,) = importing.listed(deployment)
+    _, (job,) = importing.listed(deployment)
     assert job.status == "failed"
     assert job.read < 100_000
 
