@@ -259,6 +259,11 @@ def issue(
         )
     have = counted(outcome.issued, "recipient has", "recipients have")
     say(f"{have} a voucher, {outcome.known} of them from before: {out}")
+    for each in outcome.not_due[:20]:
+        say(f"  {each.external_id} has none: {each.cause}")
+    if len(outcome.not_due) > 20:
+        more = counted(len(outcome.not_due) - 20, "recipient has", "recipients have")
+        say(f"  … and {more} none.")
     for line, reason in outcome.rejected[:20]:
         say(f"  line {line} is left out: {reason}.")
     if len(outcome.rejected) > 20:

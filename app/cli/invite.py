@@ -38,7 +38,7 @@ def invite(
     """Print a CSV of links to CAMPAIGN's offer, one for each of the RECIPIENTS' external ids."""
     now, keyring = deployment.now(), deployment.keyring
     with deployment.database.read() as session:
-        expires_at = inviting.expiry(session, campaign, days=days, now=now)
+        expires_at = inviting.expiry(session, campaign, days=days, now=now, occasion=occasion)
         left_out = inviting.forgotten(session, keyring, campaign, recipients, occasion)
     out = csv.writer(sys.stdout)
     out.writerow(["external_id", "invitation_link"])

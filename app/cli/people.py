@@ -19,6 +19,7 @@ from app.services.deployment import Deployment
 from app.services.importing.reading import FileFault, table
 from app.services.issuing import IssueFault, Person
 from app.store import private
+from app.store.models import Campaign
 
 
 @click.command()
@@ -49,6 +50,7 @@ def decide(
         found = campaigns.find(session, campaign)
         if found is None:
             raise IssueFault(f"No campaign {campaign!r} exists.")
+        issuing.refuse_occasion(found, occasion)
         currency = found.currency
         digits = get_currency_precision(currency) if currency else None
     tally, rejected = Tally(), list[str]()
@@ -64,7 +66,7 @@ def decide(
             writer.writerow(
                 ["external_id", "occasion", "outcome", "tier", "variant", "campaign", "wallet_link"]
             )
-            rows = _candidates(table(source), occasion, found.currency, rejected)
+            rows = _candidates(table(source), found, occasion, rejected)
             keyring = deployment.keyring
             for each in deciding.decide(deployment, campaign, rows, tally, dry_run=dry_run):
                 link = ""
@@ -183,14 +185,15 @@ def _people(
 
 def _candidates(
     rows: Iterator[tuple[int, dict[str, str]]],
+    campaign: Campaign,
     occasion: str,
-    currency: str | None,
     rejected: list[str],
 ) -> Iterator[Candidate]:
     for line, person, cells in _people(rows, rejected):
         try:
-            facts = deciding.amounts_of(cells, currency)
-        except ValueError as error:
+            issuing.refuse_occasion(campaign, cells.get("occasion", ""))
+            facts = deciding.amounts_of(cells, campaign.currency)
+        except (ValueError, IssueFault) as error:
             rejected.append(f"line {line}: {error}")
             continue
         yield Candidate(person=person, occasion=cells.get("occasion") or occasion, facts=facts)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import calendar
 import datetime as dt
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class LeapDay(StrEnum):
@@ -13,6 +16,58 @@ class LeapDay(StrEnum):
 
     FEBRUARY_28 = "february_28"
     MARCH_1 = "march_1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """The latest birthday that was due (None: none yet), and whether its card is issued today.
+
+    `opens` is the first day on which the next birthday's card is.
+    """
+
+    day: dt.date | None
+    open: bool
+    opens: dt.date | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Birthdays:
+    """When a campaign gives its cards: so many days before a birthday, and how late still."""
+
+    days_ahead: int = 0
+    leap_day: LeapDay = LeapDay.FEBRUARY_28
+    catch_up_days: int = 30
+
+    @classmethod
+    def read(cls, stored: Mapping[str, Any]) -> Birthdays:
+        """The settings as a campaign stores them."""
+        return cls(
+            days_ahead=stored.get("days_ahead", 0),
+            leap_day=LeapDay(stored.get("leap_day", LeapDay.FEBRUARY_28)),
+            catch_up_days=stored.get("catch_up_days", 30),
+        )
+
+    def turn(self, birth_date: dt.date, today: dt.date) -> Turn:
+        """The latest birthday that is due on `today`, the campaign's local day.
+
+        One that was due longer ago than `catch_up_days` after it keeps the card that it has, and
+        gets none any more.
+        """
+        ahead = dt.timedelta(days=self.days_ahead)
+        last = (today + ahead).year
+        days = [
+            day
+            for year in range(last - 1, last + 3)
+            # Nobody celebrates the day on which they are born, or one before it.
+            if year <= dt.MAXYEAR
+            and (day := celebrated(birth_date, year, leap_day=self.leap_day)) > birth_date
+        ]
+        due = max((day for day in days if day - ahead <= today), default=None)
+        return Turn(
+            day=due,
+            open=due is not None and today <= due + dt.timedelta(days=self.catch_up_days),
+            opens=min((day - ahead for day in days if day - ahead > today), default=None),
+        )
 
 
 def day_number(birth_date: dt.date) -> int:
@@ -38,6 +93,11 @@ def day_numbers(day: dt.date, *, leap_day: LeapDay) -> tuple[int, ...]:
 def occasion(day: dt.date) -> str:
     """The occasion of a birthday celebrated on `day`; one a year."""
     return f"birthday-{day.year}"
+
+
+def is_occasion(text: str) -> bool:
+    """Whether `text` reads as `occasion` writes it."""
+    return re.fullmatch(r"birthday-\d{1,4}", text) is not None
 
 
 def due_days(

@@ -177,6 +177,9 @@ class Why(StrEnum):
     NO_CODE = "no_code"
     #: They were forgotten, or had it before they were.
     FORGOTTEN = "forgotten"
+    #: The campaign gives a voucher for each birthday: none of this recipient is due, or known.
+    NOT_DUE = "not_due"
+    NO_BIRTHDAY = "no_birthday"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

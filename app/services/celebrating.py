@@ -1,9 +1,10 @@
 """Birthdays: whose card is due, and its issue; once a year for each person, whatever happens.
 
-A run may be repeated, missed or overtaken by another one: the occasion is the birthday's year, so
-that nobody is given two, and the last day whose turn came is remembered, so that days missed in an
-outage are caught up. Each transaction holds a few hundred recipients. A campaign with rules gives
-each the value that they decide, and those in the holdout nothing. A dry run writes nothing.
+A run may be repeated, missed or overtaken by another one, or by somebody who asks for the same
+card: the campaign says the occasion, the birthday's year, so that nobody is given two. The last day
+whose turn came is remembered, so that days missed in an outage are caught up. Each transaction
+holds a few hundred recipients. A campaign with rules gives each the value that they decide, and
+those in the holdout nothing. A dry run writes nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from sqlalchemy import exists, select, update
 from sqlalchemy.orm import Session
 
 from app.domain import birthdays
-from app.domain.birthdays import LeapDay
+from app.domain.birthdays import Birthdays
 from app.domain.values import Why
 from app.services import campaigns, deciding
 from app.services.deciding import Candidate, Tally
@@ -75,9 +76,9 @@ def celebrate(
 
 
 def _done_today(campaign: Campaign, now: dt.datetime) -> bool:
-    settings, through = campaign.birthday or {}, campaign.birthdays_through
+    settings, through = Birthdays.read(campaign.birthday or {}), campaign.birthdays_through
     today = now.astimezone(ZoneInfo(campaign.timezone)).date()
-    return through is not None and through >= today + dt.timedelta(days=settings["days_ahead"])
+    return through is not None and through >= today + dt.timedelta(days=settings.days_ahead)
 
 
 class _Run:
@@ -87,7 +88,7 @@ class _Run:
         self.deployment = deployment
         self.campaign = campaign
         self.dry_run = dry_run
-        self.leap_day = LeapDay((campaign.birthday or {})["leap_day"])
+        self.settings = Birthdays.read(campaign.birthday or {})
         #: Counts over all days, so that a dry run's limits do, too.
         self.tally = Tally()
         self.issued = 0
@@ -96,13 +97,13 @@ class _Run:
 
     def celebrated(self) -> Celebrated:
         """Do what is due."""
-        campaign, settings = self.campaign, self.campaign.birthday or {}
+        campaign, settings = self.campaign, self.settings
         today = self.deployment.now().astimezone(ZoneInfo(campaign.timezone)).date()
         days = birthdays.due_days(
             today,
-            days_ahead=settings["days_ahead"],
+            days_ahead=settings.days_ahead,
             done_through=campaign.birthdays_through,
-            catch_up_days=settings["catch_up_days"],
+            catch_up_days=settings.catch_up_days,
         )
         if campaign.birthdays_through is None:
             # From here on no day is forgotten, not even one whose codes run out at once.
@@ -157,11 +158,10 @@ class _Run:
         """As the campaign's rules decide. Who gets nothing is asked about again by a later run of
         the day; who is in the holdout is not.
         """
-        tally, occasion = self.tally, birthdays.occasion(day)
+        tally = self.tally
         before, given = tally.not_given[Why.NO_CODE], tally.given
         candidates = (
-            Candidate(person=Person(external_id=external_id), occasion=occasion)
-            for external_id in self._pages(day)
+            Candidate(person=Person(external_id=external_id)) for external_id in self._pages(day)
         )
         try:
             for _ in deciding.decide(
@@ -194,7 +194,7 @@ class _Run:
 
     def _plainly(self, day: dt.date) -> int:
         """The campaign's own value for everybody."""
-        occasion, database = birthdays.occasion(day), self.deployment.database
+        database = self.deployment.database
         after = 0
         while True:
             with database.read() as session:
@@ -203,17 +203,15 @@ class _Run:
             with database.write() as session:
                 campaign = session.get_one(Campaign, self.campaign.id)
                 due = self._due(session, day, after=after)
-                wanted = [
-                    Wanted(person=Person(external_id=external_id), occasion=occasion)
-                    for _, external_id in due
-                ]
+                wanted = [Wanted(person=Person(external_id=external_id)) for _, external_id in due]
                 if not wanted:
                     continue
                 batch = issue(
                     session, self.deployment.keyring, campaign, wanted, now=self.deployment.now()
                 )
             self.issued += sum(item.fresh for item in batch.issued)
-            if batch.missing or len(wanted) < CHUNK:
+            # Whose time has passed since midnight would be found here again, and again.
+            if batch.missing or batch.not_due or len(wanted) < CHUNK:
                 return batch.missing
             # Who had this year's before they were forgotten stays due, and is passed over.
             after = due[-1][0]
@@ -244,7 +242,9 @@ class _Run:
             select(Recipient.id, Recipient.external_id)
             .where(
                 Recipient.id > after,
-                Recipient.birth_day.in_(birthdays.day_numbers(day, leap_day=self.leap_day)),
+                Recipient.birth_day.in_(
+                    birthdays.day_numbers(day, leap_day=self.settings.leap_day)
+                ),
                 Recipient.forgotten_at.is_(None),
                 Recipient.external_id.is_not(None),
                 # Nobody celebrates the day on which they are born, or one before it.

@@ -15,7 +15,7 @@ from flask_openapi3 import APIBlueprint, OpenAPI, Tag
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from app.domain import codes
-from app.services import campaigns, deciding, links, people, security
+from app.services import campaigns, deciding, issuing, links, people, security
 from app.services.access import Scope
 from app.services.deciding import Candidate, Tally
 from app.services.issuing import IssueFault
@@ -38,7 +38,11 @@ class CandidateBody(_Body):
     """Somebody who may get something."""
 
     recipient: RecipientBody
-    occasion: Annotated[str, StringConstraints(max_length=200)] = ""
+    occasion: Annotated[str, StringConstraints(max_length=200)] = Field(
+        "",
+        description="Why: a basket's number, a mail's `message_id`. A campaign for birthdays says "
+        "it itself: leave it out",
+    )
     facts: Facts = Field({}, description="Of the occasion; `basket` and `lifetime` in minor units")
     sent_at: Moment | None = None
 
@@ -57,7 +61,8 @@ class DecisionBody(BaseModel):
     external_id: str
     occasion: str
     outcome: str = Field(
-        description="given, or why not: no_tier, holdout, capped, stopped, forgotten, …"
+        description="given, or why not: no_tier, tier_of_nothing, holdout, capped, stopped, "
+        "budget, unbounded, no_code, forgotten, not_due, no_birthday"
     )
     tier: str
     variant: str
@@ -169,6 +174,7 @@ def decide(body: DecideBody) -> Response:
     ]
     tally = Tally()
     try:
+        issuing.refuse_occasions(house, body.campaign, {each.occasion for each in body.candidates})
         decided = list(
             deciding.decide(house, body.campaign, candidates, tally, dry_run=body.dry_run)
         )

@@ -7,21 +7,57 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from app.domain.campaign import Presentation, Terms
+from app.domain.occasions import canonical
 from app.domain.values import Fact, Grant, Why
+from app.services import campaigns
+from app.services.campaigns.wording import worded
 from app.services.issuing import Issued, Person
+from app.store.models import Campaign, Revision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """A recipient who may get something, for which occasion, and what is known of it.
 
-    `facts` are of the occasion (`basket`, in minor units) or override the recipient's own.
+    `occasion` is empty where the campaign says it itself. `facts` are of the occasion (`basket`, in
+    minor units) or override the recipient's own.
     """
 
     person: Person
     occasion: str = ""
     facts: Mapping[str, Fact] = field(default_factory=dict)
     sent_at: dt.datetime | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Who it is and why, by which two candidates are one."""
+        return self.person.external_id, canonical(self.occasion)
+
+
+@dataclass(slots=True, kw_only=True)
+class Value:
+    """A value ready to be issued: from which campaign, on which terms, by which revision."""
+
+    campaign: Campaign
+    grant: Grant
+    terms: Terms
+    #: The campaign's latest revision.
+    revision: Revision
+    most_minor: int | None
+
+    @property
+    def is_the_campaigns(self) -> bool:
+        """Whether it is worth and reads what the campaign's own value does."""
+        return not self.grant.changes_terms and not self.grant.texts
+
+    @property
+    def presentation(self) -> Presentation:
+        """How the campaign looks, in the words of this value."""
+        own = campaigns.presentation_of(self.revision)
+        if self.is_the_campaigns:
+            return own
+        return worded(own, self.grant, currency=self.campaign.currency)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +69,8 @@ class Decided:
 
     candidate: Candidate
     why: Why | None = None
+    #: With its remedy, where the campaign says the occasion and it is not now.
+    cause: str = ""
     tier: str = ""
     variant: str = ""
     campaign: str = ""
@@ -40,6 +78,8 @@ class Decided:
     #: Whether this call decided it.
     fresh: bool = True
     issued: Issued | None = None
+    #: What is given, where this call decided it.
+    value: Value | None = field(default=None, repr=False)
 
 
 @dataclass(slots=True)
@@ -57,5 +97,7 @@ class Tally:
     lately: Counter[str] = field(default_factory=Counter, repr=False)
     planned: dict[tuple[str, str], Decided] = field(default_factory=dict, repr=False)
     codes: dict[str, int] = field(default_factory=dict, repr=False)
+    #: How many codes a dry run asks for at most; None is not known.
+    most_codes: int | None = field(default=None, repr=False)
     #: Revisions of values that earlier transactions made, by the campaign's and the grant.
     revisions: dict[tuple[int, int], tuple[Grant, int]] = field(default_factory=dict, repr=False)

@@ -1,9 +1,4 @@
-"""Issuing by rules: who gets which voucher of a campaign, why, and what it costs at most.
-
-Promises: a recipient has one decision for an occasion, for ever: a voucher, or a place in the
-holdout; asked again, it is the same. No frequency cap and no limit of the rules is passed, however
-many decide at once. A dry run decides by the same code and writes nothing.
-Refuses: to decide from what it was not told; a fact that is missing matches no condition.
+"""The decisions of one transaction: planned, or issued and written down.
 
 How: recipients are locked in the order of their ids, so that two requests for one person follow
 one another; the campaign's sums change last, by one conditional UPDATE.
@@ -13,30 +8,28 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
-from itertools import islice
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.domain import values
 from app.domain.campaign import Terms
-from app.domain.kinds import KINDS
+from app.domain.occasions import canonical
 from app.domain.values import Given, NotGiven, Rules, Why
-from app.services import campaigns, security
-from app.services.deciding.candidates import Candidate, Decided, Tally
-from app.services.deciding.grants import Value, granted
+from app.services import campaigns
+from app.services.deciding.candidates import Candidate, Decided, Tally, Value
+from app.services.deciding.grants import campaign_called, granted, value_of
 from app.services.deciding.knowledge import Known, Past, done_since, facts_of, known_of, past_of
 from app.services.deciding.recording import record
-from app.services.deployment import Deployment
 from app.services.issuing import (
     Issued,
-    IssueFault,
-    Person,
+    Occasion,
     Wanted,
     forgotten,
     issue,
+    occasions_of,
     stock,
 )
 from app.services.issuing.recipients import store
@@ -44,99 +37,8 @@ from app.services.issuing.vouchers import refuse
 from app.store.keyring import Keyring
 from app.store.models import Campaign, Decision, Recipient, Revision, Voucher
 
-#: Candidates of one transaction: few enough that a till beside it does not wait long.
-CHUNK = 400
 
-
-def decide(
-    deployment: Deployment,
-    campaign_key: str,
-    candidates: Iterable[Candidate],
-    tally: Tally,
-    *,
-    dry_run: bool = False,
-) -> Iterator[Decided]:
-    """Decide for each candidate, in order, in short transactions, counting into `tally`.
-
-    Raises:
-        IssueFault: the campaign, or one that a value names, is unknown or issues nothing now.
-    """
-    rest = iter(candidates)
-    keyring = deployment.keyring
-    database = deployment.database
-    while chunk := list(islice(rest, CHUNK)):
-        now = deployment.now()
-        with database.read() if dry_run else database.write() as session:
-            decided = decide_some(
-                session, keyring, campaign_key, chunk, tally, now=now, dry_run=dry_run
-            )
-            if not dry_run:
-                security.record(
-                    session,
-                    security.Kind.LINKS_DISCLOSED,
-                    now=now,
-                    object=f"campaign {campaign_key}",
-                    reason="asked for again",
-                    count=sum(each.issued is not None and not each.fresh for each in decided),
-                )
-        yield from decided
-
-
-def decide_some(
-    session: Session,
-    keyring: Keyring,
-    campaign_key: str,
-    chunk: Sequence[Candidate],
-    tally: Tally,
-    *,
-    now: dt.datetime,
-    dry_run: bool = False,
-) -> list[Decided]:
-    """Decide for at most `CHUNK` candidates in the caller's transaction, counting into `tally`.
-
-    Args:
-        keyring: what codes are made with, and people recognised by who were forgotten.
-        dry_run: write nothing.
-
-    Raises:
-        IssueFault: as `decide`; what was written until then has to be rolled back.
-    """
-    work = _Chunk(session, keyring, campaign_key, tally, now=now, dry=dry_run)
-    decided = work.plan(chunk) if dry_run else work.issue(chunk)
-    for each in decided:
-        _count(tally, each)
-    return decided
-
-
-def lock(session: Session, keyring: Keyring, people: Iterable[Person], *, now: dt.datetime) -> None:
-    """Store and lock recipients in the order that deciding keeps, for a transaction that decides
-    more than once.
-    """
-    ids = store(session, people, now=now, keyring=keyring).ids
-    session.execute(
-        select(Recipient.id)
-        .where(Recipient.id.in_(ids.values()))
-        .order_by(Recipient.id)
-        .with_for_update()
-    ).all()
-
-
-def _count(tally: Tally, decided: Decided) -> None:
-    if decided.why is not None:
-        tally.not_given[decided.why.value] += 1
-        return
-    if not decided.fresh:
-        tally.known += 1
-        return
-    tally.given += 1
-    tally.by_value[".".join(filter(None, (decided.tier, decided.variant)))] += 1
-    if decided.most_minor is None:
-        tally.unbounded += 1
-    else:
-        tally.most_minor += decided.most_minor
-
-
-class _Chunk:
+class Chunk:
     """The decisions of one transaction."""
 
     def __init__(
@@ -154,22 +56,19 @@ class _Chunk:
         self.now = now
         self.tally = tally
         self.dry = dry
-        self.campaign = self._campaign(campaign_key)
+        self.campaign = campaign_called(session, campaign_key)
         self.rules: Rules = campaigns.rules_of(self.campaign)
         self.seed = self.campaign.seed or self.campaign.key.encode()
+        #: Of candidates whose occasion is not now.
+        self._not_due: dict[tuple[str, str], Occasion] = {}
         self._values: dict[tuple[str, str], Value] = {}
         self._revisions: dict[int, Revision] = {}
-
-    def _campaign(self, key: str) -> Campaign:
-        found = campaigns.find(self.session, key)
-        if found is None:
-            raise IssueFault(f"No campaign {key!r} exists.")
-        return found
 
     # -- deciding -------------------------------------------------------------------------------
 
     def plan(self, chunk: Sequence[Candidate]) -> list[Decided]:
         """What a real run would decide now, after what this run planned already."""
+        chunk = self._of_campaign(chunk)
         latest = campaigns.latest_revision(self.session, self.campaign)
         refuse(self.campaign, campaigns.terms_of(latest), now=self.now)
         planned = self.tally.planned
@@ -182,7 +81,7 @@ class _Chunk:
         decided = []
         gone = forgotten.gone(self.session, self.keyring, names)
         for each in self._decide(chunk, known, self._past_of(known, chunk, gone)):
-            key = (each.candidate.person.external_id, each.candidate.occasion)
+            key = each.candidate.key
             coded = each
             if key not in planned:
                 if each.why is None and each.fresh:
@@ -196,6 +95,7 @@ class _Chunk:
 
     def issue(self, chunk: Sequence[Candidate]) -> list[Decided]:
         """Decide, issue and record."""
+        chunk = self._of_campaign(chunk)
         people = [each.person for each in chunk]
         stored = store(self.session, people, now=self.now, keyring=self.keyring)
         known = known_of(self.session, self.rules, stored.ids, new=stored.new, locked=True)
@@ -208,6 +108,25 @@ class _Chunk:
         record(self.session, self.campaign, self.rules, decided, known, past, now=self.now)
         return decided
 
+    def _of_campaign(self, chunk: Sequence[Candidate]) -> list[Candidate]:
+        """The candidates with the occasion that the campaign says, where it does."""
+        found = occasions_of(
+            self.session,
+            self.campaign,
+            [(each.person, each.occasion) for each in chunk],
+            now=self.now,
+        )
+        told = [
+            each if each.occasion == occasion.text else replace(each, occasion=occasion.text)
+            for each, occasion in zip(chunk, found, strict=True)
+        ]
+        self._not_due = {
+            each.key: occasion
+            for each, occasion in zip(told, found, strict=True)
+            if occasion.why is not None
+        }
+        return told
+
     def _decide(self, chunk: Sequence[Candidate], known: Known, past: Past) -> list[Decided]:
         vouchers, minor = self._left()
         lately: Counter[str] = Counter()
@@ -216,13 +135,17 @@ class _Chunk:
         decided_now: dict[tuple[str, str], Decided] = {}
         decided = []
         for candidate in chunk:
-            name = candidate.person.external_id
-            key = (name, candidate.occasion)
+            name, key = candidate.person.external_id, candidate.key
             if (first := decided_now.get(key) or earlier_lines.get(key)) is not None:
                 decided.append(replace(first, candidate=candidate, fresh=first.why is not None))
                 continue
             if earlier := past.decided.get(key):
-                each = self._again(candidate, earlier, withdrawn=key in past.withdrawn)
+                each = self._again(
+                    candidate,
+                    earlier,
+                    source=past.sources.get(key, ""),
+                    withdrawn=key in past.withdrawn,
+                )
             elif key in past.forgotten:
                 each = Decided(
                     candidate=candidate,
@@ -235,6 +158,8 @@ class _Chunk:
                 each = Decided(
                     candidate=candidate, why=Why.STOPPED, campaign=self.campaign.key, fresh=False
                 )
+            elif (own := self._not_due.get(key)) is not None and key not in past.undecided:
+                each = Decided(candidate=candidate, why=own.why, cause=own.cause)
             else:
                 each = self._one(
                     candidate, known, past.lately[name] + self.tally.lately[name] + lately[name]
@@ -276,16 +201,19 @@ class _Chunk:
             variant=decision.variant,
             campaign=value.campaign.key,
             most_minor=value.most_minor,
+            value=value,
         )
 
-    def _again(self, candidate: Candidate, decision: Decision, *, withdrawn: bool) -> Decided:
+    def _again(
+        self, candidate: Candidate, decision: Decision, *, source: str, withdrawn: bool
+    ) -> Decided:
         why = Why.HOLDOUT if decision.held_out else Why.STOPPED if withdrawn else None
         return Decided(
             candidate=candidate,
             why=why,
             tier=decision.tier,
             variant=decision.variant,
-            campaign=self.campaign.key,
+            campaign=source,
             most_minor=decision.most_minor,
             fresh=False,
         )
@@ -295,7 +223,8 @@ class _Chunk:
         past = past_of(self.session, self.campaign.id, self.rules, known, occasions, now=self.now)
         asked = {(each.person.external_id, each.occasion) for each in chunk}
         before = forgotten.given(self.session, self.keyring, self.campaign.id, asked)
-        return replace(past, forgotten=before | {each for each in asked if each[0] in gone})
+        told = [each for each in asked if each in before or each[0] in gone]
+        return replace(past, forgotten={(name, canonical(occasion)) for name, occasion in told})
 
     def _left(self) -> tuple[int | None, int | None]:
         """Vouchers and money that the rules' limits leave, less what a dry run planned."""
@@ -314,34 +243,21 @@ class _Chunk:
         """In a dry run: whether a code is left after those that were planned."""
         left = self.tally.codes
         if campaign_key not in left:
-            found = stock(self.session, self._campaign(campaign_key), exact=True)
+            campaign = campaign_called(self.session, campaign_key)
+            found = stock(self.session, campaign, exact=True, most=self.tally.most_codes)
             left[campaign_key] = 1 << 62 if found is None else found.left
         left[campaign_key] -= 1
         return left[campaign_key] >= 0
 
     # -- values ---------------------------------------------------------------------------------
 
-    def _latest(self, campaign: Campaign) -> Revision:
-        if campaign.id not in self._revisions:
-            self._revisions[campaign.id] = campaigns.latest_revision(self.session, campaign)
-        return self._revisions[campaign.id]
-
     def _value(self, given: Given) -> Value:
         key = (given.tier, given.variant)
-        found = self._values.get(key)
-        if found is None:
-            grant = given.grant
-            campaign = self.campaign if grant.campaign is None else self._campaign(grant.campaign)
-            revision = self._latest(campaign)
-            terms = grant.terms(campaigns.terms_of(revision))
-            found = self._values[key] = Value(
-                campaign=campaign,
-                grant=grant,
-                terms=terms,
-                revision=revision,
-                most_minor=values.most_minor(terms, holds_money=KINDS[campaign.kind].holds_money),
+        if key not in self._values:
+            self._values[key] = value_of(
+                self.session, self.campaign, given.grant, latest=self._revisions
             )
-        return found
+        return self._values[key]
 
     # -- issuing --------------------------------------------------------------------------------
 
@@ -381,13 +297,17 @@ class _Chunk:
                 now=self.now,
                 people=known.ids,
             )
-            issued |= {(str(each.external_id), each.occasion): each for each in batch.issued}
+            issued |= {
+                (str(each.external_id), canonical(each.occasion)): each for each in batch.issued
+            }
             before |= {
-                (each.person.external_id, each.occasion) for each in batch.forgotten if each.person
+                (each.person.external_id, canonical(each.occasion))
+                for each in batch.forgotten
+                if each.person
             }
         answered = []
         for each in decided:
-            name = (each.candidate.person.external_id, each.candidate.occasion)
+            name = each.candidate.key
             found = issued.get(name)
             if each.why is not None:
                 answered.append(each)

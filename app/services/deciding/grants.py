@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from dataclasses import dataclass
 
 import orjson
 from pydantic import TypeAdapter
@@ -12,35 +11,66 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.domain.campaign import Terms
-from app.domain.values import Grant
+from app.domain.kinds import KINDS
+from app.domain.values import Grant, most_minor
 from app.services import campaigns
-from app.services.campaigns.wording import worded
-from app.services.deciding.candidates import Tally
+from app.services.deciding.candidates import Tally, Value
+from app.services.issuing import IssueFault
 from app.store.dialects import insert_for
 from app.store.models import Campaign, Revision
 
 _GRANT = TypeAdapter(Grant)
 
 
-@dataclass(slots=True, kw_only=True)
-class Value:
-    """A value ready to be issued: from which campaign, on which terms, by which revision."""
+def campaign_called(session: Session, key: str) -> Campaign:
+    """The campaign of this key.
 
-    campaign: Campaign
-    grant: Grant
-    terms: Terms
-    #: The campaign's latest revision.
-    revision: Revision
-    most_minor: int | None
+    Raises:
+        IssueFault: there is none.
+    """
+    found = campaigns.find(session, key)
+    if found is None:
+        raise IssueFault(f"No campaign {key!r} exists.")
+    return found
+
+
+def value_of(
+    session: Session, campaign: Campaign, grant: Grant, *, latest: dict[int, Revision]
+) -> Value:
+    """What a grant in the rules of `campaign` gives now.
+
+    Args:
+        latest: latest revisions that were read already, by their campaigns' ids; added to.
+
+    Raises:
+        IssueFault: the campaign that the grant names is unknown, or gives its vouchers itself.
+    """
+    source = campaign if grant.campaign is None else campaign_called(session, grant.campaign)
+    if source.birthday is not None and source is not campaign:
+        raise IssueFault(
+            f"The rules of {campaign.key} give vouchers of {source.key}, which gives one for each "
+            f"birthday itself: name a campaign without [birthday], or write [rules] for "
+            f"{source.key}."
+        )
+    if source.id not in latest:
+        latest[source.id] = campaigns.latest_revision(session, source)
+    terms = grant.terms(campaigns.terms_of(latest[source.id]))
+    return Value(
+        campaign=source,
+        grant=grant,
+        terms=terms,
+        revision=latest[source.id],
+        most_minor=most_minor(terms, holds_money=KINDS[source.kind].holds_money),
+    )
 
 
 def granted(
     session: Session, value: Value, tally: Tally, *, now: dt.datetime
 ) -> tuple[int, Terms] | None:
     """The revision that holds a value's terms and words; None when they are the campaign's."""
-    grant = value.grant
-    if not grant.changes_terms and not grant.texts:
+    if value.is_the_campaigns:
         return None
+    grant = value.grant
     # Rules that did not change are the same objects, which the tally keeps alive.
     known = tally.revisions.get((value.revision.id, id(grant)))
     if known is not None:
@@ -70,13 +100,7 @@ def _revision(session: Session, value: Value, tally: Tally, *, now: dt.datetime)
             campaign_id=value.campaign.id,
             number=number,
             terms=campaigns.store_terms(value.terms),
-            presentation=campaigns.store_presentation(
-                worded(
-                    campaigns.presentation_of(value.revision),
-                    value.grant,
-                    currency=value.campaign.currency,
-                )
-            ),
+            presentation=campaigns.store_presentation(value.presentation),
             of_id=value.revision.id,
             grant=digest,
             created_at=now,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -14,11 +14,11 @@ from babel.numbers import get_currency_precision
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.domain import amounts, values
+from app.domain import amounts, occasions, values
 from app.domain.amounts import AmountFault
 from app.domain.values import Fact, Rules
 from app.services.deciding.candidates import Candidate
-from app.store.models import Activity, Decision, Recipient, Voucher
+from app.store.models import Activity, Campaign, Decision, Recipient, Voucher
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,11 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What recipients were given before, by recipient and occasion."""
+    """What recipients were given before, by recipient and occasion under its canonical name."""
 
     decided: dict[tuple[str, str], Decision]
+    #: Of those with a voucher, the key of the campaign that it was issued from.
+    sources: dict[tuple[str, str], str]
     #: Of those, whose voucher was taken back.
     withdrawn: set[tuple[str, str]]
     #: Vouchers that the campaign issued without deciding, before it had rules, by their status.
@@ -76,7 +78,7 @@ def known_of(
         .order_by(Recipient.id)
     )
     if locked:
-        statement = statement.with_for_update()
+        statement = statement.with_for_update(key_share=True)
     rows = {row.external_id: row for row in session.execute(statement)}
     old = {id_: name for name, id_ in ids.items() if id_ not in new}
     counts: dict[str, Counter[str]] = defaultdict(Counter)
@@ -102,43 +104,47 @@ def past_of(
     campaign_id: int,
     rules: Rules,
     known: Known,
-    occasions: Collection[str],
+    asked: Collection[str],
     *,
     now: dt.datetime,
 ) -> Past:
-    """What the recipients were given before for these occasions, and lately."""
+    """What the recipients were given before for the occasions `asked`, and lately."""
     names = known.old
     if not names:
-        return Past({}, set(), {}, Counter())
-    found = session.execute(
-        select(Decision, Voucher.status)
-        .outerjoin(Voucher, Voucher.id == Decision.voucher_id)
-        .where(
-            Decision.campaign_id == campaign_id,
-            Decision.recipient_id.in_(names),
-            Decision.occasion.in_(occasions),
-        )
-    ).all()
-    decided = {
-        (names[row.Decision.recipient_id], row.Decision.occasion): row.Decision for row in found
-    }
-    withdrawn = {
-        (names[row.Decision.recipient_id], row.Decision.occasion)
-        for row in found
-        if row.status == "revoked"
-    }
-    plain = session.execute(
-        select(Voucher.recipient_id, Voucher.occasion, Voucher.status).where(
-            Voucher.campaign_id == campaign_id,
-            Voucher.recipient_id.in_(names),
-            Voucher.occasion.in_(occasions),
+        return Past({}, {}, set(), {}, Counter())
+    spellings = occasions.spellings(asked)
+
+    def by_key(rows: Iterable[Any]) -> dict[tuple[str, str], Any]:
+        # Of two that an earlier release decided for one mail, the one that is asked by its name.
+        ordered = sorted(rows, key=lambda row: row.occasion in asked)
+        return {
+            (names[row.recipient_id], occasions.canonical(row.occasion)): row for row in ordered
+        }
+
+    found = by_key(
+        session.execute(
+            select(Decision, Decision.recipient_id, Decision.occasion, Voucher.status, Campaign.key)
+            .outerjoin(Voucher, Voucher.id == Decision.voucher_id)
+            .outerjoin(Campaign, Campaign.id == Voucher.campaign_id)
+            .where(
+                Decision.campaign_id == campaign_id,
+                Decision.recipient_id.in_(names),
+                Decision.occasion.in_(spellings),
+            )
         )
     )
-    undecided = {
-        key: row.status
-        for row in plain
-        if (key := (names[row.recipient_id], row.occasion)) not in decided
-    }
+    decided = {key: row.Decision for key, row in found.items()}
+    withdrawn = {key for key, row in found.items() if row.status == "revoked"}
+    plain = by_key(
+        session.execute(
+            select(Voucher.recipient_id, Voucher.occasion, Voucher.status).where(
+                Voucher.campaign_id == campaign_id,
+                Voucher.recipient_id.in_(names),
+                Voucher.occasion.in_(spellings),
+            )
+        )
+    )
+    undecided = {key: row.status for key, row in plain.items() if key not in decided}
     lately: Counter[str] = Counter()
     if (frequency := rules.frequency) is not None:
         since = now - dt.timedelta(days=frequency.days)
@@ -153,7 +159,8 @@ def past_of(
             .group_by(Decision.recipient_id)
         ):
             lately[names[id_]] = count
-    return Past(decided, withdrawn, undecided, lately)
+    sources = {key: row.key for key, row in found.items() if row.key is not None}
+    return Past(decided, sources, withdrawn, undecided, lately)
 
 
 def done_since(rules: Rules, known: Known, name: str, *, now: dt.datetime) -> list[str]:

@@ -32,7 +32,7 @@ def record(
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     arms: Counter[tuple[bool, str]] = Counter()
     for each in decided:
-        key = (each.candidate.person.external_id, each.candidate.occasion)
+        key = each.candidate.key
         held_out = each.why is Why.HOLDOUT
         if (each.why is not None and not held_out) or key in past.decided or key in rows:
             continue
@@ -40,7 +40,7 @@ def record(
         rows[key] = {
             "campaign_id": campaign.id,
             "recipient_id": known.ids[key[0]],
-            "occasion": key[1],
+            "occasion": each.candidate.occasion,
             "held_out": held_out,
             "tier": each.tier,
             "variant": each.variant,

@@ -4,6 +4,13 @@ from app.services.issuing import forgotten
 from app.services.issuing.claiming import Stock, code_of, pin_of, stock
 from app.services.issuing.files import Outcome, issue_file, issue_many, person_from
 from app.services.issuing.living import meant_by
+from app.services.issuing.occasions import (
+    Occasion,
+    occasions_of,
+    refuse_occasion,
+    refuse_occasions,
+    told_occasion,
+)
 from app.services.issuing.reissuing import Reissued, reissue
 from app.services.issuing.vouchers import CHUNK, issue
 from app.services.issuing.wanted import (
@@ -12,6 +19,7 @@ from app.services.issuing.wanted import (
     Batch,
     Issued,
     IssueFault,
+    NotDue,
     Person,
     Wanted,
 )
@@ -35,6 +43,8 @@ __all__ = [
     "IssueFault",
     "Issued",
     "Left",
+    "NotDue",
+    "Occasion",
     "Outcome",
     "Person",
     "Reissued",
@@ -47,11 +57,15 @@ __all__ = [
     "issue_file",
     "issue_many",
     "meant_by",
+    "occasions_of",
     "person_from",
     "pin_of",
+    "refuse_occasion",
+    "refuse_occasions",
     "reissue",
     "stock",
     "take",
+    "told_occasion",
     "withdraw",
     "withdraw_link",
 ]

@@ -70,17 +70,20 @@ class Stock:
         return self.threshold is not None and self.left < self.threshold
 
 
-def stock(session: Session, campaign: Campaign, *, exact: bool = False) -> Stock | None:
+def stock(
+    session: Session, campaign: Campaign, *, exact: bool = False, most: int | None = None
+) -> Stock | None:
     """Codes left; None when the campaign cannot run out.
 
     Args:
         exact: count all of them, also above the threshold; else no further than that, which is
             quick however many there are.
+        most: count no further than this, where more are not needed.
     """
     if campaign.source not in (Source.LIST.value, Source.GENERATED.value):
         return None
     threshold = campaign.source_options.get("low_stock")
-    limit = None if threshold is None or exact else int(threshold) + 1
+    limit = most if threshold is None or exact else int(threshold) + 1
     left = 0
     for job_id in pools(session, campaign):
         free = select(Code.id).where(Code.import_job_id == job_id, Code.free)

@@ -26,11 +26,12 @@ from app.services import campaigns, links, security
 from app.services.deployment import Deployment
 from app.services.importing.reading import FileFault, table
 from app.services.issuing.claiming import Stock, code_of, stock
+from app.services.issuing.occasions import refuse_occasion
 from app.services.issuing.vouchers import CHUNK, issue
-from app.services.issuing.wanted import Batch, IssueFault, Person, Wanted
+from app.services.issuing.wanted import Batch, IssueFault, NotDue, Person, Wanted
 from app.services.security import Kind
 from app.store import private
-from app.store.models import Code
+from app.store.models import Campaign, Code
 
 _KNOWN = frozenset(
     ["external_id", "occasion", "language", "birth_date", "segment", "score", "variant", "sent_at"]
@@ -50,6 +51,8 @@ class Outcome:
     missing: int = 0
     #: Those who got none because they were forgotten, or had it before they were.
     forgotten: list[Wanted] = field(default_factory=list)
+    #: Recipients to whom the campaign gives none now.
+    not_due: list[NotDue] = field(default_factory=list)
     #: Line and reason of rows that were not understood.
     rejected: list[tuple[int, str]] = field(default_factory=list)
     stock: Stock | None = None
@@ -96,6 +99,7 @@ def issue_many(
         outcome.known += known
         outcome.missing += batch.missing
         outcome.forgotten += batch.forgotten
+        outcome.not_due += batch.not_due
         yield batch
         if batch.missing:
             outcome.missing += sum(1 for _ in rest)
@@ -126,6 +130,10 @@ def issue_file(
     """
     outcome = Outcome()
     keyring, settings = deployment.keyring, deployment.settings
+    with deployment.database.read() as session:
+        campaign = campaigns.find(session, campaign_key)
+    if campaign is not None:
+        refuse_occasion(campaign, occasion)
     part = out.with_name(out.name + ".part")
     try:
         with (
@@ -135,7 +143,7 @@ def issue_file(
             writer = csv.writer(file)
             head = ["external_id", "occasion", "wallet_link"]
             writer.writerow([*head, "code"] if clear_codes else head)
-            wanted = _wanted(table(source), occasion, outcome)
+            wanted = _wanted(table(source), campaign, occasion, outcome)
             size = max(1, os.fstat(source.fileno()).st_size)
             for batch in issue_many(
                 deployment, campaign_key, wanted, outcome, clear_codes=clear_codes
@@ -207,11 +215,16 @@ def person_from(cells: Mapping[str, str]) -> Person:
 
 
 def _wanted(
-    rows: Iterable[tuple[int, dict[str, str]]], occasion: str, outcome: Outcome
+    rows: Iterable[tuple[int, dict[str, str]]],
+    campaign: Campaign | None,
+    occasion: str,
+    outcome: Outcome,
 ) -> Iterator[Wanted]:
     for line, cells in rows:
         try:
             person = person_from(cells)
+            if campaign is not None:
+                refuse_occasion(campaign, cells.get("occasion", ""))
             sent_at = None
             if cells.get("sent_at"):
                 sent_at = dt.datetime.fromisoformat(cells["sent_at"])
@@ -221,8 +234,8 @@ def _wanted(
                     raise ValueError(
                         f"sent_at is not between {inputs.EARLIEST} and {inputs.LATEST}"
                     )
-        except ValueError as error:
-            outcome.rejected.append((line, str(error)))
+        except (ValueError, IssueFault) as error:
+            outcome.rejected.append((line, str(error).rstrip(".")))
             continue
         yield Wanted(
             person=person,

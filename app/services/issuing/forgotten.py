@@ -18,6 +18,7 @@ from typing import TypeVar
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.domain.occasions import canonical
 from app.store.dialects import insert_for
 from app.store.keyring import Keyring
 from app.store.models import Forgotten, Recipient
@@ -88,4 +89,4 @@ def _person(keyring: Keyring, external_id: str) -> bytes:
 
 
 def _given(keyring: Keyring, campaign_id: int, external_id: str, occasion: str) -> bytes:
-    return keyring.forgotten("given", campaign_id, external_id, occasion)
+    return keyring.forgotten("given", campaign_id, external_id, canonical(occasion))

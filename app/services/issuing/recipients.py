@@ -34,7 +34,11 @@ class Stored:
 def store(
     session: Session, people: Iterable[Person], *, now: dt.datetime, keyring: Keyring | None
 ) -> Stored:
-    """Store people who are new, and changes of the others; see `Person.shared`.
+    """Store people who are new, and changes of the others; see `Person.shared`. The rows are kept
+    until the end.
+
+    Whoever issues to a recipient follows one another so: a voucher that one of them writes would
+    else wait for the recipient's row, for which the other waits with the voucher that it wrote.
 
     Args:
         keyring: recognises people who were forgotten, who are left out; None lets them come back,
@@ -52,7 +56,12 @@ def store(
         Recipient.score,
         Recipient.attributes,
     )
-    statement = select(*columns).where(Recipient.external_id.in_(list(by_id)))
+    statement = (
+        select(*columns)
+        .where(Recipient.external_id.in_(list(by_id)))
+        .order_by(Recipient.id)
+        .with_for_update(key_share=True)
+    )
     known = {row.external_id: row for row in session.execute(statement)}
     new = [person for key, person in by_id.items() if key not in known]
     gone: frozenset[str] = frozenset()

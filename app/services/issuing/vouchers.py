@@ -2,15 +2,16 @@
 
 One call is one transaction, given its session by the caller, so that a page that issues and
 records something else commits both or neither. Asked again for the same recipient, campaign and
-occasion it answers with the voucher that exists. When codes run out it issues as many as there
-are, in the order asked, and says how many are missing; nothing is half issued. What somebody had
-before they were forgotten is not issued again.
+occasion it answers with the voucher that exists; a campaign for birthdays says the occasion
+itself. When codes run out it issues as many as there are, in the order asked, and says how many
+are missing; nothing is half issued. What somebody had before they were forgotten is not issued
+again.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,6 +19,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
+from app.domain import occasions
 from app.domain.campaign import Terms
 from app.domain.codes import new_public_id
 from app.domain.kinds import KINDS
@@ -26,8 +28,9 @@ from app.domain.validity import Window, window
 from app.services import campaigns
 from app.services.issuing import forgotten
 from app.services.issuing.claiming import Claimed, claim
+from app.services.issuing.occasions import Occasion, occasions_of
 from app.services.issuing.recipients import store
-from app.services.issuing.wanted import Batch, Issued, IssueFault, Slot, Wanted
+from app.services.issuing.wanted import Batch, Issued, IssueFault, NotDue, Slot, Wanted
 from app.store.dialects import insert_for
 from app.store.keyring import Keyring
 from app.store.models import Campaign, Code, Entry, Event, Recipient, Voucher, new_id
@@ -52,8 +55,8 @@ def issue(
             the campaign's rules.
 
     Raises:
-        IssueFault: the campaign is not live, its validity is over, or its rules decide who gets
-            something and were not asked.
+        IssueFault: the campaign is not live, its validity is over, its rules decide who gets
+            something and were not asked, or it says the occasion itself and another one is asked.
     """
     revision = campaigns.latest_revision(session, campaign)
     terms = campaigns.terms_of(revision)
@@ -71,21 +74,27 @@ def issue(
             keyring=keyring,
         ).ids
     people = _kept(session, people)
-    slots = [
-        Slot(item, people[item.person.external_id] if item.person else None)
-        for item in wanted
-        if item.person is None or item.person.external_id in people
+    kept = [item for item in wanted if item.person is None or item.person.external_id in people]
+    found = occasions_of(
+        session, campaign, [(each.person, each.occasion) for each in kept], now=now
+    )
+    asked = [
+        Slot(
+            replace(item, occasion=occasion.text),
+            people[item.person.external_id] if item.person else None,
+        )
+        for item, occasion in zip(kept, found, strict=True)
     ]
-    existing = _existing(session, campaign, slots)
-    before = _given_before(session, keyring, campaign, slots, existing)
-    slots = [slot for slot in slots if _key(slot) not in before]
+    existing = _existing(session, campaign, asked)
+    before = _given_before(session, keyring, campaign, asked, existing)
+    slots, not_due = _due(asked, found, existing, before)
     fresh: dict[tuple[int, str], Slot] = {}
     needed: list[Slot] = []
     for slot in slots:
         if slot.recipient_id is None:
             needed.append(slot)
             continue
-        key = (slot.recipient_id, slot.wanted.occasion)
+        key = slot.key
         if key not in existing and key not in fresh:
             fresh[key] = slot
             needed.append(slot)
@@ -107,10 +116,11 @@ def issue(
         unused = [slot.row["code_id"] for slot in lost if slot.row]
         session.execute(update(Code).where(Code.id.in_(unused)).values(free=True))
         existing.update(_existing(session, campaign, lost))
-    served_all = {id(slot.wanted) for slot in slots}
+    gone = [item for item in wanted if item.person and item.person.external_id not in people]
     return replace(
         _answer(slots, fresh, existing, set(map(id, lost))),
-        forgotten=tuple(item for item in wanted if id(item) not in served_all),
+        forgotten=(*gone, *(slot.wanted for slot in asked if slot.key in before)),
+        not_due=not_due,
     )
 
 
@@ -137,20 +147,40 @@ def _given_before(
     slots: Sequence[Slot],
     existing: Mapping[tuple[int, str], Issued],
 ) -> set[tuple[int, str]]:
-    """What somebody who came back had before they were forgotten, as (recipient id, occasion)."""
+    """What somebody who came back had before they were forgotten, by the slots' keys."""
     asked = {
-        (slot.wanted.person.external_id, slot.wanted.occasion): key
+        (slot.wanted.person.external_id, slot.wanted.occasion): slot.key
         for slot in slots
-        if slot.wanted.person is not None
-        and (key := _key(slot)) is not None
-        and key not in existing
+        if slot.wanted.person is not None and slot.key not in existing
     }
     found = forgotten.given(session, keyring, campaign.id, asked.keys())
     return {asked[each] for each in found}
 
 
-def _key(slot: Slot) -> tuple[int, str] | None:
-    return None if slot.recipient_id is None else (slot.recipient_id, slot.wanted.occasion)
+def _due(
+    asked: Sequence[Slot],
+    found: Sequence[Occasion],
+    existing: Mapping[tuple[int, str], Issued],
+    before: Collection[tuple[int, str]],
+) -> tuple[list[Slot], tuple[NotDue, ...]]:
+    """Those that have a voucher or are given one now, and those whose occasion is not now."""
+    due: list[Slot] = []
+    not_due: list[NotDue] = []
+    for slot, occasion in zip(asked, found, strict=True):
+        if slot.key in before:
+            continue
+        if occasion.why is None or slot.key in existing:
+            due.append(slot)
+        else:
+            person = slot.wanted.person
+            not_due.append(
+                NotDue(
+                    external_id=person.external_id if person else None,
+                    why=occasion.why,
+                    cause=occasion.cause,
+                )
+            )
+    return due, tuple(not_due)
 
 
 def refuse(campaign: Campaign, terms: Terms, *, now: dt.datetime) -> None:
@@ -185,6 +215,7 @@ def _existing(
     names = {
         slot.recipient_id: slot.wanted.person.external_id for slot in slots if slot.wanted.person
     }
+    asked = {slot.wanted.occasion for slot in slots}
     found = session.execute(
         select(
             Voucher.id,
@@ -196,11 +227,11 @@ def _existing(
         ).where(
             Voucher.campaign_id == campaign.id,
             Voucher.recipient_id.in_(ids),
-            Voucher.occasion.in_({slot.wanted.occasion for slot in slots}),
+            Voucher.occasion.in_(occasions.spellings(asked)),
         )
     )
     return {
-        (row.recipient_id, row.occasion): Issued(
+        (row.recipient_id, occasions.canonical(row.occasion)): Issued(
             voucher_id=row.id,
             public_id=row.public_id,
             key_id=row.key_id,
@@ -209,7 +240,8 @@ def _existing(
             occasion=row.occasion,
             fresh=False,
         )
-        for row in found
+        # Of two that an earlier release issued for one mail, the one that is asked by its name.
+        for row in sorted(found, key=lambda row: row.occasion in asked)
     }
 
 
@@ -306,7 +338,7 @@ def _answer(
     issued: list[Issued] = []
     missing = 0
     for slot in slots:
-        key = (slot.recipient_id or 0, slot.wanted.occasion)
+        key = slot.key
         if key in existing:
             issued.append(existing[key])
             continue

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.domain.campaign import Terms
+from app.domain.occasions import canonical
+from app.domain.values import Why
 
 #: What is said of a recipient who was forgotten, and what can be done about it.
 FORGOTTEN = (
@@ -41,7 +43,10 @@ class Person:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """A voucher that should exist: for whom (None is nobody yet), why, and when it is sent."""
+    """A voucher that should exist: for whom (None is nobody yet), why, and when it is sent.
+
+    `occasion` is empty where the campaign says it itself.
+    """
 
     person: Person | None
     occasion: str = ""
@@ -66,6 +71,15 @@ class Issued:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NotDue:
+    """A recipient whose occasion is not now: why, and the cause with its remedy."""
+
+    external_id: str | None
+    why: Why
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """What became of the vouchers that were wanted, in their order."""
 
@@ -74,6 +88,8 @@ class Batch:
     missing: int = 0
     #: Those who got none because they were forgotten, or had it before they were.
     forgotten: tuple[Wanted, ...] = ()
+    #: Those whom the campaign gives none now.
+    not_due: tuple[NotDue, ...] = ()
 
 
 @dataclass(slots=True)
@@ -83,3 +99,8 @@ class Slot:
     wanted: Wanted
     recipient_id: int | None
     row: dict[str, Any] | None = None
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """Whose it is and why, by which two asks are one; nobody's is 0."""
+        return self.recipient_id or 0, canonical(self.wanted.occasion)

@@ -259,7 +259,7 @@ class Expressions:
             )
         given = node.args[0] if len(node.args) == 1 else None
         key = given.value if isinstance(given, nodes.Const) else None
-        if not isinstance(key, str) or node.kwargs or node.dyn_args or node.dyn_kwargs:
+        if not isinstance(key, str) or not key or node.kwargs or node.dyn_args or node.dyn_kwargs:
             raise refused(
                 node,
                 f"calls {name} with something else than a key",

@@ -25,6 +25,17 @@ from app.store.models import Campaign, Code
 _CHUNK = 200
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What a mail to one recipient is about; without an occasion, the mailing itself.
+
+    Facts are of that occasion: `basket` in minor units, say.
+    """
+
+    occasion: str = ""
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+
+
 def check(deployment: Deployment, message: Message, allowed: Iterable[str] | None) -> None:
     """Refuse a message whose campaigns are unknown, or not among `allowed`.
 
@@ -48,7 +59,7 @@ def preview(
     deployment: Deployment,
     message: Message,
     recipients: Iterable[Person],
-    facts: Mapping[str, Mapping[str, Fact]] | None = None,
+    about: Mapping[str, About] | None = None,
 ) -> Iterator[Rendered]:
     """Each recipient's text with sample values; nothing is issued or stored.
 
@@ -56,14 +67,14 @@ def preview(
     a text without a code here, too.
     """
     tallies = {key: Tally() for key in message.campaigns}
-    yield from _texts(deployment, message, recipients, facts or {}, tallies, by=security.acting())
+    yield from _texts(deployment, message, recipients, about or {}, tallies, by=security.acting())
 
 
 def render(
     deployment: Deployment,
     message: Message,
     recipients: Iterable[Person],
-    facts: Mapping[str, Mapping[str, Fact]] | None = None,
+    about: Mapping[str, About] | None = None,
 ) -> Iterator[Rendered]:
     """Each recipient's text, in their order, as it becomes ready.
 
@@ -73,16 +84,16 @@ def render(
     that campaign's functions are empty, and the answer says why.
 
     Args:
-        facts: of the message's occasion, by recipient: `basket` in minor units, say.
+        about: what the mail is about, by recipient.
     """
-    return _texts(deployment, message, recipients, facts or {}, None, by=security.acting())
+    return _texts(deployment, message, recipients, about or {}, None, by=security.acting())
 
 
 def _texts(
     deployment: Deployment,
     message: Message,
     recipients: Iterable[Person],
-    facts: Mapping[str, Mapping[str, Fact]],
+    about: Mapping[str, About],
     tallies: Mapping[str, Tally] | None,
     *,
     by: Actor,
@@ -95,7 +106,7 @@ def _texts(
             names = {person.external_id for person in people}
             gone = issuing.forgotten.gone(session, deployment.keyring, names)
         asking = [person for person in people if person.external_id not in gone]
-        served = _rounds(deployment, message, asking, facts, tallies)
+        served = _rounds(deployment, message, asking, about, tallies)
         served.faults.update(dict.fromkeys(gone, FORGOTTEN))
         for person in people:
             name = person.external_id
@@ -115,13 +126,23 @@ class _Served:
     not_given: dict[str, dict[str, str]] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
 
-    def refused(self, key: str, decided: Iterable[Decided]) -> None:
+    def refused(self, message: Message, key: str, decided: Iterable[Decided]) -> None:
         """Note what the rules gave nobody. Codes that ran out are a fault, not a decision."""
         for each in decided:
             if each.why is not None and each.why is not Why.NO_CODE:
-                name = each.candidate.person.external_id
-                self.not_given.setdefault(name, {})[key] = each.why.value
-                self.vouchers.setdefault(name, {})[key] = Nothing()
+                self.refuse(message, key, each.candidate.person.external_id, each.why, each.cause)
+
+    def refuse(self, message: Message, key: str, name: str, why: Why, cause: str) -> None:
+        """Note that a recipient gets nothing of a campaign, and why.
+
+        A birthday that is not due leaves no text where the template does not ask: a mail that
+        congratulates and links to nothing helps nobody.
+        """
+        if cause and not message.chooses:
+            self.faults[name] = cause
+            return
+        self.not_given.setdefault(name, {})[key] = why.value
+        self.vouchers.setdefault(name, {})[key] = Nothing()
 
     def known(self, name: str) -> set[str]:
         """Campaigns that were asked for this recipient."""
@@ -161,7 +182,7 @@ def _rounds(
     deployment: Deployment,
     message: Message,
     people: Sequence[Person],
-    facts: Mapping[str, Mapping[str, Fact]],
+    about: Mapping[str, About],
     tallies: Mapping[str, Tally] | None,
 ) -> _Served:
     """What each recipient's text needs, asked for until it needs nothing more: a text may name
@@ -174,9 +195,9 @@ def _rounds(
     asked = _asked(message, people, served)
     while any(asked.values()):
         if tallies is None:
-            _issue(deployment, message, people, facts, asked, served)
+            _issue(deployment, message, people, about, asked, served)
         else:
-            _plan(deployment, message, people, facts, asked, served, tallies)
+            _plan(deployment, message, people, about, asked, served, tallies)
         if not message.chooses or not served.not_given:
             break
         before = {name: served.known(name) for name in asked}
@@ -190,7 +211,7 @@ def _issue(
     deployment: Deployment,
     message: Message,
     people: Sequence[Person],
-    facts: Mapping[str, Mapping[str, Fact]],
+    about: Mapping[str, About],
     asked: Mapping[str, set[str]],
     served: _Served,
 ) -> None:
@@ -200,11 +221,17 @@ def _issue(
     now: dt.datetime = deployment.now()
     with deployment.database.write() as session:
         rows = {key: campaigns.find(session, key) for key in message.campaigns}
-        if sum(row is not None and row.rules is not None for row in rows.values()) > 1:
+        if len(rows) > 1:
+            # Each campaign keeps its recipients' rows, which two messages could take in turn.
             deciding.lock(session, keyring, people, now=now)
         # One order for every message, since limits are kept in the campaigns' rows.
         for key, campaign in sorted(rows.items()):
-            asking = [person for person in people if key in asked[person.external_id]]
+            # Who gets no text needs no voucher of another campaign.
+            asking = [
+                person
+                for person in people
+                if key in asked[person.external_id] and person.external_id not in served.faults
+            ]
             if not asking:
                 continue
             got = served.not_given
@@ -212,7 +239,10 @@ def _issue(
                 if campaign is None:
                     raise IssueFault(f"No campaign {key!r} exists.")
                 if campaign.rules is None:
-                    wanted = [Wanted(person=each, occasion=message.occasion) for each in asking]
+                    wanted = [
+                        Wanted(person=each, occasion=_occasion(message, campaign, each, about))
+                        for each in asking
+                    ]
                     batch = issuing.issue(session, keyring, campaign, wanted, now=now)
                     found = list(batch.issued)
                     served.faults.update(
@@ -222,6 +252,8 @@ def _issue(
                             if each.person
                         }
                     )
+                    for late in batch.not_due:
+                        served.refuse(message, key, late.external_id or "", late.why, late.cause)
                 else:
                     # A value of another campaign may be refused after some were issued.
                     with session.begin_nested():
@@ -229,12 +261,12 @@ def _issue(
                             session,
                             keyring,
                             key,
-                            _candidates(message, asking, facts),
+                            _candidates(message, campaign, asking, about),
                             Tally(),
                             now=now,
                         )
                     found = [each.issued for each in decided if each.issued is not None]
-                    served.refused(key, decided)
+                    served.refused(message, key, decided)
             except IssueFault as fault:
                 served.faults.update({person.external_id: str(fault) for person in asking})
                 continue
@@ -281,7 +313,7 @@ def _plan(
     deployment: Deployment,
     message: Message,
     people: Sequence[Person],
-    facts: Mapping[str, Mapping[str, Fact]],
+    about: Mapping[str, About],
     asked: Mapping[str, set[str]],
     served: _Served,
     tallies: Mapping[str, Tally],
@@ -291,16 +323,17 @@ def _plan(
         for key in sorted(message.campaigns):
             asking = [person for person in people if key in asked[person.external_id]]
             campaign = campaigns.find(session, key)
-            if asking and campaign is not None and campaign.rules is not None:
+            if asking and campaign is not None and (campaign.rules or campaign.birthday):
                 # A campaign that is no draft any more only when the message goes out is shown.
                 with suppress(IssueFault):
                     served.refused(
+                        message,
                         key,
                         deciding.decide_some(
                             session,
                             deployment.keyring,
                             key,
-                            _candidates(message, asking, facts),
+                            _candidates(message, campaign, asking, about),
                             tallies[key],
                             now=deployment.now(),
                             dry_run=True,
@@ -312,9 +345,23 @@ def _plan(
 
 
 def _candidates(
-    message: Message, people: Sequence[Person], facts: Mapping[str, Mapping[str, Fact]]
+    message: Message, campaign: Campaign, people: Sequence[Person], about: Mapping[str, About]
 ) -> list[Candidate]:
     return [
-        Candidate(person=person, occasion=message.occasion, facts=facts.get(person.external_id, {}))
+        Candidate(
+            person=person,
+            occasion=_occasion(message, campaign, person, about),
+            facts=about.get(person.external_id, _NOTHING).facts,
+        )
         for person in people
     ]
+
+
+def _occasion(
+    message: Message, campaign: Campaign, person: Person, about: Mapping[str, About]
+) -> str:
+    own = about.get(person.external_id, _NOTHING).occasion or message.occasion
+    return issuing.told_occasion(campaign, own)
+
+
+_NOTHING = About()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from jinja2 import TemplateError
 
+from app.domain.occasions import of_message
 from app.services.issuing import Person
 from app.services.messages.budget import Allowance, Budget, Exhausted
 from app.services.messages.expressions import MessageFault, Run
@@ -15,10 +16,15 @@ from app.services.messages.grammar import Grammar, Render
 from app.services.messages.values import FUNCTIONS, Values
 
 LONGEST_TEMPLATE = 200_000
+#: A variable in the form of the mail tools of shops, up to its end or the line's.
 _BRACKETS = re.compile(
-    r"\[\s*(?:[a-z]{2,8}:)?(?P<name>" + "|".join(FUNCTIONS) + r")\(\s*[\"']?"
-    r"(?P<campaign>[a-z0-9-]{1,64})[\"']?\s*\)\s*\]"
+    r"\[\s*(?:[a-z]{2,8}:)?(?P<name>" + "|".join(FUNCTIONS) + r")\b(?P<rest>[^\]\n]*)\]?",
+    re.IGNORECASE,
 )
+_CAMPAIGN = re.compile(r"\(\s*[\"']?(?P<campaign>[a-z0-9-]{1,64})[\"']?\s*\)\s*")
+#: What opens an expression, a statement or a comment, and what closes each.
+_OPENS = re.compile(r"\{[{%#]")
+_CLOSES = {"{{": "}}", "{%": "%}", "{#": "#}"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +60,7 @@ class Message:
     @property
     def occasion(self) -> str:
         """Why its recipients get a voucher: this mailing, once."""
-        return f"message:{self.id}"
+        return of_message(self.id)
 
 
 def read(message_id: str, source: str, *, is_html: bool) -> Message:
@@ -70,7 +76,7 @@ def read(message_id: str, source: str, *, is_html: bool) -> Message:
     if len(source) > LONGEST_TEMPLATE:
         raise MessageFault(f"The template has more than {LONGEST_TEMPLATE} characters: shorten it.")
     grammar = Grammar(is_html=is_html)
-    render = grammar.read(_BRACKETS.sub(r'{{ \g<name>("\g<campaign>") }}', source))
+    render = grammar.read(_without_brackets(source))
     return Message(
         id=message_id,
         render=render,
@@ -79,6 +85,41 @@ def read(message_id: str, source: str, *, is_html: bool) -> Message:
         chooses=grammar.expressions.chooses,
         is_html=is_html,
     )
+
+
+def _without_brackets(source: str) -> str:
+    """The template with each bracket form as the call that it means.
+
+    Raises:
+        MessageFault: one names no campaign, so that it would stay as text.
+    """
+    pieces: list[str] = []
+    at = 0
+    while at < len(source):
+        opening = _OPENS.search(source, at)
+        end = len(source) if opening is None else opening.start()
+        pieces.append(_calls(source, at, end))
+        if opening is None:
+            break
+        closing = source.find(_CLOSES[opening[0]], opening.end())
+        # What is never closed is for the grammar to refuse.
+        at = len(source) if closing < 0 else closing
+        pieces.append(source[end:at])
+    return "".join(pieces)
+
+
+def _calls(source: str, start: int, end: int) -> str:
+    def call(found: re.Match[str]) -> str:
+        named = _CAMPAIGN.fullmatch(found["rest"])
+        if named is None or found["name"] not in FUNCTIONS or not found[0].endswith("]"):
+            line = source.count("\n", 0, start + found.start()) + 1
+            raise MessageFault(
+                f"Line {line} of the template names no campaign in {found[0][:60]}: write "
+                f"[{found['name'].lower()}(campaign)] with the campaign's key itself."
+            )
+        return f'{{{{ {found["name"]}("{named["campaign"]}") }}}}'
+
+    return _BRACKETS.sub(call, source[start:end])
 
 
 def fill(message: Message, person: Person, vouchers: Mapping[str, Values]) -> Rendered:

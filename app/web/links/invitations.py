@@ -1,6 +1,7 @@
 """`/c/<campaign>/<invitation>`: an offer for one recipient, which a tap turns into a voucher.
 
-GET shows the offer, POST issues, once however often it is sent, and leads to the voucher's page.
+GET shows the offer, with what a campaign's rules would give this recipient; POST issues just that,
+once however often it is sent, and leads to the voucher's page.
 The address is all it takes, so there is no session to ride on; a POST that a browser says comes
 from another site is answered with the offer instead, so that nobody is made to accept by a trick.
 """
@@ -16,8 +17,10 @@ from werkzeug.wrappers import Response as BaseResponse
 from app.domain.campaign import Authority
 from app.domain.codes import Purpose
 from app.domain.kinds import KINDS
+from app.domain.values import Why
 from app.services import campaigns, inviting, presenting
-from app.services.inviting import Accepted, Offer
+from app.services.campaigns.wording import own_words
+from app.services.inviting import Accepted, Offer, Reason
 from app.web import deployment
 from app.web.links import answers, numbers, pages
 from app.web.links.visitors import choose, visitor
@@ -31,45 +34,16 @@ blueprint = Blueprint("invitations", __name__)
 @blueprint.get("/c/<campaign>/<invitation>")
 def show(campaign: str, invitation: str) -> BaseResponse:
     """The offer as a page; the voucher's page once it was accepted."""
-    found = _found(campaign, invitation)
-    if found.taken is not None:
-        return _onward(found.taken)
-    if not found.open:
-        raise _ended()
-    house = deployment()
-    guest = visitor(request)
-    own = found.invitation.language
-    presentation = presenting.template_of(house, found.campaign, found.latest).presentation
-    spoken = presentation.languages
-    language = answers.page_language(guest, own=own, default=spoken[0])
-    words = WORDS[language]
-    locale = numbers.regional(language, guest.wanted(own=own))
-    terms = campaigns.terms_of(found.latest)
-    amount = None
-    if KINDS[found.campaign.kind].holds_money and terms.amount_minor and found.campaign.currency:
-        amount = Money(terms.amount_minor, found.campaign.currency)
-    expires_at = found.invitation.expires_at.astimezone(ZoneInfo(found.campaign.timezone))
-    card = pages.offer_card(
-        presentation,
-        amount=amount,
-        has_logo=campaigns.presentation_of(found.latest).look.logo is not None,
-        partner=found.campaign.authority == Authority.PARTNER,
-        locale=locale,
-        language=choose(
-            dict.fromkeys(spoken), (*guest.wanted(own=own), language), default=spoken[0]
-        ),
-        pictures=f"/c/{campaign}/{invitation}",
-        validity=words.offer_until.format(
-            date=numbers.last_day(presenting.last_moment(expires_at), locale)
-        ),
-    )
-    html = answers.page("offer.html", language=language, cards=(card,))
-    return answers.private(Response(html, mimetype="text/html"), cards=(card,))
+    return _shown(_found(campaign, invitation))
 
 
 @blueprint.post("/c/<campaign>/<invitation>")
 def accept(campaign: str, invitation: str) -> BaseResponse:
-    """Issue the voucher, or find the one that was issued, and go to its page."""
+    """Issue the voucher, or find the one that was issued, and go to its page.
+
+    The form's `offer` says what its page showed; what has changed since is shown again instead of
+    issued.
+    """
     # Read first: what is not genuine never takes the writer's turn from the tills.
     found = _found(campaign, invitation)
     if _from_elsewhere():
@@ -79,28 +53,35 @@ def accept(campaign: str, invitation: str) -> BaseResponse:
     if not found.open:
         raise _ended()
     house = deployment()
-    keyring = house.keyring
     with house.database.write() as session:
-        outcome = inviting.accept(session, keyring, campaign, invitation, now=house.now())
+        outcome = inviting.accept(
+            session,
+            house.keyring,
+            campaign,
+            invitation,
+            now=house.now(),
+            shown=request.form.get("offer"),
+        )
     if outcome is None:
         raise answers.unknown()
     if isinstance(outcome, Accepted):
         return _onward(outcome.voucher)
-    if outcome.reason == "sold_out":
-        raise Problem(
-            409,
-            "sold_out",
-            cause="The campaign has no codes left.",
-            remedy="Import or generate more codes; the same link works then.",
-        )
-    raise _ended()
+    match outcome.reason:
+        case Reason.ENDED:
+            raise _ended()
+        case Reason.SOLD_OUT:
+            raise _sold_out()
+        case Reason.NOTHING:
+            return _nothing(found, status=409)
+    return _shown(_found(campaign, invitation), changed=True)
 
 
 @blueprint.get("/c/<campaign>/<invitation>/<any(logo, banner):name>.png")
 def picture(campaign: str, invitation: str, name: str) -> Response:
     """The campaign's logo or banner."""
     found = _found(campaign, invitation)
-    template = presenting.template_of(deployment(), found.campaign, found.latest)
+    source = found.promise or found
+    template = presenting.template_of(deployment(), source.campaign, source.latest)
     return answers.picture(template.presentation.design.artwork, name)
 
 
@@ -112,6 +93,69 @@ def _found(campaign: str, invitation: str) -> Offer:
     if found is None:
         raise answers.unknown()
     return found
+
+
+def _shown(found: Offer, *, changed: bool = False) -> BaseResponse:
+    """The page of what an invitation gives at this moment."""
+    if found.taken is not None:
+        return _onward(found.taken)
+    if not found.open:
+        raise _ended()
+    if found.why is Why.NO_CODE:
+        raise _sold_out()
+    status = 409 if changed else 200
+    if found.promise is None:
+        return _nothing(found, status=status)
+    house = deployment()
+    guest = visitor(request)
+    own = found.invitation.language
+    promise, campaign = found.promise, found.promise.campaign
+    presentation = presenting.template_of(house, campaign, promise.latest).presentation
+    spoken = presentation.languages
+    language = answers.page_language(guest, own=own, default=spoken[0])
+    words = WORDS[language]
+    locale = numbers.regional(language, guest.wanted(own=own))
+    amount = None
+    if KINDS[campaign.kind].holds_money and promise.terms.amount_minor and campaign.currency:
+        amount = Money(promise.terms.amount_minor, campaign.currency)
+    expires_at = found.invitation.expires_at.astimezone(ZoneInfo(found.campaign.timezone))
+    offer, terms = own_words(promise.presentation, spoken)
+    card = pages.offer_card(
+        presentation,
+        offer=offer,
+        terms=terms,
+        amount=amount,
+        has_logo=promise.presentation.look.logo is not None,
+        partner=campaign.authority == Authority.PARTNER,
+        locale=locale,
+        language=choose(
+            dict.fromkeys(spoken), (*guest.wanted(own=own), language), default=spoken[0]
+        ),
+        pictures=request.path,
+        validity=words.offer_until.format(
+            date=numbers.last_day(presenting.last_moment(expires_at), locale)
+        ),
+    )
+    html = answers.page(
+        "offer.html", language=language, cards=(card,), mark=promise.mark, changed=changed
+    )
+    return answers.private(Response(html, status, mimetype="text/html"), cards=(card,))
+
+
+def _nothing(found: Offer, *, status: int) -> Response:
+    """The page for whom there is nothing, for whatever reason: it tells nobody which."""
+    house = deployment()
+    language = answers.page_language(visitor(request), own=found.invitation.language)
+    presentation = campaigns.presentation_of(found.latest)
+    html = answers.page(
+        "message.html",
+        language=language,
+        title=WORDS[language].nothing,
+        text=WORDS[language].nothing_more,
+        again=None,
+        organization=presentation.organization or house.settings.organization,
+    )
+    return answers.private(Response(html, status, mimetype="text/html"))
 
 
 def _onward(voucher: tuple[int, int]) -> BaseResponse:
@@ -134,6 +178,15 @@ def _from_elsewhere() -> bool:
         return site not in ("same-origin", "none")
     origin = request.headers.get("Origin", "null")
     return origin != "null" and urlsplit(origin).netloc != request.host
+
+
+def _sold_out() -> Problem:
+    return Problem(
+        409,
+        "sold_out",
+        cause="The campaign has no codes left.",
+        remedy="Import or generate more codes; the same link works then.",
+    )
 
 
 def _ended() -> Problem:

@@ -135,6 +135,8 @@ def card(
 def offer_card(
     presentation: Presentation,
     *,
+    offer: Text | None,
+    terms: Text | None,
     amount: Money | None,
     has_logo: bool,
     partner: bool,
@@ -146,6 +148,7 @@ def offer_card(
     """What an offer grants, before anybody has a voucher of it; arguments as for `card`.
 
     Args:
+        offer, terms: words of what is given, where they are not the campaign's.
         amount: what a gift card will hold, where the campaign says it.
         validity: until when the offer can be accepted, as a sentence.
     """
@@ -159,7 +162,7 @@ def offer_card(
         language=language,
         organization=presentation.organization,
         title=say(presentation.title) or "",
-        offer=numbers.money(amount, locale) if amount else say(presentation.offer),
+        offer=numbers.money(amount, locale) if amount else say(offer or presentation.offer),
         balance=None,
         description=_description(presentation, language),
         validity=validity,
@@ -172,7 +175,7 @@ def offer_card(
         partner=partner,
         fields=front,
         details=details,
-        terms=say(presentation.terms),
+        terms=say(terms or presentation.terms),
         links=_links(presentation, language),
         logo=f"{pictures}/logo.png" if has_logo else None,
         banner=f"{pictures}/banner.png" if _has_banner(presentation) else None,

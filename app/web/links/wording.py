@@ -61,6 +61,10 @@ class Words:
     offer_until: str
     offer_ended: str
     offer_ended_more: str
+    offer_changed: str
+    offer_changed_more: str
+    nothing: str
+    nothing_more: str
     sold_out: str
     sold_out_more: str
     not_found: str
@@ -127,6 +131,10 @@ WORDS: dict[str, Words] = {
         offer_until="Can be claimed until {date}",
         offer_ended="This offer has ended",
         offer_ended_more="We are sorry: it can no longer be claimed.",
+        offer_changed="This offer has changed",
+        offer_changed_more="This is what it is now. You have not claimed anything yet.",
+        nothing="Nothing for you here at the moment",
+        nothing_more="This offer does not apply to you right now. Thank you for your interest.",
         sold_out="All gone",
         sold_out_more="We are sorry: there is no voucher of this offer left.",
         not_found="This link does not work",
@@ -191,6 +199,10 @@ WORDS: dict[str, Words] = {
         offer_until="À demander jusqu’au {date}",
         offer_ended="Cette offre est terminée",
         offer_ended_more="Nous sommes désolés : elle n’est plus disponible.",
+        offer_changed="Cette offre a changé",
+        offer_changed_more="Voici ce qu’elle est maintenant. Vous n’avez encore rien demandé.",
+        nothing="Rien pour vous pour le moment",
+        nothing_more="Cette offre ne s’applique pas à vous actuellement. Merci de votre intérêt.",
         sold_out="Tout est parti",
         sold_out_more="Nous sommes désolés : il ne reste plus de bon pour cette offre.",
         not_found="Ce lien ne fonctionne pas",
@@ -255,6 +267,10 @@ WORDS: dict[str, Words] = {
         offer_until="Abzuholen bis {date}",
         offer_ended="Dieses Angebot ist beendet",
         offer_ended_more="Es tut uns leid: Es kann nicht mehr angenommen werden.",
+        offer_changed="Dieses Angebot hat sich geändert",
+        offer_changed_more="So gilt es jetzt. Sie haben noch nichts abgeholt.",
+        nothing="Im Moment ist hier nichts für Sie dabei",
+        nothing_more="Dieses Angebot gilt derzeit nicht für Sie. Danke für Ihr Interesse.",
         sold_out="Alle vergeben",
         sold_out_more="Es tut uns leid: Von diesem Angebot ist kein Gutschein mehr übrig.",
         not_found="Dieser Link funktioniert nicht",
@@ -319,6 +335,10 @@ WORDS: dict[str, Words] = {
         offer_until="Disponible hasta el {date}",
         offer_ended="Esta oferta ha terminado",
         offer_ended_more="Lo sentimos: ya no se puede aceptar.",
+        offer_changed="Esta oferta ha cambiado",
+        offer_changed_more="Así es ahora. Todavía no ha aceptado nada.",
+        nothing="De momento no hay nada para usted",
+        nothing_more="Esta oferta no es para usted en este momento. Gracias por su interés.",
         sold_out="Agotado",
         sold_out_more="Lo sentimos: ya no quedan cupones de esta oferta.",
         not_found="Este enlace no funciona",

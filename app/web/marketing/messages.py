@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints
 
 from app.services import messages
 from app.services.access import Scope
-from app.services.messages import MessageFault, Rendered
+from app.services.messages import About, MessageFault, Rendered
 from app.services.permissions import Reach
 from app.web import access, deployment
 from app.web.answers import NDJSON, streamed
@@ -26,9 +26,17 @@ MOST_RECIPIENTS = 100_000
 class AddresseeBody(RecipientBody):
     """A recipient of a mailing, and what it is about."""
 
+    occasion: Annotated[str, StringConstraints(max_length=200)] = Field(
+        "",
+        description="What the mail is about, as it was decided: a basket's number. Left out, it is "
+        "the `message_id`. A campaign for birthdays says it itself",
+    )
     facts: Facts = Field(
         {}, description="For campaigns that decide by rules; `basket`, `lifetime` in minor units"
     )
+
+    def about(self) -> About:
+        return About(occasion=self.occasion, facts=self.facts)
 
 
 class MessageBody(Body):
@@ -48,7 +56,8 @@ def render_messages(body: MessageBody) -> Response:
 
     Lines come as they are ready: `{"external_id": …, "text": …}`, or `"fault"` instead of a text.
     Where a campaign's rules give a recipient nothing, its functions are empty in the text, and
-    `"not_given": {"campaign": "why"}` says so.
+    `"not_given": {"campaign": "why"}` says so. Whose birthday is not due gets a fault, unless the
+    template asks (`{% if wallet_link("birthday-card") %}`).
     """
     house = deployment()
     client = access.client()
@@ -62,9 +71,9 @@ def render_messages(body: MessageBody) -> Response:
     for key in message.campaigns:
         access.giving(key)
     people = [item.person() for item in body.recipients]
-    facts = {item.external_id: item.facts for item in body.recipients if item.facts}
+    about = {item.external_id: item.about() for item in body.recipients}
     make = messages.preview if body.preview else messages.render
-    rendered = make(house, message, people, facts)
+    rendered = make(house, message, people, about)
     return streamed(_lines(rendered), mimetype=NDJSON)
 
 

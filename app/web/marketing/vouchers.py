@@ -10,6 +10,7 @@ from flask import Response
 from pydantic import BaseModel, Field, StringConstraints
 
 from app.domain import codes
+from app.domain.values import Why
 from app.services import inviting, issuing, links, permissions
 from app.services.access import Scope
 from app.services.inviting import Invitation, InvitationFault
@@ -52,7 +53,9 @@ class VoucherBody(Body):
 
     recipient: RecipientBody | None = Field(None, description="Left out: it belongs to nobody yet")
     occasion: Annotated[str, StringConstraints(max_length=200)] = Field(
-        "", description="Why; one voucher for each recipient and occasion"
+        "",
+        description="Why; one voucher for each recipient and occasion. A campaign for birthdays "
+        "says it itself: leave it out",
     )
     variant: Annotated[str, StringConstraints(max_length=64)] | None = None
     sent_at: Moment | None = Field(
@@ -80,9 +83,16 @@ class IssuedBody(BaseModel):
 class RefusedBody(BaseModel):
     """Somebody who is given nothing, and why."""
 
-    external_id: str
+    external_id: str | None
     occasion: str
-    code: Literal["recipient_forgotten"] = "recipient_forgotten"
+    code: Literal["recipient_forgotten", "not_due", "no_birthday"] = "recipient_forgotten"
+    cause: str = issuing.FORGOTTEN
+
+
+_CODES: dict[Why, Literal["not_due", "no_birthday"]] = {
+    Why.NOT_DUE: "not_due",
+    Why.NO_BIRTHDAY: "no_birthday",
+}
 
 
 class IssueAnswer(BaseModel):
@@ -109,7 +119,9 @@ class InviteBody(Body):
 
     recipients: Annotated[list[InviteeBody], Field(min_length=1, max_length=10_000)]
     occasion: Annotated[str, StringConstraints(max_length=200)] = Field(
-        "", description="Why; one voucher for each recipient and occasion"
+        "",
+        description="Why; one voucher for each recipient and occasion. A campaign for birthdays "
+        "says it itself: leave it out",
     )
     days: Annotated[int, Field(ge=1, le=3660)] = Field(
         30, description="Days after today through which the offer can be accepted"
@@ -165,8 +177,9 @@ class VoucherPath(BaseModel):
 def issue_vouchers(body: IssueBody) -> Response:
     """Issue vouchers, each once for its recipient, campaign and occasion.
 
-    Somebody who was forgotten gets none and is not stored, and `refused` says so; a request for
-    them alone is refused.
+    Somebody who was forgotten gets none and is not stored, a campaign for birthdays gives none to
+    whose birthday is not due or not known, and `refused` says so; a request for such alone is
+    refused.
     """
     access.giving(body.campaign)
     house = deployment()
@@ -181,6 +194,7 @@ def issue_vouchers(body: IssueBody) -> Response:
     ]
     outcome = Outcome()
     try:
+        issuing.refuse_occasions(house, body.campaign, {item.occasion for item in body.vouchers})
         issued = [
             IssuedBody(
                 serial=codes.serial(item.public_id),
@@ -199,6 +213,16 @@ def issue_vouchers(body: IssueBody) -> Response:
     refused_ = _refused(outcome.forgotten)
     if refused_ and not issued:
         raise _forgotten()
+    refused_ += [
+        RefusedBody(
+            external_id=late.external_id, occasion="", code=_CODES[late.why], cause=late.cause
+        )
+        for late in outcome.not_due
+    ]
+    if refused_ and not issued and not outcome.missing:
+        raise Problem(
+            422, refused_[0].code, cause=refused_[0].cause, remedy="Do what the cause says."
+        )
     low = outcome.stock is not None and outcome.stock.low
     return answered(
         IssueAnswer(
@@ -219,11 +243,15 @@ def invite(path: CampaignPath, body: InviteBody) -> Response:
     now, keyring = house.now(), house.keyring
     try:
         with house.database.read() as session:
-            expires_at = inviting.expiry(session, path.key, days=body.days, now=now)
+            expires_at = inviting.expiry(
+                session, path.key, days=body.days, now=now, occasion=body.occasion
+            )
             names = {item.external_id for item in body.recipients}
             gone = inviting.forgotten(session, keyring, path.key, names, body.occasion)
     except InvitationFault:
         raise access.unknown("campaign") from None
+    except IssueFault as fault:
+        raise refused(fault) from None
     if names == gone:
         raise _forgotten()
     invited = []

@@ -26,14 +26,16 @@ from app.domain.campaign import (
     Presentation,
     Texts,
 )
-from app.services import inviting
+from app.services import inviting, people
 from app.services.deployment import Deployment
 from app.services.inviting import Invitation
+from app.services.issuing import Person
 from app.settings import Settings
 from app.store.models import Campaign, Code
 from app.web.links.wording import WORDS
 from tests.browser import ANDROID, DESKTOP, IPHONE, SMALL, Screen, chromium, context
 from tests.conftest import MASTER_KEYS
+from tests.marketing import apply_document, document
 from tests.serving import running_server
 from tests.storefront import Issued, Storefront, days
 from tests.verifying import is_genuine
@@ -65,6 +67,19 @@ LOOK = Presentation(
 )
 
 
+#: What a tier gives is written by the service, in each language.
+_BY_RULE = document(
+    codes={"source": "on_demand"},
+    benefit={"type": "amount", "amount": "5.00"},
+    texts={tag: {"title": each.title, "offer": "−5 €"} for tag, each in TEXTS.items()},
+    rules={
+        "tiers": [
+            {"key": "best", "when": [{"fact": "score", "above": 500}], "amount": "20.00"},
+        ]
+    },
+)
+
+
 @dataclass(frozen=True)
 class Door:
     """A running server and the vouchers that it serves."""
@@ -72,6 +87,9 @@ class Door:
     url: str
     vouchers: dict[str, Issued]
     offer: str
+    #: Offers of a campaign with rules: one of its best tier, one for whom there is nothing.
+    best: str
+    nothing: str
     root: Path
 
     def at(self, *names: str) -> str:
@@ -133,12 +151,23 @@ def door(
                 free=False,
             )
         )
-    offer = inviting.link(
-        settings, deployment.keyring, key, Invitation(external_id="r", expires_at=now + days(9))
-    )
+    apply_document(deployment, _BY_RULE)
+    best = Person(external_id="best", score=900)
+    people.remember(deployment.database, [best], now=now)
     with running_server(settings) as url:
+
+        def offer(campaign: str, name: str) -> str:
+            invitation = Invitation(external_id=name, expires_at=now + days(9))
+            link = inviting.link(settings, deployment.keyring, campaign, invitation)
+            return link.replace(settings.base_url, url)
+
         yield Door(
-            url, vouchers, offer.replace(settings.base_url, url), certs / "apple" / "root.pem"
+            url,
+            vouchers,
+            offer(key, "r"),
+            offer("spring", "best"),
+            offer("spring", "r"),
+            certs / "apple" / "root.pem",
         )
     deployment.close()
 
@@ -306,6 +335,30 @@ def test_an_offer_becomes_a_voucher_with_one_tap(browser: Browser, door: Door) -
         page.get_by_role("link", name="Add to Apple Wallet").wait_for()
         assert "/p/" in page.url
         assert page.get_by_text("SHARED20").is_visible()
+
+
+@pytest.mark.parametrize("language", list(WORDS))
+def test_an_offer_by_rule_is_readable_on_a_phone_and_says_when_it_changed_or_is_nothing(
+    browser: Browser, door: Door, language: str
+) -> None:
+    words = WORDS[language]
+    figure = "−€20.00" if language == "en" else "−20,00\xa0€"
+    with opened(browser, door.best, SMALL, language=language) as page:
+        assert page.get_by_text(figure).is_visible()
+        button = page.get_by_role("button", name=words.get_voucher)
+        assert button.is_visible()
+        accessible(page)
+        # As if the page had been open since before an edit.
+        page.locator("input[name=offer]").evaluate("field => { field.value = 'before' }")
+        button.click()
+        page.get_by_role("alert").get_by_text(words.offer_changed, exact=True).wait_for()
+        assert page.get_by_text(figure).is_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= SMALL.width
+        accessible(page)
+    with opened(browser, door.nothing, SMALL, language=language, dark=True) as page:
+        assert page.get_by_role("heading", level=1).inner_text() == words.nothing
+        assert page.get_by_text(words.nothing_more).is_visible()
+        accessible(page)
 
 
 def test_a_visitor_can_change_the_language(browser: Browser, door: Door) -> None:

@@ -86,8 +86,18 @@ def _of_others(session: Session, key: str, values: Values, *, organization: str)
         campaign = find(session, other)
         if campaign is None:
             continue
-        presentation = presentation_of(latest_revision(session, campaign))
         given = tuple(each for each in values if each[1].campaign == other)
+        if campaign.birthday is not None:
+            found += [
+                Fault(
+                    f"{at}.campaign",
+                    f"names {other}, which gives one voucher for each birthday itself.",
+                    f"Name a campaign without [birthday], or write [rules] for {other}.",
+                )
+                for at, _ in given
+            ]
+            continue
+        presentation = presentation_of(latest_revision(session, campaign))
         trial = _stored(session, campaign, presentation, given, organization=organization)
         # What else is wrong with the other campaign is no fault of this one.
         found += [each for each in trial.faults() if each.at.startswith("rules.")]
