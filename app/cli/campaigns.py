@@ -173,8 +173,11 @@ def _ask(fault: ImportFault) -> None:
             likely = f" [{column.meaning}?]" if column.meaning else ""
             cells = " | ".join(column.cells)
             say(f"  {column.number:>3}  {column.heading or '(no heading)'}{likely}:  {cells}")
-        named = [column for column in fault.asked.columns if column.meaning]
-        shown = " ".join(f"--column {column.meaning}={column.number}" for column in named)
+        # Of several that may hold the same, the first is the example.
+        named = {each.meaning: each.number for each in reversed(fault.asked.columns)}
+        shown = " ".join(
+            f"--column {meaning}={number}" for meaning, number in named.items() if meaning
+        )
         say(f"Name them, as in: {shown or '--column code=1 --column amount=2'}")
     elif isinstance(fault.asked, CouponUnclear):
         say(f"Choose one, as in: --coupon {fault.asked.ids[0]}")

@@ -265,9 +265,9 @@ def nothing_used(found: Standing) -> str | None:
         return "The file has no codes: choose the one with the codes."
     often = max(found.reasons, key=lambda reason: found.reasons[reason])
     return (
-        f"Nothing of the file could be used: all {found.rejected} rows were refused, "
-        f"{found.reasons[often]} of them as {often}. {REASONS[Reason(often)]} Mend the file and "
-        "send it again."
+        f"Nothing of the file could be used: {found.rejected} of {found.read} rows were refused, "
+        f"{found.reasons[often]} as {often}. {REASONS[Reason(often)]} Mend the file and send it "
+        "again."
     )
 
 
