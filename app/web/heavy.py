@@ -81,7 +81,7 @@ class Afterwards:
             if self._threads >= self._most:
                 return
             self._threads += 1
-        threading.Thread(target=self._drain, name="afterwards", daemon=True).start()
+        threading.Thread(target=self._drain, name="import", daemon=True).start()
 
     def _drain(self) -> None:
         while True:
