@@ -9,12 +9,12 @@ Refuses: to forget by anything but the marketer's own id.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import String, cast, delete, literal, select, update
+from sqlalchemy import String, and_, cast, delete, literal, select, update
 from sqlalchemy.orm import Session
 
 from app.domain import codes
@@ -81,8 +81,18 @@ def remember(database: Database, people: Iterable[Person], *, now: dt.datetime) 
     return count
 
 
-def report(session: Session, keyring: Keyring, done: Sequence[Did], *, now: dt.datetime) -> int:
+def report(
+    session: Session,
+    keyring: Keyring,
+    done: Sequence[Did],
+    *,
+    now: dt.datetime,
+    only: Collection[str] | None = None,
+) -> int:
     """Record what recipients did; returns how many of the reports were new.
+
+    `only` are keys of the campaigns that it counts for; None is every campaign. What was reported
+    for some counts as new where it is reported for more, and for those.
 
     A person who is not known yet becomes a recipient, unless they were forgotten. Vouchers that a
     stop condition takes back are marked: `deciding.withdraw` takes them once this is committed.
@@ -102,49 +112,107 @@ def report(session: Session, keyring: Keyring, done: Sequence[Did], *, now: dt.d
     for each in done:
         if each.external_id not in ids:
             continue
-        added = session.scalar(
-            insert_for(session, Activity)
-            .values(
-                recipient_id=ids[each.external_id],
-                name=each.name,
-                key=each.key,
-                value_minor=each.value_minor,
-                at=each.at,
-                created_at=now,
-            )
-            .on_conflict_do_nothing()
-            .returning(Activity.id)
-        )
-        if added is None:
+        known = _recorded(session, ids[each.external_id], each, now=now, only=only)
+        if known is not None and (None in known or (only is not None and known >= set(only))):
             continue
         fresh += 1
         if each.name == OUTCOME:
-            _attribute(session, ids[each.external_id], each)
+            _attribute(session, ids[each.external_id], each, only=only, but=known or ())
     if fresh:
         deciding.note(session, ids.values(), now=now)
     return fresh
 
 
+def _recorded(
+    session: Session,
+    recipient_id: int,
+    done: Did,
+    *,
+    now: dt.datetime,
+    only: Collection[str] | None,
+) -> set[str | None] | None:
+    """Record what a recipient did, or that it counts for more campaigns.
+
+    Returns for which it did before, None among them for every campaign; None: it is new.
+    """
+    added = session.scalar(
+        insert_for(session, Activity)
+        .values(
+            recipient_id=recipient_id,
+            name=done.name,
+            key=done.key,
+            value_minor=done.value_minor,
+            at=done.at,
+            created_at=now,
+            campaigns=_named(only),
+        )
+        .on_conflict_do_nothing()
+        .returning(Activity.id)
+    )
+    if added is not None:
+        return None
+    # The recipient's row is locked: nobody else reports the same.
+    row = session.scalars(
+        select(Activity).where(
+            Activity.recipient_id == recipient_id,
+            Activity.name == done.name,
+            Activity.key == done.key,
+        )
+    ).one()
+    if row.campaigns is None:
+        return {None}
+    before: set[str | None] = set(filter(None, row.campaigns.split("|")))
+    if only is None:
+        # Whoever speaks for all campaigns knows best what it was.
+        row.campaigns, row.value_minor, row.at = None, done.value_minor, done.at
+    else:
+        row.campaigns = _named({*only, *filter(None, before)})
+    session.flush()
+    return before
+
+
+def _named(campaigns: Collection[str] | None) -> str | None:
+    """Campaigns as `Activity.campaigns` has them."""
+    return None if campaigns is None else f"|{'|'.join(sorted(campaigns))}|"
+
+
 def rehearse(
-    database: Database, keyring: Keyring, done: Sequence[Did], *, now: dt.datetime
+    database: Database,
+    keyring: Keyring,
+    done: Sequence[Did],
+    *,
+    now: dt.datetime,
+    only: Collection[str] | None = None,
 ) -> tuple[int, list[str]]:
     """What `report` would do, which stays undone: how many reports are new, and the serials of the
     vouchers that stop conditions would take back at once.
     """
     with database.write() as session:
-        recorded = report(session, keyring, done, now=now)
+        recorded = report(session, keyring, done, now=now, only=only)
         names = {each.external_id for each in done}
         ids = session.scalars(select(Recipient.id).where(Recipient.external_id.in_(names))).all()
-        taken = deciding.takeable(session, ids)
+        taken = deciding.takeable(session, ids, only=only)
         session.rollback()
     return recorded, taken
 
 
-def _attribute(session: Session, recipient_id: int, done: Did) -> None:
-    """Count a purchase for every decision that it may come of."""
+def _attribute(
+    session: Session,
+    recipient_id: int,
+    done: Did,
+    *,
+    only: Collection[str] | None,
+    but: Collection[str | None],
+) -> None:
+    """Count a purchase for every decision that it may come of, of the campaigns `only` and not of
+    those for which it was counted before.
+    """
+    counted = Campaign.key.not_in([each for each in but if each is not None])
     decisions = session.scalars(
         select(Decision)
+        .join(Campaign, Campaign.id == Decision.campaign_id)
         .where(
+            counted if only is None else and_(counted, Campaign.key.in_(only)),
             Decision.recipient_id == recipient_id,
             Decision.created_at <= done.at,
             Decision.created_at > done.at - ATTRIBUTION,

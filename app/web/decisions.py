@@ -228,15 +228,16 @@ def remember(body: RecipientsBody) -> Response:
 
 
 @blueprint.post("/activities", responses={200: RecordedAnswer})
-@access.requires(Scope.ISSUE, Scope.CAMPAIGN, reach=Reach.DEPLOYMENT)
+@access.requires(Scope.ISSUE, Scope.CAMPAIGN, reach=Reach.CAMPAIGNS)
 def report(body: ActivitiesBody) -> Response:
     """Report what recipients did: for points, stop conditions, and the lift of campaigns.
 
     A stop condition that says `withdraw` takes back what the recipient got and did not use, by
     rules or before the campaign had any. `dry_run` says what that is and writes nothing. Of
-    people who were forgotten nothing is recorded.
+    people who were forgotten nothing is recorded. What a key that is bound to campaigns reports
+    counts for them alone.
     """
-    house = deployment()
+    house, only = deployment(), access.client().campaigns
     now = house.now()
     done = [
         Did(
@@ -249,11 +250,11 @@ def report(body: ActivitiesBody) -> Response:
         for each in body.activities
     ]
     if body.dry_run:
-        recorded, taken = people.rehearse(house.database, house.keyring, done, now=now)
+        recorded, taken = people.rehearse(house.database, house.keyring, done, now=now, only=only)
         return _json({"recorded": recorded, "withdraws": taken})
     keyring = house.keyring
     with house.database.write() as session:
-        recorded = people.report(session, keyring, done, now=now)
+        recorded = people.report(session, keyring, done, now=now, only=only)
     # Repeated by the clock, should this process end here.
     deciding.withdraw(house.database, now=now)
     return _json({"recorded": recorded})

@@ -77,7 +77,7 @@ class Chunk:
             select(Recipient.external_id, Recipient.id).where(Recipient.external_id.in_(names))
         )
         ids = {str(row.external_id): row.id for row in found}
-        known = known_of(self.session, self.rules, ids)
+        known = known_of(self.session, self.rules, ids, campaigns=(self.campaign.key,))
         decided = []
         gone = forgotten.gone(self.session, self.keyring, names)
         for each in self._decide(chunk, known, self._past_of(known, chunk, gone)):
@@ -98,7 +98,14 @@ class Chunk:
         chunk = self._of_campaign(chunk)
         people = [each.person for each in chunk]
         stored = store(self.session, people, now=self.now, keyring=self.keyring)
-        known = known_of(self.session, self.rules, stored.ids, new=stored.new, locked=True)
+        known = known_of(
+            self.session,
+            self.rules,
+            stored.ids,
+            campaigns=(self.campaign.key,),
+            new=stored.new,
+            locked=True,
+        )
         # Who was forgotten while the lock was awaited has no name any more.
         gone = stored.gone | (stored.ids.keys() - known.rows.keys())
         past = self._past_of(known, chunk, gone)

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from babel.numbers import get_currency_precision
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.domain import amounts, occasions, values
@@ -55,12 +55,14 @@ def known_of(
     rules: Rules,
     ids: dict[str, int],
     *,
+    campaigns: Collection[str],
     new: Collection[int] = (),
     locked: bool = False,
 ) -> Known:
     """What is known of recipients.
 
     Args:
+        campaigns: keys of those for which what somebody did has to count.
         new: those that this transaction stored, of whom nothing else is known.
         locked: keep their rows until the end.
     """
@@ -91,12 +93,18 @@ def known_of(
                 func.count().label("times"),
                 func.max(Activity.at).label("latest"),
             )
-            .where(Activity.recipient_id.in_(old))
+            .where(Activity.recipient_id.in_(old), *(counts_for(each) for each in campaigns))
             .group_by(Activity.recipient_id, Activity.name)
         ):
             counts[old[row.recipient_id]][row.name] = int(row.times)
             latest[old[row.recipient_id]][row.name] = row.latest
     return Known(ids, old, rows, counts, latest)
+
+
+def counts_for(campaign_key: str) -> ColumnElement[bool]:
+    """Whether what somebody did counts for a campaign; see `Activity.campaigns`."""
+    named = Activity.campaigns.contains(f"|{campaign_key}|", autoescape=True)
+    return or_(Activity.campaigns.is_(None), named)
 
 
 def past_of(

@@ -15,11 +15,13 @@ crash between the two loses nothing: the clock finds what is marked.
 from __future__ import annotations
 
 import datetime as dt
+from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import replace
+from typing import Any
 
 from sqlalchemy import and_, delete, exists, func, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from app.domain import codes, values
 from app.domain.ledger import EntryKind
@@ -65,11 +67,12 @@ def note(session: Session, recipient_ids: Collection[int], *, now: dt.datetime) 
     """Mark the vouchers of these recipients that a stop condition takes back; returns how many.
 
     An event counts when it would have stopped the decision, had it been known then, or when it
-    came later; a voucher that no rule decided counts as decided when it was issued.
+    came later; a voucher that no rule decided counts as decided when it was issued. It has to count
+    for the campaign whose rules gave the voucher and for the voucher's own.
     """
     if not recipient_ids or not (taking := _taking(session)):
         return 0
-    by = func.coalesce(Decision.campaign_id, Voucher.campaign_id)
+    by, giver = func.coalesce(Decision.campaign_id, Voucher.campaign_id), aliased(Campaign)
     rows = session.execute(
         select(
             Voucher.id,
@@ -78,10 +81,13 @@ def note(session: Session, recipient_ids: Collection[int], *, now: dt.datetime) 
             func.coalesce(Decision.occasion, Voucher.occasion).label("occasion"),
             func.coalesce(Decision.created_at, Voucher.issued_at).label("decided_at"),
             Recipient.external_id,
+            Campaign.key,
+            giver.key.label("given_by"),
         )
         .join(Recipient, Recipient.id == Voucher.recipient_id)
         .join(Campaign, Campaign.id == Voucher.campaign_id)
         .outerjoin(Decision, Decision.voucher_id == Voucher.id)
+        .join(giver, giver.id == by)
         .where(
             Voucher.recipient_id.in_(recipient_ids),
             by.in_(taking),
@@ -95,12 +101,14 @@ def note(session: Session, recipient_ids: Collection[int], *, now: dt.datetime) 
         .order_by(Voucher.id)
     ).all()
     found: set[int] = set()
-    for campaign_id, (rules, currency) in taking.items():
-        mine = [row for row in rows if row.campaign_id == campaign_id]
-        if not mine:
-            continue
-        known = known_of(session, rules, {row.external_id: row.recipient_id for row in mine})
-        for row in mine:
+    mine: dict[tuple[int, str, str], list[Any]] = defaultdict(list)
+    for row in rows:
+        mine[row.campaign_id, row.given_by, row.key].append(row)
+    for (campaign_id, *keys), some in mine.items():
+        rules, currency = taking[campaign_id]
+        ids = {row.external_id: row.recipient_id for row in some}
+        known = known_of(session, rules, ids, campaigns=set(map(str, keys)))
+        for row in some:
             asked = Candidate(person=Person(external_id=row.external_id), occasion=row.occasion)
             done = done_since(rules, known, row.external_id, now=row.decided_at)
             if values.stopped(rules, facts_of(rules, asked, known, currency=currency), done=done):
@@ -109,14 +117,23 @@ def note(session: Session, recipient_ids: Collection[int], *, now: dt.datetime) 
     return len(found)
 
 
-def takeable(session: Session, recipient_ids: Collection[int]) -> list[str]:
-    """Serials of the vouchers of these recipients that `withdraw` would take, as they are now."""
-    public_ids = session.scalars(
+def takeable(
+    session: Session, recipient_ids: Collection[int], *, only: Collection[str] | None = None
+) -> list[str]:
+    """Serials of the vouchers of these recipients that `withdraw` would take, as they are now.
+
+    `only` are keys of the campaigns whose vouchers may be told of; None is every campaign.
+    """
+    query = (
         select(Voucher.public_id)
         .join(Stopping, Stopping.voucher_id == Voucher.id)
+        .join(Campaign, Campaign.id == Voucher.campaign_id)
         .where(Voucher.recipient_id.in_(recipient_ids), _TAKEABLE)
         .order_by(Voucher.id)
     )
+    if only is not None:
+        query = query.where(Campaign.key.in_(only))
+    public_ids = session.scalars(query)
     return [codes.serial(each) for each in public_ids]
 
 

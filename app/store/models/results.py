@@ -133,6 +133,8 @@ class Activity(Base):
     value_minor: Mapped[int] = mapped_column(BigInteger)
     at: Mapped[dt.datetime]
     created_at: Mapped[dt.datetime]
+    #: Keys of the campaigns that it counts for, as `|sun|moon|`; None is every campaign.
+    campaigns: Mapped[str | None]
 
 
 class ArmCount(Base):

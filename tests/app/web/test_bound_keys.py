@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from app.domain.campaign import Source
 from app.services.access import Scope
 from app.services.deployment import Deployment
-from app.store.models import Activity, Campaign, Decision, Recipient, Voucher
+from app.store.models import Campaign, Recipient, Voucher
 from tests.marketing import apply, apply_document, document
 from tests.shop import Shop, Till
 
@@ -188,22 +188,82 @@ def test_a_till_of_some_campaigns_sees_their_entries_of_its_day_alone(
     assert sum(each["uses"] for each in day["totals"]) == 1
 
 
-def test_what_somebody_did_is_reported_by_keys_that_are_bound_to_nothing(
+def test_what_a_bound_key_reports_takes_back_no_voucher_of_another_campaign(
     client: FlaskClient, deployment: Deployment, shop: Shop
 ) -> None:
+    stops = [{"event": "cancelled"}]
+    for key in ("sun", "moon"):
+        apply(deployment, key=key, codes=MADE, rules={"tiers": [{"key": "all"}], "stops": stops})
+    mixed = {"tiers": [{"key": "all", "campaign": "moon"}], "stops": stops}
+    apply(deployment, key="mixed", codes=MADE, rules=mixed)
+    free = bearer(shop, Scope.ISSUE)
+    for key in ("sun", "moon", "mixed"):
+        body = {
+            "campaign": key,
+            "candidates": [{"recipient": {"external_id": "ada"}, "occasion": key}],
+        }
+        assert client.post("/api/v1/decisions", json=body, headers=free).status_code == 200
     done = {"activities": [{"external_id": "ada", "name": "cancelled", "id": "1"}]}
-    campaigns: list[list[str]] = [["sun"], []]
-    for keys in campaigns:
-        for dry_run in (False, True):
-            answer = client.post(
-                "/api/v1/activities",
-                json={**done, "dry_run": dry_run},
-                headers=bearer(shop, Scope.ISSUE, campaigns=keys),
+
+    def report(headers: dict[str, str], **more: Any) -> dict[str, Any]:
+        answer = client.post("/api/v1/activities", json={**done, **more}, headers=headers)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.get_json()
+        return found
+
+    def good() -> dict[str, int]:
+        with deployment.database.read() as session:
+            rows = session.execute(
+                select(Campaign.key, func.count())
+                .join(Voucher, Voucher.campaign_id == Campaign.id)
+                .where(Voucher.status == "active")
+                .group_by(Campaign.key)
             )
-            assert (answer.status_code, answer.get_json()["code"]) == (403, "campaign_key_refused")
-    with deployment.database.read() as session:
-        for table in (Activity, Recipient, Decision):
-            assert session.scalar(select(func.count()).select_from(table)) == 0
+            return {row[0]: row[1] for row in rows}
+
+    bound = bearer(shop, Scope.ISSUE, campaigns=["sun", "mixed"])
+    assert good() == {"sun": 1, "moon": 2}
+    assert len(report(bound, dry_run=True)["withdraws"]) == 1
+    assert report(bound)["recorded"] == 1
+    assert good() == {"moon": 2}
+    # Neither now, nor when somebody else reports something of the same person.
+    assert report(bound)["recorded"] == 0
+    other = {"activities": [{"external_id": "ada", "name": "visit", "id": "2"}]}
+    assert client.post("/api/v1/activities", json=other, headers=free).status_code == 200
+    assert good() == {"moon": 2}
+    # For all campaigns the same is new, and takes back what it says.
+    assert report(free)["recorded"] == 1
+    assert good() == {}
+    assert report(free)["recorded"] == report(bound)["recorded"] == 0
+
+
+def test_a_purchase_that_a_bound_key_reports_counts_for_its_campaigns_and_once_for_each(
+    client: FlaskClient, deployment: Deployment, shop: Shop
+) -> None:
+    free = bearer(shop, Scope.ADMIN)
+    for key in ("sun", "moon"):
+        apply(deployment, key=key, codes=MADE, rules={"tiers": [{"key": "all"}]})
+        body = {"campaign": key, "candidates": [{"recipient": {"external_id": "ada"}}]}
+        assert client.post("/api/v1/decisions", json=body, headers=free).status_code == 200
+
+    def buy(headers: dict[str, str], value: int) -> int:
+        done = {"external_id": "ada", "name": "purchase", "id": "1", "value_minor": value}
+        answer = client.post("/api/v1/activities", json={"activities": [done]}, headers=headers)
+        return int(answer.get_json()["recorded"])
+
+    def bought() -> dict[str, tuple[int, int]]:
+        found = {}
+        for key in ("sun", "moon"):
+            answer = client.get(f"/api/v1/campaigns/{key}/lift", headers=free)
+            arm = answer.get_json()["arms"][0]["treated"]
+            found[key] = (arm["acted"], arm["spent_minor"])
+        return found
+
+    sun = bearer(shop, Scope.ISSUE, campaigns=["sun"])
+    assert [buy(sun, 500), buy(sun, 500)] == [1, 0]
+    assert bought() == {"sun": (1, 500), "moon": (0, 0)}
+    assert [buy(free, 700), buy(sun, 500), buy(free, 700)] == [1, 0, 0]
+    assert bought() == {"sun": (1, 500), "moon": (1, 700)}
 
 
 def test_a_key_without_the_scope_learns_nothing_of_a_valid_request(
