@@ -117,7 +117,7 @@ def _row(
     initial = Decimal(dice.randrange(1_000, 500_000)) / 100
     spent = initial if fate == "used" else Decimal(dice.randrange(0, 900)) / 100
     meanings = {meaning for _, meaning in headings}
-    for meaning in meanings:
+    for meaning in sorted(meanings):
         text, tells = _cell(dice, meaning, fate, words)
         cells.setdefault(meaning, text)
         told = told or tells

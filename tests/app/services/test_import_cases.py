@@ -280,6 +280,12 @@ CASES: dict[str, tuple[str | bytes, dict[str, Any], list[tuple[Any, ...]], list[
         [("AAA-1001",), ("AAA-1004",)],
         ["disabled", "used", "used"],
     ),
+    "none of all is active": (
+        "Gift Card Code,Active,End\nAB-AMXV,No,31.01.2027\nAB-U52Y,No,\n",
+        {},
+        [],
+        ["disabled"] * 2,
+    ),
     "titles, blank lines and a sum": (
         "Gutscheinliste;;\n;;\nGutscheincode;Betrag;Status\nAAA-1001;10,00;aktiv\n;;\n"
         "AAA-1002;25,00;eingelöst\nSumme;35,00;\n",

@@ -198,7 +198,7 @@ class _Survey:
         elif meaning is Meaning.STATUS and not any(map(evidence.is_state, values)):
             self._doubt(f"Column {at + 1}, {name!r}, has no status that is known.", at, meaning)
         elif meaning in (Meaning.ENABLED, Meaning.EXPIRED, Meaning.DISABLED, Meaning.USED):
-            if meaning is Meaning.ENABLED and all(map(evidence.is_date, values)):
+            if meaning is Meaning.ENABLED and all(map(dates.is_date, values)):
                 self._put(Meaning.ENDS, at)
             elif not any(map(evidence.is_flag, values)):
                 self._doubt(f"Column {at + 1}, {name!r}, has no yes, no or count.", at, meaning)
