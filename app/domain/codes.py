@@ -22,6 +22,9 @@ TOKEN_LENGTH = 32
 MAC_BYTES = 10
 
 _SEPARATORS = re.compile(r"[\s\-‐-―]+")
+#: GS1's element strings as people read them: each identifier in parentheses before its value.
+_ELEMENTS = re.compile(r"(?:\(\d{2,4}\)[^()]+)+")
+_IDENTIFIER = re.compile(r"\((\d{2,4})\)")
 _BARCODE = re.compile(rf"[A-Z2-7]{{{TOKEN_LENGTH}}}")
 _LINK = re.compile(rf"[a-z2-7]{{{TOKEN_LENGTH}}}")
 
@@ -81,6 +84,8 @@ def write_token(key: bytes, purpose: Purpose, *, key_id: int, public_id: int) ->
 
 def parse_token(text: str, purpose: Purpose) -> Token | None:
     """A token's parts when `text` has its form. Scanners may change a barcode's case; links not."""
+    if len(text) != TOKEN_LENGTH:
+        return None
     if purpose is Purpose.BARCODE:
         text = text.upper()
     if not (_BARCODE if purpose is Purpose.BARCODE else _LINK).fullmatch(text):
@@ -99,6 +104,15 @@ def normalise(code: str) -> str:
     """A code as it is looked up: upper case, without spaces and dashes of any kind.
 
     An issued `sun-20 ab` and a typed `SUN20AB` are the same code; two codes of one list that
-    differ only there are duplicates, which imports report.
+    differ only there are duplicates, which imports report. So are `(01)0950…(21)A1` and
+    `010950…21A1`: one GS1 symbol, as cameras and people read it and as scanners send it.
     """
-    return _SEPARATORS.sub("", code).upper()
+    plain = _SEPARATORS.sub("", code).upper()
+    if plain.startswith("(") and _ELEMENTS.fullmatch(plain):
+        return _IDENTIFIER.sub(r"\1", plain)
+    return plain
+
+
+def token_head(key_id: int) -> str:
+    """The three characters with which every token of a key begins."""
+    return base64.b32encode(bytes((TOKEN_VERSION, key_id, 0, 0, 0)))[:3].decode()

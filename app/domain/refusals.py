@@ -16,6 +16,7 @@ class Reason(StrEnum):
 
     UNKNOWN_CODE = "unknown_code"
     BAD_SIGNATURE = "bad_signature"
+    SCANNER_LAYOUT = "scanner_layout"
     AMBIGUOUS = "ambiguous"
     STALE_BARCODE = "stale_barcode"
     PARTNER_ONLY = "partner_only"
@@ -78,6 +79,7 @@ OVERRIDABLE = frozenset(
 #: What the same scan may get past later, or with another basket, without anybody's help.
 RETRYABLE = frozenset(
     {
+        Reason.SCANNER_LAYOUT,
         Reason.NOT_STARTED,
         Reason.NOT_NOW,
         Reason.CUSTOMER_LIMIT_REACHED,

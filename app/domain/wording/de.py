@@ -13,6 +13,11 @@ REFUSALS: dict[Reason, tuple[str, str]] = {
         "Dieser Barcode ist nicht echt. Bitte nicht annehmen.",
         "Dieser Barcode kann nicht angenommen werden.",
     ),
+    Reason.SCANNER_LAYOUT: (
+        "Der Scanner tippt für eine andere Tastaturbelegung als die dieser Kasse{layout}, oder die "
+        "Feststelltaste ist an. Scanner auf die Belegung der Kasse einstellen oder Code eintippen.",
+        "Der Scanner konnte das nicht lesen. Wir tippen den Code ein.",
+    ),
     Reason.AMBIGUOUS: (
         "Mehrere Gutscheine haben diesen Code. Bitte den Pass der Kundschaft scannen.",
         "Bitte zeigen Sie den Pass auf Ihrem Telefon.",

@@ -13,6 +13,11 @@ REFUSALS: dict[Reason, tuple[str, str]] = {
         "This barcode is not genuine. Do not accept it.",
         "This barcode cannot be accepted.",
     ),
+    Reason.SCANNER_LAYOUT: (
+        "The scanner types for another keyboard layout than this till's{layout}, or caps lock "
+        "is on. Set the scanner to this till's layout, or type the code.",
+        "The scanner could not read this. We will type the code.",
+    ),
     Reason.AMBIGUOUS: (
         "Several vouchers have this code. Scan the customer's pass instead.",
         "Please show the pass on your phone.",

@@ -13,6 +13,12 @@ REFUSALS: dict[Reason, tuple[str, str]] = {
         "Este código de barras no es auténtico. No lo acepte.",
         "Este código de barras no se puede aceptar.",
     ),
+    Reason.SCANNER_LAYOUT: (
+        "El lector escribe para otra distribución de teclado que la de esta caja{layout}, o el "
+        "bloqueo de mayúsculas está activo. Ajuste el lector a la distribución de la caja o "
+        "escriba el código.",
+        "El lector no ha podido leerlo. Escribiremos el código.",
+    ),
     Reason.AMBIGUOUS: (
         "Varios vales tienen este código. Escanee el pase del cliente.",
         "Muestre el pase en su teléfono, por favor.",

@@ -13,6 +13,12 @@ REFUSALS: dict[Reason, tuple[str, str]] = {
         "Ce code-barres n'est pas authentique. Ne l'acceptez pas.",
         "Ce code-barres ne peut pas être accepté.",
     ),
+    Reason.SCANNER_LAYOUT: (
+        "Le lecteur tape pour une autre disposition de clavier que celle de cette caisse{layout}, "
+        "ou le verrouillage des majuscules est actif. Réglez le lecteur sur la disposition de la "
+        "caisse, ou tapez le code.",
+        "Le lecteur n'a pas pu lire ce code. Nous allons le taper.",
+    ),
     Reason.AMBIGUOUS: (
         "Plusieurs bons portent ce code. Scannez le pass du client.",
         "Veuillez présenter le pass sur votre téléphone.",

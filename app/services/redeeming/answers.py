@@ -167,6 +167,7 @@ def _in_words(details: dict[str, object], where: Where) -> dict[str, str]:
             words[_MONEY[name]] = _money(value, str(details.get("currency") or ""), language)
         elif value is not None and not isinstance(value, bool):
             words[name] = str(value)
+    words["layout"] = f" ({details['layout']})" if details.get("layout") else ""
     same = details.get("same_receipt")
     words["receipt"] = "" if same is None else wording.receipt(where.language, same=bool(same))
     return words

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+from collections.abc import Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -63,27 +64,28 @@ class Reader:
         if self._postgresql:
             bind["key_hash"] = call.key_hash
             bind["receipt_hash"] = call.receipt_hash
-        rows: list[Any] = []
+        if reading.several:
+            raise No(Refused(reason=Reason.AMBIGUOUS, item=index))
         if reading.public_id is not None:
-            rows = self._resolve(
-                connection, {**bind, "public_id": reading.public_id}, by_code=False
-            )
+            by_token = {**bind, "public_id": reading.public_id}
+            rows = self._resolve(connection, by_token, by_code=False)
+            found = [row for row in rows if row.campaign_id is not None]
         else:
-            for lookup in reading.lookups or (b"",):
-                rows += self._resolve(connection, {**bind, "lookup": lookup}, by_code=True)
-        found = [row for row in rows if row.campaign_id is not None]
-        if reading.public_id is None:
-            # To a key that is bound to campaigns a code of another is none, and counts as a guess;
-            # of a genuine pass it learns that it is good elsewhere.
-            found = [row for row in found if call.client.may_touch(row.campaign_key)]
+            found = self._by_codes(connection, call, bind, reading.lookups or (b"",))
+            if not found and reading.mended:
+                found = self._by_codes(connection, call, bind, reading.mended)
         # A key that leaked and was replaced must not redeem what was issued under its successor.
         forged = reading.key_id is not None and any(row.key_id != reading.key_id for row in found)
         if forged or not found:
+            if not forged:
+                self._refuse_misread(connection, call, bind, reading, index=index)
             reason = Reason.BAD_SIGNATURE if forged or reading.forged else Reason.UNKNOWN_CODE
             raise No(Refused(reason=reason, item=index), prefix=reading.prefix)
         if len(found) > 1:
             raise No(Refused(reason=Reason.AMBIGUOUS, item=index))
         row = found[0]
+        if reading.link and row.link_withdrawn_at is not None:
+            raise No(Refused(reason=Reason.STALE_BARCODE, item=index))
         if row.voucher_id is None and row.source != Source.SHARED and not row.code_free:
             # A code of its own that somebody had and nobody has was given up, whatever became of
             # what keeps it: it is no bearer's.
@@ -93,6 +95,49 @@ class Reader:
             raise No(Refused(reason=Reason.WRONG_STORE, item=index), understood)
         self._refuse_lapsed(connection, call, understood)
         return understood
+
+    def _by_codes(
+        self,
+        connection: Connection,
+        call: Call,
+        bind: dict[str, Any],
+        lookups: Sequence[bytes],
+    ) -> list[Any]:
+        """The rows of codes. To a key that is bound to campaigns a code of another is none, and
+        counts as a guess; of a genuine pass it learns that it is good elsewhere.
+        """
+        rows = [
+            row
+            for lookup in lookups
+            for row in self._resolve(connection, {**bind, "lookup": lookup}, by_code=True)
+        ]
+        return [
+            row
+            for row in rows
+            if row.campaign_id is not None and call.client.may_touch(row.campaign_key)
+        ]
+
+    def _refuse_misread(
+        self,
+        connection: Connection,
+        call: Call,
+        bind: dict[str, Any],
+        reading: Reading,
+        *,
+        index: int,
+    ) -> None:
+        """Tell the cause of a misreading, so that it is neither a forgery nor a guess.
+
+        Raises:
+            No: a layout or a lost part explains what arrived.
+        """
+        layout = reading.misread
+        for lookup, name in reading.suspected:
+            if layout is None and self._by_codes(connection, call, bind, (lookup,)):
+                layout = name
+        if layout is not None:
+            details = {"layout": layout} if layout else {}
+            raise No(Refused(reason=Reason.SCANNER_LAYOUT, details=details, item=index))
 
     def standing_for(self, connection: Connection, call: Call, found: Found) -> Found:
         """The voucher that stands now for one that was issued anew or replaced; else itself.

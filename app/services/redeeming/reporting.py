@@ -26,6 +26,7 @@ from sqlalchemy import Connection, select
 from app.domain import codes, inputs
 from app.domain.campaign import Authority
 from app.domain.ledger import EntryKind
+from app.domain.refusals import Reason
 from app.services import resolving
 from app.services.access import Client, Scope
 from app.services.changes import Change, Subject
@@ -202,7 +203,7 @@ class Reports:
                 time.sleep(PAUSE)
             except No as no:
                 if no.found is None or not client.may_touch(no.found.row.campaign_key):
-                    if guarded:
+                    if guarded and no.refused.reason is not Reason.SCANNER_LAYOUT:
                         self._tills.suspects.count(client, origin, reading.prefix, now=now)
                     return Reported(id=use.id, outcome=Outcome.UNKNOWN_CODE)
                 # A guard had nothing left: book it again, as a conflict.

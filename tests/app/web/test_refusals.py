@@ -106,6 +106,12 @@ def _forged(shop: Shop, till: Till, clock: Clock) -> Any:
     return till.redeem(genuine[:-1] + ("A" if genuine[-1] != "A" else "B"))
 
 
+def _by_another_layout(shop: Shop, till: Till, clock: Clock) -> Any:
+    shop.campaign(source=Source.LIST)
+    shop.code("LAZY2026")
+    return till.redeem("LAYZ2026")
+
+
 def _ambiguous(shop: Shop, till: Till, clock: Clock) -> Any:
     shop.campaign(source=Source.LIST)
     code_id = shop.code("FAMILY", free=False)
@@ -168,6 +174,7 @@ NOON = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)  # a Saturday
 SCENARIOS: dict[Reason, Callable[[Shop, Till, Clock], Any]] = {
     Reason.UNKNOWN_CODE: _unknown,
     Reason.BAD_SIGNATURE: _forged,
+    Reason.SCANNER_LAYOUT: _by_another_layout,
     Reason.AMBIGUOUS: _ambiguous,
     Reason.STALE_BARCODE: _stale,
     Reason.PARTNER_ONLY: _with_campaign(authority=Authority.PARTNER),

@@ -62,6 +62,7 @@ _COLUMNS: tuple[ColumnElement[Any], ...] = (
     V.balance_minor,
     V.held_minor,
     V.replaced_by_id,
+    V.link_withdrawn_at,
     K.id.label("code_id"),
     K.limit.label("code_limit"),
     K.used.label("code_used"),
