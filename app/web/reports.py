@@ -18,8 +18,10 @@ from app.domain.inputs import MOST_MINOR, ONE_LINE
 from app.services.access import Scope
 from app.services.guessing import Guessing
 from app.services.permissions import Reach
-from app.services.redeeming import CallFault, Origin, reporting
-from app.services.redeeming.reporting import Reports, Use
+from app.services.redeeming import CallFault, Origin
+from app.services.redeeming import uses as used
+from app.services.redeeming.reporting import Reports
+from app.services.redeeming.uses import Outcome, Reported, Use
 from app.web import access
 from app.web.fields import Moment
 from app.web.problems import Problem, ProblemBody, invalid_request
@@ -31,6 +33,29 @@ MAX_USES = 10_000
 Text = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=ONE_LINE)]
 
 
+SignedMinor = Annotated[int, Field(ge=-MOST_MINOR, le=MOST_MINOR, strict=True)]
+
+
+class ReportedLine(BaseModel):
+    """A line of an order; returned ones are negative and count nothing."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: Text
+    sku: Annotated[str, StringConstraints(max_length=64)] = ""
+    category: Annotated[str, StringConstraints(max_length=64)] = ""
+    amount_minor: SignedMinor
+
+
+class ReportedBasket(BaseModel):
+    """What an order came to, in the campaign's currency; several codes of one order repeat it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+    lines: Annotated[list[ReportedLine], Field(min_length=1, max_length=500)]
+
+
 class UseBody(BaseModel):
     """A use; `id` is the shop's own and makes it count once."""
 
@@ -39,7 +64,10 @@ class UseBody(BaseModel):
     id: Text
     code: Annotated[str, StringConstraints(min_length=1, max_length=512)]
     occurred_at: Moment | None = None
-    discount_minor: Annotated[int, Field(ge=0, le=MOST_MINOR, strict=True)] = 0
+    discount_minor: SignedMinor = Field(
+        0, description="Of a returned line it is negative, and counts nothing"
+    )
+    basket: ReportedBasket | None = None
 
 
 class ReportBody(BaseModel):
@@ -55,7 +83,7 @@ class ReportedUse(BaseModel):
     """What became of one use."""
 
     id: str
-    outcome: reporting.Outcome
+    outcome: Outcome
     cause: str
 
 
@@ -107,8 +135,8 @@ _CONTENT: dict[Literal["requestBody"], object] = {
             "application/json": {"schema": ReportBody.model_json_schema()},
             "text/csv": {
                 "schema": {"type": "string"},
-                "example": "id,code,occurred_at,discount_minor\r\n"
-                "order-17,SUN-2026,2026-07-01T12:00:00+02:00,500\r\n",
+                "example": "id,code,occurred_at,discount_minor,basket_minor,currency\r\n"
+                "order-17,SUN-2026,2026-07-01T12:00:00+02:00,500,4990,EUR\r\n",
             },
         },
     }
@@ -122,7 +150,7 @@ _CONTENT: dict[Literal["requestBody"], object] = {
 def report() -> Response:
     """Book uses that another system decided, as JSON or as a CSV file; each id counts once."""
     store: str | None = request.args.get("store")
-    faulty: list[reporting.Reported] = []
+    faulty: list[Reported] = []
     if request.mimetype == "text/csv":
         uses, faulty = _from_csv()
     elif request.mimetype == "application/json":
@@ -137,6 +165,10 @@ def report() -> Response:
                 code=use.code,
                 occurred_at=use.occurred_at,
                 discount_minor=use.discount_minor,
+                basket_minor=sum(max(0, line.amount_minor) for line in use.basket.lines)
+                if use.basket
+                else None,
+                currency=use.basket.currency if use.basket else None,
             )
             for use in body.uses
         ]
@@ -163,7 +195,7 @@ def report() -> Response:
         ) from None
     every = [*done, *faulty]
     answer = ReportAnswer(
-        counts=reporting.counts(every),
+        counts=used.counts(every),
         uses=[ReportedUse(id=each.id, outcome=each.outcome, cause=each.cause) for each in every],
     )
     return Response(answer.model_dump_json(), mimetype="application/json")
@@ -203,10 +235,10 @@ def _reports() -> Reports:
     return cast(Reports, current_app.extensions["passerelle.reports"])
 
 
-def _from_csv() -> tuple[list[Use], list[reporting.Reported]]:
+def _from_csv() -> tuple[list[Use], list[Reported]]:
     request.max_content_length = MAX_BYTES
     try:
-        uses, faulty = reporting.read_csv(request.get_data().decode("utf-8"))
+        uses, faulty = used.read_csv(request.get_data().decode("utf-8"))
     except UnicodeDecodeError:
         raise Problem(
             422, "not_utf8", cause="The file is not UTF-8.", remedy="Save it as UTF-8."
@@ -216,7 +248,7 @@ def _from_csv() -> tuple[list[Use], list[reporting.Reported]]:
             422,
             "faulty_file",
             cause=str(fault),
-            remedy="Name the columns in the first line: id, code, occurred_at, discount_minor.",
+            remedy=f"Name the columns in the first line: {', '.join(used.COLUMNS)}.",
         ) from None
     if len(uses) > MAX_USES:
         raise Problem(

@@ -6,24 +6,22 @@ and counted, because no limit is ever passed. Each use carries the reporting sys
 is booked once, however often it is reported. Codes that do not exist count as guesses, as at a
 till; only a key that may change campaigns, such as the one a partner's file is sent with, may
 report any number of them.
+
+An id that several codes of one report have is their order's: each is booked, and their basket
+counts once. An id that was booked with a code that the report does not name is a fault of whoever
+numbers the uses, never a repetition.
 """
 
 from __future__ import annotations
 
-import csv
-import datetime as dt
-import io
-import re
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterable, Sequence
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, bindparam, select
 
-from app.domain import codes, inputs
+from app.domain import codes
 from app.domain.campaign import Authority
 from app.domain.ledger import EntryKind
 from app.domain.refusals import Reason
@@ -37,53 +35,11 @@ from app.services.redeeming.calls import Origin
 from app.services.redeeming.once import PATIENCE, PAUSE
 from app.services.redeeming.progress import Busy, Call, Found, Grant, Lapsed, No, Overtaken
 from app.services.redeeming.reading import Reader
+from app.services.redeeming.revenue import Share
 from app.services.redeeming.tills import Tills
+from app.services.redeeming.uses import Conflict, Outcome, Reported, Use
+from app.services.resolving import Reading
 from app.store.session import Unavailable
-
-COLUMNS = ("id", "code", "occurred_at", "discount_minor")
-
-
-class Outcome(StrEnum):
-    """What became of a reported use."""
-
-    APPLIED = "applied"
-    DUPLICATE = "duplicate"
-    CONFLICT = "conflict"
-    UNKNOWN_CODE = "unknown_code"
-    #: Its campaign is ours to decide: such a use has to be redeemed, not reported.
-    NOT_REPORTABLE = "not_reportable"
-    FAULTY = "faulty"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Use:
-    """A use as reported; `id` is the reporting system's own (an order number, say)."""
-
-    id: str
-    code: str
-    occurred_at: dt.datetime | None = None
-    discount_minor: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reported:
-    """What became of one use; `id` is as it was reported."""
-
-    id: str
-    outcome: Outcome
-    cause: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conflict:
-    """A use beyond the limit, as listed."""
-
-    entry_id: str
-    reported_id: str | None
-    serial: str
-    campaign: str
-    occurred_at: dt.datetime | None
-    created_at: dt.datetime
 
 
 class Reports:
@@ -114,7 +70,17 @@ class Reports:
             Unavailable: the database went away, or a voucher is long at work elsewhere; send the
                 whole report again.
         """
-        return [self._report(client, use, origin) for use in uses]
+        uses = list(uses)
+        orders: dict[str, list[Reading]] = {}
+        readings = []
+        for use in uses:
+            reading = resolving.read(self._deployment.keyring, use.code)
+            readings.append(reading)
+            orders.setdefault(use.id, []).append(reading)
+        return [
+            self._report(client, use, reading, origin, order=orders[use.id])
+            for use, reading in zip(uses, readings, strict=True)
+        ]
 
     def conflicts(
         self, client: Client, *, campaign: str | None = None, limit: int = 100
@@ -160,9 +126,18 @@ class Reports:
             for row in rows[:limit]
         ]
 
-    def _report(self, client: Client, use: Use, origin: Origin) -> Reported:
+    def _report(
+        self,
+        client: Client,
+        use: Use,
+        reading: Reading,
+        origin: Origin,
+        *,
+        order: Sequence[Reading],
+    ) -> Reported:
+        if use.discount_minor < 0 or (use.basket_minor or 0) < 0:
+            return Reported(id=use.id, outcome=Outcome.RETURNED)
         now = self._deployment.now()
-        reading = resolving.read(self._deployment.keyring, use.code)
         guarded = not client.may(Scope.CAMPAIGN)
         if guarded:
             self._tills.suspects.check(client, origin, reading, now=now)
@@ -183,7 +158,7 @@ class Reports:
                     # A use by a code that was given up for another is of the one that has the
                     # other now, so that nobody is given both.
                     found = self._reader.standing_for(connection, call, found)
-                    outcome = self._book(connection, call, use, found, beyond=beyond)
+                    outcome = self._book(connection, call, use, found, order=order, beyond=beyond)
                 self._deployment.hints.send(
                     [Change(Subject.VOUCHER, each) for each in call.changed]
                 )
@@ -192,6 +167,8 @@ class Reports:
                 self._tills.make_bearer(code.id, now=now)
             except _Duplicate:
                 return Reported(id=use.id, outcome=Outcome.DUPLICATE)
+            except ValueError as fault:
+                return Reported(id=use.id, outcome=Outcome.FAULTY, cause=str(fault))
             except Lapsed as lapsed:
                 self._tills.released(lapsed.voucher_id, now=now)
             except Overtaken:
@@ -210,7 +187,14 @@ class Reports:
                 beyond = True
 
     def _book(
-        self, connection: Connection, call: Call, use: Use, found: Found, *, beyond: bool
+        self,
+        connection: Connection,
+        call: Call,
+        use: Use,
+        found: Found,
+        *,
+        order: Sequence[Reading],
+        beyond: bool,
     ) -> Outcome:
         row = found.row
         reportable = row.authority in (Authority.EXTERNAL, Authority.PARTNER)
@@ -223,12 +207,26 @@ class Reports:
             select(statements.V.id).where(statements.V.id == row.voucher_id).with_for_update()
         )
         earlier = connection.execute(
-            select(statements.E.id).where(
-                statements.E.campaign_id == row.campaign_id, statements.E.reported_id == use.id
-            )
-        ).first()
-        if earlier is not None:
+            _EARLIER, {"campaign_id": row.campaign_id, "reported_id": use.id}
+        ).all()
+        if any(_stands_for(connection, each, row.voucher_id) for each in earlier):
             raise _Duplicate
+        if not all(_named(each, order) for each in earlier):
+            raise ValueError(
+                "The id was reported with another code: give each use an id of its own, or report "
+                "the codes of one order together."
+            )
+        currency = use.currency or row.currency
+        if use.basket_minor is not None and (
+            currency is None or currency != (row.currency or currency)
+        ):
+            raise ValueError(
+                "The basket has no currency: say which."
+                if currency is None
+                else f"The campaign's currency is {row.currency}, not {currency}: "
+                "nothing is converted."
+            )
+        tells = use.basket_minor is not None and not beyond and not earlier
         today = call.now.astimezone(ZoneInfo(row.timezone)).date().isoformat()
         grant = Grant(index=0, found=found, lines=(use.discount_minor,), day=today)
         if beyond:
@@ -252,15 +250,63 @@ class Reports:
             after = taking.take(connection, call, [grant], postgresql=self._postgresql)[
                 row.voucher_id
             ]
-            entry = taking.entry_of(call, grant, after, kind=EntryKind.REPORT, reported_id=use.id)
+            entry = taking.entry_of(
+                call,
+                grant,
+                after,
+                kind=EntryKind.REPORT,
+                share=Share(basket_minor=use.basket_minor),
+                reported_id=use.id,
+            )
+            entry["entry_currency"] = currency
         event = taking.event_of(call, grant, after, entry)
         event["event_data"] = {
             "discount_minor": use.discount_minor,
             "reported": True,
             "conflict": beyond,
         }
+        if currency is not None:
+            event["event_data"]["currency"] = currency
+        if tells:
+            # Of the codes of one order, the first that is booked says what their basket came to.
+            event["event_data"]["basket_minor"] = use.basket_minor
         self._books.write(connection, [entry], [event])
         return Outcome.CONFLICT if beyond else Outcome.APPLIED
+
+
+#: What is booked under a reporting system's id.
+_EARLIER = (
+    select(statements.E.voucher_id, statements.V.public_id, statements.K.lookup)
+    .select_from(
+        statements.ENTRY.join(
+            statements.VOUCHER, statements.V.id == statements.E.voucher_id
+        ).outerjoin(statements.CODE, statements.K.id == statements.E.code_id)
+    )
+    .where(
+        statements.E.campaign_id == bindparam("campaign_id"),
+        statements.E.reported_id == bindparam("reported_id"),
+    )
+)
+
+
+def _stands_for(connection: Connection, earlier: Row[Any, Any, Any], voucher_id: int) -> bool:
+    """Whether a use was booked on a voucher, or on one that it stands for now."""
+    seen: int | None = earlier.voucher_id
+    while seen is not None and seen != voucher_id:
+        seen = connection.execute(
+            select(statements.V.replaced_by_id).where(statements.V.id == seen)
+        ).scalar_one()
+    return seen == voucher_id
+
+
+def _named(earlier: Row[Any, Any, Any], order: Sequence[Reading]) -> bool:
+    """Whether a report names the code of an earlier use among those of the order."""
+    return any(
+        earlier.public_id == each.public_id
+        if each.public_id is not None
+        else earlier.lookup in (*each.lookups, *each.mended)
+        for each in order
+    )
 
 
 class _Duplicate(Exception):
@@ -273,80 +319,3 @@ class _Code(Exception):
     def __init__(self, code_id: int) -> None:
         self.id = code_id
         super().__init__()
-
-
-def counts(reported: Sequence[Reported]) -> dict[str, int]:
-    """How many uses had each outcome."""
-    found = Counter(each.outcome for each in reported)
-    return {outcome.value: found.get(outcome, 0) for outcome in Outcome}
-
-
-def read_csv(text: str) -> tuple[list[Use], list[Reported]]:
-    """Uses from a CSV file (RFC 4180; comma, semicolon or tab), and the lines that are faulty.
-
-    The first line names the columns: `id`, `code`, and optionally `occurred_at` (ISO 8601 with an
-    offset) and `discount_minor`; others are ignored.
-
-    Raises:
-        ValueError: a needed column is missing, or a line cannot be read as CSV.
-    """
-    head = text.partition("\n")[0]
-    separator = max(",;\t", key=head.count)
-    # Without newline="" a bare carriage return within a line is a fault of the reader.
-    plain = io.StringIO(text.removeprefix("\ufeff"), newline="")
-    rows = csv.DictReader(plain, delimiter=separator)
-    try:
-        names = [name.strip().lower() for name in rows.fieldnames or []]
-    except csv.Error as error:
-        raise ValueError(f"The file's first line is not CSV: {error}.") from None
-    if missing := [name for name in COLUMNS[:2] if name not in names]:
-        raise ValueError(f"The file has no column {' and no column '.join(missing)}.")
-    rows.fieldnames = names
-    uses, faulty = [], []
-    for number, row in enumerate(_lines(rows), start=2):
-        try:
-            uses.append(_use(row))
-        except ValueError as fault:
-            faulty.append(
-                Reported(
-                    id=(row.get("id") or "").strip() or f"line {number}",
-                    outcome=Outcome.FAULTY,
-                    cause=str(fault),
-                )
-            )
-    return uses, faulty
-
-
-def _lines(rows: csv.DictReader[str]) -> Iterator[dict[str, str | None]]:
-    try:
-        yield from rows
-    except csv.Error as error:
-        raise ValueError(f"The file is not CSV near line {rows.line_num}: {error}.") from None
-
-
-def _use(row: dict[str, str | None]) -> Use:
-    values = {name: (row.get(name) or "").strip() for name in COLUMNS}
-    if not values["id"] or not values["code"]:
-        raise ValueError("The line has no id or no code.")
-    if len(values["id"]) > 128:
-        raise ValueError("The id is longer than 128 characters.")
-    if not re.fullmatch(inputs.ONE_LINE, values["id"]) or inputs.text_fault(values["id"]):
-        raise ValueError("The id has a character that no id may have.")
-    if cause := inputs.text_fault(values["code"]):
-        raise ValueError(f"The code {cause}.")
-    occurred = None
-    if values["occurred_at"]:
-        try:
-            occurred = dt.datetime.fromisoformat(values["occurred_at"])
-        except ValueError:
-            raise ValueError("occurred_at is not ISO 8601.") from None
-        if occurred.tzinfo is None:
-            raise ValueError("occurred_at has no offset, such as +01:00.")
-        if not inputs.is_reckonable(occurred):
-            raise ValueError(f"occurred_at is not between {inputs.EARLIEST} and {inputs.LATEST}.")
-    minor = values["discount_minor"] or "0"
-    if not minor.isascii() or not minor.isdigit() or len(minor) > 12:
-        raise ValueError("discount_minor is not a whole number of minor units.")
-    return Use(
-        id=values["id"], code=values["code"], occurred_at=occurred, discount_minor=int(minor)
-    )

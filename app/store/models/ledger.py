@@ -136,11 +136,13 @@ class Entry(Base):
             sqlite_where=text("basket_id IS NOT NULL"),
             postgresql_where=text("basket_id IS NOT NULL"),
         ),
-        # A use that another system reports is booked once, however often it is reported.
+        # A use that another system reports is booked once, however often it is reported; the codes
+        # of one order may have its id in common.
         Index(
-            "ix_entry_reported",
+            "ix_entry_reported_use",
             "campaign_id",
             "reported_id",
+            "voucher_id",
             unique=True,
             sqlite_where=text("reported_id IS NOT NULL"),
             postgresql_where=text("reported_id IS NOT NULL"),

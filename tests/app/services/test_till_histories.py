@@ -22,7 +22,8 @@ from app.services import access, audit
 from app.services.access import Client
 from app.services.deployment import Deployment
 from app.services.redeeming import Item, Origin, Redemption, Reversal, Tills
-from app.services.redeeming.reporting import Reports, Use
+from app.services.redeeming.reporting import Reports
+from app.services.redeeming.uses import Use
 from app.settings import Settings
 from app.store.models import Entry
 from tests.conftest import Clock

@@ -12,7 +12,8 @@ from app.domain.campaign import Authority, Source, Terms
 from app.services.access import Scope
 from app.services.deployment import Deployment
 from app.services.guessing import LIMITS
-from app.store.models import Event, RecipientUse
+from app.services.reporting import rollup
+from app.store.models import Event, FunnelCount, RecipientUse
 from tests.conftest import Clock
 from tests.shop import Shop, Till
 
@@ -169,3 +170,62 @@ def test_reported_use_counts_on_the_day_of_the_campaigns_zone(
     with deployment.database.read() as session:
         # It is noon in UTC, and tomorrow in Auckland.
         assert session.scalars(select(RecipientUse.day)).all() == ["2026-11-22"]
+
+
+def _basket(*amounts: int, currency: str = "EUR") -> dict[str, Any]:
+    lines = [{"id": str(at), "amount_minor": amount} for at, amount in enumerate(amounts)]
+    return {"currency": currency, "lines": lines}
+
+
+def test_an_order_with_two_codes_books_both_and_another_code_under_its_id_is_faulty(
+    shop: Shop, web_shop: FlaskClient, deployment: Deployment
+) -> None:
+    shop.campaign(authority=Authority.EXTERNAL, source=Source.LIST)
+    one, two, other = (shop.voucher(code=f"WEB-{number}") for number in (1, 2, 3))
+    basket = _basket(4000, 990, -500)
+    uses = [
+        {"id": "order-1", "code": code, "discount_minor": 100, "basket": basket}
+        for code in ("WEB-1", "WEB-2")
+    ]
+    # A report that broke off after its first line is sent again, in whatever order.
+    assert _report(web_shop, uses[0])["counts"]["applied"] == 1
+    again = _report(web_shop, *reversed(uses))
+    assert [use["outcome"] for use in again["uses"]] == ["applied", "duplicate"]
+    wrong = _report(web_shop, {"id": "order-1", "code": "WEB-3"})["uses"][0]
+    assert wrong["outcome"] == "faulty"
+    assert "another code" in wrong["cause"]
+    assert _report(web_shop, *uses)["counts"]["duplicate"] == 2
+    assert [shop.row(each).used for each in (one, two, other)] == [1, 1, 0]
+    with deployment.database.read() as session:
+        told = [event.data for event in session.scalars(select(Event).order_by(Event.id))]
+    assert [data.get("basket_minor") for data in told if data] == [4990, None]
+    assert {data["currency"] for data in told if data} == {"EUR"}
+
+
+def test_returned_lines_count_nothing(shop: Shop, web_shop: FlaskClient) -> None:
+    shop.campaign(authority=Authority.EXTERNAL, source=Source.LIST)
+    voucher = shop.voucher(code="WEB-1")
+    back = {"id": "order-1", "code": "WEB-1", "discount_minor": -100}
+    assert _report(web_shop, back)["counts"]["returned"] == 1
+    file = "id,code,discount_minor,basket_minor,currency\r\norder-1,WEB-1,,-4990,EUR\r\n"
+    answer = web_shop.post("/api/v1/redemptions/report", data=file, content_type="text/csv")
+    assert answer.get_json()["counts"]["returned"] == 1
+    assert shop.row(voucher).used == 0
+
+
+def test_a_reported_basket_is_revenue_once_and_never_converted(
+    shop: Shop, web_shop: FlaskClient, deployment: Deployment
+) -> None:
+    shop.campaign(authority=Authority.EXTERNAL, source=Source.LIST)
+    shop.voucher(code="WEB-1")
+    use = {"id": "order-1", "code": "WEB-1", "basket": _basket(4990, currency="CHF")}
+    wrong = _report(web_shop, use)["uses"][0]
+    assert (wrong["outcome"], "nothing is converted" in wrong["cause"]) == ("faulty", True)
+    file = "id;code;discount_minor;basket_minor;currency\norder-1;WEB-1;500;4990;eur\n"
+    for _ in range(2):
+        web_shop.post("/api/v1/redemptions/report", data=file, content_type="text/csv")
+    while rollup.roll_up(deployment):
+        pass
+    with deployment.database.read() as session:
+        redeemed = session.scalars(select(FunnelCount).where(FunnelCount.stage == "redeemed")).all()
+    assert [(row.revenue_minor, row.discount_minor) for row in redeemed] == [(4990, 500)]
