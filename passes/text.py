@@ -11,20 +11,21 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from passes.errors import ContentError
+from passes.language import closest
 
 # Control characters, lone surrogates and non-characters: no wallet shows them, strict JSON and
 # XML parsers refuse some, and a NUL ends a text early on iOS.
 _UNPRINTABLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufdd0-\ufdef\ufeff\ufffe\uffff]"
 )
-_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?")
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?")
 
 
 class Localized:
     """One text in several languages: `Localized({"en": "Terms", "fr": "Conditions"})`.
 
     Keys are BCP 47 tags as Apple's `.lproj` folders and Google's `language` members both accept
-    them (`en`, `pt-BR`, `zh-Hans`). Immutable and hashable. Raises ContentError.
+    them (`en`, `pt-BR`, `es-419`, `zh-Hans`). Immutable and hashable. Raises ContentError.
     """
 
     __slots__ = ("_hash", "_texts")
@@ -97,10 +98,9 @@ def in_language(text: Text, language: str, default: str) -> str:
     """Return `text` in `language`, else in `default`, else in whatever language it has."""
     if isinstance(text, str):
         return text
-    for choice in (language, language.partition("-")[0], default):
-        if choice in text:
-            return text[choice]
-    return text[text.languages[0]]
+    if language in text:
+        return text[language]
+    return text[closest(text.languages, (language, default)) or text.languages[0]]
 
 
 WORD_LANGUAGES = ("en", "fr", "de", "pl", "el", "es", "it", "nl", "pt")

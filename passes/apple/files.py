@@ -19,7 +19,7 @@ LARGEST = {
     "secondaryLogo": (135, 12),
 }
 _IMAGE = re.compile(r"([A-Za-z]+)(@[23]x)?\.png").fullmatch
-_FOLDER = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?\.lproj").fullmatch
+_FOLDER = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?\.lproj").fullmatch
 _ENTRY = re.compile(r'\s*"((?:[^"\\]|\\.)*)"\s*=\s*"((?:[^"\\]|\\.)*)"\s*;', re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r"}

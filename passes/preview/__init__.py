@@ -12,6 +12,7 @@ from io import BytesIO
 from typing import Literal
 
 from passes.content import PassContent
+from passes.language import closest
 
 Wallet = Literal["apple", "google"]
 Side = Literal["front", "details"]
@@ -54,7 +55,4 @@ def render(
 def _language(content: PassContent, wanted: str | None) -> str:
     """Return what a phone set to `wanted` shows: one language for all, not a mixture."""
     languages = content.presentation.languages
-    for choice in (wanted or "", (wanted or "").partition("-")[0]):
-        if choice in languages:
-            return choice
-    return languages[0]
+    return closest(languages, [wanted] if wanted else []) or languages[0]

@@ -6,6 +6,8 @@ a voucher. A program that asks for JSON gets a problem, as from every other door
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,11 @@ from flask import Response, current_app, render_template, request
 
 from app.web import deployment, policy
 from app.web.links import badges, pages
-from app.web.links.visitors import Visitor, choose, prefers_json, visitor
+from app.web.links.visitors import Visitor, prefers_json, visitor
 from app.web.links.wording import WORDS, Words
 from app.web.problems import Problem
 from passes.artwork import Artwork
+from passes.language import closest, primary
 
 PATHS = ("/p/", "/c/")
 
@@ -31,13 +34,15 @@ _SAID = {
 _PASSING = (429, 503)
 
 
-def page(template: str, *, language: str, cards: tuple[pages.Card, ...] = (), **values: Any) -> str:
-    """A page as HTML, in `language`, which is one that the pages speak."""
+def page(
+    template: str, *, language: Spoken, cards: tuple[pages.Card, ...] = (), **values: Any
+) -> str:
+    """A page as HTML."""
     return render_template(
         f"links/{template}",
-        language=language,
-        words=WORDS[language],
-        languages=pages.languages(language),
+        language=language.page,
+        words=WORDS[language.page],
+        languages=pages.languages(language.page, language.offered),
         badges=_badges(),
         cards=cards,
         style=pages.colours(cards),
@@ -57,9 +62,40 @@ def private(answer: Response, *, cards: tuple[pages.Card, ...] = ()) -> Response
     return answer
 
 
-def page_language(guest: Visitor, *, own: str | None = None, default: str = "en") -> str:
-    """The language of the page: chosen on it, the recipient's `own`, the browser's, `default`."""
-    return choose(WORDS, (*guest.wanted(own=own), default), default="en")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spoken:
+    """The language of a page, chosen once, and those that it could have instead."""
+
+    page: str
+    offered: tuple[str, ...]
+    _wanted: tuple[str, ...]
+
+    def among(self, languages: Sequence[str]) -> str:
+        """Of a campaign's languages, the page's; in the region that the reader wants, if any."""
+        regional = [tag for tag in self._wanted if primary(tag) == self.page]
+        return closest(languages, (*regional, self.page)) or languages[0]
+
+
+def spoken(guest: Visitor, *campaigns: Sequence[str], own: str | None = None) -> Spoken:
+    """Choose the language of a page: one that the page and every campaign on it speak.
+
+    What was chosen on the page comes first, then the recipient's `own`, the browser's, and the
+    campaign's default. Where there is no language that all of them speak, each speaks its own.
+
+    Args:
+        campaigns: the languages of each campaign on the page, its default first.
+    """
+    wanted = guest.wanted(own=own)
+    offered = tuple(
+        tag for tag in WORDS if all(closest(each, [tag]) is not None for each in campaigns)
+    )
+    defaults = [each[0] for each in campaigns]
+    language = closest(offered or WORDS, (*wanted, *defaults, "en"))
+    return Spoken(
+        page=language or (offered or tuple(WORDS))[0],
+        offered=offered or tuple(WORDS),
+        _wanted=wanted,
+    )
 
 
 #: Apple's names of the two pictures that the pages show, at twice their size.
@@ -91,8 +127,8 @@ def fault_page(problem: Problem) -> Response | None:
     if not request.path.startswith(PATHS) or prefers_json(request.accept_mimetypes):
         return None
     guest = visitor(request)
-    language = page_language(guest)
-    title, text = _said(problem, WORDS[language])
+    language = spoken(guest)
+    title, text = _said(problem, WORDS[language.page])
     answer = Response(
         page(
             "message.html",

@@ -23,7 +23,7 @@ from app.services.campaigns.wording import own_words
 from app.services.inviting import Accepted, Offer, Reason
 from app.web import deployment
 from app.web.links import answers, numbers, pages
-from app.web.links.visitors import choose, visitor
+from app.web.links.visitors import visitor
 from app.web.links.wording import WORDS
 from app.web.problems import Problem
 from passes.content import Money
@@ -112,9 +112,9 @@ def _shown(found: Offer, *, changed: bool = False) -> BaseResponse:
     promise, campaign = found.promise, found.promise.campaign
     presentation = presenting.template_of(house, campaign, promise.latest).presentation
     spoken = presentation.languages
-    language = answers.page_language(guest, own=own, default=spoken[0])
-    words = WORDS[language]
-    locale = numbers.regional(language, guest.wanted(own=own))
+    language = answers.spoken(guest, spoken, own=own)
+    words = WORDS[language.page]
+    locale = numbers.regional(language.page, guest.wanted(own=own))
     amount = None
     if KINDS[campaign.kind].holds_money and promise.terms.amount_minor and campaign.currency:
         amount = Money(promise.terms.amount_minor, campaign.currency)
@@ -128,9 +128,7 @@ def _shown(found: Offer, *, changed: bool = False) -> BaseResponse:
         has_logo=promise.presentation.look.logo is not None,
         partner=campaign.authority == Authority.PARTNER,
         locale=locale,
-        language=choose(
-            dict.fromkeys(spoken), (*guest.wanted(own=own), language), default=spoken[0]
-        ),
+        language=language.among(spoken),
         pictures=request.path,
         validity=words.offer_until.format(
             date=numbers.last_day(presenting.last_moment(expires_at), locale)
@@ -145,13 +143,13 @@ def _shown(found: Offer, *, changed: bool = False) -> BaseResponse:
 def _nothing(found: Offer, *, status: int) -> Response:
     """The page for whom there is nothing, for whatever reason: it tells nobody which."""
     house = deployment()
-    language = answers.page_language(visitor(request), own=found.invitation.language)
+    language = answers.spoken(visitor(request), own=found.invitation.language)
     presentation = campaigns.presentation_of(found.latest)
     html = answers.page(
         "message.html",
         language=language,
-        title=WORDS[language].nothing,
-        text=WORDS[language].nothing_more,
+        title=WORDS[language.page].nothing,
+        text=WORDS[language.page].nothing_more,
         again=None,
         organization=presentation.organization or house.settings.organization,
     )

@@ -13,6 +13,7 @@ from babel.dates import format_date, format_time
 from babel.numbers import format_currency
 
 from passes.content import Money
+from passes.language import canonical, primary
 from passes.wording import ends_with_day, starts_with_day
 
 
@@ -21,9 +22,10 @@ def regional(language: str, wanted: Iterable[str]) -> str:
     else the language itself.
     """
     for tag in wanted:
-        if tag.replace("_", "-").lower().partition("-")[0] == language:
+        known = canonical(tag)
+        if primary(known) == language:
             try:
-                return str(Locale.parse(tag.replace("-", "_")))
+                return str(Locale.parse(known, sep="-"))
             except (UnknownLocaleError, ValueError):
                 continue
     return language

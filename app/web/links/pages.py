@@ -233,9 +233,9 @@ def colours(cards: Sequence[Card]) -> str:
     )
 
 
-def languages(current: str) -> list[tuple[str, str, bool]]:
+def languages(current: str, offered: Sequence[str]) -> list[tuple[str, str, bool]]:
     """The languages to choose from: tag, own name, whether it is the current one."""
-    return [(tag, words.name, tag == current) for tag, words in WORDS.items()]
+    return [(tag, WORDS[tag].name, tag == current) for tag in offered]
 
 
 Lines = tuple[tuple[str, str], ...]

@@ -8,19 +8,24 @@ everything.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
 from flask import Request
-
-V = TypeVar("V")
 
 _IOS = re.compile(r"\b(iPhone|iPad|iPod)\b")
 _ANDROID = re.compile(r"\bAndroid\b")
 #: Browsers on iPhones that are not Safari: they open a pass, but not a bundle of passes.
 _NOT_SAFARI = re.compile(r"\b(CriOS|FxiOS|EdgiOS|OPiOS|OPT|GSA|DuckDuckGo|FBAN|FBAV|Instagram)\b")
+#: Apps that open links in a browser of their own, in which no wallet opens: iPhones have no handler
+#: for a pass there, and Google refuses to sign anybody in.
+_IN_APP = re.compile(
+    r"\b(FBAN|FBAV|FBIOS|FB_IAB|Instagram|Barcelona|Snapchat|Pinterest|LinkedInApp|MicroMessenger|"
+    r"BytedanceWebview|musical_ly|TikTok|Twitter)\b|\bLine/|;\s?wv\)"
+)
+#: Every browser on an iPhone says this but a bare web view within an app.
+_BROWSER = re.compile(r"\bSafari/")
 #: Programs that open links: crawlers, mail scanners, chats that draw a preview, monitors, tools.
 _PROGRAMS = re.compile(
     r"bot\b|bot/|crawl|spider|slurp|scan|preview|fetch|proxy|monitor|validator|headless|"
@@ -46,6 +51,8 @@ class Visitor:
     device: Device
     #: Whether several passes can be added in one go on an iPhone: Safari only.
     takes_bundles: bool
+    #: Whether an app shows the page in a browser of its own, in which no wallet opens.
+    in_app: bool
     #: The language chosen on the page (`?lang=`).
     chosen: str | None
     #: The browser's languages, most wanted first.
@@ -72,10 +79,18 @@ def visitor(request: Request) -> Visitor:
     return Visitor(
         device=device,
         takes_bundles=device is not Device.IPHONE or not _NOT_SAFARI.search(agent),
+        in_app=_is_in_app(device, agent),
         chosen=chosen or None,
         languages=tuple(accepted),
         person=_is_person(request, agent),
     )
+
+
+def _is_in_app(device: Device, agent: str) -> bool:
+    if device is Device.DESKTOP:
+        return False
+    bare = device is Device.IPHONE and not _BROWSER.search(agent)
+    return bare or _IN_APP.search(agent) is not None
 
 
 def _is_person(request: Request, agent: str) -> bool:
@@ -86,22 +101,6 @@ def _is_person(request: Request, agent: str) -> bool:
     # "navigate" when a person opens a page.
     ahead = headers.get("Sec-Purpose", "") + headers.get("Purpose", "") + headers.get("X-Moz", "")
     return "prefetch" not in ahead and headers.get("Sec-Fetch-Mode", "navigate") == "navigate"
-
-
-def choose(known: Mapping[str, V], wanted: Iterable[str], *, default: str) -> str:
-    """The first of the wanted languages that is known, as `known` spells it; else `default`.
-
-    `fr-CH` is served by `fr`, and `fr` by `fr-CH`, for want of better.
-    """
-    spelled = {tag.lower(): tag for tag in known}
-    bases = {tag.lower().partition("-")[0]: tag for tag in reversed(list(known))}
-    for tag in wanted:
-        lowered = tag.replace("_", "-").lower()
-        base = lowered.partition("-")[0]
-        found = spelled.get(lowered) or spelled.get(base) or bases.get(base)
-        if found:
-            return found
-    return default
 
 
 def prefers_json(accept: Any) -> bool:

@@ -19,10 +19,12 @@ from app.services.presenting import Holding
 from app.store.session import Unavailable
 from app.web import deployment
 from app.web.links import answers, numbers, pages
-from app.web.links.visitors import Device, Visitor, choose, visitor
+from app.web.links.answers import Spoken
+from app.web.links.visitors import Device, Visitor, visitor
 from app.web.links.wording import WORDS
 from app.web.problems import Problem
 from passes import apple, barcode, preview
+from passes.language import closest
 
 blueprint = Blueprint("links", __name__)
 
@@ -34,7 +36,7 @@ def page(tokens: str) -> Response:
     found = _opened(tokens)
     first = found[0][1]
     own = first.recipient.language if first.recipient else None
-    language = answers.page_language(guest, own=own, default=first.presentation.default_language)
+    language = answers.spoken(guest, *(_languages(each) for _, each in found), own=own)
     cards = tuple(_card(token, each, guest, language) for token, each in found)
     single = TOGETHER not in tokens
     html = answers.page(
@@ -43,6 +45,8 @@ def page(tokens: str) -> Response:
         cards=cards,
         tokens=TOGETHER.join(each.token for each in cards if not each.spent),
         device=guest.device,
+        in_app=guest.in_app,
+        address=f"{deployment().settings.base_url}/p/{tokens}",
         bundle=guest.takes_bundles,
         phone=_phone_code(tokens, guest, cards),
         organization=cards[0].organization,
@@ -113,7 +117,7 @@ def pass_picture(token: str) -> Response:
     drawn = preview.render(
         content,
         wallet="google" if asked == "google" else "apple",
-        language=choose(dict.fromkeys(spoken), guest.wanted(own=own), default=spoken[0]),
+        language=closest(spoken, guest.wanted(own=own)) or spoken[0],
     )
     return answers.private(Response(drawn, mimetype="image/png"))
 
@@ -184,20 +188,24 @@ def _worth_adding(found: list[tuple[str, Holding]]) -> list[tuple[str, Holding]]
     return [pair for pair in found if not pair[1].status(now).spent] or found
 
 
-def _card(token: str, holding: Holding, guest: Visitor, language: str) -> pages.Card:
+def _languages(holding: Holding) -> tuple[str, ...]:
+    """The languages of a voucher's texts, the default first."""
+    presentation = holding.presentation
+    default = presentation.default_language
+    return (default, *(each for each in presentation.texts if each != default))
+
+
+def _card(token: str, holding: Holding, guest: Visitor, language: Spoken) -> pages.Card:
     house = deployment()
     content = presenting.pass_content(house, holding, now=house.now())
     own = holding.recipient.language if holding.recipient else None
-    spoken = content.presentation.languages
     return pages.card(
         holding,
         content,
         token=token,
-        words=WORDS[language],
-        locale=numbers.regional(language, guest.wanted(own=own)),
-        language=choose(
-            dict.fromkeys(spoken), (*guest.wanted(own=own), language), default=spoken[0]
-        ),
+        words=WORDS[language.page],
+        locale=numbers.regional(language.page, guest.wanted(own=own)),
+        language=language.among(content.presentation.languages),
         pictures=f"/p/{token}",
     )
 

@@ -1,7 +1,7 @@
 "use strict";
 // The pages work without this file: it only copies a code, and adds the button that does so.
 for (const button of document.querySelectorAll("button[data-copy]")) {
-  const said = document.getElementById("said");
+  const said = document.getElementById("said") ?? document.createElement("p");
   button.hidden = false;
   button.addEventListener("click", async () => {
     const code = document.getElementById(button.dataset.copy);

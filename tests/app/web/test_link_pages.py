@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from markupsafe import escape
 from sqlalchemy import select, update
 
 from app.domain.campaign import ExtraField, Look, Presentation, Texts
@@ -26,6 +27,10 @@ from tests.storefront import TEXTS, Storefront, days
 from tests.verifying import is_genuine, pass_json
 
 CHROME_ON_IPHONE = IPHONE.agent.replace("Version/18.1", "CriOS/131.0")
+
+
+#: A campaign in every language of the pages.
+EVERYWHERE = Presentation(texts=dict.fromkeys(WORDS, TEXTS["en"]))
 
 
 def _page(client: FlaskClient, link: str, agent: str = DESKTOP.agent, **headers: str) -> str:
@@ -53,35 +58,108 @@ def test_each_device_is_offered_its_own_wallet_and_a_desktop_both_and_the_way_to
 
 
 @pytest.mark.parametrize(
-    ("own", "accept", "query", "expected", "shown"),
+    ("own", "accept", "query", "expected"),
     [
         # The campaign has English and French texts.
-        ("fr", "de", "", "fr", "fr"),
-        (None, "de-CH,en;q=0.8", "", "de", "en"),
-        ("pl", "es,en;q=0.5", "", "es", "en"),
-        ("pl", "ja", "", "en", "en"),
-        ("fr", "fr", "?lang=de", "de", "fr"),
-        ("fr", "de", "?lang=<script>", "fr", "fr"),
-        (None, "*;q=0", "", "en", "en"),
+        ("fr", "de", "", "fr"),
+        ("fra", "de", "", "fr"),
+        ("fr_CA", "en", "", "fr"),
+        (None, "fr-CH,en;q=0.8", "", "fr"),
+        (None, "de-CH,en;q=0.8", "", "en"),
+        ("pl", "es,fr;q=0.5", "", "fr"),
+        ("pl", "ja", "", "en"),
+        ("fr", "fr", "?lang=en", "en"),
+        ("fr", "fr", "?lang=de", "fr"),
+        ("fr", "de", "?lang=<script>", "fr"),
+        (None, "*;q=0", "", "en"),
     ],
 )
-def test_the_page_speaks_the_recipients_language_or_else_the_browsers(
+def test_a_page_is_in_one_language_that_the_campaign_has(
     client: FlaskClient,
     storefront: Storefront,
     own: str | None,
     accept: str,
     query: str,
     expected: str,
-    shown: str,
 ) -> None:
     link = storefront.voucher(storefront.campaign(), language=own).link
     html = _page(client, link + query, Accept_Language=accept)
 
     assert f'<html lang="{expected}">' in html
     assert WORDS[expected].at_till in html
-    assert TEXTS[shown].title in html
-    # Texts in another language than the page's say so, for those who have the page read out.
-    assert re.search(rf'<article[^>]* lang="{shown}"', html) or shown == expected
+    assert TEXTS[expected].title in html
+    assert not re.search(r"<article[^>]* lang=", html)
+    # Only what the whole page can be read in is offered.
+    assert set(re.findall(r'<li>\s*<(?:a href="\?lang=\w+"\s+|span )lang="(\w+)"', html)) == {
+        "en",
+        "fr",
+    }
+
+
+def test_several_vouchers_share_the_language_that_all_of_them_have(
+    client: FlaskClient, storefront: Storefront
+) -> None:
+    both = storefront.campaign()
+    german = {"de": Texts(title="Auf alles", offer="−20 %"), "fr": TEXTS["fr"]}
+    other = storefront.campaign(presentation=Presentation(texts=german, default_language="de"))
+    links = [storefront.voucher(each).link for each in (both, other)]
+    html = _page(client, ".".join(links), Accept_Language="en,de;q=0.9")
+    assert '<html lang="fr">' in html
+    assert html.count(TEXTS["fr"].title) >= 2
+
+
+def test_where_no_language_is_common_each_campaign_speaks_its_own(
+    client: FlaskClient, storefront: Storefront
+) -> None:
+    swedish = {"sv": Texts(title="På allt", offer="−20 %")}
+    campaign = storefront.campaign(presentation=Presentation(texts=swedish, default_language="sv"))
+    html = _page(client, storefront.voucher(campaign).link, Accept_Language="it")
+    assert '<html lang="it">' in html
+    assert 'lang="sv"' in html
+    assert WORDS["it"].at_till in html
+
+
+@pytest.mark.parametrize(
+    ("agent", "says"),
+    [
+        (
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 "
+            "(KHTML, like Gecko) Mobile/15E148 Instagram 350.0.0.20 (iPhone15,2; iOS 18_1)",
+            "in_app_iphone",
+        ),
+        (
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 "
+            "(KHTML, like Gecko) Mobile/15E148 [FBAN/FBIOS;FBAV/480.0;FBDV/iPhone15,2]",
+            "in_app_iphone",
+        ),
+        (
+            "Mozilla/5.0 (Linux; Android 15; Pixel 9 Build/AP4A; wv) AppleWebKit/537.36 (KHTML, "
+            "like Gecko) Version/4.0 Chrome/131.0 Mobile Safari/537.36 [FB_IAB/FB4A;FBAV/480.0]",
+            "in_app_android",
+        ),
+        (IPHONE.agent, None),
+        (ANDROID.agent, None),
+        (DESKTOP.agent, None),
+        (
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 "
+            "(KHTML, like Gecko) CriOS/131.0 Mobile/15E148 Safari/604.1",
+            None,
+        ),
+    ],
+)
+def test_an_apps_own_browser_says_that_no_wallet_opens_in_it_and_how_to_go_on(
+    client: FlaskClient, storefront: Storefront, agent: str, says: str | None
+) -> None:
+    issued = storefront.voucher(storefront.campaign())
+    html = _page(client, issued.link, User_Agent=agent)
+    words = WORDS["en"]
+    said = [
+        name
+        for name in ("in_app_iphone", "in_app_android")
+        if str(escape(getattr(words, name))) in html
+    ]
+    assert said == ([says] if says else [])
+    assert (f"/p/{issued.link}</code>" in html) is (says is not None)
 
 
 def test_every_language_has_every_text_with_the_same_blanks() -> None:
@@ -110,7 +188,8 @@ def test_every_language_has_every_text_with_the_same_blanks() -> None:
 def test_the_end_is_told_in_the_campaigns_zone_and_the_visitors_way(
     client: FlaskClient, storefront: Storefront, ends_at: dt.datetime, language: str, expected: str
 ) -> None:
-    issued = storefront.voucher(storefront.campaign(), ends_at=ends_at)
+    campaign = storefront.campaign(presentation=EVERYWHERE)
+    issued = storefront.voucher(campaign, ends_at=ends_at)
     assert expected in _page(client, issued.link, Accept_Language=language)
 
 
@@ -166,7 +245,8 @@ def test_a_page_says_plainly_what_the_voucher_is_good_for(
         name: clock.now + value if isinstance(value, dt.timedelta) else value
         for name, value in changes.items()
     }
-    issued = storefront.voucher(storefront.campaign(kind), **changes)
+    campaign = storefront.campaign(kind, presentation=EVERYWHERE)
+    issued = storefront.voucher(campaign, **changes)
     for tag, words in WORDS.items():
         html = _page(client, issued.link, Accept_Language=tag)
         notices = {name for name in _NOTICES if f"<h2>{getattr(words, name)}</h2>" in html}

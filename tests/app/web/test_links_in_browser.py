@@ -229,7 +229,7 @@ def scanned(page: Page) -> list[str]:
     return [each.text for each in zxingcpp.read_barcodes(picture)]
 
 
-@pytest.mark.parametrize("language", list(WORDS))
+@pytest.mark.parametrize("language", list(TEXTS))
 @pytest.mark.parametrize(
     ("screen", "dark"),
     [(IPHONE, False), (ANDROID, True), (DESKTOP, False), (SMALL, True)],
@@ -337,7 +337,7 @@ def test_an_offer_becomes_a_voucher_with_one_tap(browser: Browser, door: Door) -
         assert page.get_by_text("SHARED20").is_visible()
 
 
-@pytest.mark.parametrize("language", list(WORDS))
+@pytest.mark.parametrize("language", list(TEXTS))
 def test_an_offer_by_rule_is_readable_on_a_phone_and_says_when_it_changed_or_is_nothing(
     browser: Browser, door: Door, language: str
 ) -> None:

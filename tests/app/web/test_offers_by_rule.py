@@ -93,7 +93,7 @@ def test_each_sees_the_value_of_their_tier_and_gets_just_that(
     best, good = path(deployment, "ada"), path(deployment, "bob")
     before = counts(deployment)
 
-    shown = {language: client.get(f"{best}?lang={language}") for language in WORDS}
+    shown = {language: client.get(f"{best}?lang={language}") for language in TEXTS}
 
     amounts = {"en": "−€20.00", "fr": "−20,00\xa0€", "de": "−20,00\xa0€", "es": "−20,00\xa0€"}
     for language, answer in shown.items():

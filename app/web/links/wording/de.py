@@ -1,0 +1,85 @@
+"""The pages in German."""
+
+from __future__ import annotations
+
+from app.web.links.wording.words import Words
+
+WORDS = Words(
+    name="Deutsch",
+    add_apple="Zu Apple Wallet hinzufügen",
+    add_google="Zu Google Wallet hinzufügen",
+    add_all_apple="Alle zu Apple Wallet hinzufügen",
+    add_all_google="Alle zu Google Wallet hinzufügen",
+    in_app="Öffnen Sie diese Seite in Ihrem Browser",
+    in_app_iphone=(
+        "Der eingebaute Browser dieser App kann nichts zum Wallet hinzufügen. Tippen Sie auf "
+        "⋯ oder das Teilen-Symbol und wählen Sie „In Safari öffnen“, oder kopieren Sie die "
+        "Adresse."
+    ),
+    in_app_android=(
+        "Der eingebaute Browser dieser App kann nichts zum Wallet hinzufügen. Tippen Sie auf "
+        "⋮ und wählen Sie „In Chrome öffnen“ oder „Im Browser öffnen“, oder kopieren Sie die "
+        "Adresse."
+    ),
+    on_phone_title="Auf dem Handy weitermachen",
+    on_phone="Scannen Sie dies mit der Kamera Ihres Handys und fügen Sie es dort hinzu.",
+    on_phone_picture="Code, der diese Seite auf Ihrem Handy öffnet",
+    at_till="An der Kasse",
+    no_wallet="Kein Wallet? Zeigen Sie diesen Strichcode am Bildschirm oder gedruckt.",
+    barcode="Strichcode zum Vorzeigen an der Kasse",
+    code="Code",
+    card_number="Kartennummer",
+    pin="PIN",
+    show_pin="PIN anzeigen",
+    copy="Kopieren",
+    copied="Kopiert",
+    balance="Guthaben",
+    valid_from="Gültig ab {date}",
+    valid_until="Gültig bis {date}",
+    details="Einzelheiten",
+    terms="Bedingungen",
+    partner="Einzulösen bei {organization}. An unseren eigenen Kassen gilt er nicht.",
+    used="Bereits eingelöst",
+    used_more="Dieser Gutschein wurde eingelöst. Danke für Ihren Besuch.",
+    spent="Guthaben aufgebraucht",
+    spent_more="Der ganze Betrag dieser Geschenkkarte wurde eingelöst.",
+    expired="Abgelaufen",
+    expired_more="Gültig war es bis {date}.",
+    revoked="Nicht mehr gültig",
+    revoked_more="{organization} hat diesen Gutschein zurückgezogen.",
+    early="Noch nicht gültig",
+    early_more="Einlösbar ab {date}; zum Wallet hinzufügen können Sie es schon heute.",
+    uses_left="Noch einlösbar",
+    inactive="Noch nicht aktiviert",
+    inactive_more="Einlösbar, sobald die Karte an der Kasse aktiviert wurde.",
+    blocked="Zurzeit gesperrt",
+    blocked_more="Bitte wenden Sie sich an {organization}; dort erfahren Sie den Grund.",
+    paused="Zurzeit nicht verfügbar",
+    paused_more="Bitte behalten Sie ihn: Er kann später wieder eingelöst werden.",
+    set_title="Ihre Gutscheine",
+    show="Anzeigen",
+    get_voucher="Meinen Gutschein holen",
+    get_card="Meine Geschenkkarte holen",
+    offer_more="Dieses Angebot gilt nur für Sie. Ein Tipp, und es gehört Ihnen.",
+    offer_until="Abzuholen bis {date}",
+    offer_ended="Dieses Angebot ist beendet",
+    offer_ended_more="Es tut uns leid: Es kann nicht mehr angenommen werden.",
+    offer_changed="Dieses Angebot hat sich geändert",
+    offer_changed_more="So gilt es jetzt. Sie haben noch nichts abgeholt.",
+    nothing="Im Moment ist hier nichts für Sie dabei",
+    nothing_more="Dieses Angebot gilt derzeit nicht für Sie. Danke für Ihr Interesse.",
+    sold_out="Alle vergeben",
+    sold_out_more="Es tut uns leid: Von diesem Angebot ist kein Gutschein mehr übrig.",
+    not_found="Dieser Link funktioniert nicht",
+    not_found_more="Ist er vollständig? Bitte öffnen Sie ihn noch einmal aus Ihrer Nachricht.",
+    link_withdrawn="Dieser Link wurde zurückgezogen",
+    link_withdrawn_more="Bitte verwenden Sie die neueste Nachricht, die Sie von uns haben.",
+    google_later="Einen Moment bitte",
+    google_later_more="Google Wallet wird vorbereitet. Bitte gleich noch einmal versuchen.",
+    busy="Einen Moment bitte",
+    busy_more="Gerade ist viel los. Bitte versuchen Sie es in einer Minute noch einmal.",
+    fault="Das hat nicht geklappt",
+    fault_more="Der Fehler liegt bei uns. Bitte versuchen Sie es später noch einmal.",
+    again="Noch einmal versuchen",
+    languages="Sprache",
+)

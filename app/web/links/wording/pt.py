@@ -1,0 +1,85 @@
+"""The pages in Portuguese."""
+
+from __future__ import annotations
+
+from app.web.links.wording.words import Words
+
+WORDS = Words(
+    name="Português",
+    add_apple="Adicionar à Apple Wallet",
+    add_google="Adicionar à Google Wallet",
+    add_all_apple="Adicionar tudo à Apple Wallet",
+    add_all_google="Adicionar tudo à Google Wallet",
+    in_app="Abra esta página no seu navegador",
+    in_app_iphone=(
+        "O navegador desta aplicação não consegue adicionar cartões. Toque em ⋯ ou no símbolo"
+        " de partilha e escolha «Abrir no Safari», ou copie o endereço."
+    ),
+    in_app_android=(
+        "O navegador desta aplicação não consegue adicionar cartões. Toque em ⋮ e escolha "
+        "«Abrir no Chrome» ou «Abrir no navegador», ou copie o endereço."
+    ),
+    on_phone_title="Continuar no telemóvel",
+    on_phone="Leia este código com a câmara do telemóvel e adicione-o lá.",
+    on_phone_picture="Código que abre esta página no telemóvel",
+    at_till="Na caixa",
+    no_wallet="Sem wallet? Mostre este código de barras no ecrã ou impresso.",
+    barcode="Código de barras para mostrar na caixa",
+    code="Código",
+    card_number="Número do cartão",
+    pin="PIN",
+    show_pin="Mostrar PIN",
+    copy="Copiar",
+    copied="Copiado",
+    balance="Saldo",
+    valid_from="Válido a partir de {date}",
+    valid_until="Válido até {date}",
+    details="Detalhes",
+    terms="Condições",
+    partner="Para utilizar em {organization}. Não é válido nas nossas caixas.",
+    used="Já utilizado",
+    used_more="Este vale foi utilizado. Obrigado pela sua visita.",
+    spent="Sem saldo",
+    spent_more="Todo o valor deste cartão-presente foi utilizado.",
+    expired="Expirado",
+    expired_more="Era válido até {date}.",
+    revoked="Já não é válido",
+    revoked_more="{organization} retirou este vale.",
+    early="Ainda não é válido",
+    early_more="Pode utilizá-lo a partir de {date} e adicioná-lo à wallet ainda hoje.",
+    uses_left="Utilizações restantes",
+    inactive="Ainda não ativado",
+    inactive_more="Pode ser utilizado depois de ativado na caixa.",
+    blocked="Bloqueado de momento",
+    blocked_more="Contacte {organization} para saber o motivo.",
+    paused="Indisponível de momento",
+    paused_more="Guarde-o: poderá voltar a ser utilizado mais tarde.",
+    set_title="Os seus vales",
+    show="Mostrar",
+    get_voucher="Obter o meu vale",
+    get_card="Obter o meu cartão-presente",
+    offer_more="Esta oferta é só para si. Um toque e é sua.",
+    offer_until="Disponível até {date}",
+    offer_ended="Esta oferta terminou",
+    offer_ended_more="Lamentamos: já não pode ser obtida.",
+    offer_changed="A oferta mudou",
+    offer_changed_more="Entretanto mudou: é isto que vale agora.",
+    nothing="De momento não há nada para si",
+    nothing_more="Obrigado pelo interesse. Desta vez não temos uma oferta para si.",
+    sold_out="Esgotado",
+    sold_out_more="Lamentamos: já não há vales desta oferta.",
+    not_found="Este link não funciona",
+    not_found_more="Está completo? Abra-o de novo a partir da mensagem em que o recebeu.",
+    link_withdrawn="Este link foi retirado",
+    link_withdrawn_more="Utilize a última mensagem que recebeu de nós.",
+    google_later="Um momento",
+    google_later_more=(
+        "A Google Wallet ainda está a ser preparada. Tente de novo dentro de instantes."
+    ),
+    busy="Um momento",
+    busy_more="Há muita procura neste momento. Tente de novo dentro de um minuto.",
+    fault="Algo correu mal",
+    fault_more="O erro é nosso. Tente de novo mais tarde.",
+    again="Tentar de novo",
+    languages="Idioma",
+)

@@ -1,0 +1,86 @@
+"""Language tags as the world writes them, brought to one spelling and matched with what is there.
+
+`fr_CH`, `FR-ch`, `fra` and `fr-CH` are one language; so are `iw` and `he`, `no` and `nb`. A region
+or script that is not there is served by its language, and a language by one of its regions, as
+RFC 4647 looks tags up and Unicode CLDR names their aliases (read through Babel).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+#: Languages whose texts another one's readers read, where CLDR keeps them apart.
+_READ_AS = {"nn": "nb", "nb": "no", "no": "nb"}
+#: The longest tag that is looked at; longer ones are no tags.
+_LONGEST = 35
+
+
+@lru_cache(maxsize=1024)
+def canonical(tag: str) -> str:
+    """Return a tag in its one spelling (`pt-BR`, `zh-Hant`, `es-419`), old names replaced.
+
+    A text that is no tag comes back in lower case and matches nothing.
+    """
+    parts = tag.strip()[:_LONGEST].partition(".")[0].partition("@")[0].replace("_", "-").split("-")
+    language = _renamed(parts[0].lower())
+    spelled = [language]
+    for part in parts[1:]:
+        if len(part) == 4 and part.isalpha():
+            spelled.append(part.title())
+        elif (len(part) == 2 and part.isalpha()) or (len(part) == 3 and part.isdigit()):
+            spelled.append(part.upper())
+    return "-".join(spelled)
+
+
+def closest(known: Iterable[str], wanted: Iterable[str]) -> str | None:
+    """Return the first of the wanted languages that is known, as `known` spells it; or None.
+
+    The exact tag first, then those that CLDR lets it fall back to (es-MX to es-419, zh-TW to
+    zh-Hant), then its language in any region.
+    """
+    spelled = {canonical(tag): tag for tag in reversed(list(known))}
+    for tag in wanted:
+        for each in _fallbacks(tag):
+            if each in spelled:
+                return spelled[each]
+        language = primary(tag)
+        for each, own in reversed(spelled.items()):
+            if each.partition("-")[0] in (language, _READ_AS.get(language)):
+                return own
+    return None
+
+
+@lru_cache(maxsize=1024)
+def _fallbacks(tag: str) -> tuple[str, ...]:
+    """A tag and what stands for it, the nearest first."""
+    from babel.core import get_global
+
+    spelled = canonical(tag)
+    found = [spelled]
+    likely = get_global("likely_subtags").get(spelled.replace("-", "_"))
+    if likely is not None and spelled.count("-") == 1:
+        # A region tells the script: Taiwan writes zh-Hant.
+        found.append(likely.rpartition("_")[0].replace("_", "-"))
+    parent = get_global("parent_exceptions").get(spelled.replace("-", "_"))
+    if parent not in (None, "root"):
+        found.append(parent.replace("_", "-"))
+    while "-" in found[-1]:
+        found.append(found[-1].rpartition("-")[0])
+    if spelled.count("-") > 1:
+        found.append(spelled.rpartition("-")[0])
+    return tuple(dict.fromkeys(found))
+
+
+def primary(tag: str) -> str:
+    """Return the language of a tag without region and script, in its one spelling."""
+    return canonical(tag).partition("-")[0]
+
+
+def _renamed(language: str) -> str:
+    """A language by the name it has today; three letters become two where there are two."""
+    from babel.core import get_global
+
+    alias = get_global("language_aliases").get(language)
+    # Some old names stand for a language in one region or script: sh is sr-Latn.
+    return alias.partition("_")[0] if alias else language
