@@ -102,6 +102,7 @@ class Destination:
     Args:
         url: http or https.
         allowed: networks that may be dialled although they are not public, and without TLS.
+        https_only: whether nothing is dialled without TLS, wherever it is, as in production.
         ca: certificates to trust instead of the usual ones.
         resolving: how a host becomes addresses.
         seconds: in which a post has to be answered, all included.
@@ -112,6 +113,7 @@ class Destination:
         url: str,
         *,
         allowed: Iterable[Network] = (),
+        https_only: bool = False,
         ca: str | None = None,
         resolving: Resolve = resolve,
         seconds: float = POST_SECONDS,
@@ -122,6 +124,7 @@ class Destination:
         self._port = parts.port or (443 if self._secure else 80)
         self._url = url
         self._allowed = tuple(allowed)
+        self._https_only = https_only
         self._ca = ca
         self._resolving = resolving
         self._seconds = seconds
@@ -143,7 +146,7 @@ class Destination:
                 "The host has an address that is not public: name its network in "
                 "PASSERELLE_WEBHOOK_ALLOW, or use another address."
             )
-        if not self._secure and not all(named):
+        if not self._secure and (self._https_only or not all(named)):
             return Refusal("The address is plain http: use https.")
         self._wire = Wire(ca=self._ca, dialled=(str(judged[0]), self._port))
         return None

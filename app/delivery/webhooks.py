@@ -263,7 +263,12 @@ class Webhooks:
 
     def _deliver(self, job: Job, *, now: dt.datetime) -> Outcome:
         destination = Destination(
-            job.url, allowed=self._allowed, ca=self._ca, seconds=self._seconds
+            job.url,
+            allowed=self._allowed,
+            # One that was made before production refused it is told nothing until it is changed.
+            https_only=self._deployment.settings.production,
+            ca=self._ca,
+            seconds=self._seconds,
         )
         refused = destination.open() if job.items else None
         if refused is not None:

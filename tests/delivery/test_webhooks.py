@@ -322,6 +322,16 @@ def test_plain_http_is_for_named_networks_only() -> None:
     assert isinstance(public.open(), Refusal)
 
 
+def test_production_dials_nothing_in_plain_http_wherever_it_is() -> None:
+    network = ipaddress.ip_network("10.20.0.0/16")
+    inside = {"allowed": [network], "resolving": lambda host, port: ["10.20.1.1"]}
+    assert Destination("http://till.internal/", **inside).open() is None
+    refused = Destination("http://till.internal/", https_only=True, **inside).open()
+    assert isinstance(refused, Refusal)
+    assert "use https" in refused.reason
+    assert Destination("https://till.internal/", https_only=True, **inside).open() is None
+
+
 def test_name_is_resolved_once_and_its_certificate_is_checked_by_name(
     deployment: Deployment, tmp_path: Path
 ) -> None:

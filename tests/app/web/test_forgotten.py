@@ -167,7 +167,7 @@ def test_vouchers_are_refused_with_a_code_and_the_others_of_a_request_are_issued
     assert (marketing.known, marketing.vouchers) == (False, (2, 3_000))
 
 
-@pytest.mark.parametrize("holdout", [0, 99.99999])
+@pytest.mark.parametrize("holdout", [0, 99.9999])
 def test_decisions_say_so_also_to_who_was_kept_from_it_by_a_holdout(
     marketing: Marketing, holdout: int
 ) -> None:
