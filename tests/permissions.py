@@ -716,6 +716,13 @@ def _held(world: World, where: str, _: Kind) -> Call:
     return Call(f"/api/v1/recipients/{name}", sees='"gold"')
 
 
+@_calls("GET /api/v1/recipients/{external_id}/points")
+def _points(world: World, where: str, _: Kind) -> Call:
+    name = "nobody" if where == "absent" else world.person()
+    path = f"/api/v1/recipients/{name}/points?campaign={OWN}"
+    return Call(path, sees=f'"campaign":"{OWN}"')
+
+
 # -- doors without a key ------------------------------------------------------------------------
 
 

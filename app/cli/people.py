@@ -111,7 +111,7 @@ def decide(
 
 @click.group()
 def recipients() -> None:
-    """Recipients: bring a list, show and forget one."""
+    """Recipients: bring a list, show one or their points, and forget one."""
 
 
 @recipients.command("import")
@@ -152,6 +152,35 @@ def show(deployment: Deployment, external_id: str) -> None:
             object=f"recipient {recipient.id}",
         )
         say(orjson.dumps(people.held(session, recipient), option=orjson.OPT_INDENT_2).decode())
+
+
+@recipients.command()
+@click.argument("external_id")
+@click.option("--campaign", help="Only by the rules of this campaign.")
+@pass_deployment
+def points(deployment: Deployment, external_id: str, campaign: str | None) -> None:
+    """Say what a recipient's points are now, by campaign, and what they come from."""
+    with deployment.database.read() as session:
+        recipient = people.find(session, external_id)
+        if recipient is None:
+            fail("There is no such recipient.")
+        if campaign is not None and campaigns.find(session, campaign) is None:
+            fail(f"No campaign {campaign!r} exists.")
+        found = deciding.points_of(
+            session, recipient.id, external_id, now=deployment.now(), campaign=campaign
+        )
+    if not any(each.events for each in found):
+        say("No rules give points: write points = { purchase = 10 } in [rules] of a campaign.")
+    for each in found:
+        if not each.events:
+            continue
+        window = f" of the last {each.within_days} days" if each.within_days else ""
+        say(f"{each.campaign}: {each.points} points{window}.")
+        for scored in each.events:
+            say(
+                f"  {scored.points:>8}  {scored.event}: {scored.times} × {scored.worth} "
+                f"({scored.reported} reported, {scored.booked} booked here)"
+            )
 
 
 @recipients.command()

@@ -9,6 +9,7 @@ what they did, is handed in.
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
@@ -28,12 +29,18 @@ _PLACES = 1 << 64
 
 #: Facts that are no attribute: everything else is looked up among the recipient's attributes.
 AMOUNTS = frozenset({"basket", "lifetime"})
+#: What a recipient did, in points.
+POINTS = "points"
 NAMED = frozenset(
-    {"score", "segment", "previous_segment", "points", "language", "occasion", *AMOUNTS}
+    {"score", "segment", "previous_segment", POINTS, "language", "occasion", *AMOUNTS}
 )
 
 #: The reported event by which campaigns are measured.
 PURCHASE = "purchase"
+#: Events that the service knows from its own books: a recipient's voucher was redeemed, added to a
+#: wallet or looked at. Reported as well, what is more counts, so that nothing counts twice.
+REDEEMED = "redeemed"
+OWN_EVENTS = frozenset({REDEEMED, "added", "viewed"})
 
 
 class Operator(StrEnum):
@@ -156,11 +163,18 @@ class Rules:
     holdout_percent: Decimal = Decimal(0)
     frequency: Frequency | None = None
     stops: tuple[Stop, ...] = ()
-    #: Points of each reported event, by its name.
+    #: Points of each event, reported or of `OWN_EVENTS`, by its name.
     points: dict[str, int] = field(default_factory=dict)
+    #: How many days an event gives its points; None is for ever.
+    points_within_days: int | None = None
     #: Most vouchers that are issued, and the most that they may cost together, in minor units.
     most_vouchers: int | None = None
     most_minor: int | None = None
+
+    def points_since(self, now: dt.datetime) -> dt.datetime | None:
+        """After when an event gives points at `now`; None is ever."""
+        days = self.points_within_days
+        return None if days is None else now - dt.timedelta(days=days)
 
 
 class Why(StrEnum):

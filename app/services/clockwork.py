@@ -203,6 +203,7 @@ JOBS: tuple[Job, ...] = (
     expiring.note_expired,
     _show_override_ends,
     _release,
+    deciding.follow,
     _withdraw_stopped,
     _celebrate,
     _resume_imports,

@@ -99,7 +99,10 @@ class ActivityBody(_Body):
     """Something that a recipient did."""
 
     external_id: Name
-    name: Name = Field(description="purchase, visit or any other; purchase measures campaigns")
+    name: Name = Field(
+        description="purchase, visit or any other; purchase measures campaigns. Of redeemed, added "
+        "and viewed the service has its own books: reported as well, what is more counts"
+    )
     id: Name = Field(description="Your own id of it; reported twice it counts once")
     value_minor: Minor = 0
     at: Moment | None = None
@@ -125,6 +128,43 @@ class RecipientPath(BaseModel):
     """A recipient by the marketer's own id."""
 
     external_id: str
+
+
+class PointsQuery(_Body):
+    """Of which campaign; without one, of every campaign whose rules give points."""
+
+    campaign: Name | None = None
+
+
+class ScoredBody(BaseModel):
+    """The points of one event."""
+
+    event: str
+    worth: int = Field(description="Points of each time")
+    times: int = Field(description="The larger of reported and booked")
+    reported: int = Field(description="Times that other systems reported it")
+    booked: int = Field(
+        description="Times that is in the service's own books: redeemed, added, viewed"
+    )
+    points: int
+
+
+class CampaignPointsBody(BaseModel):
+    """Points by the rules of one campaign."""
+
+    campaign: str
+    points: int
+    within_days: int | None = Field(description="How long an event counts; null is for ever")
+    since: str | None = Field(description="What is later than this counts; null is everything")
+    events: list[ScoredBody]
+
+
+class PointsAnswer(BaseModel):
+    """A recipient's points, as a decision would have them now."""
+
+    external_id: str
+    as_of: str
+    campaigns: list[CampaignPointsBody]
 
 
 class CampaignPath(BaseModel):
@@ -289,6 +329,37 @@ def held(path: RecipientPath) -> Response:
             object=f"recipient {recipient.id}",
         )
         return _json(people.held(session, recipient))
+
+
+@blueprint.get("/recipients/<external_id>/points", responses={200: PointsAnswer})
+@access.requires(Scope.ISSUE, Scope.REPORT, reach=Reach.DEPLOYMENT)
+def points(path: RecipientPath, query: PointsQuery) -> Response:
+    """Say what a recipient's points are by the rules of each campaign, and what they come from.
+
+    What was reported counts, and what the service booked of the recipient's vouchers of all
+    campaigns: redemptions that were not taken back, and vouchers added to a wallet or looked at.
+    """
+    house = deployment()
+    now = house.now()
+    with house.database.read() as session:
+        recipient = people.find(session, path.external_id)
+        if recipient is None:
+            raise access.unknown("recipient")
+        if query.campaign is not None and campaigns.find(session, query.campaign) is None:
+            raise access.unknown("campaign")
+        found = deciding.points_of(
+            session, recipient.id, path.external_id, now=now, campaign=query.campaign
+        )
+    return _json(
+        {
+            "external_id": path.external_id,
+            "as_of": now.isoformat(),
+            "campaigns": [
+                {**asdict(each), "since": each.since.isoformat() if each.since else None}
+                for each in found
+            ],
+        }
+    )
 
 
 @blueprint.delete("/recipients/<external_id>", responses={200: ForgottenAnswer})

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from importlib.resources import files
 from typing import Any
 
+import orjson
 import pytest
 from flask.testing import FlaskClient
 
-from app.services import access, reporting
+from app.services import access, clockwork, reporting
 from app.services.access import Scope
 from app.services.deployment import Deployment
 from tests.conftest import Clock
@@ -259,10 +260,63 @@ def test_birthday_card_and_a_partners_code_in_one_mail(
     assert (row["vouchers"]["redeemed"], row["spent_minor"]) == (1, 600)
 
 
+def test_redemptions_alone_end_the_reminder_and_earn_the_reward_until_they_are_a_year_old(
+    ask: Ask, deployment: Deployment, tills: dict[str, Till], clock: Clock
+) -> None:
+    made = {"codes": {"source": "on_demand"}, "kind": "coupon", "currency": "EUR"}
+    words = {"texts": {"en": {"title": "Shop", "offer": "−10 %"}}}
+    plain = {**made, **words, "benefit": {"type": "percent", "percent": 10}, "timezone": "UTC"}
+    keen = {"key": "keen", "when": [{"fact": "points", "at_least": 20}]}
+    rules = {
+        "welcome": None,
+        "reminder": {"stops": [{"event": "redeemed", "days": 30}]},
+        "reward": {"tiers": [keen], "points": {"redeemed": 10}, "points_within_days": 365},
+    }
+    for key, own in rules.items():
+        ask(
+            "POST",
+            "/campaigns",
+            {**plain, "key": key, "name": key} | ({"rules": own} if own else {}),
+        )
+
+    def decide(campaign: str, occasion: str = "", **more: Any) -> Any:
+        candidates = [
+            {"recipient": {"external_id": name}, "occasion": occasion} for name in ("ada", "bob")
+        ]
+        body = {"campaign": campaign, "candidates": candidates, **more}
+        return ask("POST", "/decisions", body)["decisions"]
+
+    def outcomes(campaign: str, occasion: str) -> list[str]:
+        return [each["outcome"] for each in decide(campaign, occasion, dry_run=True)]
+
+    def states(campaign: str) -> dict[str, str]:
+        lines = ask("GET", f"/campaigns/{campaign}/people?format=json").splitlines()
+        rows = [orjson.loads(line) for line in lines]
+        return {row["external_id"]: row["status"] for row in rows}
+
+    first, second = (decide("welcome", occasion)[0] for occasion in ("may", "june"))
+    decide("reminder")
+    tills["paris"].redeem(barcode(deployment, first["serial"]))
+    clockwork.run(deployment)
+    assert states("reminder") == {"ada": "revoked", "bob": "active"}
+    assert outcomes("reminder", "next") == ["stopped", "given"]
+
+    clock.advance(days=31)
+    assert outcomes("reminder", "next") == ["given", "given"]
+    assert outcomes("reward", "") == ["no_tier", "no_tier"]
+    tills["web"].redeem(barcode(deployment, second["serial"]))
+    assert outcomes("reward", "") == ["given", "no_tier"]
+    (found,) = ask("GET", "/recipients/ada/points")["campaigns"]
+    assert (found["campaign"], found["points"], found["within_days"]) == ("reward", 20, 365)
+
+    clock.advance(days=365 - 31)
+    (found,) = ask("GET", "/recipients/ada/points?campaign=reward")["campaigns"]
+    assert (found["points"], found["events"][0]["booked"]) == (10, 1)
+    assert outcomes("reward", "") == ["no_tier", "no_tier"]
+
+
 def _messages(answer: Any) -> Any:
     """The rendered messages of an answer of lines or of one object."""
-    import orjson
-
     if isinstance(answer, str):
         return [orjson.loads(line) for line in answer.splitlines() if line]
     return answer.get("messages", [answer])

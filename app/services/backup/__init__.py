@@ -32,6 +32,7 @@ from app.services import eventlog, security
 from app.services.backup.faults import BackupFault
 from app.services.backup.inventory import Differences, Inventory, compared, taken
 from app.services.backup.manifest import CHUNK, MANIFEST, PROOF, Made, Reader, Writer
+from app.services.deciding import following
 from app.services.eventlog import Position
 from app.services.reporting.rollup import READER
 from app.services.security import Kind
@@ -309,9 +310,12 @@ def _restore_postgresql(database: Database, reader: Reader) -> None:
 
 
 def _move_readers(session: Session) -> None:
-    """Let webhooks go on where they were, and reports count anew: they must count nothing twice."""
-    for webhook in session.scalars(select(Webhook)):
-        webhook.position = str(eventlog.rebased(session, Position.parse(webhook.position)))
+    """Let webhooks and stop conditions go on where they were, and reports count anew: they must
+    count nothing twice.
+    """
+    stops = select(LogReader).where(LogReader.name == following.READER)
+    for reader in (*session.scalars(select(Webhook)), *session.scalars(stops)):
+        reader.position = str(eventlog.rebased(session, Position.parse(reader.position)))
     session.flush()
     for counted in (FunnelCount, Milestone):
         session.execute(delete(counted))

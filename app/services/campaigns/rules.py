@@ -12,7 +12,15 @@ from functools import lru_cache
 from typing import Annotated, Any
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationInfo, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from app.domain.campaign import Benefit, BenefitType, Texts
 from app.domain.values import (
@@ -160,8 +168,19 @@ class RulesSection(_Section):
     frequency: _Frequency | None = None
     stops: list[_Stop] = []
     points: dict[str, Annotated[int, Field(ge=-MOST_COUNT, le=MOST_COUNT)]] = {}
+    points_within_days: int | None = Field(default=None, ge=1, le=3_650)
     most_vouchers: Count | None = None
     most_cost: Amount | None = Field(default=None, gt=0)
+
+    @field_validator("points", mode="before")
+    @classmethod
+    def _numbers(cls, value: object) -> object:
+        if isinstance(value, Mapping) and any(isinstance(each, Mapping) for each in value.values()):
+            raise ValueError(
+                "is a number for each event, such as { purchase = 10 }; how long all of them count "
+                "is points_within_days"
+            )
+        return value
 
     @model_validator(mode="after")
     def _distinct(self) -> RulesSection:
@@ -209,10 +228,14 @@ def built(section: RulesSection, minor: Minor) -> dict[str, Any]:
             for at, stop in enumerate(section.stops)
         ),
         points=section.points,
+        points_within_days=section.points_within_days,
         most_vouchers=section.most_vouchers,
         most_minor=minor("rules.most_cost", section.most_cost),
     )
     stored: dict[str, Any] = _RULES.dump_python(rules, mode="json")
+    if rules.points_within_days is None:
+        # As it was stored before there were windows: the same file applied again changes nothing.
+        del stored["points_within_days"]
     return stored
 
 

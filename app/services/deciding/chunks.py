@@ -77,7 +77,9 @@ class Chunk:
             select(Recipient.external_id, Recipient.id).where(Recipient.external_id.in_(names))
         )
         ids = {str(row.external_id): row.id for row in found}
-        known = known_of(self.session, self.rules, ids, campaigns=(self.campaign.key,))
+        known = known_of(
+            self.session, self.rules, ids, campaigns=(self.campaign.key,), now=self.now
+        )
         decided = []
         gone = forgotten.gone(self.session, self.keyring, names)
         for each in self._decide(chunk, known, self._past_of(known, chunk, gone)):
@@ -103,6 +105,7 @@ class Chunk:
             self.rules,
             stored.ids,
             campaigns=(self.campaign.key,),
+            now=self.now,
             new=stored.new,
             locked=True,
         )

@@ -11,12 +11,13 @@ from decimal import Decimal
 from typing import Any
 
 from babel.numbers import get_currency_precision
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, case, func, or_, select, true
 from sqlalchemy.orm import Session
 
 from app.domain import amounts, occasions, values
 from app.domain.amounts import AmountFault
-from app.domain.values import Fact, Rules
+from app.domain.values import POINTS, Fact, Rules
+from app.services.deciding.booked import Booked, booked_of
 from app.services.deciding.candidates import Candidate
 from app.store.models import Activity, Campaign, Decision, Recipient, Voucher
 
@@ -29,8 +30,17 @@ class Known:
     #: Those of whom more may be stored than their row, by id.
     old: dict[int, str]
     rows: dict[str, Any]
-    counts: dict[str, Counter[str]]
+    #: How often each did an event within the window of points: as other systems reported it, and
+    #: as the service booked it.
+    reported: dict[str, Counter[str]]
+    booked: dict[str, Counter[str]]
+    #: When each last did a reported event, and all that the service booked, whatever the window.
     latest: dict[str, dict[str, dt.datetime]]
+    books: dict[str, list[Booked]]
+
+    def times(self, name: str, event: str) -> int:
+        """How often an event counts; one that is reported and booked counts once."""
+        return max(self.reported[name][event], self.booked[name][event])
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +66,7 @@ def known_of(
     ids: dict[str, int],
     *,
     campaigns: Collection[str],
+    now: dt.datetime,
     new: Collection[int] = (),
     locked: bool = False,
 ) -> Known:
@@ -63,6 +74,7 @@ def known_of(
 
     Args:
         campaigns: keys of those for which what somebody did has to count.
+        now: from when the window of points is counted back.
         new: those that this transaction stored, of whom nothing else is known.
         locked: keep their rows until the end.
     """
@@ -83,22 +95,32 @@ def known_of(
         statement = statement.with_for_update(key_share=True)
     rows = {row.external_id: row for row in session.execute(statement)}
     old = {id_: name for name, id_ in ids.items() if id_ not in new}
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    since = rules.points_since(now)
+    events = {*rules.points, *(stop.event for stop in rules.stops if stop.event is not None)}
+    reported: dict[str, Counter[str]] = defaultdict(Counter)
+    booked: dict[str, Counter[str]] = defaultdict(Counter)
     latest: dict[str, dict[str, dt.datetime]] = defaultdict(dict)
-    if old and (rules.points or any(stop.event for stop in rules.stops)):
+    books: dict[str, list[Booked]] = defaultdict(list)
+    if old and events:
+        counts = true() if since is None else Activity.at > since
         for row in session.execute(
             select(
                 Activity.recipient_id,
                 Activity.name,
-                func.count().label("times"),
+                func.sum(case((counts, 1), else_=0)).label("times"),
                 func.max(Activity.at).label("latest"),
             )
             .where(Activity.recipient_id.in_(old), *(counts_for(each) for each in campaigns))
             .group_by(Activity.recipient_id, Activity.name)
         ):
-            counts[old[row.recipient_id]][row.name] = int(row.times)
+            reported[old[row.recipient_id]][row.name] = int(row.times)
             latest[old[row.recipient_id]][row.name] = row.latest
-    return Known(ids, old, rows, counts, latest)
+        for recipient_id, some in booked_of(session, old, events).items():
+            books[old[recipient_id]] = some
+            booked[old[recipient_id]].update(
+                each.event for each in some if since is None or each.at > since
+            )
+    return Known(ids, old, rows, reported, booked, latest, books)
 
 
 def counts_for(campaign_key: str) -> ColumnElement[bool]:
@@ -171,13 +193,23 @@ def past_of(
     return Past(decided, sources, withdrawn, undecided, lately)
 
 
-def done_since(rules: Rules, known: Known, name: str, *, now: dt.datetime) -> list[str]:
-    """Events of stop conditions that a recipient did within their days before `now`, or later."""
+def done_since(
+    rules: Rules, known: Known, name: str, *, now: dt.datetime, besides: int | None = None
+) -> list[str]:
+    """Events of stop conditions that a recipient did within their days before `now`, or later.
+
+    Args:
+        besides: id of a voucher of which nothing that was booked counts.
+    """
+    latest = dict(known.latest[name])
+    for each in known.books[name]:
+        if each.voucher_id != besides:
+            latest[each.event] = max(each.at, latest.get(each.event, each.at))
     return [
         stop.event
         for stop in rules.stops
         if stop.event is not None
-        and (at := known.latest[name].get(stop.event)) is not None
+        and (at := latest.get(stop.event)) is not None
         and (not stop.days or at > now - dt.timedelta(days=stop.days))
     ]
 
@@ -250,7 +282,11 @@ def facts_of(
         "previous_segment": previous,
         "score": score,
         "language": language,
-        "points": values.points(rules, known.counts[person.external_id]) if rules.points else None,
+        POINTS: values.points(
+            rules, {event: known.times(person.external_id, event) for event in rules.points}
+        )
+        if rules.points
+        else None,
     }
     facts |= {name: value for name, value in named.items() if value is not None}
     return {**facts, **candidate.facts}

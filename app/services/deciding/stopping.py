@@ -68,9 +68,10 @@ def note(session: Session, recipient_ids: Collection[int], *, now: dt.datetime) 
 
     An event counts when it would have stopped the decision, had it been known then, or when it
     came later; a voucher that no rule decided counts as decided when it was issued. It has to count
-    for the campaign whose rules gave the voucher and for the voucher's own.
+    for the campaign whose rules gave the voucher and for the voucher's own. What the service booked
+    of a voucher never takes that voucher back.
     """
-    if not recipient_ids or not (taking := _taking(session)):
+    if not recipient_ids or not (by_rules := taking(session)):
         return 0
     by, giver = func.coalesce(Decision.campaign_id, Voucher.campaign_id), aliased(Campaign)
     rows = session.execute(
@@ -90,7 +91,7 @@ def note(session: Session, recipient_ids: Collection[int], *, now: dt.datetime) 
         .join(giver, giver.id == by)
         .where(
             Voucher.recipient_id.in_(recipient_ids),
-            by.in_(taking),
+            by.in_(by_rules),
             ~exists().where(Stopping.voucher_id == Voucher.id),
             Recipient.external_id.is_not(None),
             Voucher.status.in_((*_GOOD, _BLOCKED)),
@@ -105,12 +106,13 @@ def note(session: Session, recipient_ids: Collection[int], *, now: dt.datetime) 
     for row in rows:
         mine[row.campaign_id, row.given_by, row.key].append(row)
     for (campaign_id, *keys), some in mine.items():
-        rules, currency = taking[campaign_id]
+        rules, currency = by_rules[campaign_id]
         ids = {row.external_id: row.recipient_id for row in some}
-        known = known_of(session, rules, ids, campaigns=set(map(str, keys)))
+        known = known_of(session, rules, ids, campaigns=set(map(str, keys)), now=now)
         for row in some:
             asked = Candidate(person=Person(external_id=row.external_id), occasion=row.occasion)
-            done = done_since(rules, known, row.external_id, now=row.decided_at)
+            # A look at this very voucher is no reason to take it out of its holder's hands.
+            done = done_since(rules, known, row.external_id, now=row.decided_at, besides=row.id)
             if values.stopped(rules, facts_of(rules, asked, known, currency=currency), done=done):
                 found.add(row.id)
     _mark(session, found)
@@ -216,7 +218,7 @@ def _mark(session: Session, voucher_ids: Collection[int]) -> None:
         )
 
 
-def _taking(session: Session) -> dict[int, tuple[Rules, str | None]]:
+def taking(session: Session) -> dict[int, tuple[Rules, str | None]]:
     """Campaigns whose stop conditions take vouchers back: those conditions, and the currency."""
     found = {}
     for campaign in session.scalars(select(Campaign).where(Campaign.rules.is_not(None))):

@@ -126,6 +126,28 @@ def test_recipients_are_brought_shown_and_forgotten(
         assert (refused.exit_code, refused.stderr) == (1, "There is no such recipient.\n")
 
 
+def test_points_are_said_with_what_they_come_from(
+    cli: Cli, spring: Spring, recipients: Path
+) -> None:
+    spring()
+    cli("decide", "spring", recipients)
+    none = cli("recipients", "points", "ada")
+    assert none.output.startswith("No rules give points: write points = ")
+    spring("[rules]\npoints = { redeemed = 10, visit = 1 }\npoints_within_days = 365\n")
+
+    assert cli("recipients", "points", "ada").output.splitlines() == [
+        "spring: 0 points of the last 365 days.",
+        "         0  redeemed: 0 × 10 (0 reported, 0 booked here)",
+        "         0  visit: 0 × 1 (0 reported, 0 booked here)",
+    ]
+    for words, said in (
+        (("nobody",), "There is no such recipient."),
+        (("ada", "--campaign", "none"), "No campaign 'none' exists."),
+    ):
+        refused = cli("recipients", "points", *words)
+        assert (refused.exit_code, refused.stderr) == (1, f"{said}\n")
+
+
 def test_recipients_that_cannot_be_read_are_named_and_the_others_are_stored(
     cli: Cli, tmp_path: Path
 ) -> None:

@@ -221,6 +221,7 @@ SAMPLES: dict[str, Sample] = {
     "rules.points": Sample({"visit": 500}, _WHEN | {
         "rules.tiers.0.when.0.fact": "points", "rules.tiers.0.when.0.above": 450,
     }),
+    "rules.points_within_days": Sample(30, {"rules.points": {"visit": 500}}),
     "rules.most_vouchers": Sample(7),
     "rules.most_cost": Sample("99.00"),
 }  # fmt: skip
@@ -450,7 +451,7 @@ def _decided(draft: Draft) -> Iterator[Any]:
         return
     found = read_rules(draft.rules)
     # What the clock, the budget and the stopping ask for by themselves.
-    yield found.frequency, found.most_vouchers, found.most_minor
+    yield found.frequency, found.most_vouchers, found.most_minor, found.points_since(_NOW)
     yield [(stop.event, stop.days, stop.withdraw) for stop in found.stops]
     for facts, recipient, lately, visits in product(_FACTS, "abc", (0, 2), (0, 1)):
         points = values.points(found, {"visit": visits})
@@ -512,6 +513,10 @@ def _places(described: dict[str, Any]) -> set[str]:
          {"rules.tiers.0.texts.en"}),
         (document(rules={"stops": [{"when": [{"fact": "vip", "is": "no"}], "days": 3}]}),
          {"rules.stops.0.days"}),
+        (document(rules={"points": {"visit": {"worth": 1, "within_days": 9}}}), {"rules.points"}),
+        (document(rules={"points_within_days": 365}), {"rules.points_within_days"}),
+        (document(rules={"points": {"visit": 1}, "points_within_days": 0}),
+         {"rules.points_within_days"}),
         # An amount that is compared with words was an error of the server.
         (document(rules={"stops": [{"when": [{"fact": "basket", "is": "large"}]}]}),
          {"rules.stops.0.when.0.is"}),

@@ -45,6 +45,12 @@ def faults(rules: RulesSection, *, money: bool | None) -> Iterator[Fault]:
         yield from _of_conditions(at, stop.when)
         if stop.event is None and says(stop, "days"):
             yield Fault(f"{at}.days", "counts from an event.", "Write event as well.")
+    if not rules.points and says(rules, "points_within_days"):
+        yield Fault(
+            "rules.points_within_days",
+            "is a window of points, and no event gives any.",
+            "Write points as well, such as points = { purchase = 10 }.",
+        )
 
 
 def _of_value(at: str, value: ValueSection, money: bool | None) -> Iterator[Fault]:
