@@ -62,20 +62,17 @@ class ConditionSection(_Section):
     is_not: _Text | Number | None = None
     one_of: list[_Text] | None = Field(default=None, min_length=1)
 
-    @model_validator(mode="before")
+    @field_validator(
+        *("at_least", "above", "at_most", "below", "is_", "is_not", "one_of"), mode="before"
+    )
     @classmethod
     def _amounts(cls, given: Any, info: ValidationInfo) -> Any:
         """Facts that are amounts are compared with amounts, by the one reader of them."""
-        if not isinstance(given, dict) or given.get("fact") not in AMOUNTS:
+        if given is None or info.data.get("fact") not in AMOUNTS:
             return given
-        read = dict(given)
-        for operator in Operator:
-            value = read.get(operator.value)
-            if isinstance(value, list):
-                read[operator.value] = [str(read_amount(each, info)) for each in value]
-            elif value is not None:
-                read[operator.value] = read_amount(value, info)
-        return read
+        if isinstance(given, list):
+            return [str(read_amount(each, info)) for each in given]
+        return read_amount(given, info)
 
     @model_validator(mode="after")
     def _one(self) -> ConditionSection:
