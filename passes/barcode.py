@@ -10,45 +10,39 @@ from __future__ import annotations
 
 import zlib
 from struct import pack
-from typing import Any
 
 from passes.colour import check_colour, contrast, luminance, rgb
 from passes.errors import ContentError, ContrastError
-from passes.symbology import Symbology, check_payload
+from passes.symbology import Symbology, check_payload, modules
 
 LEAST_CONTRAST = 7.0
 """The least contrast between bars and ground: well above what a cheap laser scanner separates."""
 
-# Modules left free on each side (ISO/IEC 18004, 15438, 24778, 15417, 15420, 16388, 16390).
-_QUIET = {
-    Symbology.QR: 4,
-    Symbology.PDF417: 2,
-    Symbology.AZTEC: 2,
-    Symbology.EAN13: 11,
-}
-_QUIET_LINEAR = 10
+USUAL_WIDTH = 300
+"""Pixels of a picture whose width nobody says."""
+
 _LINEAR_HEIGHT = 0.3
-# Error correction M: a phone's screen is clean, and larger modules read better than more of them.
-_OPTIONS = {Symbology.QR: {"ec_level": "M"}}
-_BITS = bytes.maketrans(b"\x00\xff", b"10")
 
 
 def png(
     payload: str,
     symbology: Symbology = Symbology.QR,
     *,
-    width: int = 300,
+    width: int | None = None,
     dark: str = "#000000",
     light: str = "#ffffff",
 ) -> bytes:
     """Return a PNG `width` pixels wide (square for QR and Aztec), colours as `#rrggbb`.
 
+    Without a `width` it is 300 pixels wide, or as wide as two pixels for each module want.
     Raises ContentError where it cannot be drawn that small, ContrastError where it cannot be read.
     """
     _check_colours(dark, light)
-    rows = _modules(payload, symbology)
-    quiet = _QUIET.get(symbology, _QUIET_LINEAR)
+    rows = _drawn(payload, symbology)
+    quiet = symbology.quiet
     columns = len(rows[0])
+    if width is None:
+        width = max(USUAL_WIDTH, 2 * (columns + 2 * quiet))
     scale = width // (columns + 2 * quiet)
     if scale < 1:
         raise ContentError(
@@ -91,8 +85,8 @@ def svg(
     Raises ContentError for a payload that does not fit, ContrastError for colours that do not.
     """
     _check_colours(dark, light)
-    rows = _modules(payload, symbology)
-    quiet = _QUIET.get(symbology, _QUIET_LINEAR)
+    rows = _drawn(payload, symbology)
+    quiet = symbology.quiet
     columns = len(rows[0])
     width = columns + 2 * quiet
     above, row_height, height = _vertical(len(rows), symbology, 1, width)
@@ -114,7 +108,7 @@ def svg(
 
 def _vertical(rows: int, symbology: Symbology, scale: int, width: int) -> tuple[int, int, int]:
     """Return the free pixels above, the height of a row, and the height of the whole."""
-    quiet = _QUIET.get(symbology, _QUIET_LINEAR) * scale
+    quiet = symbology.quiet * scale
     if rows == 1:
         # Bars need no space above or below; a little keeps them off what stands there.
         margin = 2 * scale
@@ -126,30 +120,9 @@ def _vertical(rows: int, symbology: Symbology, scale: int, width: int) -> tuple[
     return quiet, scale, rows * scale + 2 * quiet
 
 
-def _modules(payload: str, symbology: Symbology) -> list[bytes]:
-    """Return the rows of the barcode, `1` for each dark module and `0` for each light one."""
-    import zxingcpp
-
+def _drawn(payload: str, symbology: Symbology) -> list[bytes]:
     check_payload("barcode.payload", payload, symbology)
-    formats = {
-        Symbology.QR: zxingcpp.BarcodeFormat.QRCode,
-        Symbology.PDF417: zxingcpp.BarcodeFormat.PDF417,
-        Symbology.AZTEC: zxingcpp.BarcodeFormat.Aztec,
-        Symbology.CODE128: zxingcpp.BarcodeFormat.Code128,
-        Symbology.EAN13: zxingcpp.BarcodeFormat.EAN13,
-        Symbology.CODE39: zxingcpp.BarcodeFormat.Code39,
-        Symbology.CODABAR: zxingcpp.BarcodeFormat.Codabar,
-        # Not ITF14, which is drawn with a frame that is for printing on cardboard.
-        Symbology.ITF14: zxingcpp.BarcodeFormat.ITF,
-    }
-    barcode = zxingcpp.create_barcode(payload, formats[symbology], **_OPTIONS.get(symbology, {}))
-    # The image is a buffer, which its type stub does not say.
-    image: Any = barcode.to_image(1, add_quiet_zones=False)
-    height, width = image.shape
-    bits = bytes(image).translate(_BITS)
-    if symbology not in (Symbology.QR, Symbology.AZTEC, Symbology.PDF417):
-        height = 1  # every row of a linear barcode is the same
-    return [bits[row * width : (row + 1) * width] for row in range(height)]
+    return modules(payload, symbology)
 
 
 def _check_colours(dark: str, light: str) -> None:

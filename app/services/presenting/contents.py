@@ -19,6 +19,7 @@ from app.services.presenting.homes import HOME
 from app.services.presenting.templates import template
 from passes import apple, content
 from passes.content import Money, PassContent, Symbology, Text
+from passes.symbology import fits
 
 
 def pass_content(deployment: Deployment, holding: Holding, *, now: dt.datetime) -> PassContent:
@@ -134,16 +135,17 @@ def _barcode(
         presentation.barcode is BarcodeProfile.CODE
         or holding.campaign.authority == Authority.PARTNER
     )
-    if bare and text is not None:
-        symbology = Symbology(presentation.symbology.upper())
-        return content.Barcode(payload=text, text=text, symbology=symbology)
-    token = deployment.keyring.token(
-        Purpose.BARCODE, key_id=voucher.key_id, public_id=voucher.public_id
-    )
-    # A revision that was stored before such a pair was refused keeps its square.
-    drawn = Symbology(presentation.symbology.upper())
-    symbology = drawn if drawn is not Symbology.CODE128 else Symbology.QR
-    return content.Barcode(payload=token, text=text, symbology=symbology)
+    payload = text if bare else None
+    if payload is None:
+        payload = deployment.keyring.token(
+            Purpose.BARCODE, key_id=voucher.key_id, public_id=voucher.public_id
+        )
+    wanted = Symbology(presentation.symbology.upper())
+    # What does not fit is refused wherever it comes in; what is there all the same (from before
+    # that, or imported while the campaign was edited) is still a pass, drawn as the square that
+    # holds everything.
+    drawn = wanted if fits(payload, wanted) else Symbology.QR
+    return content.Barcode(payload=payload, text=text, symbology=drawn)
 
 
 def last_moment(end: dt.datetime) -> dt.datetime:
