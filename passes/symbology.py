@@ -90,8 +90,8 @@ _RULES = {
 }
 
 
-#: Where length alone decides, the longest payload that is narrow enough whatever its characters are, and
-#: the longest that is where all are digits, which Code 128 writes in pairs.
+#: The longest payload that is narrow enough whatever its characters are, and the longest that is
+#: where all are digits, which Code 128 writes in pairs. All others are narrow at any length.
 _SURE = {Symbology.CODE128: 29}
 _DIGITS = {Symbology.CODE128: 58}
 

@@ -47,7 +47,12 @@ def apply_document(deployment: Deployment, described: dict[str, Any]) -> str:
     draft = campaigns.read_document(described)
     keyring = deployment.keyring
     with deployment.database.read() as session:
-        tried = campaigns.try_out(session, draft, organization=deployment.settings.organization)
+        tried = campaigns.try_out(
+            session,
+            draft,
+            organization=deployment.settings.organization,
+            keyring=deployment.keyring,
+        )
     with deployment.database.write() as session:
         plan = campaigns.plan(session, tried)
         return campaigns.apply(session, plan, keyring, now=deployment.now()).key

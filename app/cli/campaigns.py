@@ -44,7 +44,12 @@ def apply(deployment: Deployment, file: Path, yes: bool, dry_run: bool) -> None:
     """Create or revise the campaign that FILE describes; shows the difference first."""
     draft = campaigns.read_file(file)
     with deployment.database.read() as session:
-        tried = campaigns.try_out(session, draft, organization=deployment.settings.organization)
+        tried = campaigns.try_out(
+            session,
+            draft,
+            organization=deployment.settings.organization,
+            keyring=deployment.keyring,
+        )
         plan = campaigns.plan(session, tried)
     if not plan.changes:
         say(f"Campaign {draft.key} is as the file says already.")

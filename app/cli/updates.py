@@ -116,7 +116,9 @@ def update(
     )
     with deployment.database.read() as session:
         touches = updating.reach(session, key)
-        warnings = updating.rehearse(session, key, wanted, settings=deployment.settings)
+        warnings = updating.rehearse(
+            session, key, wanted, settings=deployment.settings, keyring=deployment.keyring
+        )
         at_google = updating.forecast(session, key, wanted, rate=deployment.settings.google_rate)
     when = f"at {at.isoformat()}" if at else "now"
     say(
@@ -131,7 +133,12 @@ def update(
         click.confirm("Publish?", abort=True)
     with deployment.database.write() as session:
         ordered = updating.order(
-            session, key, wanted, settings=deployment.settings, now=deployment.now()
+            session,
+            key,
+            wanted,
+            settings=deployment.settings,
+            keyring=deployment.keyring,
+            now=deployment.now(),
         )
     say(f"Update {ordered}: see `passerelle campaign updates {key}`.")
 

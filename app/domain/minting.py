@@ -12,8 +12,9 @@ import datetime as dt
 import math
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from app.domain.codes import normalise
 
@@ -22,6 +23,8 @@ ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 #: Bits that must be left to chance, by kind of campaign.
 LEAST_BITS = {"coupon": 50, "gift_card": 80}
 PATTERNS = {"coupon": "{random:10}", "gift_card": "{random:16}"}
+#: Random characters at the end of a pattern that has none, by kind of campaign.
+TAILS = {"coupon": 10, "gift_card": 16}
 LONGEST_CODE = 64
 #: Most characters of a recipient's id that go into a code.
 LONGEST_RECIPIENT = 24
@@ -86,6 +89,16 @@ class Recipe:
             )
         return recipe
 
+    @classmethod
+    def of(cls, kind: str, options: Mapping[str, Any]) -> Recipe:
+        """Read the recipe of a campaign of `kind` from its stored options, which were checked."""
+        return cls.read(
+            options.get("pattern") or PATTERNS[kind],
+            alphabet=options["alphabet"],
+            check=options["check"],
+            tail=TAILS[kind],
+        )
+
     @property
     def random_characters(self) -> int:
         return sum(part.count for part in self.parts)
@@ -112,6 +125,13 @@ class Recipe:
             sum(lengths.get(part.name, len(part.text) + part.count) for part in self.parts)
             + self.check
         )
+
+    def widest(self) -> str:
+        """Return a code as long as any, of the characters that barcodes need most room for."""
+        letter = next(filter(str.isalpha, self.alphabet), self.alphabet[0])
+        texts = {"recipient": "A" * LONGEST_RECIPIENT, "date": "20261231"}
+        written = (texts.get(part.name, part.text) + letter * part.count for part in self.parts)
+        return "".join(written) + letter * self.check
 
     @property
     def hides_40_bits(self) -> bool:

@@ -27,6 +27,8 @@ from app.domain import codes
 from app.domain.codes import Purpose
 
 NONCE_BYTES = 12
+#: By how much a seal is longer than what it seals: nonce and GCM tag.
+SEAL_BYTES = NONCE_BYTES + 16
 LOOKUP_BYTES = 16
 #: Names of the keys that are kept wrapped.
 LOOKUP = "lookup"

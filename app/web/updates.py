@@ -216,7 +216,9 @@ def order(path: CampaignPath, body: UpdateBody) -> tuple[dict[str, Any], int]:
 
     def told(session: Session) -> dict[str, Any]:
         touches = updating.reach(session, path.key)
-        warnings = updating.rehearse(session, path.key, wanted, settings=house.settings)
+        warnings = updating.rehearse(
+            session, path.key, wanted, settings=house.settings, keyring=house.keyring
+        )
         at_google = updating.forecast(session, path.key, wanted, rate=house.settings.google_rate)
         return RehearsedBody(
             touches=TouchesBody(**dataclasses.asdict(touches)),
@@ -230,6 +232,7 @@ def order(path: CampaignPath, body: UpdateBody) -> tuple[dict[str, Any], int]:
             path.key,
             wanted,
             settings=house.settings,
+            keyring=house.keyring,
             now=now,
             api_key_id=access.client().id,
         )

@@ -29,7 +29,8 @@ def render(
     """Return a PNG of the pass, `width` pixels wide (at least 375) with transparent corners.
 
     `language` is a BCP 47 tag; one that the presentation lacks, or none, means its default. Below
-    750 pixels the picture is scaled down; the front's barcode can be scanned down to 375.
+    750 pixels the picture is scaled down; the front's barcode can be scanned down to 375, but a
+    linear one of more than 160 modules only at 750.
     """
     from passes.preview import apple, google
 

@@ -186,6 +186,7 @@ def _edit(stage: Stage, title: str, *, paused: bool) -> int:
             stage.campaign,
             Wanted(presentation={"texts": {"en": {"title": title}}}),
             settings=stage.house.settings,
+            keyring=stage.house.keyring,
             now=stage.house.now(),
         )
         session.flush()

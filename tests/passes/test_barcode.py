@@ -137,6 +137,31 @@ def test_any_printable_payload_is_refused_or_read_back_byte_for_byte(
     assert [each.bytes for each in found] == [payload.encode()]
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=64))
+def test_a_linear_payload_is_narrow_enough_just_where_its_drawing_is(payload: str) -> None:
+    wide = len(modules(payload, Symbology.CODE128)[0]) + 2 * Symbology.CODE128.quiet
+
+    assert fits(payload, Symbology.CODE128) == (wide <= MOST_MODULES)
+    if len(payload) <= surely_narrow(Symbology.CODE128):
+        assert fits(payload, Symbology.CODE128)
+
+
+def test_the_longest_linear_payloads_are_those_that_people_are_told() -> None:
+    assert narrow(Symbology.CODE128) == "at most 29 characters (58 where all are digits)"
+    for longest, letter in ((29, "a"), (58, "7")):
+        assert fits(letter * longest, Symbology.CODE128)
+        assert not fits(letter * (longest + 1), Symbology.CODE128)
+        assert read(picture(png(letter * longest, Symbology.CODE128))) == [letter * longest]
+    with pytest.raises(ContentError, match=r"30 characters.*385 modules.*more than 377"):
+        png("a" * 30, Symbology.CODE128)
+
+
+def test_a_picture_is_as_wide_as_its_bars_need() -> None:
+    assert picture(png("A1B2", Symbology.CODE128)).width == 300
+    assert picture(png("a" * 29, Symbology.CODE128)).width == 2 * 374
+
+
 def test_the_longest_payloads_still_fit() -> None:
     longest = {Symbology.QR: 512, Symbology.AZTEC: 512, Symbology.PDF417: 256}
     for (symbology, length), letter in product(longest.items(), "Aa~"):

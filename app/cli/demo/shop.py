@@ -37,7 +37,12 @@ def load_campaigns(deployment: Deployment, folder: Path) -> None:
     keyring = deployment.keyring
     for draft in drafts:
         with deployment.database.read() as session:
-            tried = campaigns.try_out(session, draft, organization=deployment.settings.organization)
+            tried = campaigns.try_out(
+                session,
+                draft,
+                organization=deployment.settings.organization,
+                keyring=deployment.keyring,
+            )
         with deployment.database.write() as session:
             plan = campaigns.plan(session, tried)
             campaigns.apply(session, plan, keyring, now=deployment.now())

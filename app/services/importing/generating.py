@@ -7,8 +7,9 @@ import uuid
 from zoneinfo import ZoneInfo
 
 from app.domain.campaign import Source
-from app.domain.kinds import KINDS
-from app.domain.minting import PATTERNS, Recipe
+from app.domain.minting import Recipe
+from app.services import campaigns
+from app.services.campaigns import scanned
 from app.services.deployment import Deployment
 from app.services.importing import loading, reading
 from app.services.importing.filling import fill, stopped
@@ -28,6 +29,7 @@ from app.services.importing.jobs import (
 )
 from app.services.importing.sealing import Sealer
 from app.store.models import Campaign, ImportJob
+from passes.symbology import fits, narrow
 
 _GENERATED = 16_384
 
@@ -58,6 +60,15 @@ def generate(
         raise ImportFault(
             "The pattern names the recipient, so that codes can be made only when they are "
             'issued: use source = "on_demand".'
+        )
+    with deployment.database.read() as session:
+        shown = campaigns.presentation_of(campaigns.latest_revision(session, campaign))
+    symbology = scanned.symbology_of_codes(shown, campaign.authority)
+    if symbology is not None and not fits(recipe_of(campaign).widest(), symbology):
+        raise ImportFault(
+            f"The pattern of {campaign_key} makes codes that are too long for its"
+            f" {symbology.value} barcode, which tills read with {narrow(symbology)}: shorten it, or"
+            " show codes as qr."
         )
     job_id = begin(
         deployment, campaign_key, filename=GENERATED, options={"count": count}, files=False
@@ -109,13 +120,7 @@ def make(
 
 def recipe_of(campaign: Campaign) -> Recipe:
     """How the campaign's codes are made."""
-    options = campaign.source_options
-    return Recipe.read(
-        options.get("pattern") or PATTERNS[campaign.kind],
-        alphabet=options["alphabet"],
-        check=options["check"],
-        tail=16 if KINDS[campaign.kind].holds_money else 10,
-    )
+    return Recipe.of(campaign.kind, campaign.source_options)
 
 
 def _with_pins(first: int, codes: list[str], digits: int) -> list[reading.Record]:

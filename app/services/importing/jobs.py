@@ -25,6 +25,7 @@ from sqlalchemy.orm import Session
 from app.domain.campaign import Source
 from app.domain.kinds import KINDS
 from app.services import campaigns
+from app.services.campaigns import scanned
 from app.services.deployment import Deployment
 from app.services.importing import loading
 from app.services.importing.reading import FileFault
@@ -311,7 +312,9 @@ def discard(deployment: Deployment, job_id: uuid.UUID, status: str, error: str |
 def expected(deployment: Deployment, campaign: Campaign) -> Expected:
     """What records of a file must be like to be codes of the campaign."""
     with deployment.database.read() as session:
-        terms = campaigns.terms_of(campaigns.latest_revision(session, campaign))
+        latest = campaigns.latest_revision(session, campaign)
+        terms = campaigns.terms_of(latest)
+        shown = campaigns.presentation_of(latest)
     return Expected(
         holds_money=KINDS[campaign.kind].holds_money,
         currency=campaign.currency,
@@ -321,6 +324,7 @@ def expected(deployment: Deployment, campaign: Campaign) -> Expected:
         starts_at=terms.validity.starts_at,
         now=deployment.now(),
         timezone=campaign.timezone,
+        symbology=scanned.symbology_of_codes(shown, campaign.authority),
     )
 
 

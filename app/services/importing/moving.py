@@ -26,6 +26,7 @@ from sqlalchemy.orm import Session
 from app.domain.campaign import Source
 from app.domain.kinds import KINDS
 from app.services import campaigns
+from app.services.campaigns import scanned
 from app.services.deployment import Deployment
 from app.services.importing import filling
 from app.services.importing.jobs import (
@@ -39,6 +40,7 @@ from app.services.importing.jobs import (
 )
 from app.services.importing.sealing import Reason
 from app.store.models import Campaign, Code, ImportJob
+from passes.symbology import narrow
 
 #: Codes of one transaction: few enough that a till beside it does not wait.
 BATCH = 1_000
@@ -88,6 +90,8 @@ def begin_taking(
     digest = ""
     if count is not None:
         digest = hashlib.sha256(orjson.dumps([source, count, name])).hexdigest()
+    with deployment.database.read() as session:
+        _refuse_unreadable(session, deployment, source, target)
     with deployment.database.write() as session:
         giving, taking = campaign_called(session, source), campaign_called(session, target)
         _refuse(session, giving, taking, deployment)
@@ -228,6 +232,22 @@ def _pools(session: Session, campaign: Campaign) -> Sequence[uuid.UUID]:
         .where(ImportJob.campaign_id == campaign.id, ImportJob.status == "complete")
         .order_by(ImportJob.finished_at, ImportJob.id)
     ).all()
+
+
+def _refuse_unreadable(session: Session, deployment: Deployment, source: str, target: str) -> None:
+    """Raise ImportFault where tills could not read codes off the passes that they would be on."""
+    giving, taking = campaign_called(session, source), campaign_called(session, target)
+    shown = campaigns.presentation_of(campaigns.latest_revision(session, taking))
+    symbology = scanned.symbology_of_codes(shown, taking.authority)
+    if symbology is None:
+        return
+    found = scanned.misfits(session, deployment.keyring, giving, symbology, unissued=True)
+    if found:
+        raise ImportFault(
+            f"{scanned.counted(found)} of the codes of {source} are too long for the"
+            f" {symbology.value} barcode of {target}, which tills read with {narrow(symbology)}:"
+            " show codes as qr there, or take from another campaign."
+        )
 
 
 def _refuse(session: Session, giving: Campaign, taking: Campaign, deployment: Deployment) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from passes.symbology import Symbology, fits, narrow, surely_narrow
+
 LONGEST_CODE = 64
 SHORTEST_CODE = 3
 
@@ -18,6 +20,7 @@ class Reason(StrEnum):
     TOO_SHORT = "too_short"
     TOO_LONG = "too_long"
     ILLEGAL_CHARACTER = "illegal_character"
+    TOO_WIDE = "too_wide"
     DUPLICATE = "duplicate"
     IN_CAMPAIGN = "in_campaign"
     IN_OTHER_CAMPAIGN = "in_other_campaign"
@@ -52,6 +55,8 @@ REASONS = {
     Reason.TOO_SHORT: f"The code has fewer than {SHORTEST_CODE} characters.",
     Reason.TOO_LONG: f"The code has more than {LONGEST_CODE} characters.",
     Reason.ILLEGAL_CHARACTER: "The code has a character that tills cannot scan or type.",
+    Reason.TOO_WIDE: "The code is too long for the campaign's barcode: a till reads "
+    f"{narrow(Symbology.CODE128)} as CODE128. Shorten it, or show codes as qr.",
     Reason.DUPLICATE: "An earlier line of the file has the same code.",
     Reason.IN_CAMPAIGN: "The campaign has this code already.",
     Reason.IN_OTHER_CAMPAIGN: "Another campaign has this code.",
@@ -103,3 +108,18 @@ class Expected:
     #: The moment at which codes are judged, and the zone whose days end them.
     now: dt.datetime | None = None
     timezone: str = "UTC"
+    #: The barcode in which passes show the code itself; None where they show a token.
+    symbology: Symbology | None = None
+
+    @property
+    def surely_shown(self) -> int:
+        """The length up to which a barcode holds any code."""
+        if self.symbology is None:
+            return LONGEST_CODE
+        return min(LONGEST_CODE, surely_narrow(self.symbology))
+
+    def shows(self, text: str) -> bool:
+        """Whether a till can read a code off the pass."""
+        return (
+            self.symbology is None or len(text) <= self.surely_shown or fits(text, self.symbology)
+        )

@@ -64,11 +64,12 @@ class Sealer:
     def _seal_plain(self, first: int, lines: Sequence[str]) -> tuple[list[Row], list[Reject], int]:
         stripped = [line.strip() for line in lines]
         joined = "".join(stripped)
+        longest = self.expected.surely_shown
         if (
             joined.isalnum()
             and joined.isascii()
             and min(map(len, stripped)) >= SHORTEST_CODE
-            and max(map(len, stripped)) <= LONGEST_CODE
+            and max(map(len, stripped)) <= longest
             and not self._lacks_amount
         ):
             # Nothing in the batch can be wrong: no line needs to be looked at by itself.
@@ -81,7 +82,7 @@ class Sealer:
         blank = 0
         for number, text in enumerate(stripped, start=first):
             # Most codes are letters and digits: no pattern needs to be asked about those.
-            if text.isalnum() and text.isascii() and SHORTEST_CODE <= len(text) <= LONGEST_CODE:
+            if text.isalnum() and text.isascii() and SHORTEST_CODE <= len(text) <= longest:
                 texts.append(text)
                 normal.append(text.upper())
                 numbers.append(number)
@@ -90,7 +91,7 @@ class Sealer:
             else:
                 bare = mended(text.strip('"'))
                 key = normalise(bare)
-                reason = _fault(bare, key) or damage(bare)
+                reason = self._fault(bare, key) or damage(bare)
                 if reason is None:
                     texts.append(bare)
                     normal.append(key)
@@ -112,7 +113,7 @@ class Sealer:
         for record in records:
             text = record.code
             key = text.upper() if text.isalnum() and text.isascii() else normalise(text)
-            reason = _fault(text, key) or record.refused
+            reason = self._fault(text, key) or record.refused
             if reason is None and record.pin and not _PIN.fullmatch(record.pin):
                 reason = Reason.BAD_PIN
             if reason is None and record.amount is None and self._lacks_amount:
@@ -134,6 +135,19 @@ class Sealer:
                 for row, (pin, amount, limit) in zip(rows, rest, strict=True)
             ]
         return rows, rejects, len(records)
+
+    def _fault(self, text: str, key: str) -> Reason | None:
+        if not key:
+            return Reason.EMPTY
+        if not _CODE.fullmatch(text):
+            return Reason.ILLEGAL_CHARACTER
+        if len(text) > LONGEST_CODE:
+            return Reason.TOO_LONG
+        if len(key) < SHORTEST_CODE:
+            return Reason.TOO_SHORT
+        if not self.expected.shows(text):
+            return Reason.TOO_WIDE
+        return None
 
     def _rows(
         self, texts: Sequence[str], normal: Sequence[str], numbers: Sequence[int]
@@ -158,18 +172,6 @@ class Sealer:
         if not any(shows.values()):
             return repeat(None, len(normal))
         return [text[-4:] if shows.get(len(text)) else None for text in normal]
-
-
-def _fault(text: str, key: str) -> Reason | None:
-    if not key:
-        return Reason.EMPTY
-    if not _CODE.fullmatch(text):
-        return Reason.ILLEGAL_CHARACTER
-    if len(text) > LONGEST_CODE:
-        return Reason.TOO_LONG
-    if len(key) < SHORTEST_CODE:
-        return Reason.TOO_SHORT
-    return None
 
 
 def _measured(normal: Sequence[str]) -> dict[int, bool]:

@@ -23,6 +23,7 @@ from app.services.updating.merging import PRESENTATION, laid_over
 from app.services.updating.wanted import UpdateFault, Wanted
 from app.services.updating.words import contradictions
 from app.settings import Settings
+from app.store.keyring import Keyring
 from app.store.models import (
     AppleDevice,
     AppleRegistration,
@@ -33,7 +34,9 @@ from app.store.models import (
 )
 
 
-def rehearse(session: Session, key: str, wanted: Wanted, *, settings: Settings) -> list[str]:
+def rehearse(
+    session: Session, key: str, wanted: Wanted, *, settings: Settings, keyring: Keyring
+) -> list[str]:
     """Refuse what `order` would refuse, in a session for reading; returns what to be warned of.
 
     That is words which say another value than the update gives.
@@ -45,7 +48,7 @@ def rehearse(session: Session, key: str, wanted: Wanted, *, settings: Settings) 
         UpdateFault: as `order`.
     """
     campaign = campaign_called(session, key)
-    change = _change(session, campaign, wanted, settings=settings)
+    change = _change(session, campaign, wanted, settings=settings, keyring=keyring)
     if wanted.override is None:
         return []
     found = laid_over(latest_revision(session, campaign).presentation, change)
@@ -54,7 +57,7 @@ def rehearse(session: Session, key: str, wanted: Wanted, *, settings: Settings) 
 
 
 def _change(
-    session: Session, campaign: Campaign, wanted: Wanted, *, settings: Settings
+    session: Session, campaign: Campaign, wanted: Wanted, *, settings: Settings, keyring: Keyring
 ) -> dict[str, Any]:
     """What the history's line says of an update, of which a pass can be made."""
     change: dict[str, Any] = {}
@@ -74,7 +77,7 @@ def _change(
             f"Give presentation, message or one of {', '.join(overrides.TERMS)}.",
         )
     # A fault is found now, not at three in the morning.
-    _tried(session, campaign, revision, change, settings=settings)
+    _tried(session, campaign, revision, change, settings=settings, keyring=keyring)
     return change
 
 
@@ -84,6 +87,7 @@ def order(
     wanted: Wanted,
     *,
     settings: Settings,
+    keyring: Keyring,
     now: dt.datetime,
     api_key_id: int | None = None,
 ) -> uuid.UUID:
@@ -95,7 +99,7 @@ def order(
         UpdateFault: there is no such campaign, or the update changes nothing or is faulty.
     """
     campaign = campaign_called(session, key, lock=True)
-    change = _change(session, campaign, wanted, settings=settings)
+    change = _change(session, campaign, wanted, settings=settings, keyring=keyring)
     row = CampaignUpdate(
         campaign_id=campaign.id,
         status="scheduled",
@@ -107,7 +111,7 @@ def order(
     session.add(row)
     session.flush()
     if row.apply_at <= now:
-        _apply(session, campaign, row, settings=settings, now=now)
+        _apply(session, campaign, row, settings=settings, keyring=keyring, now=now)
     return row.id
 
 
@@ -128,7 +132,14 @@ def apply_due(deployment: Deployment) -> None:
                 return
             campaign = session.get_one(Campaign, row.campaign_id, with_for_update=True)
             try:
-                _apply(session, campaign, row, settings=deployment.settings, now=now)
+                _apply(
+                    session,
+                    campaign,
+                    row,
+                    settings=deployment.settings,
+                    keyring=deployment.keyring,
+                    now=now,
+                )
             except UpdateFault as fault:
                 row.status, row.failure = "failed", str(fault)
 
@@ -146,7 +157,14 @@ def _rehearse_due(deployment: Deployment) -> None:
             revision = latest_revision(session, campaign)
             # What is wrong is told where it is published.
             with suppress(UpdateFault):
-                _tried(session, campaign, revision, row.change, settings=deployment.settings)
+                _tried(
+                    session,
+                    campaign,
+                    revision,
+                    row.change,
+                    settings=deployment.settings,
+                    keyring=deployment.keyring,
+                )
 
 
 def pause(session: Session, key: str, *, paused: bool) -> None:
@@ -183,12 +201,15 @@ def _apply(
     row: CampaignUpdate,
     *,
     settings: Settings,
+    keyring: Keyring,
     now: dt.datetime,
 ) -> None:
     """Publish: the campaign's row, a revision if words or looks change, and the history line."""
     revision = latest_revision(session, campaign)
     # The campaign may have been revised since the update was ordered.
-    presentation = _tried(session, campaign, revision, row.change, settings=settings)
+    presentation = _tried(
+        session, campaign, revision, row.change, settings=settings, keyring=keyring
+    )
     if presentation != revision.presentation:
         campaign.revision += 1
         session.add(
@@ -251,13 +272,16 @@ def _tried(
     change: Mapping[str, Any],
     *,
     settings: Settings,
+    keyring: Keyring,
 ) -> dict[str, Any]:
     """The stored presentation with a change laid over it, of which a pass can be made."""
     found = laid_over(revision.presentation, change)
     if found == revision.presentation:
         return found
     presentation = PRESENTATION.validate_python(found)
-    faults = faults_of(session, campaign, presentation, organization=settings.organization)
+    faults = faults_of(
+        session, campaign, presentation, organization=settings.organization, keyring=keyring
+    )
     if faults:
         raise UpdateFault(
             "invalid_presentation",

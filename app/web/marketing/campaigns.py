@@ -88,7 +88,9 @@ def apply_campaign(query: ApplyQuery) -> Response:
         with house.database.read() as session:
             if beyond := permissions.faults_of(session, access.client(), draft):
                 raise CampaignFault(beyond)
-            tried = campaigns.try_out(session, draft, organization=house.settings.organization)
+            tried = campaigns.try_out(
+                session, draft, organization=house.settings.organization, keyring=keyring
+            )
             # Counted here, so that no till waits for it under the lock.
             edit, rate = google_reach.edit_of(draft), house.settings.google_rate
             at_google = google_standing.forecast(session, draft.key, edit, rate=rate)

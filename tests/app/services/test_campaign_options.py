@@ -613,7 +613,7 @@ def test_a_campaign_that_was_stored_with_what_nothing_reads_goes_on(
     )
     keyring = deployment.keyring
     with deployment.database.read() as session:
-        tried = campaigns.try_out(session, odd, organization="Shop")
+        tried = campaigns.try_out(session, odd, organization="Shop", keyring=keyring)
     with deployment.database.write() as session:
         plan = campaigns.plan(session, tried)
         campaigns.apply(session, plan, keyring, now=deployment.now())

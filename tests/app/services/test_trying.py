@@ -253,7 +253,7 @@ def test_a_file_whose_logo_cannot_be_seen_is_refused_and_its_picture_is_not_kept
     draft = campaigns.read_file(tmp_path / "blue.toml")
 
     with deployment.database.read() as session, pytest.raises(CampaignFault) as refused:
-        campaigns.try_out(session, draft, organization="Passerelle")
+        campaigns.try_out(session, draft, organization="Passerelle", keyring=deployment.keyring)
 
     assert [fault.at for fault in refused.value.faults] == ["look.logo"]
     with deployment.database.read() as session:

@@ -185,6 +185,7 @@ class Walk:
                 self.chance.choice(among),
                 Wanted(override=override),
                 settings=self.deployment.settings,
+                keyring=self.deployment.keyring,
                 now=self.clock.now,
             )
 

@@ -230,7 +230,7 @@ def test_a_value_of_another_campaign_is_shown_in_its_dress_and_found_again(
     draft = campaigns.read_document(gift, pictures=lambda name: picture.getvalue())
     keyring = deployment.keyring
     with deployment.database.read() as session:
-        tried = campaigns.try_out(session, draft, organization="Shop")
+        tried = campaigns.try_out(session, draft, organization="Shop", keyring=keyring)
     with deployment.database.write() as session:
         plan = campaigns.plan(session, tried)
         campaigns.apply(session, plan, keyring, now=deployment.now())

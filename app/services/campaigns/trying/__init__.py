@@ -17,13 +17,19 @@ from sqlalchemy.orm import Session
 from app.domain.campaign import Presentation
 from app.services.campaigns.file import CampaignFault, Draft, Fault
 from app.services.campaigns.rules import read_rules
+from app.services.campaigns.scanned import longest_code, symbology_of_codes, unreadable
 from app.services.campaigns.shared import pictures_of
 from app.services.campaigns.stored import find, latest_revision, presentation_of
-from app.services.campaigns.trying.trial import CODE, Trial, Values
+from app.services.campaigns.trying.trial import CODE, SYMBOLOGIES, Trial, Values
 from app.services.campaigns.wording import grants_of
+from app.store.keyring import Keyring
 from app.store.models import Campaign
+from passes.symbology import Symbology
 
 __all__ = ["Tried", "faults_of", "try_out"]
+
+#: What stands for codes that come from a list: how they are is judged when they are read.
+_SAMPLE = ("codes", CODE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +39,18 @@ class Tried:
     draft: Draft
 
 
-def try_out(session: Session, draft: Draft, *, organization: str) -> Tried:
+def try_out(session: Session, draft: Draft, *, organization: str, keyring: Keyring) -> Tried:
     """Make what passes of `draft` would be.
 
     Args:
         organization: the deployment's, for a campaign that names none.
+        keyring: opens the codes of a stored campaign that would be shown in another barcode.
 
     Raises:
         CampaignFault: every reason for which no pass could be made.
     """
     presentation = draft.presentation
-    shared_code = draft.source_options.get("code")
+    code_at, code = longest_code(draft.kind, draft.source, draft.source_options) or _SAMPLE
     values = tuple(grants_of(read_rules(draft.rules)))
     found = Trial(
         presentation=presentation,
@@ -52,10 +59,15 @@ def try_out(session: Session, draft: Draft, *, organization: str) -> Tried:
         currency=draft.currency,
         organization=presentation.organization or organization,
         pictures={**pictures_of(session, presentation.look), **draft.pictures},
-        code=shared_code or CODE,
+        code=code,
+        code_at=code_at,
+        symbology=_read_symbology(presentation, draft.authority),
         # Those that are issued from the campaign itself.
         values=tuple(each for each in values if each[1].campaign in (None, draft.key)),
     ).faults()
+    if (campaign := find(session, draft.key)) is not None and not found:
+        before = presentation_of(latest_revision(session, campaign))
+        found += unreadable(session, keyring, campaign, presentation, before)
     found += _of_others(session, draft.key, values, organization=organization)
     if found:
         raise CampaignFault(
@@ -68,11 +80,26 @@ def try_out(session: Session, draft: Draft, *, organization: str) -> Tried:
 
 
 def faults_of(
-    session: Session, campaign: Campaign, presentation: Presentation, *, organization: str
+    session: Session,
+    campaign: Campaign,
+    presentation: Presentation,
+    *,
+    organization: str,
+    keyring: Keyring,
 ) -> list[Fault]:
     """Why no pass of a stored campaign could look like `presentation`; empty when it can."""
     # Words of values are tried out with the campaign that carries them.
-    return _stored(session, campaign, presentation, (), organization=organization).faults()
+    found = _stored(session, campaign, presentation, (), organization=organization).faults()
+    if found:
+        return found
+    before = presentation_of(latest_revision(session, campaign))
+    return unreadable(session, keyring, campaign, presentation, before)
+
+
+def _read_symbology(presentation: Presentation, authority: str) -> Symbology | None:
+    """As `symbology_of_codes`; what is no symbology is named by the trial."""
+    known = presentation.symbology in SYMBOLOGIES
+    return symbology_of_codes(presentation, authority) if known else None
 
 
 def _of_others(session: Session, key: str, values: Values, *, organization: str) -> list[Fault]:
@@ -120,5 +147,7 @@ def _stored(
         organization=presentation.organization or organization,
         pictures=pictures_of(session, presentation.look),
         code=CODE,
+        code_at="codes",
+        symbology=_read_symbology(presentation, campaign.authority),
         values=values,
     )

@@ -26,7 +26,8 @@ from app.services.campaigns.wording import own_words, worded
 from passes import apple, content, google
 from passes.artwork import Artwork
 from passes.content import Money, PassContent, Status, Symbology
-from passes.errors import PassError
+from passes.errors import ContentError, PassError
+from passes.symbology import check_payload
 from passes.text import check_text
 
 #: Trials that a process remembers: what is shown before it is applied is tried out once.
@@ -78,7 +79,11 @@ class Trial:
     currency: str | None
     organization: str
     pictures: Mapping[str, bytes]
+    #: A code as wide as any that passes would show, and the place that says what codes are like.
     code: str
+    code_at: str
+    #: The symbology in which it is shown; None where passes show a token.
+    symbology: Symbology | None
     values: Values
 
     def faults(self) -> list[Fault]:
@@ -86,7 +91,8 @@ class Trial:
         key = hashlib.sha256(
             orjson.dumps(
                 [
-                    [self.kind, self.name, self.currency, self.organization, self.code],
+                    [self.kind, self.name, self.currency, self.organization],
+                    [self.code, self.code_at, self.symbology and self.symbology.value],
                     store_presentation(self.presentation),
                     # A picture is named by its digest.
                     sorted(self.pictures),
@@ -195,7 +201,6 @@ class Trial:
     def _sample(self, shared: content.Presentation, status: Status) -> PassContent:
         """A pass with everything that one of the kind may have."""
         money = KINDS[self.kind].holds_money and self.currency is not None
-        bare = self.presentation.barcode is BarcodeProfile.CODE
         languages = shared.languages
         noon = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
         fields: tuple[content.Field, ...] = ()
@@ -208,7 +213,7 @@ class Trial:
             presentation=shared,
             serial="sample",
             barcode=content.Barcode(
-                payload=self.code if bare else _SCANNED,
+                payload=self.code if self.symbology is not None else _SCANNED,
                 text=self.code,
                 symbology=Symbology(self.presentation.symbology.upper()),
             ),
@@ -307,6 +312,15 @@ class Trial:
                 "is too narrow for a token.",
                 'Use qr, pdf417 or aztec, or the profile "code".',
             )
+        elif self.symbology is not None:
+            try:
+                check_payload("code", self.code, self.symbology)
+            except ContentError as error:
+                yield Fault(
+                    "symbology",
+                    f"is too narrow for {self.code_at}. {error.cause}",
+                    error.remedy,
+                )
 
     def _of_pictures(self) -> Iterator[Fault]:
         look: Look = self.presentation.look

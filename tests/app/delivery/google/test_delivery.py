@@ -228,6 +228,7 @@ def test_no_change_waits_for_the_day_of_a_question(house: House) -> None:
                 session.get_one(Campaign, campaign).key,
                 updating.Wanted(override=Override(ends_at=ends + dt.timedelta(days=9))),
                 settings=house.deployment.settings,
+                keyring=house.deployment.keyring,
                 now=house.deployment.now(),
             )
         house.settle()
@@ -368,6 +369,7 @@ def test_an_overriding_end_that_comes_is_shown_by_every_object(house: House) -> 
                 session.get_one(Campaign, campaign).key,
                 updating.Wanted(override=Override(ends_at=sooner, forced=frozenset({"ends_at"}))),
                 settings=house.deployment.settings,
+                keyring=house.deployment.keyring,
                 now=house.deployment.now(),
             )
         house.settle()
@@ -394,6 +396,7 @@ def test_an_edit_that_is_undone_before_its_class_had_its_turn_stays_on_no_object
                 session.get_one(Campaign, campaign).key,
                 updating.Wanted(override=Override(ends_at=end, forced=frozenset({"ends_at"}))),
                 settings=house.deployment.settings,
+                keyring=house.deployment.keyring,
                 now=house.deployment.now(),
             )
 
@@ -648,6 +651,7 @@ def test_what_a_campaign_tells_everybody_is_left_to_the_lane_of_campaigns(house:
                 session.get_one(Campaign, campaign).key,
                 updating.Wanted(message={"en": "Longer", "fr": "Plus"}, override=override),
                 settings=house.deployment.settings,
+                keyring=house.deployment.keyring,
                 now=house.deployment.now(),
             )
         change(house, issued[0], used=1)
@@ -756,6 +760,7 @@ def test_a_marketers_message_reaches_every_holder_once(house: House) -> None:
                 key,
                 said,
                 settings=house.deployment.settings,
+                keyring=house.deployment.keyring,
                 now=house.deployment.now(),
             )
         for _ in range(3):
