@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw
 from passes import Symbology
 from passes.barcode import png, svg
 from passes.errors import ContentError, ContrastError
+from passes.symbology import MOST_MODULES, fits, modules, narrow, surely_narrow
 
 SAMPLES = {
     Symbology.QR: "PA7Q2M4N5X6B3C8D9E0F1G2H3J4K5L6M",
