@@ -41,6 +41,9 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Apple, in points; each is needed at @1x, @2x and @3x.
 _ICON = (38, 38)
 _LOGO = (160, 50)
+# Points below which a logo is a line: of its height, which a long one lacks, and of its width.
+_LEAST_HEIGHT = 10
+_LEAST_WIDTH = 6
 _STRIP = (375, 144)
 # Google, in pixels.
 _GOOGLE_LOGO = (660, 660)
@@ -131,6 +134,18 @@ class Artwork:
         except (BadZipFile, ValueError) as error:
             raise ArtworkError("artwork", "It is damaged.", "Prepare it again.") from error
         return cls(files)
+
+    def check_shape(self) -> None:
+        """Raise ArtworkError where the logo is so long and thin that nobody would see it."""
+        width, height = _png_size("logo", self.files["logo@3x.png"])
+        if height < 3 * _LEAST_HEIGHT or width < 3 * _LEAST_WIDTH:
+            raise ArtworkError(
+                "logo",
+                f"In the {_LOGO[0]}×{_LOGO[1]} points that a pass has for it, it would be only"
+                f" {width / 3:.3g} wide and {height / 3:.3g} high.",
+                f"Give one at most {_LOGO[0] // _LEAST_HEIGHT} times as wide as high, and at most"
+                f" {_LOGO[1] // _LEAST_WIDTH} times as high as wide.",
+            )
 
     @property
     def size(self) -> int:

@@ -63,6 +63,17 @@ def fit(
     return wrap(text, face, width, most=most), face
 
 
+def within(text: str, size: int, weight: int, width: float) -> tuple[str, FreeTypeFont]:
+    """Return `text` in one line no wider than `width` and its face: smaller, and cut off with an
+    ellipsis, where it must be.
+    """
+    face = typeface(size, weight)
+    least = size * (0.6 if size > 60 else 0.8)  # small text stays readable and is cut off
+    while face.getlength(text) > width and face.size > least:
+        face = typeface(int(face.size) - 2, weight)
+    return shorten(text, face, width), face
+
+
 def shorten(text: str, face: FreeTypeFont, width: float) -> str:
     """Return `text`, cut with an ellipsis where it is wider than `width`."""
     if face.getlength(text) <= width:

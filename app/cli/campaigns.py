@@ -57,7 +57,7 @@ def apply(deployment: Deployment, file: Path, yes: bool, dry_run: bool) -> None:
     say(f"Campaign {draft.key} {'is new' if plan.creates else 'changes'}:")
     for change in plan.changes:
         say(f"  {change}")
-    for warning in campaigns.warnings_of(draft.presentation):
+    for warning in campaigns.warnings_of(draft.presentation, kind=draft.kind, rules=draft.rules):
         say(f"Warning: {warning}")
     if plan.shows and not plan.creates:
         say("Passes in wallets will be updated.")

@@ -129,7 +129,8 @@ class RehearsedBody(BaseModel):
     touches: TouchesBody
     google: GoogleBody
     warnings: list[str] = Field(
-        description="Words that say another value than the update gives: send them as well"
+        description="Words that say another value than the update gives: send them as well; and"
+        " texts of the update of which a wallet shows only the beginning"
     )
 
 

@@ -6,16 +6,14 @@ from typing import TYPE_CHECKING
 
 from passes.colour import rgb
 from passes.content import PassContent, Status
-from passes.lettering import MEDIUM
 from passes.preview.canvas import (
-    MARGIN,
-    WIDTH,
     Card,
     code_height,
     draw_code,
     draw_list,
     draw_stamp,
 )
+from passes.preview.room import MARGIN, OFFER, TITLE, WIDTH
 from passes.preview.rows import Row, sayings
 
 if TYPE_CHECKING:
@@ -54,8 +52,8 @@ def front(content: PassContent, language: str) -> Image:
     if banner is not None:
         card.paste(banner, (0, _TOP))
     height = _TOP + middle / 2
-    card.text((MARGIN, height - 24), said.headline, ink, 112, weight=MEDIUM, anchor="lm")
-    card.text((MARGIN, height + 72), said.title, ink, 32, anchor="lm")
+    card.text((MARGIN, height - 24), said.headline, ink, OFFER[0], weight=OFFER[1], anchor="lm")
+    card.text((MARGIN, height + 72), said.title, ink, TITLE[0], weight=TITLE[1], anchor="lm")
     card.columns(said.front[:2], _TOP + middle + 24, label, ink)
     if len(said.front) > 2:
         card.columns(said.front[2:], _TOP + middle + _ROW + 12, label, ink)

@@ -13,12 +13,11 @@ from PIL import Image, ImageDraw, ImageEnhance
 from passes.barcode import png
 from passes.colour import Rgb
 from passes.content import Barcode, PassContent
-from passes.lettering import BOLD, MEDIUM, REGULAR, shorten, typeface, wrap
+from passes.lettering import BOLD, MEDIUM, REGULAR, shorten, typeface, within, wrap
+from passes.preview.room import LABEL, LINE, MARGIN, VALUE, WIDTH, column_widths, lefts
 from passes.preview.rows import Row
 from passes.symbology import Symbology
 
-WIDTH = 750
-MARGIN = 36
 WHITE: Rgb = (255, 255, 255)
 BLACK: Rgb = (20, 20, 22)
 GREY: Rgb = (110, 110, 118)
@@ -41,15 +40,11 @@ class Card:
         size: int,
         *,
         weight: int = REGULAR,
-        width: float = WIDTH - 2 * MARGIN,
+        width: float = LINE,
         anchor: str = "la",
     ) -> float:
         """Draw one line, smaller or cut off where it must be, and return its width."""
-        face = typeface(size, weight)
-        least = size * (0.6 if size > 60 else 0.8)  # small text stays readable and is cut off
-        while face.getlength(text) > width and face.size > least:
-            face = typeface(int(face.size) - 2, weight)
-        text = shorten(text, face, width)
+        text, face = within(text, size, weight, width)
         self.draw.text(at, text, colour, face, anchor=anchor)
         return face.getlength(text)
 
@@ -63,21 +58,10 @@ class Card:
 
     def columns(self, rows: Sequence[Row], top: int, label: Rgb, value: Rgb) -> None:
         """Draw rows side by side, each as wide as its text wants, as far as there is room."""
-        gap = 28
-        room = WIDTH - 2 * MARGIN - gap * (len(rows) - 1)
-        wants = [
-            max(typeface(22).getlength(each.label), typeface(34).getlength(each.value)) + 2
-            for each in rows
-        ]
-        excess = max(0.0, sum(wants) - room)
-        fair = room / max(1, len(rows))
-        wide = sum(max(0.0, want - fair) for want in wants)
-        left = float(MARGIN)
-        for each, want in zip(rows, wants, strict=True):
-            width = want - (excess * max(0.0, want - fair) / wide if wide else 0)
-            self.text((left, top), each.label, label, 22, width=width)
-            self.text((left, top + 32), each.value, value, 34, width=width)
-            left += width + gap
+        widths = column_widths([(each.label, each.value) for each in rows])
+        for each, width, left in zip(rows, widths, lefts(widths), strict=True):
+            self.text((left, top), each.label, label, LABEL, width=width)
+            self.text((left, top + 32), each.value, value, VALUE, width=width)
 
     def finish(self, *, radius: int, notches: bool = False, grey: bool = False) -> Image.Image:
         """Return the card with its outline cut, drained of colour for a spent pass."""

@@ -9,15 +9,14 @@ from passes.content import PassContent, Status
 from passes.lettering import BOLD, MEDIUM, typeface, wrap
 from passes.preview.canvas import (
     BLACK,
-    MARGIN,
     WHITE,
-    WIDTH,
     Card,
     code_height,
     draw_code,
     draw_list,
     draw_stamp,
 )
+from passes.preview.room import MARGIN, WIDTH
 from passes.preview.rows import sayings
 
 if TYPE_CHECKING:

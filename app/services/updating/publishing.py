@@ -16,7 +16,13 @@ from app.domain.campaign import BenefitType
 from app.domain.kinds import KINDS
 from app.domain.overrides import Override
 from app.services import changes
-from app.services.campaigns import faults_of, latest_revision, terms_of
+from app.services.campaigns import (
+    faults_of,
+    latest_revision,
+    presentation_of,
+    terms_of,
+    warnings_of,
+)
 from app.services.deployment import Deployment
 from app.services.updating.finding import campaign_called, no_update
 from app.services.updating.merging import PRESENTATION, laid_over
@@ -39,7 +45,8 @@ def rehearse(
 ) -> list[str]:
     """Refuse what `order` would refuse, in a session for reading; returns what to be warned of.
 
-    That is words which say another value than the update gives.
+    That is words which say another value than the update gives, and those of its own of which a
+    wallet shows only the beginning.
 
     Pictures are resized on the way, which would hold up every till under the lock of `order`; that
     finds the answer here.
@@ -49,11 +56,19 @@ def rehearse(
     """
     campaign = campaign_called(session, key)
     change = _change(session, campaign, wanted, settings=settings, keyring=keyring)
-    if wanted.override is None:
-        return []
-    found = laid_over(latest_revision(session, campaign).presentation, change)
-    presentation = PRESENTATION.validate_python(found)
-    return contradictions(presentation, wanted.override, currency=campaign.currency)
+    revision = latest_revision(session, campaign)
+    presentation = PRESENTATION.validate_python(laid_over(revision.presentation, change))
+    # What is as it was needs no word again.
+    known = set(warnings_of(presentation_of(revision), kind=campaign.kind))
+    warnings = [
+        str(each) for each in warnings_of(presentation, kind=campaign.kind) if each not in known
+    ]
+    if wanted.override is not None:
+        warnings = [
+            *contradictions(presentation, wanted.override, currency=campaign.currency),
+            *warnings,
+        ]
+    return warnings
 
 
 def _change(

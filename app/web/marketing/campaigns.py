@@ -121,7 +121,9 @@ def apply_campaign(query: ApplyQuery) -> Response:
             version=stored.version if stored else None,
             warnings=[
                 WarningBody(at=each.at, cause=each.cause, remedy=each.remedy)
-                for each in campaigns.warnings_of(draft.presentation)
+                for each in campaigns.warnings_of(
+                    draft.presentation, kind=draft.kind, rules=draft.rules
+                )
             ],
             google=GoogleBody.of(at_google) if plan.shows and not plan.creates else None,
         )

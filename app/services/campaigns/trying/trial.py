@@ -127,6 +127,8 @@ class Trial:
             # Before the pictures, which can only say that they are hard to see.
             content.Design(background=look.background, foreground=look.foreground, label=look.label)
             artwork = artwork_of(look, self.organization, self.pictures)
+            if look.logo is not None:
+                artwork.check_shape()
         except PassError as error:
             return [self._fault(error)]
         spoken = tuple(self.presentation.texts)
