@@ -1,4 +1,4 @@
-"""Texts that a wallet cuts are warned of, and logos that nobody would see refused, with measures."""
+"""Texts that a wallet cuts are warned of, and logos that nobody would see are refused."""
 
 from __future__ import annotations
 
