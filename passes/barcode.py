@@ -77,10 +77,15 @@ def svg(
     payload: str,
     symbology: Symbology = Symbology.QR,
     *,
+    width: int | None = None,
     dark: str = "#000000",
     light: str = "#ffffff",
 ) -> str:
     """Return an SVG without a size of its own, one unit to the module, colours as `#rrggbb`.
+
+    With a `width`, bars have a size, which a page should not shrink: the widest multiple of half a
+    pixel to the module that is not wider, but one pixel at least. Screens have two pixels or three
+    for each of a page's, so that all bars are sharp.
 
     Raises ContentError for a payload that does not fit, ContrastError for colours that do not.
     """
@@ -88,8 +93,9 @@ def svg(
     rows = _drawn(payload, symbology)
     quiet = symbology.quiet
     columns = len(rows[0])
-    width = columns + 2 * quiet
-    above, row_height, height = _vertical(len(rows), symbology, 1, width)
+    units = columns + 2 * quiet
+    above, row_height, height = _vertical(len(rows), symbology, 1, units)
+    size = "" if width is None else f' width="{units * max(2, 2 * width // units) / 2:g}"'
     path = []
     for number, row in enumerate(rows):
         start = row.find(b"1")
@@ -100,8 +106,8 @@ def svg(
             path.append(f"M{x} {y}h{end - start}v{row_height}h-{end - start}z")
             start = row.find(b"1", end)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"'
-        f' shape-rendering="crispEdges"><path fill="{light}" d="M0 0h{width}v{height}H0z"/>'
+        f'<svg xmlns="http://www.w3.org/2000/svg"{size} viewBox="0 0 {units} {height}"'
+        f' shape-rendering="crispEdges"><path fill="{light}" d="M0 0h{units}v{height}H0z"/>'
         f'<path fill="{dark}" d="{"".join(path)}"/></svg>'
     )
 

@@ -214,10 +214,15 @@ def notice(content: PassContent, words: Words, locale: str) -> Notice | None:
             return None
 
 
+#: Pixels of a page that bars take at most, unless they need more.
+_WIDE = 340
+
+
 def drawing(payload: str, symbology: Symbology) -> Shown:
     """A barcode as SVG to put into a page: black on white whatever the page's colours."""
     wide = not symbology.square
-    return Shown(drawing=Markup(barcode.svg(payload, symbology)), wide=wide)  # noqa: S704 - ours
+    drawn = barcode.svg(payload, symbology, width=_WIDE if wide else None)
+    return Shown(drawing=Markup(drawn), wide=wide)  # noqa: S704 - ours
 
 
 def phone_code(address: str) -> Markup:

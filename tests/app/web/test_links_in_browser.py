@@ -43,6 +43,8 @@ from tests.verifying import is_genuine
 AXE = {
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
 }
+LONGEST = "L29-ABCDEFGHIJKLMNOPQRSTUVWXY"
+"""As wide as Code 128 may be on a pass."""
 TEXTS = {
     tag: Texts(
         title=title,
@@ -132,6 +134,7 @@ def door(
         "coupon": shop.voucher(coupon, ends_at=ends_at),
         "card": shop.voucher(card, code="6034 9321 7782 0145", pin="4711", ends_at=ends_at),
         "partner": shop.voucher(partner, code="SOLEIL-7H4K-22", ends_at=ends_at),
+        "longest": shop.voucher(partner, code=LONGEST, ends_at=ends_at),
         "used": shop.voucher(coupon, used=1),
         "expired": shop.voucher(coupon, ends_at=now - days(3)),
         "early": shop.voucher(coupon, starts_at=now + days(9), ends_at=ends_at),
@@ -283,6 +286,21 @@ def test_every_other_page_is_accessible_in_light_and_dark(
             accessible(page)
             if names == ("partner",):
                 assert scanned(page) == ["SOLEIL-7H4K-22"]
+
+
+@pytest.mark.parametrize("screen", [SMALL, IPHONE, ANDROID, DESKTOP])
+def test_the_longest_code_that_is_accepted_is_scanned_off_the_page(
+    browser: Browser, door: Door, screen: Screen
+) -> None:
+    with opened(browser, door.at("longest"), screen, language="en") as page:
+        picture = Image.open(io.BytesIO(page.screenshot(full_page=True)))
+        # A scanner sees more of an edge than whether a pixel is dark.
+        near = picture.resize((4 * picture.width, 4 * picture.height), Image.Resampling.BICUBIC)
+        found = [each.text for each in zxingcpp.read_barcodes(near)]
+        assert LONGEST in found
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        if screen is not SMALL:  # whose 320 pixels are too few for whole ones
+            assert LONGEST in scanned(page)
 
 
 def test_a_link_that_does_not_work_says_so_accessibly(browser: Browser, door: Door) -> None:
