@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 import uuid
 from pathlib import Path
 
@@ -348,7 +349,7 @@ def stores_group() -> None:
 @click.argument("key")
 @click.option("--name", help="What people call it.")
 @click.option("--terminal", "terminals", multiple=True, help="Key of a till in it.")
-@click.option("--timezone", default="UTC", show_default=True)
+@click.option("--timezone", help="Such as Europe/Paris: its days, and the times in its texts.")
 @click.option("--language", default="en", show_default=True)
 @click.option("--online", is_flag=True, help="It is the web shop.")
 @click.option("--latitude", type=click.FloatRange(-90, 90))
@@ -359,20 +360,22 @@ def add(
     key: str,
     name: str | None,
     terminals: tuple[str, ...],
-    timezone: str,
+    timezone: str | None,
     language: str,
     online: bool,
     latitude: float | None,
     longitude: float | None,
 ) -> None:
     """Add the store KEY, or terminals to it."""
+    if timezone is None and sys.stdin.isatty():
+        timezone = click.prompt("Time zone of the store", default="UTC")
     with deployment.database.write() as session:
         stores.add(
             session,
             key,
             name=name,
             terminals=terminals,
-            timezone=timezone,
+            timezone=timezone or "UTC",
             language=language,
             online=online,
             position=None if latitude is None or longitude is None else (latitude, longitude),

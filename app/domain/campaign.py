@@ -137,6 +137,8 @@ class Terms:
     pin_above_minor: int | None = None
     #: The most that one operator may load, refund and add by adjustment on one day.
     operator_cap_minor: int | None = None
+    #: The most that one load may add; the till page loads only where this is said.
+    load_cap_minor: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

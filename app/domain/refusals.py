@@ -59,6 +59,7 @@ class Reason(StrEnum):
     PIN_LOCKED = "pin_locked"
     OPERATOR_REQUIRED = "operator_required"
     OPERATOR_CAP = "operator_cap"
+    LOAD_CAP = "load_cap"
 
 
 #: What a supervisor may set aside with a reason. Never a counter: no limit is ever passed.

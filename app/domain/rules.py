@@ -50,6 +50,9 @@ class Place:
     channel: str = Channel.STORE
 
 
+#: Articles of each kind that a refusal names at most.
+MOST_NAMED = 10
+
 _STATUS_REASONS = {
     "pending": Reason.NOT_ACTIVATED,
     "blocked": Reason.BLOCKED,
@@ -183,7 +186,7 @@ def _of_basket(standing: Standing, terms: Terms, basket: Basket | None) -> list[
     if basket is None:
         counted = standing.budgeted and terms.benefit.type in _COSTING
         required = chosen or counted or terms.min_basket_minor is not None
-        return [Refused(reason=Reason.BASKET_REQUIRED)] if required else []
+        return [_basket_required(standing, terms)] if required else []
     found = []
     if standing.currency is not None and basket.currency != standing.currency:
         found.append(
@@ -203,6 +206,20 @@ def _of_basket(standing: Standing, terms: Terms, basket: Basket | None) -> list[
     if chosen and not any(eligible(terms.products, line) for line in basket.lines):
         found.append(Refused(reason=Reason.PRODUCTS_NOT_ELIGIBLE))
     return found
+
+
+def _basket_required(standing: Standing, terms: Terms) -> Refused:
+    """The refusal that says what of the basket has to be known."""
+    details: dict[str, object] = {}
+    if standing.currency is not None:
+        details["currency"] = standing.currency
+    if terms.min_basket_minor is not None:
+        details["minimum_minor"] = terms.min_basket_minor
+    if terms.products != Products():
+        for name in ("skus", "prefixes", "categories"):
+            if named := getattr(terms.products, name):
+                details[name] = sorted(named)[:MOST_NAMED]
+    return Refused(reason=Reason.BASKET_REQUIRED, details=details)
 
 
 def is_open(hours: Sequence[OpenHours], local: dt.datetime) -> bool:

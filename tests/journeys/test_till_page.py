@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 from sqlalchemy import select
 
-from app.domain.campaign import Benefit, BenefitType, Terms
+from app.domain.campaign import Benefit, BenefitType, Products, Terms
 from app.services import access, audit
 from app.services.deployment import Deployment
 from app.settings import Settings
@@ -125,7 +126,9 @@ def till(browser: Browser, server: str, shop: Shop, deployment: Deployment) -> I
 
 
 def card(shop: Shop, minor: int = 5_000) -> Issued:
-    shop.campaign("birthday", kind="gift_card", terms=Terms(amount_minor=minor))
+    shop.campaign(
+        "birthday", kind="gift_card", terms=Terms(amount_minor=minor, load_cap_minor=10_000)
+    )
     return shop.voucher("birthday")
 
 
@@ -172,13 +175,17 @@ def test_a_gift_card_is_spent_in_part_loaded_and_the_last_is_undone_by_keyboard_
     till.scan(voucher.barcode)
     expect(page.locator("#amount")).to_be_focused()
     page.keyboard.type("10", delay=60)
+    said: list[str] = []
+    page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.accept()))
     page.locator("#load").focus()
     page.keyboard.press("Space")
     till.verdict("LOADED")
     expect(page.locator("#totals")).to_contain_text("loaded €10.00")
-    page.locator("#undo").focus()
+    page.locator("#day .undo").first.focus()
     page.keyboard.press("Enter")
     till.verdict("TAKEN BACK")
+    assert "The new balance is €47.50." in said[0]
+    assert "Loaded · Birthday €10.00" in said[1]
     till.look("undone")
     assert till.entries() == [
         ("redemption", -1_250, "ann"),
@@ -186,6 +193,70 @@ def test_a_gift_card_is_spent_in_part_loaded_and_the_last_is_undone_by_keyboard_
         ("reversal", -1_000, "ann"),
     ]
     expect(page.locator("#day tr")).to_have_count(3)
+
+
+def test_a_coupon_from_a_smallest_basket_asks_for_the_total_and_forgets_it(till: Till) -> None:
+    percent = Benefit(type=BenefitType.PERCENT, percent=Decimal(10))
+    till.shop.campaign("from30", terms=Terms(benefit=percent, min_basket_minor=3_000, uses=9))
+    voucher = till.shop.voucher("from30")
+    page = till.page
+    till.scan(voucher.barcode)
+    expect(page.locator("#whole")).to_be_focused()
+    expect(page.locator("#total-text")).to_have_text("Valid from €30.00.")
+    till.look("total")
+    page.keyboard.type("12,50", delay=60)
+    page.keyboard.press("Enter")
+    till.verdict("REFUSED")
+    expect(page.locator("#verdict .text")).to_contain_text("€17.50 missing")
+    page.locator("#whole").fill("40")
+    page.locator("#total-form button.main").click()
+    till.verdict("ACCEPTED")
+    expect(page.locator("#verdict .figure")).to_have_text("€4.00 off")
+    assert (page.locator("#total").input_value(), page.locator("#whole").is_visible()) == (
+        "",
+        False,
+    )
+    page.wait_for_timeout(2_600)
+    till.scan(voucher.barcode)
+    expect(page.locator("#whole")).to_have_value("")
+
+
+def test_a_coupon_for_some_articles_asks_what_they_come_to(till: Till) -> None:
+    percent = Benefit(type=BenefitType.PERCENT, percent=Decimal(10))
+    terms = Terms(benefit=percent, products=Products(prefixes=("SHOE-",)))
+    till.shop.campaign("shoes", terms=terms)
+    page = till.page
+    page.locator("#language").select_option("de")
+    till.scan(till.shop.voucher("shoes").barcode)
+    expect(page.locator("#chosen")).to_be_visible()
+    expect(page.locator("#total-text")).to_contain_text("SHOE-")
+    page.locator("#whole").fill("100")
+    page.locator("#chosen").fill("120")
+    page.locator("#total-form button.main").click()
+    expect(page.locator("#total-fault")).not_to_be_empty()
+    page.locator("#chosen").fill("20")
+    page.locator("#total-form button.main").click()
+    till.verdict("ANGENOMMEN")
+    expect(page.locator("#verdict .figure")).to_contain_text("2,00")
+
+
+def test_a_refused_amount_keeps_the_card_and_offers_all_of_it(till: Till) -> None:
+    till.scan(card(till.shop, 1_500).barcode)
+    till.page.locator("#amount").fill("20")
+    till.page.locator("#spend").click()
+    till.verdict("REFUSED")
+    expect(till.page.locator("#take-all")).to_have_text("Take all €15.00")
+    till.look("take-all")
+    till.page.locator("#take-all").click()
+    till.verdict("ACCEPTED")
+    assert till.entries() == [("redemption", -1_500, "ann")]
+
+
+def test_only_a_card_that_may_be_loaded_has_the_button(till: Till) -> None:
+    till.shop.campaign("plain", kind="gift_card", terms=Terms(amount_minor=1_500))
+    till.scan(till.shop.voucher("plain").barcode)
+    expect(till.page.locator("#amount")).to_be_focused()
+    expect(till.page.locator("#load")).to_be_hidden()
 
 
 def test_what_a_scanner_types_into_the_amount_is_a_scan_and_never_money(till: Till) -> None:
@@ -221,13 +292,15 @@ def _spend(till: Till, voucher: Issued) -> None:
 def _load(till: Till, voucher: Issued) -> None:
     till.scan(voucher.barcode)
     till.page.locator("#amount").fill("5")
+    till.page.once("dialog", lambda dialog: dialog.accept())
     till.page.locator("#load").click()
 
 
 def _undo(till: Till, voucher: Issued) -> None:
     _spend(till, voucher)
     till.verdict("ACCEPTED")
-    till.page.locator("#undo").click()
+    till.page.once("dialog", lambda dialog: dialog.accept())
+    till.page.locator("#day .undo").first.click()
 
 
 ACTIONS: dict[str, tuple[Act, str, list[str]]] = {

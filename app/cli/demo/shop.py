@@ -72,7 +72,9 @@ def open_store(deployment: Deployment) -> str:
     """Open a store with one terminal; returns the terminal's key."""
     now = deployment.now()
     with deployment.database.write() as session:
-        stores.add(session, "paris", name="Paris Rivoli", terminals=["1"], now=now)
+        stores.add(
+            session, "paris", name="Paris Rivoli", terminals=["1"], timezone="Europe/Paris", now=now
+        )
         return access.create(
             session, "Demo till", [Scope.POS], now=now, store="paris", terminal="1"
         )

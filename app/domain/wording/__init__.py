@@ -18,6 +18,7 @@ LANGUAGES: dict[str, Mapping[Reason, tuple[str, str]]] = {
     "es": es.REFUSALS,
 }
 RECEIPTS = {"en": en.RECEIPTS, "fr": fr.RECEIPTS, "de": de.RECEIPTS, "es": es.RECEIPTS}
+ENDED = {"en": en.ENDED, "fr": fr.ENDED, "de": de.ENDED, "es": es.ENDED}
 DEFAULT = "en"
 
 
@@ -37,6 +38,11 @@ def refusal(reason: Reason, tag: str, details: Mapping[str, str]) -> tuple[str, 
 def receipt(tag: str, *, same: bool) -> str:
     """Whether the first use was on the same receipt, as a sentence for the cashier."""
     return RECEIPTS[language(tag)][0 if same else 1]
+
+
+def ended(tag: str, when: str, *, with_day: bool) -> str:
+    """When something ended, as a sentence: its last day, or the moment."""
+    return ENDED[language(tag)][0 if with_day else 1].format(when)
 
 
 class _Blank(dict[str, str]):

@@ -35,8 +35,8 @@ REFUSALS: dict[Reason, tuple[str, str]] = {
         "Dieses Angebot beginnt am {starts_at}.",
     ),
     Reason.EXPIRED: (
-        "Abgelaufen am {ended_at}.",
-        "Dieses Angebot endete am {ended_at}.",
+        "Abgelaufen. {ended}",
+        "Dieses Angebot ist vorbei. {ended}",
     ),
     Reason.NOT_NOW: (
         "An diesem Tag oder zu dieser Stunde nicht gültig.",
@@ -182,6 +182,10 @@ REFUSALS: dict[Reason, tuple[str, str]] = {
         "Bitte angeben, wer an der Kasse ist.",
         "Das Personal hilft Ihnen gern.",
     ),
+    Reason.LOAD_CAP: (
+        "Höchstens {cap} auf einmal aufladen.",
+        "Es können höchstens {cap} auf einmal aufgeladen werden.",
+    ),
     Reason.OPERATOR_CAP: (
         "Die Tagesgrenze dieser Person ist erreicht: {cap}.",
         "Das Personal hilft Ihnen gern.",
@@ -189,3 +193,6 @@ REFUSALS: dict[Reason, tuple[str, str]] = {
 }
 
 RECEIPTS = ("Auf diesem Bon.", "Auf einem anderen Bon.")
+
+#: When an offer ended: its last day, or a moment within a day.
+ENDED = ("Der letzte Tag war der {}.", "Es endete am {}.")

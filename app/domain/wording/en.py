@@ -35,8 +35,8 @@ REFUSALS: dict[Reason, tuple[str, str]] = {
         "This offer starts on {starts_at}.",
     ),
     Reason.EXPIRED: (
-        "Expired on {ended_at}.",
-        "This offer ended on {ended_at}.",
+        "Expired. {ended}",
+        "This offer is over. {ended}",
     ),
     Reason.NOT_NOW: (
         "Not valid on this day or at this hour.",
@@ -182,6 +182,10 @@ REFUSALS: dict[Reason, tuple[str, str]] = {
         "Say who is at the till: this needs an operator.",
         "A member of staff will help you.",
     ),
+    Reason.LOAD_CAP: (
+        "At most {cap} can be loaded at once.",
+        "At most {cap} can be loaded at once.",
+    ),
     Reason.OPERATOR_CAP: (
         "This operator has reached the limit for today: {cap}.",
         "A member of staff will help you.",
@@ -189,3 +193,6 @@ REFUSALS: dict[Reason, tuple[str, str]] = {
 }
 
 RECEIPTS = ("On this receipt.", "On another receipt.")
+
+#: When an offer ended: its last day, or a moment within a day.
+ENDED = ("The last day was {}.", "It ended on {}.")

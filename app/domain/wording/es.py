@@ -36,8 +36,8 @@ REFUSALS: dict[Reason, tuple[str, str]] = {
         "Esta oferta empieza el {starts_at}.",
     ),
     Reason.EXPIRED: (
-        "Caducó el {ended_at}.",
-        "Esta oferta terminó el {ended_at}.",
+        "Caducado. {ended}",
+        "Esta oferta ha terminado. {ended}",
     ),
     Reason.NOT_NOW: (
         "No válido en este día o a esta hora.",
@@ -183,6 +183,10 @@ REFUSALS: dict[Reason, tuple[str, str]] = {
         "Indique quién está en la caja: hace falta un operador.",
         "Le atenderá un miembro del personal.",
     ),
+    Reason.LOAD_CAP: (
+        "Como máximo {cap} por recarga.",
+        "Se pueden recargar como máximo {cap} de una vez.",
+    ),
     Reason.OPERATOR_CAP: (
         "Este operador ha alcanzado su límite de hoy: {cap}.",
         "Le atenderá un miembro del personal.",
@@ -190,3 +194,6 @@ REFUSALS: dict[Reason, tuple[str, str]] = {
 }
 
 RECEIPTS = ("En este tique.", "En otro tique.")
+
+#: When an offer ended: its last day, or a moment within a day.
+ENDED = ("El último día fue el {}.", "Terminó el {}.")

@@ -36,8 +36,8 @@ REFUSALS: dict[Reason, tuple[str, str]] = {
         "Cette offre commence le {starts_at}.",
     ),
     Reason.EXPIRED: (
-        "Expiré le {ended_at}.",
-        "Cette offre a pris fin le {ended_at}.",
+        "Expiré. {ended}",
+        "Cette offre est terminée. {ended}",
     ),
     Reason.NOT_NOW: (
         "Pas valable ce jour ou à cette heure.",
@@ -183,6 +183,10 @@ REFUSALS: dict[Reason, tuple[str, str]] = {
         "Indiquez qui tient la caisse : un opérateur est nécessaire.",
         "Un membre du personnel va vous aider.",
     ),
+    Reason.LOAD_CAP: (
+        "{cap} au plus par rechargement.",
+        "{cap} au plus par rechargement.",
+    ),
     Reason.OPERATOR_CAP: (
         "Cet opérateur a atteint sa limite du jour : {cap}.",
         "Un membre du personnel va vous aider.",
@@ -190,3 +194,6 @@ REFUSALS: dict[Reason, tuple[str, str]] = {
 }
 
 RECEIPTS = ("Sur ce ticket.", "Sur un autre ticket.")
+
+#: When an offer ended: its last day, or a moment within a day.
+ENDED = ("Le dernier jour était le {}.", "Fin : {}.")

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_datetime
+from babel.dates import format_date, format_datetime
 from babel.numbers import format_currency, get_currency_precision
 from sqlalchemy import Connection
 
@@ -19,6 +19,7 @@ from app.domain.refusals import OVERRIDABLE, RETRYABLE, Reason
 from app.services.redeeming import statements
 from app.services.redeeming.calls import Where
 from app.services.redeeming.progress import Call, Found, Grant, No
+from passes.wording import ends_with_day, starts_with_day
 
 _MONEY = {
     "available_minor": "available",
@@ -28,6 +29,7 @@ _MONEY = {
     "cap_minor": "cap",
 }
 _TIMES = frozenset({"starts_at", "ended_at", "at", "until"})
+_DAYS = frozenset({"starts_at", "ended_at"})
 
 
 def voucher(found: Found, after: Any = None) -> dict[str, object]:
@@ -44,6 +46,7 @@ def voucher(found: Found, after: Any = None) -> dict[str, object]:
         "uses_left": uses_left,
         "balance_minor": now.balance_minor if standing.holds_money else None,
         "available_minor": now.balance_minor - now.held_minor if standing.holds_money else None,
+        "load_cap_minor": found.terms.load_cap_minor if standing.holds_money else None,
         "currency": standing.currency,
         "ends_at": standing.ends_at.isoformat() if standing.ends_at else None,
         "benefit": None
@@ -141,7 +144,9 @@ def refusal(connection: Connection, call: Call, no: No) -> dict[str, object]:
                 else (last.receipt, last.store_id) == (call.origin.receipt, call.where.store_id)
             )
     cashier, customer = wording.refusal(
-        refused.reason, call.where.language, _in_words(details, call.where)
+        refused.reason,
+        call.where.language,
+        _in_words(details, call.where, no.found.standing.timezone if no.found else None),
     )
     return {
         "outcome": "refused",
@@ -155,14 +160,27 @@ def refusal(connection: Connection, call: Call, no: No) -> dict[str, object]:
     }
 
 
-def _in_words(details: dict[str, object], where: Where) -> dict[str, str]:
-    """Details as the store's people read them: local times, money with its currency."""
+def _in_words(details: dict[str, object], where: Where, zone: str | None) -> dict[str, str]:
+    """Details as the store's people read them: local times, money with its currency.
+
+    Args:
+        zone: the campaign's time zone, by which its days begin and end.
+    """
     language = wording.language(where.language)
     words: dict[str, str] = {}
     for name, value in details.items():
         if name in _TIMES:
-            moment = dt.datetime.fromisoformat(str(value)).astimezone(ZoneInfo(where.timezone))
-            words[name] = format_datetime(moment, "short", locale=language)
+            moment = dt.datetime.fromisoformat(str(value))
+            day = _day(name, moment.astimezone(ZoneInfo(zone))) if zone and name in _DAYS else None
+            local = moment.astimezone(ZoneInfo(where.timezone))
+            if day is not None:
+                words[name] = format_date(day, "long", locale=language)
+            else:
+                words[name] = format_datetime(local, "short", locale=language)
+            if name == "ended_at":
+                words["ended"] = wording.ended(
+                    where.language, words[name], with_day=day is not None
+                )
         elif name in _MONEY and isinstance(value, int):
             words[_MONEY[name]] = _money(value, str(details.get("currency") or ""), language)
         elif value is not None and not isinstance(value, bool):
@@ -171,6 +189,17 @@ def _in_words(details: dict[str, object], where: Where) -> dict[str, str]:
     same = details.get("same_receipt")
     words["receipt"] = "" if same is None else wording.receipt(where.language, same=bool(same))
     return words
+
+
+def _day(name: str, moment: dt.datetime) -> dt.date | None:
+    """The first or last day that a moment means in its campaign's zone; None for one within a day.
+
+    An end is the first moment that is not valid any more.
+    """
+    if name == "ended_at":
+        last = moment - dt.timedelta(microseconds=1)
+        return last.date() if ends_with_day(last) else None
+    return moment.date() if starts_with_day(moment) else None
 
 
 def _money(minor: int, currency: str, language: str) -> str:

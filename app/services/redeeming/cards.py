@@ -77,6 +77,10 @@ class Cards:
         if amount and asked.currency is not None and asked.currency != standing.currency:
             details = {"currency": standing.currency}
             raise No(Refused(reason=Reason.CURRENCY_MISMATCH, details=details), found)
+        cap = found.terms.load_cap_minor
+        if asked.action is CardAction.LOAD and cap is not None and amount > cap:
+            over = {"cap_minor": cap, "currency": standing.currency}
+            raise No(Refused(reason=Reason.LOAD_CAP, details=over), found)
         ending = asked.action is CardAction.DEACTIVATE
         if not ending and rules.available(standing) + amount < 0:
             raise No(_short(found), found)

@@ -140,6 +140,7 @@ class VoucherAnswer(BaseModel):
     uses_left: int | None
     balance_minor: int | None
     available_minor: int | None
+    load_cap_minor: int | None = Field(None, description="The most that one load may add")
     currency: str | None
     ends_at: dt.datetime | None
     benefit: BenefitAnswer | None

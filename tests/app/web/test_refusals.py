@@ -34,6 +34,7 @@ MONEY = frozenset(
         "pin_locked",
         "operator_required",
         "operator_cap",
+        "load_cap",
         "not_reversible",
     ]
 )
@@ -250,3 +251,41 @@ def test_repeated_scan_says_when_and_where_the_first_was_and_whether_on_this_rec
     }
     assert same["cashier_text"] == "Déjà utilisé le 21/11/2026 13:00, Paris. Sur ce ticket."
     assert other["details"]["same_receipt"] is False
+
+
+@pytest.mark.parametrize(
+    ("ends_at", "text"),
+    [
+        # The first moment that is not valid any more, of a day in Paris and of an hour there.
+        (
+            dt.datetime(2026, 11, 20, 23, tzinfo=dt.UTC),
+            "Expiré. Le dernier jour était le 20 novembre 2026.",
+        ),
+        (dt.datetime(2026, 11, 20, 13, tzinfo=dt.UTC), "Expiré. Fin : 20/11/2026 14:00."),
+    ],
+)
+def test_an_end_is_said_as_its_last_day_or_with_its_hour(
+    shop: Shop, till: Till, ends_at: dt.datetime, text: str
+) -> None:
+    shop.campaign(timezone="Europe/Paris")
+    refused = till.redeem(shop.voucher(ends_at=ends_at).barcode)
+    assert refused["cashier_text"].replace("\u202f", " ") == text
+
+
+def test_what_a_basket_has_to_tell_comes_with_the_refusal(shop: Shop, till: Till) -> None:
+    shop.campaign(terms=Terms(min_basket_minor=2_000, products=Products(skus=("A", "B"))))
+    refused = till.scan(shop.voucher().barcode)
+    assert refused["reason"] == "basket_required"
+    assert refused["details"] == {"currency": EUR, "minimum_minor": 2_000, "skus": ["A", "B"]}
+
+
+def test_a_load_beyond_the_campaigns_cap_is_refused(shop: Shop, till: Till) -> None:
+    shop.campaign("card", kind="gift_card", terms=Terms(amount_minor=500, load_cap_minor=5_000))
+    card = shop.voucher("card")
+    for minor, outcome in ((5_001, "refused"), (5_000, "accepted")):
+        amount = {"minor": minor, "currency": EUR}
+        body = {"barcode": card.barcode, "operator": "ann", "amount": amount}
+        answer = till.post("/gift-cards/load", body).get_json()
+        assert answer["outcome"] == outcome
+        assert answer.get("reason") == ("load_cap" if outcome == "refused" else None)
+    assert shop.row(card).balance_minor == 5_500

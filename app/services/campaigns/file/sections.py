@@ -139,6 +139,8 @@ class GiftCard(Section):
     pin_above: Amount | None = None
     #: The most that one operator may load, refund and add by adjustment on one day.
     operator_cap: Amount | None = None
+    #: The most that one load may add; the till page loads cards only where this is said.
+    load_cap: Amount | None = None
 
 
 class Budget(Section):

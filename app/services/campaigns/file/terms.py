@@ -124,6 +124,7 @@ def read_terms(reading: Reading, kind: str | None, zone: ZoneInfo) -> Terms | No
         amount_minor=reading.minor("gift_card.amount", card.amount),
         pin_above_minor=reading.minor("gift_card.pin_above", card.pin_above),
         operator_cap_minor=reading.minor("gift_card.operator_cap", card.operator_cap),
+        load_cap_minor=reading.minor("gift_card.load_cap", card.load_cap),
     )
 
 

@@ -12,18 +12,21 @@ const SECTIONS = ["starting", "sign-in", "operator", "work"];
 const STUTTER = 2500;
 // Eight characters in this time were typed by a scanner, not by a person.
 const WEDGE = 250;
+// Refusals that are shown without being booked as one: codes of nobody's.
+const NOT_BOOKED = new Set(["unknown_code", "bad_signature", "ambiguous", "scanner_layout"]);
 
 let till = null;
 let writer = null;
 let operator = "";
 let card = null;
-let undoable = null;
+// A coupon that waits for the receipt's total.
+let waiting = null;
 let recent = { code: "", at: -STUTTER };
 let working = false;
 let last = () => idle();
 
 const camera = new Camera($("film"), (text) => {
-  if (!working && card === null) submit(text);
+  if (!working && card === null && waiting === null) submit(text);
 });
 
 // -- what is shown ------------------------------------------------------------------------------
@@ -56,15 +59,19 @@ function idle() {
 
 function lock(locked) {
   working = locked;
-  for (const id of ["code", "go", "camera-start", "amount", "spend", "load", "money-cancel", "operator-change", "sign-out"]) {
-    $(id).disabled = locked;
-  }
-  $("undo").disabled = locked || undoable === null;
+  const fixed = ["code", "go", "camera-start", "operator-change", "sign-out"].map($);
+  const forms = document.querySelectorAll("#money-form :is(input, button), #total-form :is(input, button), #day button");
+  for (const each of [...fixed, ...forms]) each.disabled = locked;
 }
 
 function attend() {
   // On a phone the camera scans: a focused field would only raise the keyboard.
-  if (!camera.running) (card === null ? $("code") : $("amount")).focus();
+  if (!camera.running) field().focus();
+}
+
+function field() {
+  if (waiting !== null) return $("whole");
+  return card === null ? $("code") : $("amount");
 }
 
 function refusal(answer) {
@@ -95,9 +102,24 @@ function settled(done) {
       $("pin").focus();
       return;
     }
+    if (content.reason === "insufficient_balance" && card !== null) {
+      const { available_minor: available, currency } = content.details;
+      card.all = { minor: available, currency };
+      $("take-all").textContent = say("takeAll", { amount: money(available, currency) });
+      $("take-all").hidden = available <= 0;
+      return;
+    }
+    if (["load_cap", "currency_mismatch", "pin_wrong"].includes(content.reason) && card !== null) return;
+    if (content.reason === "min_basket" && waiting !== null) return;
   } else {
     sound.accept();
     draw(() => accepted(about, content));
+    // What belongs to one sale is never the next one's.
+    if (about.what === "redeem") {
+      $("receipt").value = "";
+      $("total").value = "";
+      $("receipt-part").open = false;
+    }
   }
   closeCard();
 }
@@ -200,14 +222,9 @@ async function submit(text) {
   let body;
   try {
     found = await read("/pos/v1/scans", { body: { barcode: code, ...origin() } });
-    const basketRules = ["basket_required", "min_basket", "products_not_eligible"];
-    if (found.outcome !== "accepted" && basketRules.includes(found.reason) && $("total").value === "") {
-      $("receipt-part").open = true;
-    }
-    const currency = found.voucher?.currency ?? found.details?.currency;
-    if (found.outcome === "accepted" || basketRules.includes(found.reason)) {
-      body = { items: [{ barcode: code }], ...origin(), ...(currency ? basket(currency) : {}) };
-    }
+    const currency = found.voucher?.currency;
+    // A refusal is booked, too, but what nobody knows: that may have been a guess.
+    body = { items: [{ barcode: code }], ...origin(), ...(currency ? basket(currency) : {}) };
   } catch (error) {
     lock(false);
     await troubled(error);
@@ -219,13 +236,71 @@ async function submit(text) {
   recent = { code, at: performance.now() };
   if (found.outcome === "accepted" && found.voucher.available_minor !== null) {
     openCard(code, found.voucher);
-  } else if (found.outcome === "accepted" || body?.basket !== undefined) {
+  } else if (found.reason === "basket_required") {
+    await askTotal(code, found.details);
+  } else if (!NOT_BOOKED.has(found.reason)) {
     await write("/pos/v1/redemptions", body, { what: "redeem" });
     recent = { code, at: performance.now() };
   } else {
     refusal(found);
     attend();
   }
+}
+
+// -- a coupon that depends on what is bought -----------------------------------------------------------
+
+async function askTotal(code, details) {
+  waiting = { code, details, currency: details.currency ?? "EUR" };
+  const articles = [
+    ...(details.skus ?? []), ...(details.prefixes ?? []).map((each) => `${each}…`), ...(details.categories ?? []),
+  ];
+  waiting.chosen = articles.length > 0;
+  $("whole").value = $("total").value;
+  $("chosen").value = "";
+  $("chosen-part").hidden = !waiting.chosen;
+  $("total-fault").textContent = "";
+  $("total-form").hidden = false;
+  $("scan-form").hidden = true;
+  draw(() => {
+    const lines = [];
+    if (details.minimum_minor) lines.push(say("fromTotal", { amount: money(details.minimum_minor, waiting?.currency ?? "EUR") }));
+    if (articles.length > 0) lines.push(say("articles", { names: articles.join(", ") }));
+    $("total-title").textContent = say("totalTitle");
+    $("total-text").textContent = lines.join(" ");
+    verdict("", "", say("totalTitle"), { text: lines.join(" ") });
+  });
+  if ($("whole").value !== "" && !waiting.chosen) await redeemTotal();
+  else attend();
+}
+
+function typedTotal() {
+  const { currency, details, chosen } = waiting;
+  const whole = amount($("whole").value, currency);
+  const part = chosen ? amount($("chosen").value, currency) : 0;
+  let fault = "";
+  if (whole === null || part === null) fault = say("amountFault", { example: example(currency) });
+  else if (part > whole) fault = say("chosenFault");
+  $("total-fault").textContent = fault;
+  if (fault !== "") {
+    sound.refuse();
+    $(whole === null ? "whole" : chosen ? "chosen" : "whole").focus();
+    return null;
+  }
+  if (!chosen) return [{ id: "1", amount_minor: whole }];
+  // What takes part goes as one line under the name of an article that does; the rest has none.
+  const named = details.skus?.[0] ?? details.prefixes?.[0];
+  const line = named === undefined ? { category: details.categories[0] } : { sku: named };
+  const rest = whole > part ? [{ id: "2", amount_minor: whole - part }] : [];
+  return [{ id: "1", amount_minor: part, ...line }, ...rest];
+}
+
+async function redeemTotal() {
+  const lines = waiting === null || working ? null : typedTotal();
+  if (lines === null) return;
+  const { code, currency } = waiting;
+  const body = { items: [{ barcode: code }], ...origin(), basket: { currency, lines } };
+  await write("/pos/v1/redemptions", body, { what: "redeem" });
+  recent = { code, at: performance.now() };
 }
 
 // -- gift cards -------------------------------------------------------------------------------------
@@ -236,6 +311,8 @@ function openCard(code, voucher) {
   $("pin").value = "";
   $("partial").checked = false;
   $("pin-part").hidden = true;
+  $("take-all").hidden = true;
+  $("load").hidden = !voucher.load_cap_minor;
   $("money-fault").textContent = "";
   $("money-form").hidden = false;
   // A scan still works: what a scanner types into the amount is a scan.
@@ -251,6 +328,8 @@ function openCard(code, voucher) {
 
 function closeCard() {
   card = null;
+  waiting = null;
+  $("total-form").hidden = true;
   $("money-form").hidden = true;
   $("scan-form").hidden = false;
   $("pin").value = "";
@@ -273,7 +352,12 @@ function typedMoney() {
 async function spend() {
   const sum = card === null || working ? null : typedMoney();
   if (sum === null) return;
+  await take(sum);
+}
+
+async function take(sum) {
   const pin = $("pin").value;
+  $("take-all").hidden = true;
   const item = {
     barcode: card.code, amount: sum, allow_partial: $("partial").checked, ...(pin ? { pin } : {}),
   };
@@ -283,6 +367,11 @@ async function spend() {
 async function load() {
   const sum = card === null || working ? null : typedMoney();
   if (sum === null) return;
+  const { name, available_minor: available } = card.voucher;
+  const values = {
+    name, amount: money(sum.minor, sum.currency), balance: money(available + sum.minor, sum.currency),
+  };
+  if (!window.confirm(say("loadConfirm", values))) return;
   await write("/pos/v1/gift-cards/load", { barcode: card.code, amount: sum, ...origin() }, { what: "load" });
 }
 
@@ -303,9 +392,7 @@ async function today() {
 
 function drawDay() {
   const rows = [];
-  undoable = null;
   for (const entry of day.entries) {
-    if (undoable === null && entry.undoable) undoable = entry;
     const row = document.createElement("tr");
     if (entry.taken_back) row.className = "undone";
     const at = new Intl.DateTimeFormat(spoken(), {
@@ -320,6 +407,9 @@ function drawDay() {
       row.append(cell);
     }
     row.children[3].className = "money";
+    const last = document.createElement("td");
+    if (entry.undoable) last.append(undoer(entry, at, figure));
+    row.append(last);
     rows.push(row);
   }
   $("day").replaceChildren(...rows);
@@ -335,15 +425,25 @@ function drawDay() {
         }) + ` · ${say("uses", { count: each.uses })}`,
   );
   $("totals").textContent = totals.join(" — ");
-  $("undo").textContent =
-    undoable === null ? say("undo") : `${say("undo")}: ${undoable.name}`;
-  $("undo").disabled = working || undoable === null;
 }
 
-async function undo() {
-  if (undoable === null || working) return;
+// Of one sale, that its row names: pressed again it is refused, and no other one is touched.
+function undoer(entry, at, figure) {
+  const button = document.createElement("button");
+  const values = { name: entry.name, what: kind(entry.kind), amount: figure, time: at };
+  button.type = "button";
+  button.className = "undo";
+  button.textContent = say("undo");
+  button.setAttribute("aria-label", say("undoOf", values));
+  button.disabled = working;
+  button.addEventListener("click", () => {
+    if (!working && window.confirm(say("undoConfirm", values))) undo(entry);
+  });
+  return button;
+}
+
+async function undo({ id, name }) {
   closeCard();
-  const { id, name } = undoable;
   await write("/pos/v1/reversals", { redemption_id: id, operator }, { what: "undo", name });
   recent = { code: "", at: -STUTTER };
 }
@@ -495,7 +595,7 @@ $("scan-form").addEventListener("submit", (event) => {
 
 // Some scanners end with a tab: after characters faster than any hand it means Enter.
 let keys = [];
-for (const id of ["code", "amount", "receipt", "total"]) {
+for (const id of ["code", "amount", "receipt", "total", "whole", "chosen"]) {
   $(id).addEventListener("keydown", (event) => {
     const now = performance.now();
     if (event.key.length === 1) keys = [...keys.slice(-7), now];
@@ -513,14 +613,14 @@ for (const id of ["code", "amount", "receipt", "total"]) {
 
 // A scan that meets no field goes to the code.
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && card !== null && !working) {
+  if (event.key === "Escape" && (card !== null || waiting !== null) && !working) {
     closeCard();
     draw(idle);
     attend();
   }
   const free = document.activeElement === document.body || document.activeElement === $("verdict");
   if (free && event.key.length === 1 && !event.ctrlKey && !event.metaKey && !event.altKey) {
-    (card === null ? $("code") : $("amount")).focus();
+    field().focus();
   }
 });
 
@@ -535,7 +635,21 @@ $("money-cancel").addEventListener("click", () => {
   draw(idle);
   attend();
 });
-$("undo").addEventListener("click", undo);
+$("take-all").addEventListener("click", () => {
+  if (card?.all === undefined || working) return;
+  $("amount").value = "";
+  take(card.all);
+});
+$("total-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  redeemTotal();
+});
+$("total-cancel").addEventListener("click", () => {
+  if (working) return;
+  closeCard();
+  draw(idle);
+  attend();
+});
 $("take-back").addEventListener("click", () => {
   writer.stop();
   $("take-back").disabled = true;
