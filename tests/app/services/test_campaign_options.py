@@ -176,6 +176,7 @@ SAMPLES: dict[str, Sample] = {
     "gift_card.amount": Sample("40.00"),
     "gift_card.pin_above": Sample("5.00", {"codes.pin_digits": 4}),
     "gift_card.operator_cap": Sample("500.00"),
+    "gift_card.load_cap": Sample("100.00"),
     "budget.uses": Sample(100),
     "budget.amount": Sample("1000.00"),
     "birthday.days_ahead": Sample(4),
@@ -384,6 +385,7 @@ def _observed(draft: Draft) -> dict[str, Any]:
         "pin": money and pins.get(draft.source) and terms.pin_above_minor,
         "pins": money and draft.source is Source.GENERATED and options.get("pin_digits"),
         "operators": money and terms.operator_cap_minor,
+        "loads": money and terms.load_cap_minor,
         "codes": _made(draft) if minted else None,
         "shared": draft.source is Source.SHARED and (options["code"], options.get("limit")),
         "stock": draft.source in (Source.LIST, Source.GENERATED)
