@@ -52,7 +52,8 @@ class Standing:
     def __str__(self) -> str:
         calls = self.owed + self.classes_owed
         rest = f"{calls} calls are owed, {self.takes.total_seconds():.0f} s in all"
-        return f"Google: {self.held} passes held; {rest if calls else 'nothing is owed'}."
+        held = "1 pass" if self.held == 1 else f"{self.held} passes"
+        return f"Google: {held} held; {rest if calls else 'nothing is owed'}."
 
 
 def forecast(session: Session, campaign_key: str, edit: Edit, *, rate: float) -> Forecast:

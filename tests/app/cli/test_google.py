@@ -57,7 +57,7 @@ def test_the_status_counts_what_is_held_owed_and_failing_of_one_campaign_or_of_a
     said = status(deployment)
     assert "Google: 3 passes held; 3 calls are owed, 0 s in all." in said
     assert "2 failing: No answer (ReadTimeout)." in said
-    assert "Google: 1 passes held; nothing is owed." in status(deployment, "--campaign", key)
+    assert "Google: 1 pass held; nothing is owed." in status(deployment, "--campaign", key)
 
 
 def test_genuine_callbacks_that_nothing_was_done_for_are_listed(deployment: Deployment) -> None:

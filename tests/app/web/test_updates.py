@@ -594,7 +594,7 @@ def test_the_command_line_does_the_same(deployment: Deployment, storefront: Stor
         return done.output
 
     said = run("campaign", "update", key, "--message", "en=Hello", "--yes")
-    assert "touches 1 passes: 1 devices" in said
+    assert "touches 1 pass: 1 device of Apple's" in said
     assert "delivering" in run("campaign", "updates", key)
     run("campaign", "pause", key)
     assert "paused" in run("campaign", "updates", key)
