@@ -39,6 +39,12 @@ hypothesis_settings.load_profile(os.environ.get("PASSERELLE_TEST_PROFILE", "repe
 MASTER_KEYS = {2: bytes(range(100, 132)), 1: bytes(range(50, 82))}
 
 
+def later(database: Database) -> None:
+    """Let the database have the schema of a release after this one, as far as it can be seen."""
+    with database.transaction() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999_later'"))
+
+
 class Clock:
     """The present moment, moved by tests."""
 

@@ -34,7 +34,7 @@ def serve(deployment: Deployment, host: str, port: int, processes: int, worker: 
         )
     if migrations.pending(deployment.database):
         raise click.ClickException(
-            "The database's schema is not this release's: run `passerelle migrate` first."
+            "The database's schema is older than this release: run `passerelle migrate` first."
         )
     _ = deployment.keyring  # A key that is missing is found now, not at the first scan.
     deployment.certificates.insist()
@@ -55,5 +55,7 @@ def migrate(deployment: Deployment) -> None:
     if migrations.pending(deployment.database):
         migrations.upgrade(deployment.database)
         say("The database has this release's schema now.")
+    elif migrations.ahead(deployment.database):
+        say("The database has a later release's schema, beside which this one serves.")
     else:
         say("The database has this release's schema already.")

@@ -24,7 +24,7 @@ def worker(deployment: Deployment) -> None:
     """Tell phones and wallets what changed, until stopped; any number may run."""
     if migrations.pending(deployment.database):
         raise click.ClickException(
-            "The database's schema is not this release's: run `passerelle migrate` first."
+            "The database's schema is older than this release: run `passerelle migrate` first."
         )
     _ = deployment.keyring
     deployment.certificates.insist()

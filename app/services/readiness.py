@@ -58,7 +58,15 @@ def _migrations(deployment: Deployment) -> Check:
         return Check(
             "migrations",
             False,
-            "The schema is not this release's: run `passerelle migrate`.",
+            "The schema is older than this release: run `passerelle migrate`.",
+        )
+    if migrations.ahead(deployment.database):
+        return Check(
+            "migrations",
+            True,
+            "The schema is a later release's, beside which this one serves until that one takes "
+            "over: finish the update.",
+            warning=True,
         )
     return Check("migrations", True, "The schema is this release's.")
 

@@ -96,7 +96,14 @@ def backup(
     if target.exists():
         raise BackupFault(f"{target} exists: name a file that does not.")
     if migrations.pending(database):
-        raise BackupFault("The database's schema is not this release's: run `passerelle migrate`.")
+        raise BackupFault(
+            "The database's schema is older than this release: run `passerelle migrate`."
+        )
+    if migrations.ahead(database):
+        # What the later release keeps in tables of its own would be missing.
+        raise BackupFault(
+            "The database's schema is a later release's: take the backup with that release."
+        )
     private.folder(target.parent)
     part = target.with_name(f"{target.name}.part")
     try:

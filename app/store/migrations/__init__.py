@@ -1,7 +1,9 @@
 """Alembic migrations: `upgrade` brings a database to the newest schema, `pending` says if it lags.
 
 A migration must suit the release that is still running while it runs: add before use, remove a
-release later. Long work is batched. On PostgreSQL one migrator works at a time (advisory lock).
+release later. So a schema that is `ahead`, because a later release migrated it, is good to serve on
+until that release takes over. Long work is batched. On PostgreSQL one migrator works at a time
+(advisory lock).
 """
 
 from __future__ import annotations
@@ -40,8 +42,15 @@ def downgrade(database: Database, revision: str) -> None:
 
 
 def pending(database: Database) -> bool:
-    """Whether the schema is older or newer than this release."""
-    return current(database) != head()
+    """Whether the schema lacks migrations of this release."""
+    found = current(database)
+    return found != head() and (found is None or found in _revisions())
+
+
+def ahead(database: Database) -> bool:
+    """Whether the schema is a later release's, which this release knows nothing of."""
+    found = current(database)
+    return found is not None and found not in _revisions()
 
 
 def current(database: Database) -> str | None:
@@ -58,6 +67,16 @@ def head() -> str | None:
     from alembic.script import ScriptDirectory
 
     return ScriptDirectory.from_config(_config()).get_current_head()
+
+
+@cache
+def _revisions() -> frozenset[str]:
+    """Every revision of this release and those before it."""
+    from alembic.script import ScriptDirectory
+
+    return frozenset(
+        script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()
+    )
 
 
 def _config() -> Config:

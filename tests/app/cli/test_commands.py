@@ -11,7 +11,8 @@ from click.testing import CliRunner, Result
 
 from app.cli import main
 from app.settings import Settings
-from tests.conftest import MASTER_KEYS
+from app.store.session import Database
+from tests.conftest import MASTER_KEYS, later
 
 Run = Callable[..., Result]
 
@@ -111,6 +112,23 @@ def test_an_empty_database_is_migrated_and_an_unmigrated_one_not_served(
     assert "passerelle migrate" in refused.output
 
     assert "has this release's schema now" in run("migrate", PASSERELLE_DATABASE_URL=url).output
+
+
+def test_what_is_on_a_later_release_s_schema_serves_and_makes_no_backup(
+    run: Run, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(settings.database_url)
+    later(database)
+    database.close()
+    served: list[str] = []
+    monkeypatch.setattr("app.cli.serve.run", lambda **given: served.append(given["application"]))
+
+    assert run("serve", "--no-worker").exit_code == 0
+    assert served == ["app.cli.applications:alone"]
+    left = run("migrate")
+    assert (left.exit_code, "later release" in left.output) == (0, True)
+    refused = run("backup", str(tmp_path / "backup.zip"))
+    assert (refused.exit_code, "with that release" in refused.output) == (1, True)
 
 
 def test_sqlite_is_served_by_one_process(run: Run, sqlite_url: str) -> None:

@@ -11,6 +11,7 @@ from app.settings import Settings
 from app.store import migrations
 from app.store.models import AppleDevice, Base, Campaign, Code, Event, Voucher
 from app.store.session import Database
+from tests.conftest import later
 
 NOW = dt.datetime(2026, 11, 21, tzinfo=dt.UTC)
 
@@ -36,6 +37,17 @@ def test_downgrade_leaves_nothing_and_upgrade_builds_it_again(settings: Settings
 
     migrations.upgrade(database)
     assert not migrations.pending(database)
+    database.close()
+
+
+def test_a_later_schema_is_ahead_and_an_older_one_pending(settings: Settings) -> None:
+    database = Database(settings.database_url)
+    assert (migrations.pending(database), migrations.ahead(database)) == (False, False)
+    migrations.downgrade(database, "-1")
+    assert (migrations.pending(database), migrations.ahead(database)) == (True, False)
+    migrations.upgrade(database)
+    later(database)
+    assert (migrations.pending(database), migrations.ahead(database)) == (False, True)
     database.close()
 
 

@@ -18,7 +18,7 @@ from app.settings import Settings
 from app.store import migrations
 from app.store.session import Database, Unavailable
 from app.web.access import requires
-from tests.conftest import Clock
+from tests.conftest import Clock, later
 
 NOW = dt.datetime(2026, 11, 21, tzinfo=dt.UTC)
 
@@ -92,6 +92,21 @@ def test_a_schema_that_changes_under_a_running_process_is_seen_at_the_next_quest
     assert (behind, again) == (503, 200)
     # The database was asked each time, the release's own scripts were read before.
     assert migrations.head.cache_info().misses == read
+
+
+def test_a_server_stays_ready_on_the_schema_of_the_release_after_it(
+    settings: Settings, client: FlaskClient
+) -> None:
+    database = Database(settings.database_url)
+    later(database)
+    database.close()
+
+    answer = client.get("/readyz")
+
+    assert answer.status_code == 200
+    (warning,) = (check for check in answer.get_json()["checks"] if check["warning"])
+    assert (warning["name"], warning["passed"]) == ("migrations", True)
+    assert "later release" in warning["detail"]
 
 
 def test_an_unknown_address_is_a_problem_with_a_remedy(client: FlaskClient) -> None:
