@@ -33,6 +33,8 @@ MANIFEST, PROOF = "manifest.json", "manifest.hmac"
 CHUNK = 1 << 20
 #: The largest manifest that is read before anything about it is proven (bytes).
 _MOST_MANIFEST = 64 << 20
+#: Bytes of a proof: SHA-256 as hexadecimal digits.
+_PROOF_BYTES = 2 * hashlib.sha256().digest_size
 _PURPOSE = "backup"
 #: What reading an archive raises that somebody cut off, changed or made up.
 _BROKEN = (
@@ -119,7 +121,7 @@ class Reader:
                 if archive.getinfo(MANIFEST).file_size > _MOST_MANIFEST:
                     raise BackupFault(f"{source} is no backup of Passerelle.")
                 data = archive.read(MANIFEST)
-                proof = archive.read(PROOF) if PROOF in names else b""
+                proof = _read_proof(archive) if PROOF in names else b""
             manifest = orjson.loads(data)
             form = manifest.get("format")
         except _BROKEN as error:
@@ -209,6 +211,12 @@ def _believe(
 def _proof(manifest: bytes, master_key: bytes) -> bytes:
     key = keyring.derived(master_key, _PURPOSE)
     return hmac.digest(key, b"passerelle/backup/2\0" + manifest, hashlib.sha256).hex().encode()
+
+
+def _read_proof(archive: zipfile.ZipFile) -> bytes:
+    """The proof, and one byte more of one that is too long to be any."""
+    with archive.open(PROOF) as member:
+        return member.read(_PROOF_BYTES + 1)
 
 
 def _made(manifest: Mapping[str, Any]) -> Made:

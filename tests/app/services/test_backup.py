@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tracemalloc
 import uuid
 import zipfile
 from collections.abc import Callable, Iterator
@@ -200,6 +201,25 @@ def test_a_file_cut_anywhere_or_with_one_bit_changed_is_never_restored(
                     assert backup.taken(session) == {}
                 empty.database.close()
                 Path(str(empty.database.engine.url.database)).unlink()
+
+
+def test_a_proof_that_unpacks_to_much_is_refused_before_it_is_unpacked(
+    deployment: Deployment, empty: Deployment, tmp_path: Path, clock: Clock
+) -> None:
+    file, bomb = tmp_path / "shop.backup", tmp_path / "bomb.backup"
+    backup.backup(deployment.database, file, master_keys=MASTER_KEYS, now=clock.now)
+    with zipfile.ZipFile(file) as good:
+        manifest = good.read(backup.MANIFEST)
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(backup.MANIFEST, manifest)
+        archive.writestr(backup.PROOF, bytes(64 << 20))
+    tracemalloc.start()
+    try:
+        with pytest.raises(BackupFault, match="was changed since it was made"):
+            restore(empty, bomb)
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_other_master_keys_prove_nothing(
