@@ -743,7 +743,20 @@ def test_a_gift_card_that_ends_soon_is_told_once_by_day_and_an_offer_by_google(
             clockwork.run(house.deployment)
             house.settle()
             house.clock.advance(minutes=1)
-        assert phone.notifications() == ["Nov 25, 2026"]
+        # It ends in the middle of a day, so that the hour is told, too.
+        assert phone.notifications() == ["Nov 25, 2026, 1:00\u202fPM"]
+
+
+def test_an_end_with_the_day_is_told_by_its_last_day(house: House) -> None:
+    # Midnight in Paris: what ends then is good through the day before.
+    ends = dt.datetime(2026, 11, 30, 23, 0, tzinfo=dt.UTC)
+    card = house.shop.voucher(house.shop.campaign("gift_card"), ends_at=ends)
+    with AndroidPhone(house.wire.url, user="anna") as phone:
+        save(house, phone, card)
+        house.clock.now = ends - dt.timedelta(hours=30)
+        clockwork.run(house.deployment)
+        house.settle()
+        assert phone.notifications() == ["Nov 30, 2026"]
 
 
 def test_a_marketers_message_reaches_every_holder_once(house: House) -> None:
