@@ -10,8 +10,8 @@ WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
-demo: .venv/.run ## a running shop in a minute: certificates, database, two campaigns, service and worker
-	@$(BIN)/passerelle demo
+demo: .venv/.run ## a running shop in a minute: certificates, database, two campaigns, service and worker (ARGS="--host ADDRESS" for phones in your network)
+	@$(BIN)/passerelle demo $(ARGS)
 
 test: .venv/.dev ## every check: ruff, djlint, mypy --strict, import-linter, tests with branch coverage, browser tests
 	@.ci/system-packages
@@ -32,12 +32,12 @@ tests: .venv/.dev ## the tests alone, with branch coverage of 94 % at least (ARG
 	$(BIN)/pytest -n $(WORKERS) --cov --cov-report=term $(if $(ARGS),,--cov-fail-under=94) $(ARGS)
 
 explore: .venv/.dev ## the tests that draw their cases, at random and for longer (EXAMPLES=n)
-	PASSERELLE_TEST_PROFILE=explore PASSERELLE_TEST_EXAMPLES=$(or $(EXAMPLES),150) \
+	TESTS_PROFILE=explore TESTS_EXAMPLES=$(or $(EXAMPLES),150) \
 		$(BIN)/pytest -n $(WORKERS) --timeout 0 $$(grep -rlE "hypothesis|schemathesis" tests --include="test_*.py") $(ARGS)
 
 soak: .venv/.dev ## 10,000 iPhones, 2,000 Android phones, every misfortune (PHONES=n, ANDROIDS=n, SEED=n, ARGS="-k sqlite")
-	PASSERELLE_SOAK_PHONES=$(or $(PHONES),10000) PASSERELLE_SOAK_SEED=$(or $(SEED),7) \
-		$(if $(ANDROIDS),PASSERELLE_SOAK_ANDROIDS=$(ANDROIDS)) \
+	SOAK_PHONES=$(or $(PHONES),10000) SOAK_SEED=$(or $(SEED),7) \
+		$(if $(ANDROIDS),SOAK_ANDROIDS=$(ANDROIDS)) \
 		$(BIN)/pytest -s --timeout 0 tests/delivery/test_soak.py $(ARGS)
 
 bench: .venv/.dev ## the benchmarks, one line each (ONLY=name for one)

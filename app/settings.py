@@ -11,11 +11,14 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from app.faults import Fault
 
 #: The key a development service falls back to. Production refuses it.
 DEVELOPMENT_KEY = bytes(range(32))
@@ -25,7 +28,14 @@ _PASS_TYPE_ID = re.compile(r"^pass\.[A-Za-z0-9.-]+$")
 _TEAM_ID = re.compile(r"^[A-Z0-9]{10}$")
 
 
-class SettingsError(Exception):
+_PREFIX = "PASSERELLE_"
+#: What Kubernetes tells every container of its services, of which one may be called `passerelle`.
+_KUBERNETES = re.compile(
+    r"PASSERELLE_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)"
+)
+
+
+class SettingsError(Fault):
     """The environment does not describe a service that can run; `faults` lists every reason."""
 
     def __init__(self, faults: list[str]) -> None:
@@ -95,6 +105,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         SettingsError: names every fault found, with its remedy.
     """
     reader = _Reader(environ)
+    reader.faults += unknown(environ)
     defaults = Settings()
     env = reader.choice("ENV", defaults.env, ("development", "production"))
     keys = reader.master_keys()
@@ -168,6 +179,25 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
     if reader.faults:
         raise SettingsError(reader.faults)
     return settings
+
+
+def unknown(environ: Mapping[str, str]) -> list[str]:
+    """What is wrong with names that look like settings and are none, each with the nearest one.
+
+    A misspelt setting would leave its default in force without a word.
+    """
+    names = {f"{_PREFIX}{each.name.upper()}" for each in fields(Settings)}
+    # What `repr` does not show is a secret, and a secret may come from a file.
+    names |= {f"{_PREFIX}{each.name.upper()}_FILE" for each in fields(Settings) if not each.repr}
+    found = []
+    for name in sorted(environ):
+        upper = name.upper()
+        if not upper.startswith(_PREFIX) or name in names or _KUBERNETES.fullmatch(name):
+            continue
+        near = get_close_matches(upper, sorted(names), n=1, cutoff=0.8)
+        remedy = f"write {near[0]}" if near else "see the settings in README.md, or rename it"
+        found.append(f"{name} is no setting: {remedy}.")
+    return found
 
 
 def _weakness(secret: bytes) -> str | None:

@@ -9,6 +9,7 @@ symbology cannot hold. zxing-cpp encodes; the pictures are written here, as 1-bi
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from struct import pack
 
 from passes.colour import check_colour, contrast, luminance, rgb
@@ -89,8 +90,22 @@ def svg(
 
     Raises ContentError for a payload that does not fit, ContrastError for colours that do not.
     """
+    return svg_of(_drawn(payload, symbology), symbology, width=width, dark=dark, light=light)
+
+
+def svg_of(
+    rows: Sequence[bytes],
+    symbology: Symbology = Symbology.QR,
+    *,
+    width: int | None = None,
+    dark: str = "#000000",
+    light: str = "#ffffff",
+) -> str:
+    """Return the SVG of modules that are drawn already, `1` for each dark and `0` for each light.
+
+    Raises ContrastError for colours that scanners confuse.
+    """
     _check_colours(dark, light)
-    rows = _drawn(payload, symbology)
     quiet = symbology.quiet
     columns = len(rows[0])
     units = columns + 2 * quiet

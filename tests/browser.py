@@ -1,6 +1,6 @@
 """A real browser for tests: Debian's Chromium, driven by Playwright.
 
-`PASSERELLE_CHROMIUM` names another one. Whatever Chromium would ask the internet for is switched
+`TESTS_CHROMIUM` names another one. Whatever Chromium would ask the internet for is switched
 off; pages come from a server on loopback.
 """
 
@@ -58,7 +58,7 @@ SMALL = Screen(IPHONE.agent, 320, 568)
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """A running browser, closed at the end."""
-    path = os.environ.get("PASSERELLE_CHROMIUM") or shutil.which("chromium")
+    path = os.environ.get("TESTS_CHROMIUM") or shutil.which("chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield browser

@@ -34,7 +34,7 @@ from tests.storefront import Storefront
 # A run repeats itself, so that a change fails and not luck; `make explore` draws anew each time.
 hypothesis_settings.register_profile("repeat", derandomize=True, database=None, deadline=None)
 hypothesis_settings.register_profile("explore", database=None, deadline=None, print_blob=True)
-hypothesis_settings.load_profile(os.environ.get("PASSERELLE_TEST_PROFILE", "repeat"))
+hypothesis_settings.load_profile(os.environ.get("TESTS_PROFILE", "repeat"))
 
 MASTER_KEYS = {2: bytes(range(100, 132)), 1: bytes(range(50, 82))}
 

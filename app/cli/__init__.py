@@ -1,7 +1,7 @@
 """The command line: `passerelle`. Each module holds the commands of one subject.
 
-Commands print what they did in words, end with 0, and end with 1 and a remedy on an error that
-the person at the terminal can mend.
+Commands print what they did in words and end with 0. They end with 1, the cause and the remedy
+where nothing of what was asked could be done, and with 2 where they were called wrongly.
 """
 
 from __future__ import annotations
@@ -30,48 +30,25 @@ from app.cli import (
     webhooks,
     worker,
 )
+from app.cli.mending import mendable
 from app.cli.terminal import fail
-from app.services.access import AccessFault
-from app.services.backup import BackupFault
-from app.services.campaigns import CampaignFault
 from app.services.deployment import Deployment
-from app.services.hints import QueueFault
-from app.services.importing import ImportFault
-from app.services.inviting import InvitationFault
-from app.services.issuing import IssueFault
-from app.services.keys import KeyFault
-from app.services.stores import StoreFault
-from app.services.updating import UpdateFault
-from app.services.webhooks import WebhookFault
-from app.settings import SettingsError, from_environment
-from app.store.session import Unavailable
-
-#: What a person can mend: shown as a sentence, not as a traceback.
-MENDABLE = (
-    BackupFault,
-    SettingsError,
-    KeyFault,
-    AccessFault,
-    CampaignFault,
-    ImportFault,
-    InvitationFault,
-    IssueFault,
-    QueueFault,
-    StoreFault,
-    Unavailable,
-    UpdateFault,
-    WebhookFault,
-)
+from app.settings import SettingsError, from_environment, unknown
 
 
 class Passerelle(click.Group):
-    """Shows mendable errors as sentences."""
+    """Shows what a person can mend as a sentence or two; anything else is a fault of ours."""
 
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except MENDABLE as error:
-            fail(str(error))
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            deployment = ctx.obj if isinstance(ctx.obj, Deployment) else None
+            if (fault := mendable(error, deployment)) is None:
+                raise
+            fail(str(fault), status=fault.status)
 
 
 @click.group(cls=Passerelle, context_settings={"help_option_names": ["-h", "--help"]})
@@ -80,7 +57,10 @@ def main(ctx: click.Context) -> None:
     """Coupon codes and gift cards as wallet passes, redeemed with one scan."""
     if "--help" in sys.argv or "-h" in sys.argv:
         return
-    if ctx.invoked_subcommand not in STANDALONE:
+    if ctx.invoked_subcommand in STANDALONE:
+        if misspelt := unknown(os.environ):
+            raise SettingsError(misspelt)
+    else:
         ctx.obj = Deployment(from_environment(os.environ))
         ctx.call_on_close(ctx.obj.close)
 

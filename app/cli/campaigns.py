@@ -10,7 +10,15 @@ from pathlib import Path
 import click
 from sqlalchemy import select
 
-from app.cli.terminal import counted, fail, pass_deployment, progress_bar, say
+from app.cli.terminal import (
+    counted,
+    fail,
+    pass_deployment,
+    progress_bar,
+    say,
+    show_link,
+    show_qr,
+)
 from app.domain import codes
 from app.services import (
     campaigns,
@@ -111,6 +119,8 @@ def take_codes(
         taken = counted(standing.accepted, "code was", "codes were")
         say(f"{taken} taken before by this name: give more another --name.")
         return
+    if not standing.accepted:
+        fail(f"{source} has no unused code that {target} can take.")
     codes = counted(standing.accepted, f"code of {source} is", f"codes of {source} are")
     say(f"{codes} {target}'s now. ({standing.id})")
     if standing.rejected:
@@ -169,6 +179,8 @@ def import_codes(
         say(f"The refused rows are in {target}.")
     if standing.status == "failed":
         fail(standing.error or "The import failed.")
+    if not standing.known and not standing.accepted:
+        fail("No code of the file was imported.")
 
 
 def _ask(fault: ImportFault) -> None:
@@ -212,8 +224,11 @@ def show_imports(deployment: Deployment) -> None:
 @pass_deployment
 def resume(deployment: Deployment) -> None:
     """Go on with imports that a crash interrupted on this machine."""
-    for item in importing.resume(deployment):
+    resumed = importing.resume(deployment)
+    for item in resumed:
         _tell(item)
+    if not resumed:
+        say("No import of this machine was interrupted.")
 
 
 @imports.command()
@@ -266,8 +281,9 @@ def issue(
             clear_codes=with_codes,
             progress=lambda so_far: update(so_far.share, so_far.issued),
         )
-    have = counted(outcome.issued, "recipient has", "recipients have")
-    say(f"{have} a voucher, {outcome.known} of them from before: {out}")
+    if outcome.issued:
+        have = counted(outcome.issued, "recipient has", "recipients have")
+        say(f"{have} a voucher, {outcome.known} of them from before: {out}")
     for each in outcome.not_due[:20]:
         say(f"  {each.external_id} has none: {each.cause}")
     if len(outcome.not_due) > 20:
@@ -277,6 +293,9 @@ def issue(
         say(f"  line {line} is left out: {reason}.")
     if len(outcome.rejected) > 20:
         say(f"  … and {len(outcome.rejected) - 20} more lines.")
+    if outcome.issued == 1:
+        with out.open(encoding="utf-8", newline="") as file:
+            show_link(next(csv.DictReader(file))["wallet_link"])
     if outcome.forgotten:
         say(f"  {len(outcome.forgotten)} are left out. {issuing.FORGOTTEN} {issuing.COME_BACK}")
     if outcome.stock is not None and outcome.stock.low:
@@ -287,6 +306,10 @@ def issue(
             f"Codes ran out: {counted(outcome.missing, 'recipient has', 'recipients have')} none. "
             "Import or generate as many, and issue the same file again."
         )
+    if not outcome.issued:
+        told = outcome.rejected or outcome.forgotten or outcome.not_due
+        why = "" if told else " The file names no recipients."
+        fail(f"Nobody got a voucher, and no links were written.{why}")
 
 
 @click.command()
@@ -315,7 +338,9 @@ def reissue(deployment: Deployment, serial: str, keep_code: bool, reason: str | 
         say("Its old barcode, link and passes are no good any more. The new link:")
     else:
         say(f"{serial} was issued anew before and is {new} now. Its link:")
-    say(links.page(deployment.settings, keyring, [(made.public_id, made.key_id)]))
+    link = links.page(deployment.settings, keyring, [(made.public_id, made.key_id)])
+    say(link)
+    show_qr(link)
 
 
 @click.command()
@@ -338,6 +363,8 @@ def birthdays(deployment: Deployment, campaign_key: str | None, dry_run: bool) -
             f"Codes ran out: {missing} or more have none yet. Import or generate codes and run "
             "this again."
         )
+    if any(item.fault for item in done) and not any(item.issued for item in done):
+        fail("Nothing was issued.")
 
 
 @click.group("stores")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from app.cli.terminal import pass_deployment, say
-from app.services import google_callbacks, google_standing
+from app.cli.terminal import fail, pass_deployment, say
+from app.services import campaigns, google_callbacks, google_standing
 from app.services.deployment import Deployment
 
 
@@ -21,6 +21,8 @@ def status(deployment: Deployment, key: str | None) -> None:
     """Say how many passes are held, how many lag and for how long, and what fails."""
     rate = deployment.settings.google_rate
     with deployment.database.read() as session:
+        if key is not None and campaigns.find(session, key) is None:
+            fail(f"No campaign {key!r} exists: `passerelle campaign list` shows them.")
         found = google_standing.standing(session, rate=rate, campaign_key=key)
     say(f"{found}")
     for reason, count in found.failing:

@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from app.cli.terminal import fail, pass_deployment
+from app.cli.terminal import fail, pass_deployment, show_qr
 from app.services import inviting
 from app.services.deployment import Deployment
 from app.services.inviting import Invitation
@@ -52,11 +52,9 @@ def invite(
             expires_at=expires_at,
             made_at=now,
         )
-        out.writerow(
-            [
-                recipient,
-                inviting.link(deployment.settings, keyring, campaign, invitation),
-            ]
-        )
+        link = inviting.link(deployment.settings, keyring, campaign, invitation)
+        out.writerow([recipient, link])
+    if len(recipients) == 1 and not left_out:
+        show_qr(link)
     if left_out:
         fail(f"{len(left_out)} are not invited. {FORGOTTEN} {COME_BACK}")

@@ -80,6 +80,7 @@ def retire(deployment: Deployment, key_id: int) -> None:
 @pass_deployment
 def reindex(deployment: Deployment) -> None:
     """Make a new lookup key and every code's lookup hash anew."""
+    _ = deployment.keyring  # Keys that do not fit the database must not write to it.
     count = service.reindex(
         deployment.database, deployment.settings.master_keys, now=deployment.now()
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from app.services.importing.reading import FileFault, table
 from app.services.issuing import IssueFault, Person
 from app.store import private
 from app.store.models import Campaign
+
+_NO_ROWS = "The file names no recipients: it needs a heading and a line for each."
 
 
 @click.command()
@@ -53,6 +55,8 @@ def decide(
         issuing.refuse_occasion(found, occasion)
         currency = found.currency
         digits = get_currency_precision(currency) if currency else None
+    if out is not None and out.exists() and out.samefile(recipients):
+        raise IssueFault(f"{out} has the recipients: name another file for what they get.")
     tally, rejected = Tally(), list[str]()
     part = None if out is None else out.with_name(out.name + ".part")
     target = Path(os.devnull) if part is None else part
@@ -103,10 +107,9 @@ def decide(
         say(f"It costs at most {Decimal(tally.most_minor).scaleb(-digits)} {currency}.")
     if tally.unbounded:
         say(f"Nothing bounds the cost of {tally.unbounded}: give percentages a cap.")
-    for line in rejected[:10]:
-        say(line)
-    if rejected:
-        fail(counted(len(rejected), "row was", "rows were") + " not understood.")
+    _tell_rejected(rejected)
+    if not (tally.given or tally.known or tally.not_given):
+        fail(_NO_ROWS)
 
 
 @click.group()
@@ -130,10 +133,9 @@ def bring(deployment: Deployment, file: Path) -> None:
     except FileFault as fault:
         fail(f"{file.name}: {fault}")
     say(counted(count, "recipient is", "recipients are") + " stored.")
-    for line in rejected[:10]:
-        say(line)
-    if rejected:
-        fail(counted(len(rejected), "row was", "rows were") + " not understood.")
+    _tell_rejected(rejected)
+    if not count:
+        fail(_NO_ROWS)
 
 
 @recipients.command()
@@ -200,6 +202,13 @@ def forget(deployment: Deployment, external_id: str) -> None:
         count = people.forget(session, keyring, recipient, now=deployment.now())
     stay = counted(count, "voucher stays", "vouchers stay")
     say(f"The person is forgotten; {stay}, belonging to nobody known.")
+
+
+def _tell_rejected(rejected: Sequence[str]) -> None:
+    for line in rejected[:10]:
+        say(line)
+    if rejected:
+        fail(counted(len(rejected), "row was", "rows were") + " not understood.")
 
 
 def _people(

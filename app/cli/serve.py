@@ -12,11 +12,18 @@ from app.store import migrations
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8000, show_default=True, help="Port to listen on.")
+@click.option(
+    "--port",
+    default=8000,
+    show_default=True,
+    type=click.IntRange(1, 65_535),
+    help="Port to listen on.",
+)
 @click.option(
     "--processes",
     default=1,
     show_default=True,
+    type=click.IntRange(1, 256),
     help="Server processes; more than one needs PostgreSQL.",
 )
 @click.option(
@@ -32,10 +39,7 @@ def serve(deployment: Deployment, host: str, port: int, processes: int, worker: 
         raise click.UsageError(
             "SQLite has one writer: use --processes 1, or a PostgreSQL database for more."
         )
-    if migrations.pending(deployment.database):
-        raise click.ClickException(
-            "The database's schema is older than this release: run `passerelle migrate` first."
-        )
+    migrations.insist(deployment.database)
     _ = deployment.keyring  # A key that is missing is found now, not at the first scan.
     deployment.certificates.insist()
     _ = deployment.hints.huey  # So is a queue address that is wrong.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from app.cli.terminal import counted, pass_deployment, say
+from app.cli.terminal import counted, fail, pass_deployment, say
 from app.services import storefile
 from app.services.deployment import Deployment
 from app.store import private
@@ -26,7 +26,11 @@ def import_stores(deployment: Deployment, file: Path, keys_file: Path | None) ->
     """Import stores and terminals from the CSV FILE: store, terminal, and as wanted name,
     timezone, language, channel, latitude, longitude.
     """
-    rows = storefile.read(file.read_text(encoding="utf-8-sig"))
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        fail(f"{file.name} is no text in UTF-8: export it as CSV in UTF-8.")
+    rows = storefile.read(text)
     if keys_file is not None and keys_file.exists():
         raise click.UsageError(f"{keys_file} exists: name a file that does not.")
     with deployment.database.write() as session:

@@ -4,7 +4,11 @@ only on a terminal.
 
 from __future__ import annotations
 
+import datetime as dt
 import getpass
+import os
+import re
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +18,8 @@ from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 import click
 
-from app.services import security
+from app.domain import inputs
+from app.services import phone_qr, security
 from app.services.deployment import Deployment
 from app.services.security import Actor
 
@@ -29,10 +34,35 @@ def pass_deployment(
 
     def called(*args: P.args, **kwargs: P.kwargs) -> Any:
         context = click.get_current_context()
+        for parameter in context.command.params:
+            _check(parameter, kwargs.get(parameter.name or ""), context)
         security.act_as(Actor(command=_command(context), operator=_user()))
         return context.invoke(command, context.ensure_object(Deployment), *args, **kwargs)
 
     return update_wrapper(called, command)
+
+
+def _check(parameter: click.Parameter, value: object, context: click.Context) -> None:
+    """Refuse what no store, database or wallet could take, by the rule for every door.
+
+    Raises:
+        BadParameter: says what is wrong with the argument or option.
+    """
+    cause: str | None = None
+    match value:
+        case tuple():
+            for each in value:
+                _check(parameter, each, context)
+        case str():
+            cause = inputs.text_fault(value)
+            if isinstance(parameter, click.Argument) and not re.fullmatch(inputs.ONE_LINE, value):
+                cause = cause or "is empty or has more than one line"
+        case int() | float():
+            cause = inputs.number_fault(value)
+        case dt.date() if not inputs.is_reckonable(value):
+            cause = f"is not between the years {inputs.EARLIEST} and {inputs.LATEST}"
+    if cause is not None:
+        raise click.BadParameter(f"It {cause}.", context, parameter)
 
 
 def _command(context: click.Context) -> str:
@@ -57,15 +87,41 @@ def say(text: str = "") -> None:
     click.echo(text)
 
 
+def show_link(link: str) -> None:
+    """Show one link with the QR that leads a phone to it, where a person looks; nothing else does.
+
+    A pipe or a file gets neither.
+    """
+    out = sys.stdout
+    if not out.isatty():
+        return
+    say(link)
+    show_qr(link)
+
+
+def show_qr(link: str) -> None:
+    """Draw the QR that leads a phone to `link`, on a terminal that can."""
+    out = sys.stdout
+    if not out.isatty() or os.environ.get("TERM") == "dumb":
+        return
+    out.flush()
+    phone_qr.write(
+        link,
+        out,
+        columns=shutil.get_terminal_size().columns,
+        colours=not os.environ.get("NO_COLOR"),
+    )
+
+
 def counted(count: int, one: str, many: str) -> str:
     """A number with what it counts: "1 recipient is", "2 recipients are"."""
     return f"{count} {one if count == 1 else many}"
 
 
-def fail(text: str) -> NoReturn:
-    """Print what is wrong and end with 1."""
+def fail(text: str, *, status: int = 1) -> NoReturn:
+    """Print what is wrong and end with `status`."""
     click.echo(click.style(text, fg="red"), err=True)
-    sys.exit(1)
+    sys.exit(status)
 
 
 @contextmanager

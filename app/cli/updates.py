@@ -198,19 +198,24 @@ def vouchers(
 ) -> None:
     """Update, prolong or withdraw single vouchers by their serial numbers, old or new.
 
-    Ends with 1 when a serial is unknown, or when a till holds what was to be withdrawn.
+    Ends with 1 when a serial is unknown, when a till holds what was to be withdrawn, or when none
+    is as it was asked to be.
     """
     answers = updating.change_vouchers(
         deployment, serials, Action(action), ends_at=ends_at, reason=reason
     )
-    say(f"{len({each.now for each in answers if each.left is None})} vouchers are changed.")
+    changed = len({each.now for each in answers if each.left is None})
+    say(f"{changed} vouchers are changed.")
     for each in answers:
         if each.left is not None:
             renamed = f", {each.now} now," if each.now != each.serial else ""
             say(f"  {each.serial}{renamed} {_LEFT[each.left]}")
         elif each.now != each.serial:
             say(f"  {each.serial} is {each.now} now.")
+    as_asked = {None, Left.KEPT, *([Left.WITHDRAWN] if action == Action.WITHDRAW else [])}
     if any(each.left in REFUSED for each in answers):
+        sys.exit(1)
+    if not any(each.left in as_asked for each in answers):
         sys.exit(1)
 
 

@@ -22,10 +22,7 @@ NICE = 5
 @pass_deployment
 def worker(deployment: Deployment) -> None:
     """Tell phones and wallets what changed, until stopped; any number may run."""
-    if migrations.pending(deployment.database):
-        raise click.ClickException(
-            "The database's schema is older than this release: run `passerelle migrate` first."
-        )
+    migrations.insist(deployment.database)
     _ = deployment.keyring
     deployment.certificates.insist()
     _ = deployment.hints.huey  # A queue address that is wrong is found now.

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.domain.codes import normalise
+from app.faults import Fault
 
 #: 32 characters, none of which is easily taken for another one of them: no 0, O, 1, I.
 ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
@@ -34,13 +35,8 @@ _LITERAL = re.compile(r"[A-Za-z0-9._/+ -]+")
 _SYMBOL = re.compile(r"[A-Z0-9]+")
 
 
-class RecipeFault(Exception):
+class RecipeFault(Fault):
     """A pattern or alphabet cannot be used; says why and what to write."""
-
-    def __init__(self, cause: str, remedy: str) -> None:
-        self.cause = cause
-        self.remedy = remedy
-        super().__init__(f"{cause} {remedy}")
 
 
 @dataclass(frozen=True, slots=True)

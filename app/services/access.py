@@ -24,6 +24,7 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from app.faults import Fault
 from app.services import security
 from app.store.dialects import insert_for
 from app.store.models import ApiKey, Campaign, Store, Terminal, TillSignOut
@@ -70,7 +71,7 @@ class Refused:
     prefix: str | None = None
 
 
-class AccessFault(Exception):
+class AccessFault(Fault):
     """A key cannot be made as asked; says the remedy."""
 
 

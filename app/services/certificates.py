@@ -17,6 +17,7 @@ from pathlib import Path
 
 import structlog
 
+from app.faults import Fault
 from app.settings import Settings, SettingsError
 from passes.errors import PassError
 from passes.google import ServiceAccount
@@ -28,7 +29,7 @@ LOOK_AGAIN = 5.0
 WARN_DAYS = 60
 
 
-class CertificateFault(Exception):
+class CertificateFault(Fault):
     """The certificates cannot be used; says which and what to do."""
 
 

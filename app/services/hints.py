@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from app.faults import Fault
 from app.services.changes import Change, Subject
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ GATHER = 0.1
 Listener = Callable[[frozenset[Change]], None]
 
 
-class QueueFault(Exception):
+class QueueFault(Fault):
     """PASSERELLE_QUEUE_URL names no storage that hints can be kept in."""
 
 

@@ -19,6 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.domain import codes
+from app.faults import Fault
 from app.services import security, webhooks
 from app.store import keyring as kr
 from app.store.keyring import LOOKUP, Keyring
@@ -28,7 +29,7 @@ from app.store.session import Database
 BATCH = 2_000
 
 
-class KeyFault(Exception):
+class KeyFault(Fault):
     """The master keys do not fit the database, or a change to them is refused; says the remedy."""
 
 

@@ -9,10 +9,11 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.faults import Fault
 from app.store.models import Store, Terminal
 
 
-class StoreFault(Exception):
+class StoreFault(Fault):
     """A store cannot be added as asked; says the remedy."""
 
 

@@ -13,6 +13,7 @@ counts from the connection's last answer; clients that do not read are cut by th
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -30,6 +31,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.mp import WorkerProcess
 
+from app.faults import Fault
 from app.serving import refusals
 from app.serving.admission import Admission
 from app.serving.reception import Reception
@@ -51,8 +53,13 @@ KEPT = 512
 BACKLOG = 4_096
 
 
+class PortFault(Fault):
+    """The server cannot listen where it should."""
+
+
 def run(*, application: str, host: str, port: int, processes: int, threads: int) -> None:
     """Serve what the factory `application` (``module:name``) makes, until stopped by a signal."""
+    check_port(host, port)
     connections = min(CONNECTIONS, max(64, raise_descriptors() - KEPT))
     structlog.get_logger().info(
         "serving", host=host, port=port, processes=processes, connections=connections
@@ -78,6 +85,37 @@ def run(*, application: str, host: str, port: int, processes: int, threads: int)
         respawn_failed_workers=True,
         workers_kill_timeout=PATIENCE,
     ).serve(spawn_target=partial(process, threads=threads))
+
+
+def check_port(host: str, port: int) -> None:
+    """Find out whether this machine may listen on `host` and `port`, before anything is made.
+
+    Raises:
+        PortFault: it may not; says why.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            # As the server does it: what an ended one left behind is no hindrance.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            probe.listen(1)
+    except socket.gaierror:
+        raise PortFault(f"{host} is no address of this machine.", "Name one with --host.") from None
+    except OSError as error:
+        match error.errno:
+            case errno.EADDRINUSE:
+                cause, remedy = "is in use", "Stop what listens there, or name another --port."
+            case errno.EACCES:
+                cause, remedy = "is not for this user", "Name a --port from 1024 on."
+            case errno.EADDRNOTAVAIL:
+                cause, remedy = "is not of this machine", "Name one of its own with --host."
+            case _:
+                cause = f"cannot be listened on ({error.strerror})"
+                remedy = "Name another --host or --port."
+        raise PortFault(f"{host} port {port} {cause}.", remedy) from None
 
 
 def raise_descriptors() -> int:

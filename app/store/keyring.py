@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from app.domain import codes
 from app.domain.codes import Purpose
+from app.faults import Fault
 
 NONCE_BYTES = 12
 #: By how much a seal is longer than what it seals: nonce and GCM tag.
@@ -35,7 +36,7 @@ LOOKUP = "lookup"
 FORGOTTEN = "forgotten"
 
 
-class MissingKey(Exception):
+class MissingKey(Fault):
     """A row names a master key that PASSERELLE_MASTER_KEYS does not hold."""
 
     def __init__(self, key_id: int) -> None:
@@ -46,7 +47,7 @@ class MissingKey(Exception):
         )
 
 
-class BrokenSeal(Exception):
+class BrokenSeal(Fault):
     """A sealed value does not belong to its row: it was changed, moved, or sealed by another key
     that carries the same id.
     """

@@ -30,10 +30,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
+from app.faults import Fault
 from app.store import private
 
 #: Where a transaction leaves word of what it did, in the `info` of its session or connection.
@@ -46,10 +47,50 @@ LOCK_TIMEOUT_MS = 2_000
 _PASSING = frozenset({"40001", "40P01", "55P03", "25006"})
 
 
-class Unavailable(Exception):
+class DatabaseFault(Fault):
+    """The database cannot be used as it is; trying again changes nothing."""
+
+
+class Unavailable(Fault):
     """The database cannot answer now; trying again later is safe."""
 
     retry_after = 2
+
+
+#: What an operator mends, by SQLite's name of the error, https://www.sqlite.org/rescode.html.
+_SQLITE = {
+    "SQLITE_NOTADB": (
+        "The file of PASSERELLE_DATABASE_URL is no SQLite database.",
+        "Name another, or move it away and run `passerelle migrate`.",
+    ),
+    "SQLITE_CORRUPT": (
+        "The database's file is damaged.",
+        "Move it away and restore the latest backup with `passerelle restore`.",
+    ),
+    "SQLITE_READONLY": (
+        "The database's file or folder cannot be written.",
+        "Let this user write both.",
+    ),
+    "SQLITE_PERM": ("The database's file cannot be opened.", "Let this user read and write it."),
+    "SQLITE_CANTOPEN": (
+        "The database's file cannot be opened.",
+        "Name a file in a folder that this user can write in PASSERELLE_DATABASE_URL.",
+    ),
+    "SQLITE_FULL": ("The disk of the database is full.", "Make room and repeat it."),
+    "SQLITE_IOERR": (
+        "The disk of the database fails.",
+        "Look into the system's log, and restore the latest backup if the file is damaged.",
+    ),
+}
+#: The same by SQLSTATE, https://www.postgresql.org/docs/current/errcodes-appendix.html.
+_POSTGRESQL = {
+    "42501": (
+        "The database does not let its user do this.",
+        "Grant the user of PASSERELLE_DATABASE_URL the rights to the schema and its tables.",
+    ),
+    "22001": ("A text is too long for what it is to be.", "Shorten it."),
+    "22003": ("A number is too large.", "Give a smaller one."),
+}
 
 
 #: The execution option of connections that write.
@@ -66,7 +107,14 @@ class Database:
     """
 
     def __init__(self, url: str, *, pool_size: int = 16) -> None:
-        parsed = make_url(url)
+        try:
+            parsed = make_url(url)
+        except (ArgumentError, ValueError):
+            # It may hold a password, so that nothing of it is repeated.
+            raise DatabaseFault(
+                "PASSERELLE_DATABASE_URL is no address of a database.",
+                "Write sqlite:///path or postgresql://user:password@host/name.",
+            ) from None
         self.committed: Callable[[Collection[Any]], None] = lambda _notes: None
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         pool: dict[str, Any] = {
@@ -202,13 +250,30 @@ def _faults_as_unavailable() -> Iterator[None]:
     except PoolTimeout as error:
         raise Unavailable("Every database connection is in use.") from error
     except DBAPIError as error:
-        if (
-            error.connection_invalidated
-            or getattr(error.orig, "sqlstate", None) in _PASSING
-            or _is_lost(error)
-        ):
+        if _passes(error):
             raise Unavailable("The database cannot answer now.") from error
         raise
+
+
+def fault_of(error: DBAPIError) -> Fault | None:
+    """Say what an operator has to mend when the database refuses; None when it is the program."""
+    if _passes(error):
+        return Unavailable("The database cannot answer now.")
+    if isinstance(error.orig, sqlite3.Error):
+        name = getattr(error.orig, "sqlite_errorname", "")
+        found = next((words for start, words in _SQLITE.items() if name.startswith(start)), None)
+    else:
+        found = _POSTGRESQL.get(getattr(error.orig, "sqlstate", None) or "")
+    return None if found is None else DatabaseFault(*found)
+
+
+def _passes(error: DBAPIError) -> bool:
+    """Whether the same may succeed later without anything being mended in the database."""
+    return (
+        error.connection_invalidated
+        or getattr(error.orig, "sqlstate", None) in _PASSING
+        or _is_lost(error)
+    )
 
 
 def _is_lost(error: DBAPIError) -> bool:

@@ -17,8 +17,8 @@ from tests.benchmarks.redeeming import deployed, postgresql, settings_of, stock
 from tests.serving import running
 from tests.shop import Shop
 
-SECONDS = float(os.environ.get("PASSERELLE_BENCH_SECONDS", "20"))
-CROWD = int(os.environ.get("PASSERELLE_BENCH_CROWD", "2000"))
+SECONDS = float(os.environ.get("BENCH_SECONDS", "20"))
+CROWD = int(os.environ.get("BENCH_CROWD", "2000"))
 #: Redemptions a second of the till, and how many come before they are measured.
 LOAD = 50
 WARM = 200

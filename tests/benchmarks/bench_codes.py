@@ -32,7 +32,7 @@ from tests.app.services.exports import draw, outcome_of
 from tests.benchmarks import Figure, Rounds, benchmark
 from tests.marketing import apply
 
-COUNT = int(os.environ.get("PASSERELLE_BENCH_CODES", "1000000"))
+COUNT = int(os.environ.get("BENCH_CODES", "1000000"))
 _COLUMNS = (
     "lookup, sealed, key_id, campaign_id, import_job_id, free, hint, pin, amount_minor, used, held"
 )

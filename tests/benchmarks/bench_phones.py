@@ -1,7 +1,7 @@
 """From a commit to the phone that shows it: one redemption, and an edit for a whole campaign.
 
 `passerelle serve` with its worker is one process, as in production on SQLite; Apple's push service
-and the phones are another. PASSERELLE_BENCH_PHONES sets the size of the campaign (100,000 is the
+and the phones are another. BENCH_PHONES sets the size of the campaign (100,000 is the
 figure that counts; the default keeps a run within minutes).
 
 The phones verify signatures and Apple's push service is a Python one, so that the other process
@@ -47,7 +47,7 @@ from tests.benchmarks import Figure, benchmark
 from tests.serving import Server, free_port, running
 from tests.storefront import Issued, Storefront
 
-PHONES = int(os.environ.get("PASSERELLE_BENCH_PHONES", "500"))
+PHONES = int(os.environ.get("BENCH_PHONES", "500"))
 REDEMPTIONS = 200
 PER_SECOND = 50
 

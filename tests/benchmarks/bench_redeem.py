@@ -38,11 +38,11 @@ from tests.benchmarks.redeeming import (
 from tests.serving import running
 from tests.shop import Shop
 
-SECONDS = float(os.environ.get("PASSERELLE_BENCH_SECONDS", "4"))
+SECONDS = float(os.environ.get("BENCH_SECONDS", "4"))
 #: Requests a second of the open loop, and how many come before it.
 LOAD = 300
 WARM = 1_000
-MANY = int(os.environ.get("PASSERELLE_BENCH_VOUCHERS", "1000000"))
+MANY = int(os.environ.get("BENCH_VOUCHERS", "1000000"))
 FEW = 10_000
 
 

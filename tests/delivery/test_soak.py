@@ -1,7 +1,7 @@
 """iPhones and Android phones by the hundred, every misfortune, and every pass is true at the end.
 
-`make soak` takes ten thousand iPhones; PASSERELLE_SOAK_PHONES, PASSERELLE_SOAK_ANDROIDS and
-PASSERELLE_SOAK_SEED choose another size and another course.
+`make soak` takes ten thousand iPhones; SOAK_PHONES, SOAK_ANDROIDS and
+SOAK_SEED choose another size and another course.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import pytest
 from app.settings import Settings
 from tests.delivery.soak import Soak, town
 
-PHONES = int(os.environ.get("PASSERELLE_SOAK_PHONES", "500"))
-ANDROIDS = int(os.environ.get("PASSERELLE_SOAK_ANDROIDS", str(max(1, PHONES // 5))))
-SEED = int(os.environ.get("PASSERELLE_SOAK_SEED", "7"))
+PHONES = int(os.environ.get("SOAK_PHONES", "500"))
+ANDROIDS = int(os.environ.get("SOAK_ANDROIDS", str(max(1, PHONES // 5))))
+SEED = int(os.environ.get("SOAK_SEED", "7"))
 
 
 def test_every_pass_shows_what_the_database_says_after_everything_went_wrong(

@@ -16,7 +16,7 @@ from tests.serving import running
 from tests.shop import Shop
 
 #: Redemptions of one code in parallel; the issue asks for 200.
-RUSH = int(os.environ.get("PASSERELLE_TEST_RUSH", "200"))
+RUSH = int(os.environ.get("TESTS_RUSH", "200"))
 
 
 def _outcomes(answers: list[Any]) -> Counter[str]:

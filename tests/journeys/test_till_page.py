@@ -33,7 +33,7 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 DESK = {"width": 1024, "height": 768}
 PHONE = {"width": 390, "height": 844}
 #: Where screenshots go when somebody wants to look at them: a folder that exists.
-LOOK = os.environ.get("PASSERELLE_TEST_SCREENSHOTS")
+LOOK = os.environ.get("TESTS_SCREENSHOTS")
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def browser(film: Path) -> Iterator[Browser]:
         "--use-fake-device-for-media-stream",
         f"--use-file-for-fake-video-capture={film}",
     ]
-    path = os.environ.get("PASSERELLE_CHROMIUM") or shutil.which("chromium")
+    path = os.environ.get("TESTS_CHROMIUM") or shutil.which("chromium")
     with sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path=path, args=arguments)
         yield found

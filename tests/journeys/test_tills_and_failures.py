@@ -29,7 +29,7 @@ from tests.serving import Server, running
 from tests.shop import Shop
 
 #: How often something is killed, and how many tills work meanwhile; larger by hand.
-KILLS = int(os.environ.get("PASSERELLE_TEST_KILLS", "2"))
+KILLS = int(os.environ.get("TESTS_KILLS", "2"))
 TILLS = 6
 
 

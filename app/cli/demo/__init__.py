@@ -17,39 +17,60 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 from rich.console import Console
 
 from app.cli.demo import shop
-from app.cli.demo.standins import StandIns, phones, stand_ins
+from app.cli.demo.standins import LOOPBACK, StandIns, phones, stand_ins
+from app.cli.terminal import show_qr
 from app.services.deployment import Deployment
-from app.serving.worker import run
+from app.serving.worker import check_port, run
 from app.settings import from_environment
 from app.store import migrations, private
 
 FOLDER = Path("var/demo")
+_EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - refused
 
 _console = Console(highlight=False, soft_wrap=True)
 
 
 @click.command()
-@click.option("--port", default=8000, show_default=True, help="Port to listen on.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on: this machine's in your network, for phones to reach it.",
+)
+@click.option(
+    "--port",
+    default=8000,
+    show_default=True,
+    type=click.IntRange(1, 65_534),
+    help="Port to listen on.",
+)
 @click.option("--serve/--no-serve", "serves", default=True, help="Serve when all is made.")
-def demo(port: int, serves: bool) -> None:
+def demo(host: str, port: int, serves: bool) -> None:
     """Make a shop with two campaigns and serve it on http://127.0.0.1:8000."""
+    if host in _EVERYWHERE and "PASSERELLE_BASE_URL" not in os.environ:
+        raise click.UsageError(
+            f"No phone can open http://{host}: name one address of this machine."
+        )
+    if serves:
+        check_port(host, port)  # Before what a demo that runs already works with is removed.
     shutil.rmtree(FOLDER, ignore_errors=True)
     private.folder(FOLDER)
-    environment = _environment(port)
+    environment = _environment(host, port)
     with ExitStack() as stack:
         running = None
         if serves:
             running = stack.enter_context(stand_ins(environment, FOLDER, port=port + 1))
             environment |= running.settings
-        _run(environment, running, port=port)
+        _run(environment, running, host=host, port=port)
 
 
-def _run(environment: Mapping[str, str], running: StandIns | None, *, port: int) -> None:
+def _run(environment: Mapping[str, str], running: StandIns | None, *, host: str, port: int) -> None:
     """Make the shop, and serve it if there is something `running` to serve it to."""
     deployment = Deployment(from_environment(environment))
     with _step("Making throw-away certificates"):
@@ -70,21 +91,21 @@ def _run(environment: Mapping[str, str], running: StandIns | None, *, port: int)
     _introduce(running)
     os.environ.update(environment)
     held = [links[name][0] for name in shop.CAMPAIGNS]
-    with phones(running, held, base_url=base, tell=_tell):
+    with phones(running, held, base_url=base, host=host, tell=_tell):
         run(
             application="app.cli.applications:delivering",
-            host="127.0.0.1",
+            host=host,
             port=port,
             processes=1,
             threads=threads,
         )
 
 
-def _environment(port: int) -> dict[str, str]:
+def _environment(host: str, port: int) -> dict[str, str]:
     """The demo's settings as the service reads them; the caller's own win."""
     key = base64.b64encode(secrets.token_bytes(32)).decode()
     return {
-        "PASSERELLE_BASE_URL": f"http://127.0.0.1:{port}",
+        "PASSERELLE_BASE_URL": f"http://{f'[{host}]' if ':' in host else host}:{port}",
         "PASSERELLE_DATABASE_URL": f"sqlite:///{FOLDER}/passerelle.sqlite",
         "PASSERELLE_QUEUE_URL": f"sqlite:///{FOLDER}/queue.sqlite",
         "PASSERELLE_MASTER_KEYS": f"1:{key}",
@@ -113,6 +134,10 @@ def _explain(deployment: Deployment, links: Mapping[str, list[str]], key: str) -
     for name, pages in links.items():
         show(f"  {name}: {pages[0]}")
     show(f"  and the others in {FOLDER}/*-links.csv")
+    show_qr(links[shop.CAMPAIGNS[0]][0])
+    if urlsplit(base).hostname in LOOPBACK:
+        show("  A phone reaches it when `passerelle demo --host` names this machine's address in")
+        show("  your network.")
     show(f"\n[bold]The API[/bold]\n  {base}/docs\n  {base}/readyz\n  {base}/metrics")
     show(f"\n[bold]The till, in a browser[/bold]\n  {base}/till")
     show(

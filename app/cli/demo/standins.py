@@ -28,7 +28,8 @@ from app.store import private
 from passes.google import ServiceAccount
 from passes.signing import throwaway_service_account
 
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+#: Names of this machine that lead no other one to it.
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +75,20 @@ def stand_ins(environment: Mapping[str, str], folder: Path, *, port: int) -> Ite
 
 @contextmanager
 def phones(
-    running: StandIns, links: Sequence[str], *, base_url: str, tell: Callable[[str, str], None]
+    running: StandIns,
+    links: Sequence[str],
+    *,
+    base_url: str,
+    host: str,
+    tell: Callable[[str, str], None],
 ) -> Iterator[None]:
-    """Let an iPhone and an Android phone take the passes behind `links` and tell what changes."""
+    """Let an iPhone and an Android phone take the passes behind `links` and tell what changes.
+
+    Args:
+        host: the address that this machine listens on.
+    """
     with ExitStack() as stack:
-        if urlsplit(base_url).hostname in _LOOPBACK and (running.fleet or running.google):
+        if urlsplit(base_url).hostname in {*LOOPBACK, host} and (running.fleet or running.google):
             line = Line(connections=2)
             stack.callback(line.close)
             iphone = android = None

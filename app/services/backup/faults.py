@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from app.faults import Fault
 
-class BackupFault(Exception):
+
+class BackupFault(Fault):
     """A backup cannot be made or restored; says the remedy."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from app.services.closing.days import Line, Listed, day, listed
 from app.services.closing.liability import Liability, liability
 from app.services.closing.oddities import MANY_CARDS, MANY_REFUNDS, Oddity, odd
-from app.services.closing.scope import bounds
+from app.services.closing.scope import bounds, stores_of
 from app.services.closing.table import to_csv
 
 __all__ = [
@@ -26,5 +26,6 @@ __all__ = [
     "liability",
     "listed",
     "odd",
+    "stores_of",
     "to_csv",
 ]

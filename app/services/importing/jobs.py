@@ -24,6 +24,7 @@ from sqlalchemy.orm import Session
 
 from app.domain.campaign import Source
 from app.domain.kinds import KINDS
+from app.faults import Fault
 from app.services import campaigns
 from app.services.campaigns import scanned
 from app.services.deployment import Deployment
@@ -54,7 +55,7 @@ READING_SHARE = 0.6
 Progress = Callable[["Standing"], None]
 
 
-class ImportFault(Exception):
+class ImportFault(Fault):
     """The import cannot begin or go on; says the remedy.
 
     Where the file has to be sent again with an answer, `asked` has what there is to choose from.

@@ -14,6 +14,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from app.faults import Fault
 from app.services.importing.reasons import Reason, Reject
 from app.services.importing.sealing import Row
 from app.store import private
@@ -24,7 +25,7 @@ _LENGTH = struct.Struct(">I")
 _COLUMNS = 7
 
 
-class SpoolBroken(Exception):
+class SpoolBroken(Fault):
     """The spool is missing or incomplete: the file must be sent again."""
 
 

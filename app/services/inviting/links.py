@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy.orm import Session
 
 from app.domain.validity import end_of_day
+from app.faults import Fault
 from app.services import campaigns, issuing
 from app.settings import Settings
 from app.store.keyring import NONCE_BYTES, Keyring
@@ -30,7 +31,7 @@ _TAG_BYTES = 16
 _LONGEST = 4096
 
 
-class InvitationFault(Exception):
+class InvitationFault(Fault):
     """An invitation cannot be made as asked; says the remedy."""
 
 

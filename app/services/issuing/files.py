@@ -106,7 +106,9 @@ def issue_many(
             break
     with deployment.database.read() as session:
         campaign = campaigns.find(session, campaign_key)
-        outcome.stock = None if campaign is None else stock(session, campaign)
+        if campaign is None:
+            raise IssueFault(f"No campaign {campaign_key!r} exists.")
+        outcome.stock = stock(session, campaign)
 
 
 def issue_file(
@@ -119,15 +121,17 @@ def issue_file(
     clear_codes: bool = False,
     progress: Callable[[Outcome], None] = lambda _: None,
 ) -> Outcome:
-    """Issue to the recipients of a file and write their links to `out`.
+    """Issue to the recipients of a file and write their links to `out`, if there is any.
 
     Args:
         occasion: for rows that state none.
         clear_codes: whether `out` has a column with the code in clear, for mails that print it.
 
     Raises:
-        IssueFault: the campaign issues nothing now, or the file cannot be read.
+        IssueFault: the campaign issues nothing now, or the file cannot be read, or `out` is it.
     """
+    if out.exists() and recipients.exists() and out.samefile(recipients):
+        raise IssueFault(f"{out} has the recipients: name another file for their links.")
     outcome = Outcome()
     keyring, settings = deployment.keyring, deployment.settings
     with deployment.database.read() as session:
@@ -160,7 +164,8 @@ def issue_file(
                 )
                 outcome.share = min(1.0, source.tell() / size)
                 progress(outcome)
-        part.replace(out)
+        if outcome.issued:
+            part.replace(out)
     except FileFault as fault:
         raise IssueFault(f"{recipients.name}: {fault}") from None
     except OSError as error:

@@ -10,6 +10,7 @@ from typing import Any
 from app.domain.campaign import Terms
 from app.domain.occasions import canonical
 from app.domain.values import Why
+from app.faults import Fault
 
 #: What is said of a recipient who was forgotten, and what can be done about it.
 FORGOTTEN = (
@@ -22,7 +23,7 @@ COME_BACK = (
 )
 
 
-class IssueFault(Exception):
+class IssueFault(Fault):
     """The campaign issues nothing now; says why and the remedy."""
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from jinja2 import nodes
 
+from app.faults import Fault
 from app.services.messages import operations
 from app.services.messages.budget import Budget
 from app.services.messages.values import FUNCTIONS, SHOWS_CODE, Values
@@ -50,7 +51,7 @@ _REMEDIES = {
 }
 
 
-class MessageFault(Exception):
+class MessageFault(Fault):
     """The message cannot be rendered for anybody; says why and the remedy."""
 
 

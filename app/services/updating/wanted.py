@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.domain.overrides import Override
+from app.faults import Fault
 
 
-class UpdateFault(Exception):
+class UpdateFault(Fault):
     """An update that cannot be made; `code` is its stable name, the text says cause and remedy."""
 
     def __init__(self, code: str, cause: str, remedy: str) -> None:
-        super().__init__(f"{cause} {remedy}")
-        self.code = code
-        self.cause = cause
-        self.remedy = remedy
+        super().__init__(cause, remedy, code=code)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from app.faults import Fault
 
-class WebhookFault(Exception):
+
+class WebhookFault(Fault):
     """A webhook cannot be made or changed as asked; says the remedy."""

@@ -16,10 +16,15 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, text
 
-from app.store.session import Database
+from app.store.session import Database, DatabaseFault
 
 if TYPE_CHECKING:
     from alembic.config import Config
+
+
+class SchemaFault(DatabaseFault):
+    """The database's schema is not this release's."""
+
 
 # Alembic is loaded where it is used: a server process needs it for /readyz only.
 
@@ -28,9 +33,16 @@ _ADVISORY_LOCK = 0x50415353  # "PASS": any number that nothing else in the datab
 
 
 def upgrade(database: Database, revision: str = "head") -> None:
-    """Bring the schema to `revision`; nothing happens when it is there already."""
+    """Bring the schema to `revision`; nothing happens when it is there already.
+
+    Raises:
+        SchemaFault: the schema is a newer release's, to which nothing leads from here.
+    """
     from alembic import command
 
+    found = current(database)
+    if found is not None and found not in _known():
+        insist(database)
     _run(database, lambda config: command.upgrade(config, revision))
 
 
@@ -53,12 +65,41 @@ def ahead(database: Database) -> bool:
     return found is not None and found not in _revisions()
 
 
+def insist(database: Database) -> None:
+    """Refuse a database whose schema is not this release's.
+
+    Raises:
+        SchemaFault: says whether it has none, an older or a newer one.
+    """
+    found = current(database)
+    if found == head():
+        return
+    if found is None:
+        raise SchemaFault("The database has no schema yet.", "Run `passerelle migrate` first.")
+    if found in _known():
+        raise SchemaFault(
+            "The database has the schema of an older release.", "Run `passerelle migrate` first."
+        )
+    raise SchemaFault(
+        "The database has the schema of a newer release.",
+        "Run that release, or restore a backup of this one into an empty database.",
+    )
+
+
 def current(database: Database) -> str | None:
     """The revision that the database has; None when it has no schema yet."""
     from alembic.runtime.migration import MigrationContext
 
     with database.engine.connect() as connection:
         return MigrationContext.configure(connection).get_current_revision()
+
+
+@cache
+def _known() -> frozenset[str]:
+    from alembic.script import ScriptDirectory
+
+    scripts = ScriptDirectory.from_config(_config()).walk_revisions()
+    return frozenset(script.revision for script in scripts)
 
 
 @cache

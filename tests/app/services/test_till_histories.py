@@ -29,8 +29,8 @@ from app.store.models import Entry
 from tests.conftest import Clock
 from tests.shop import Issued, Shop
 
-STEPS = int(os.environ.get("PASSERELLE_TEST_STEPS", "25"))
-EXAMPLES = int(os.environ.get("PASSERELLE_TEST_EXAMPLES", "12"))
+STEPS = int(os.environ.get("TESTS_STEPS", "25"))
+EXAMPLES = int(os.environ.get("TESTS_EXAMPLES", "12"))
 
 USES, BUDGET, MONEY, REFUND_DAYS = 2, 4, 1_000, 3
 

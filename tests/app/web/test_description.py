@@ -22,7 +22,7 @@ from app.services.access import Scope
 from app.services.deployment import Deployment
 from tests.shop import Shop
 
-EXAMPLES = int(os.environ.get("PASSERELLE_TEST_EXAMPLES", "20"))
+EXAMPLES = int(os.environ.get("TESTS_EXAMPLES", "20"))
 
 DOORS = (
     ("POST", "/pos/v1/scans"),

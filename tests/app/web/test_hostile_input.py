@@ -26,7 +26,7 @@ from app.services.issuing import Person
 from tests.shop import Shop
 from tests.storefront import Storefront
 
-EXAMPLES = int(os.environ.get("PASSERELLE_TEST_EXAMPLES", "6"))
+EXAMPLES = int(os.environ.get("TESTS_EXAMPLES", "6"))
 
 #: Members of a body, as they are written.
 MEMBERS = (

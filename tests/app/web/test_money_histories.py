@@ -30,8 +30,8 @@ from tests.conftest import Clock
 from tests.marketing import apply_document, card
 from tests.shop import Shop, Till
 
-STEPS = int(os.environ.get("PASSERELLE_TEST_STEPS", "25"))
-EXAMPLES = int(os.environ.get("PASSERELLE_TEST_EXAMPLES", "10"))
+STEPS = int(os.environ.get("TESTS_STEPS", "25"))
+EXAMPLES = int(os.environ.get("TESTS_EXAMPLES", "10"))
 OPENING = 1_500
 WEEK = 604_800
 #: An occasion may be a mailing, which is one whether a message or somebody else names it.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app import faults as mendable
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -17,7 +19,7 @@ class Fault:
         return f"{self.at}: {self.cause} {self.remedy}"
 
 
-class CampaignFault(Exception):
+class CampaignFault(mendable.Fault):
     """The campaign cannot be applied; `faults` lists every reason."""
 
     def __init__(self, faults: list[Fault]) -> None:

@@ -104,10 +104,10 @@ def batches(
 
 
 def table(stream: BinaryIO) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line and cells by heading (lower case) of a CSV file with a heading.
+    """Line and cells by heading (lower case) of a CSV file of recipients.
 
     Raises:
-        FileFault: the file is empty or no text.
+        FileFault: the file is empty or no text, or has no column `external_id`.
     """
     rewound = Rewound(stream)
     start = rewound.sample(SAMPLE_BYTES)
@@ -117,6 +117,12 @@ def table(stream: BinaryIO) -> Iterator[tuple[int, dict[str, str]]]:
     separator = separator_of(decoded(start, encoding).splitlines(keepends=True)) or ","
     reader = csv.reader(lines_of(rewound, encoding), delimiter=separator, skipinitialspace=True)
     head = [name.strip().lstrip("\ufeff").lower() for name in next(reader, [])]
+    if "external_id" not in head:
+        # It is not repeated: where the heading is missing, it is a person.
+        raise FileFault(
+            "The first line names no column external_id: name the one so that tells recipients "
+            "apart."
+        )
     while True:
         line = reader.line_num + 1
         try:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from app.faults import Fault
 from app.services.importing.reasons import Reason
 
 #: The longest line that is read; a longer one is no code.
 LONGEST_LINE = 64 * 1024
 
 
-class FileFault(Exception):
+class FileFault(Fault):
     """The file as a whole cannot be read; says why and what to do."""
 
 
