@@ -179,8 +179,6 @@ def import_codes(
         say(f"The refused rows are in {target}.")
     if standing.status == "failed":
         fail(standing.error or "The import failed.")
-    if not standing.known and not standing.accepted:
-        fail("No code of the file was imported.")
 
 
 def _ask(fault: ImportFault) -> None:
@@ -224,11 +222,8 @@ def show_imports(deployment: Deployment) -> None:
 @pass_deployment
 def resume(deployment: Deployment) -> None:
     """Go on with imports that a crash interrupted on this machine."""
-    resumed = importing.resume(deployment)
-    for item in resumed:
+    for item in importing.resume(deployment):
         _tell(item)
-    if not resumed:
-        say("No import of this machine was interrupted.")
 
 
 @imports.command()

@@ -153,3 +153,31 @@ def test_a_metrics_token_is_long_enough_and_not_shown() -> None:
     assert "short-secret" not in str(error.value)
     settings = from_environment({"PASSERELLE_METRICS_TOKEN": "0123456789abcdef"})
     assert "0123456789abcdef" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("PASSERELLE_MASTERKEYS", "PASSERELLE_MASTER_KEYS"),
+        ("PASSERELLE_DATABASE_URI", "PASSERELLE_DATABASE_URL"),
+        ("PASSERELLE_ORGANIZATION_FILE", "PASSERELLE_ORGANIZATION"),
+        ("PASSERELLE_METRICS_TOKEN_FILES", "PASSERELLE_METRICS_TOKEN_FILE"),
+        ("passerelle_env", "PASSERELLE_ENV"),
+    ],
+)
+def test_a_misspelt_setting_is_refused_by_the_nearest_ones_name(name: str, nearest: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        from_environment({name: "x"})
+
+    assert error.value.faults == (f"{name} is no setting: write {nearest}.",)
+
+
+def test_what_kubernetes_says_of_a_service_called_passerelle_is_no_setting() -> None:
+    assert from_environment(
+        {
+            "PASSERELLE_SERVICE_HOST": "10.0.0.1",
+            "PASSERELLE_SERVICE_PORT_HTTP": "80",
+            "PASSERELLE_PORT": "tcp://10.0.0.1:80",
+            "PASSERELLE_DB_PORT_5432_TCP_ADDR": "10.0.0.2",
+        }
+    )

@@ -6,8 +6,9 @@ The commands are found in the program, so that a new one is asked the same.
 from __future__ import annotations
 
 import re
+import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -15,6 +16,8 @@ import pytest
 from click.testing import Result
 
 from app.cli import main
+from app.settings import Settings
+from app.store.session import Database
 from tests.app.cli.conftest import Cli
 from tests.serving import free_port
 
@@ -54,8 +57,10 @@ def each_of(names: Iterator[tuple[tuple[str, ...], click.Command]]) -> pytest.Ma
 class Value:
     """What is given to a command's parameters: one file for all files, one text for all texts."""
 
-    def __init__(self, *, file: Path, text: str = "unknown", number: str = "7") -> None:
-        self._file, self._text, self._number = file, text, number
+    def __init__(
+        self, *, file: Path, out: Path | None = None, text: str = "unknown", number: str = "7"
+    ) -> None:
+        self._file, self._out, self._text, self._number = file, out or file, text, number
 
     def line(self, words: tuple[str, ...], command: click.Command, *, most: bool) -> list[str]:
         """A call with what is needed, or with the most that can be given."""
@@ -69,7 +74,7 @@ class Value:
     def of(self, parameter: click.Parameter) -> str:
         match parameter.type:
             case click.Path():
-                return str(self._file)
+                return str(self._file if isinstance(parameter, click.Argument) else self._out)
             case click.Choice(choices=[first, *_]):
                 return str(first)
             case click.types.UUIDParameterType():
@@ -111,7 +116,8 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_database_that_cannot_be_used_is_named_with_the_remedy(
     cli: Cli, words: tuple[str, ...], command: click.Command, file: Path, tmp_path: Path
 ) -> None:
-    call = Value(file=file).line(words, command, most=False)
+    file.write_text("external_id\nada\n", encoding="utf-8")
+    call = Value(file=file, out=tmp_path / "out.csv").line(words, command, most=False)
     # Some look at what they were given before they look at the database.
     own = "No webhook unknown|is no backup|is not TOML|is no serial|names its columns"
     for url, sentence in (
@@ -166,3 +172,64 @@ def test_values_that_mean_nothing_are_refused_in_words(
         done = cli(*Value(file=file, **wrong).line(words, command, most=True))
         if done.exit_code or done.exception:
             mended(done)
+
+
+def test_nothing_done_does_not_end_with_0(
+    cli: Cli, spring: Callable[..., Path], tmp_path: Path
+) -> None:
+    spring(source="list")
+    wrong, codes, out = tmp_path / "wrong.csv", tmp_path / "codes.csv", tmp_path / "out.csv"
+    wrong.write_text("mail,name\nada@example.com,Ada\n", encoding="utf-8")
+    codes.write_text("code,used\nAAAA-1111,yes\nBBBB-2222,yes\n", encoding="utf-8")
+    heading = "names no column external_id: name the one so that tells recipients apart."
+
+    assert heading in mended(cli("issue", "spring", wrong, "--out", out))
+    assert heading in mended(cli("decide", "spring", wrong))
+    assert heading in mended(cli("recipients", "import", wrong))
+    wrong.write_text("external_id,birth_date\nada,soon\n", encoding="utf-8")
+    assert "Nobody got a voucher" in mended(cli("issue", "spring", wrong, "--out", out))
+    assert "has the recipients: name another" in mended(
+        cli("issue", "spring", wrong, "--out", wrong)
+    )
+    assert not out.exists()
+    assert mended(cli("import", "spring", codes)).startswith("Nothing of the file could be")
+    unknown = cli("vouchers", "withdraw", "NOPE")
+    assert (unknown.exit_code, unknown.output) == (
+        1,
+        "0 vouchers are changed.\n  NOPE is unknown.\n",
+    )
+    assert "No store 'x' exists" in mended(cli("report", "day", "2026-11-28", "--store", "x"))
+    assert "No campaign 'x' exists" in mended(cli("google", "status", "--campaign", "x"))
+
+
+def test_a_port_in_use_is_said_before_anything_is_made(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen(1)
+        port = taken.getsockname()[1]
+        sentence = f"127.0.0.1 port {port} is in use. Stop what listens there, or name another"
+        for command in ("serve", "demo"):
+            assert mended(cli(command, "--port", port)).startswith(sentence)
+    assert not (tmp_path / "var").exists()
+    assert "is not of this machine" in mended(cli("demo", "--host", "198.51.100.1"))
+
+
+def test_a_missing_certificate_stops_a_server_in_production_with_the_remedy(
+    cli: Cli, tmp_path: Path
+) -> None:
+    empty = tmp_path / "no-certs"
+    empty.mkdir()
+    for check in (cli("certs", "check", empty), cli("certs", "check", tmp_path / "absent")):
+        assert "cannot sign passes" in mended(check)
+
+
+def test_a_newer_schema_is_named(cli: Cli, settings: Settings) -> None:
+    database = Database(settings.database_url)
+    with database.transaction() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    database.close()
+    for command in ("migrate", "serve", "worker"):
+        assert "the schema of a newer release. Run that release" in mended(cli(command))
