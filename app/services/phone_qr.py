@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any, TextIO
 
 from passes import barcode
+from passes.symbology import Symbology
 
-#: Modules left free on each side (ISO/IEC 18004).
-_QUIET = 4
+_QUIET = Symbology.QR.quiet
 #: One of the eight masks; a decoder reads each, and weighing them all takes three times as long.
 _MASK = 3
 
