@@ -75,10 +75,10 @@ def insist(database: Database) -> None:
     if found == head():
         return
     if found is None:
-        raise SchemaFault("The database has no schema yet.", "Run `passerelle migrate` first.")
+        raise SchemaFault("The database has no schema yet: run `passerelle migrate` first.")
     if found in _known():
         raise SchemaFault(
-            "The database has the schema of an older release.", "Run `passerelle migrate` first."
+            "The database has the schema of an older release: run `passerelle migrate` first."
         )
     raise SchemaFault(
         "The database has the schema of a newer release.",

@@ -121,7 +121,7 @@ def test_a_database_that_cannot_be_used_is_named_with_the_remedy(
     # Some look at what they were given before they look at the database.
     own = "No webhook unknown|is no backup|is not TOML|is no serial|names its columns"
     for url, sentence in (
-        (f"sqlite:///{tmp_path}/new.sqlite", "no schema yet. Run `passerelle migrate` first."),
+        (f"sqlite:///{tmp_path}/new.sqlite", "no schema yet: run `passerelle migrate` first."),
         (f"sqlite:///{file}", "is no SQLite database. Name another, or move it away and run"),
         (f"sqlite:///{tmp_path}", "cannot be opened. Name a file in a folder that this user can"),
         (f"postgresql://u:hidden@127.0.0.1:{free_port()}/x", "Connection refused"),
