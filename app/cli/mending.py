@@ -63,6 +63,11 @@ def _of_database(error: DBAPIError, deployment: Deployment | None) -> Fault | No
             migrations.insist(deployment.database)
         except migrations.SchemaFault as lagging:
             return lagging
+        if migrations.ahead(deployment.database):
+            return migrations.SchemaFault(
+                "The database's schema is a later release's, beside which this one cannot do this.",
+                "Use that release.",
+            )
     if isinstance(found, Unavailable):
         found.__cause__ = error
         return _unavailable(found)

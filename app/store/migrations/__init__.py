@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class SchemaFault(DatabaseFault):
-    """The database's schema is not this release's."""
+    """The database's schema does not suit this release."""
 
 
 # Alembic is loaded where it is used: a server process needs it for /readyz only.
@@ -33,16 +33,9 @@ _ADVISORY_LOCK = 0x50415353  # "PASS": any number that nothing else in the datab
 
 
 def upgrade(database: Database, revision: str = "head") -> None:
-    """Bring the schema to `revision`; nothing happens when it is there already.
-
-    Raises:
-        SchemaFault: the schema is a newer release's, to which nothing leads from here.
-    """
+    """Bring the schema to `revision`; nothing happens when it is there already."""
     from alembic import command
 
-    found = current(database)
-    if found is not None and found not in _known():
-        insist(database)
     _run(database, lambda config: command.upgrade(config, revision))
 
 
@@ -66,23 +59,17 @@ def ahead(database: Database) -> bool:
 
 
 def insist(database: Database) -> None:
-    """Refuse a database whose schema is not this release's.
+    """Refuse a database that lacks migrations of this release.
 
     Raises:
-        SchemaFault: says whether it has none, an older or a newer one.
+        SchemaFault: says whether it lacks all of them.
     """
-    found = current(database)
-    if found == head():
+    if not pending(database):
         return
-    if found is None:
+    if current(database) is None:
         raise SchemaFault("The database has no schema yet: run `passerelle migrate` first.")
-    if found in _known():
-        raise SchemaFault(
-            "The database has the schema of an older release: run `passerelle migrate` first."
-        )
     raise SchemaFault(
-        "The database has the schema of a newer release.",
-        "Run that release, or restore a backup of this one into an empty database.",
+        "The database's schema is older than this release: run `passerelle migrate` first."
     )
 
 
@@ -92,14 +79,6 @@ def current(database: Database) -> str | None:
 
     with database.engine.connect() as connection:
         return MigrationContext.configure(connection).get_current_revision()
-
-
-@cache
-def _known() -> frozenset[str]:
-    from alembic.script import ScriptDirectory
-
-    scripts = ScriptDirectory.from_config(_config()).walk_revisions()
-    return frozenset(script.revision for script in scripts)
 
 
 @cache
