@@ -2,8 +2,10 @@
 
 Promises: of the threads that serve, a quarter is for tills alone, however many customers, phones,
 callbacks and marketers ask; marketers take half of the rest at most, so that their long work leaves
-customers some. Whoever asks how the service does has a turn of its own, so that a busy server is
-not taken for a dead one. Tills go first, the others in the order in which they came.
+customers some. A till that this process does not know yet has one of the tills' turns to be known
+by, which customers cannot take and newcomers share alone. Whoever asks how the service does has a
+turn of its own, so that a busy server is not taken for a dead one. Tills go first, the others in
+the order in which they came.
 Refuses: to let a queue grow without bound.
 """
 
@@ -20,6 +22,9 @@ class Caller(StrEnum):
     """Who asks, as far as a turn depends on it."""
 
     TILL = "till"
+    #: Who knocks at the tills' door with a credential that was not accepted there yet: a till after
+    #: a restart, or anybody with an invented key.
+    NEWCOMER = "newcomer"
     #: Customers, their phones, and Google's callbacks: whoever needs no key.
     CUSTOMER = "customer"
     MARKETER = "marketer"
@@ -38,7 +43,13 @@ class Asking(Protocol):
 R = TypeVar("R", bound=Asking)
 
 #: Requests that may wait for a turn; one more is told to come back.
-WAITING = {Caller.TILL: 1024, Caller.CUSTOMER: 512, Caller.MARKETER: 128, Caller.OPERATOR: 16}
+WAITING = {
+    Caller.TILL: 1024,
+    Caller.NEWCOMER: 256,
+    Caller.CUSTOMER: 512,
+    Caller.MARKETER: 128,
+    Caller.OPERATOR: 16,
+}
 
 
 class Full(Exception):
@@ -58,6 +69,7 @@ class Admission(Generic[R]):
         self.others = self.threads - max(1, self.threads // 4)
         self.limits = {
             Caller.TILL: self.threads,
+            Caller.NEWCOMER: 1,
             Caller.CUSTOMER: self.others,
             Caller.MARKETER: max(1, self.others // 2),
             Caller.OPERATOR: 1,
@@ -107,7 +119,7 @@ class Admission(Generic[R]):
         waiting = self._waiting
         if not any(waiting.values()):
             return None
-        for first in (Caller.OPERATOR, Caller.TILL):
+        for first in (Caller.OPERATOR, Caller.TILL, Caller.NEWCOMER):
             if waiting[first] and self._may(first):
                 return waiting[first].popleft()
         others = [
@@ -124,6 +136,6 @@ class Admission(Generic[R]):
         if caller is Caller.OPERATOR:
             return True
         others = running[Caller.CUSTOMER] + running[Caller.MARKETER]
-        if caller is not Caller.TILL and others >= self.others:
+        if caller in (Caller.CUSTOMER, Caller.MARKETER) and others >= self.others:
             return False
-        return running[Caller.TILL] + others < self.threads
+        return running[Caller.TILL] + running[Caller.NEWCOMER] + others < self.threads

@@ -2,7 +2,8 @@
 
 Promises: a request counts as a till's only if the same credential was accepted at the tills' door
 before, so that nobody gets a till's turn by inventing keys; a till's very first request waits with
-customers. Refuses: to decide what anybody may do; the application does.
+those of others whom this process does not know. Refuses: to decide what anybody may do; the
+application does.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Callers:
         """Who asks."""
         path = environ["PATH_INFO"]
         if path.startswith(_TILLS):
-            return Caller.TILL if _credential(environ) in self._accepted else Caller.CUSTOMER
+            return Caller.TILL if _credential(environ) in self._accepted else Caller.NEWCOMER
         if path.startswith(_MARKETERS):
             # Without a key this is anybody, and gets nothing but a refusal.
             return Caller.MARKETER if "HTTP_AUTHORIZATION" in environ else Caller.CUSTOMER

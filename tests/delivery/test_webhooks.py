@@ -511,3 +511,32 @@ def test_call_ends_in_its_seconds_and_reads_no_more_than_asked() -> None:
         wire.send("GET", deaf, seconds=1.0, most=1_000)
     assert not unreached.value.sent
     wire.close()
+
+
+def test_a_webhook_for_rare_events_is_late_too_when_nobody_reads_the_log(
+    deployment: Deployment, storefront: Storefront, clock: Clock
+) -> None:
+    voucher = storefront.voucher(storefront.campaign())
+    made(deployment, "https://rare.example/", kinds=["redeemed"])
+    happen(deployment, *[voucher] * 201)
+    happen(deployment, voucher, kind="redeemed")
+    clock.advance(minutes=16)
+
+    # Nothing that it wants is among the first of what lies unread; that so much does is the sign.
+    (waiting,) = _late(deployment, clock)
+    assert waiting.host == "rare.example"
+
+
+def test_a_webhook_for_rare_events_that_heard_all_is_not_late(
+    deployment: Deployment, storefront: Storefront, clock: Clock
+) -> None:
+    voucher = storefront.voucher(storefront.campaign())
+    made(deployment, "https://rare.example/", kinds=["redeemed"])
+    happen(deployment, *[voucher] * 20)
+    clock.advance(minutes=16)
+    assert _late(deployment, clock) == []
+
+
+def _late(deployment: Deployment, clock: Clock) -> list[webhooks.Untold]:
+    with deployment.database.read() as session:
+        return [each for each in webhooks.untold(session) if each.is_late(now=clock.now)]

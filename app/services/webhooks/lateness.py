@@ -65,6 +65,10 @@ def oldest_untold(session: Session, webhook: Webhook) -> dt.datetime | None:
         session, Position.parse(webhook.position), limit=_LOOK, columns=described()
     )
     unread = min((row.at for row in page.events if wants(webhook, row)), default=None)
+    if unread is None and page.more:
+        # So much lies unread that nothing wanted was found yet: no worker reads, since one that
+        # lives reads on in moments.
+        unread = page.events[-1].at if page.events else None
     return min((at for at in (waiting, unread) if at is not None), default=None)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
@@ -57,18 +58,35 @@ def test_queues_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         turns.enter(Asking(Caller.CUSTOMER))
 
 
+def test_a_till_that_is_not_known_yet_waits_for_no_customer_and_inventors_take_one_turn() -> None:
+    turns: Admission[Asking] = Admission(8)
+
+    for _ in range(600):
+        with suppress(Full):
+            turns.enter(Asking(Caller.CUSTOMER))
+    assert [turns.enter(Asking(Caller.NEWCOMER)) for _ in range(3)] == [True, False, False]
+    # A till that is known has the other of the tills' own turns all the same, and goes first.
+    assert turns.enter(Asking(Caller.TILL))
+    assert not turns.enter(Asking(Caller.TILL))
+    first, second = turns.leave(Caller.TILL), turns.leave(Caller.NEWCOMER)
+    assert first is not None
+    assert first.caller is Caller.TILL
+    assert second is not None
+    assert second.caller is Caller.NEWCOMER
+
+
 def test_only_who_was_answered_as_a_till_counts_as_one() -> None:
     callers = Callers()
     till = {"PATH_INFO": "/pos/v1/scans", "HTTP_AUTHORIZATION": "Bearer pk_a"}
     other = {"PATH_INFO": "/pos/v1/nothing", "HTTP_AUTHORIZATION": "Bearer pk_b"}
 
-    assert callers.of(till) is Caller.CUSTOMER
+    assert callers.of(till) is Caller.NEWCOMER
     callers.heard(till, 200)
     callers.heard(other, 404)
     assert callers.of(till) is Caller.TILL
-    assert callers.of(other) is Caller.CUSTOMER
+    assert callers.of(other) is Caller.NEWCOMER
     callers.heard(till, 401)
-    assert callers.of(till) is Caller.CUSTOMER
+    assert callers.of(till) is Caller.NEWCOMER
     assert callers.of({"PATH_INFO": "/readyz"}) is Caller.OPERATOR
     assert callers.of({"PATH_INFO": "/api/v1/sync"}) is Caller.CUSTOMER
 
