@@ -221,6 +221,28 @@ def test_a_coupon_from_a_smallest_basket_asks_for_the_total_and_forgets_it(till:
     expect(page.locator("#whole")).to_have_value("")
 
 
+def test_on_a_phone_the_days_rows_and_their_buttons_are_in_the_view(till: Till) -> None:
+    page = till.page
+    expect(page.locator("#totals")).to_have_text("Nothing yet.")
+    expect(page.locator("#work table")).to_be_hidden()
+    till.scan(card(till.shop).barcode)
+    expect(page.locator("#money-title")).to_have_css("width", "1px")
+    page.locator("#amount").fill("5")
+    page.keyboard.press("Enter")
+    till.verdict("ACCEPTED")
+    page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    for language in ("en", "fr", "de", "es"):
+        page.locator("#language").select_option(language)
+        box = page.locator("#day .undo").bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= PHONE["width"]
+        table = page.locator(".scroll")
+        assert table.evaluate("each => each.scrollWidth <= each.clientWidth")
+    expect(page.get_by_role("table").get_by_role("row").last.get_by_role("cell")).to_have_count(6)
+    assert _faults(page) == []
+    till.look("day-phone")
+
+
 def test_a_coupon_for_some_articles_asks_what_they_come_to(till: Till) -> None:
     percent = Benefit(type=BenefitType.PERCENT, percent=Decimal(10))
     terms = Terms(benefit=percent, products=Products(prefixes=("SHOE-",)))

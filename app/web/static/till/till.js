@@ -394,6 +394,8 @@ function drawDay() {
   const rows = [];
   for (const entry of day.entries) {
     const row = document.createElement("tr");
+    // Said outright: where a phone's style makes lines of it, it would be no row any more.
+    row.role = "row";
     if (entry.taken_back) row.className = "undone";
     const at = new Intl.DateTimeFormat(spoken(), {
       hour: "2-digit", minute: "2-digit", second: "2-digit", timeZone: day.timezone,
@@ -401,15 +403,17 @@ function drawDay() {
     const figure = entry.amount_minor !== 0
       ? money(entry.amount_minor, entry.currency)
       : entry.discount_minor !== 0 && entry.currency ? money(-entry.discount_minor, entry.currency) : "";
-    for (const text of [at, kind(entry.kind), entry.name, figure, entry.operator ?? ""]) {
+    const shown = {
+      time: at, what: kind(entry.kind), offer: entry.name, money: figure,
+      operator: entry.operator ?? "", undoing: entry.undoable ? undoer(entry, at, figure) : "",
+    };
+    for (const [name, content] of Object.entries(shown)) {
       const cell = document.createElement("td");
-      cell.textContent = text;
+      cell.className = name;
+      cell.role = "cell";
+      cell.append(content);
       row.append(cell);
     }
-    row.children[3].className = "money";
-    const last = document.createElement("td");
-    if (entry.undoable) last.append(undoer(entry, at, figure));
-    row.append(last);
     rows.push(row);
   }
   $("day").replaceChildren(...rows);
@@ -424,7 +428,7 @@ function drawDay() {
           returned: money(each.returned_minor, each.currency),
         }) + ` · ${say("uses", { count: each.uses })}`,
   );
-  $("totals").textContent = totals.join(" — ");
+  $("totals").textContent = rows.length === 0 ? say("noSales") : totals.join(" — ");
 }
 
 // Of one sale, that its row names: pressed again it is refused, and no other one is touched.
