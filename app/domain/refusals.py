@@ -60,6 +60,7 @@ class Reason(StrEnum):
     OPERATOR_REQUIRED = "operator_required"
     OPERATOR_CAP = "operator_cap"
     LOAD_CAP = "load_cap"
+    NOT_LOADABLE = "not_loadable"
 
 
 #: What a supervisor may set aside with a reason. Never a counter: no limit is ever passed.

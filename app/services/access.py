@@ -90,6 +90,8 @@ class Client:
     terminal_id: int | None = None
     #: Campaign keys it may touch; None is every campaign.
     campaigns: frozenset[str] | None = None
+    #: Whether the till page asks, with a session that stands for the key.
+    from_page: bool = False
 
     def may(self, scope: Scope) -> bool:
         return scope.value in self.scopes or Scope.ADMIN.value in self.scopes

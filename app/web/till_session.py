@@ -94,7 +94,9 @@ def client() -> Client | Refused:
         return Refused(KeyRefusal.MISSING)
     house = deployment()
     found = house.doorkeeper.signed_in(carried.key_id, carried.digest, now=house.now())
-    return found if isinstance(found, Refused) else replace(found, scopes=found.scopes & _SCOPES)
+    if isinstance(found, Refused):
+        return found
+    return replace(found, scopes=found.scopes & _SCOPES, from_page=True)
 
 
 def _carried() -> _Session | None:

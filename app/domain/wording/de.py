@@ -182,6 +182,10 @@ REFUSALS: dict[Reason, tuple[str, str]] = {
         "Bitte angeben, wer an der Kasse ist.",
         "Das Personal hilft Ihnen gern.",
     ),
+    Reason.NOT_LOADABLE: (
+        "Karten dieses Angebots werden an der Kassenseite nicht aufgeladen.",
+        "Diese Karte kann hier nicht aufgeladen werden.",
+    ),
     Reason.LOAD_CAP: (
         "Höchstens {cap} auf einmal aufladen.",
         "Es können höchstens {cap} auf einmal aufgeladen werden.",

@@ -182,6 +182,10 @@ REFUSALS: dict[Reason, tuple[str, str]] = {
         "Say who is at the till: this needs an operator.",
         "A member of staff will help you.",
     ),
+    Reason.NOT_LOADABLE: (
+        "Cards of this offer are not loaded at the till page.",
+        "This card cannot be loaded here.",
+    ),
     Reason.LOAD_CAP: (
         "At most {cap} can be loaded at once.",
         "At most {cap} can be loaded at once.",

@@ -183,6 +183,10 @@ REFUSALS: dict[Reason, tuple[str, str]] = {
         "Indique quién está en la caja: hace falta un operador.",
         "Le atenderá un miembro del personal.",
     ),
+    Reason.NOT_LOADABLE: (
+        "Las tarjetas de esta oferta no se recargan en la página de caja.",
+        "Esta tarjeta no se puede recargar aquí.",
+    ),
     Reason.LOAD_CAP: (
         "Como máximo {cap} por recarga.",
         "Se pueden recargar como máximo {cap} de una vez.",

@@ -183,6 +183,10 @@ REFUSALS: dict[Reason, tuple[str, str]] = {
         "Indiquez qui tient la caisse : un opérateur est nécessaire.",
         "Un membre du personnel va vous aider.",
     ),
+    Reason.NOT_LOADABLE: (
+        "Les cartes de cette offre ne se rechargent pas sur la page de caisse.",
+        "Cette carte ne peut pas être rechargée ici.",
+    ),
     Reason.LOAD_CAP: (
         "{cap} au plus par rechargement.",
         "{cap} au plus par rechargement.",

@@ -78,7 +78,11 @@ class Cards:
             details = {"currency": standing.currency}
             raise No(Refused(reason=Reason.CURRENCY_MISMATCH, details=details), found)
         cap = found.terms.load_cap_minor
-        if asked.action is CardAction.LOAD and cap is not None and amount > cap:
+        # Whatever the page's session calls it: it puts money on cards where their campaign says so.
+        loading = amount > 0 and (asked.action is CardAction.LOAD or call.client.from_page)
+        if loading and cap is None and call.client.from_page:
+            raise No(Refused(reason=Reason.NOT_LOADABLE), found)
+        if loading and cap is not None and amount > cap:
             over = {"cap_minor": cap, "currency": standing.currency}
             raise No(Refused(reason=Reason.LOAD_CAP, details=over), found)
         ending = asked.action is CardAction.DEACTIVATE

@@ -35,6 +35,7 @@ MONEY = frozenset(
         "operator_required",
         "operator_cap",
         "load_cap",
+        "not_loadable",
         "not_reversible",
     ]
 )

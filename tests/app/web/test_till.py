@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 from flask.testing import FlaskClient
 
+from app.domain.campaign import Terms
 from app.services.access import Scope
 from app.services.deployment import Deployment
 from app.web import till_session
 from tests.conftest import Clock
-from tests.shop import Shop
+from tests.shop import Issued, Shop
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -54,6 +55,35 @@ def test_a_session_ends_after_a_business_day_and_a_changed_cookie_is_worth_nothi
     for value in ("", "AA==", "x" * 200, "%%%"):
         client.set_cookie("passerelle-till", value)
         assert client.get("/pos/v1/till", headers=OWN).status_code == 401
+
+
+def test_a_session_puts_money_only_on_cards_whose_campaign_says_so(
+    shop: Shop, client: FlaskClient
+) -> None:
+    key = shop.key(Scope.POS, Scope.POS_SUPERVISOR, store="paris", terminal="1")
+    assert _sign_in(client, key) == 204
+    shop.campaign("plain", kind="gift_card", terms=Terms(amount_minor=500))
+    shop.campaign("loads", kind="gift_card", terms=Terms(amount_minor=500, load_cap_minor=1_000))
+    plain, loads = shop.voucher("plain"), shop.voucher("loads")
+
+    def put(card: Issued, minor: int, action: str, headers: dict[str, str]) -> str:
+        money = {"minor": minor, "currency": "EUR"}
+        given = {"change": money, "reason": "goodwill"} if action == "adjust" else {"amount": money}
+        answer = client.post(
+            f"/pos/v1/gift-cards/{action}",
+            json={"barcode": card.barcode, "operator": "ann", **given},
+            headers={**headers, "Idempotency-Key": f"{card.barcode}{minor}{action}{len(headers)}"},
+        ).get_json()
+        return str(answer.get("reason", answer["outcome"]))
+
+    for action in ("load", "adjust"):
+        assert put(plain, 100, action, OWN) == "not_loadable"
+        assert put(loads, 1_001, action, OWN) == "load_cap"
+    assert put(loads, 1_000, "load", OWN) == "accepted"
+    assert put(plain, -100, "adjust", OWN) == "accepted"
+    integrated = {"Authorization": f"Bearer {key}", "X-Own": "1"}
+    assert put(plain, 700, "load", integrated) == "accepted"
+    assert (shop.row(plain).balance_minor, shop.row(loads).balance_minor) == (1_100, 1_500)
 
 
 def test_only_a_terminals_key_signs_in(shop: Shop, client: FlaskClient) -> None:
