@@ -87,7 +87,7 @@ for command in (
     campaigns.reissue,
     invite.invite,
     campaigns.birthdays,
-    campaigns.stores_group,
+    stores.stores_group,
     updates.vouchers,
     updates.sync_health,
     webhooks.webhooks,
@@ -99,4 +99,3 @@ for command in (
     backups.inventory,
 ):
     main.add_command(command)
-campaigns.stores_group.add_command(stores.import_stores)

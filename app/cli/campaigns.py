@@ -1,9 +1,8 @@
-"""`passerelle campaign`, `import`, `issue` and `stores`: the marketer's commands."""
+"""`passerelle campaign`, `import` and `issue`: the marketer's commands."""
 
 from __future__ import annotations
 
 import csv
-import sys
 import uuid
 from pathlib import Path
 
@@ -28,7 +27,6 @@ from app.services import (
     importing,
     issuing,
     links,
-    stores,
 )
 from app.services.deployment import Deployment
 from app.services.importing import ImportFault, Standing
@@ -360,50 +358,6 @@ def birthdays(deployment: Deployment, campaign_key: str | None, dry_run: bool) -
         )
     if any(item.fault for item in done) and not any(item.issued for item in done):
         fail("Nothing was issued.")
-
-
-@click.group("stores")
-def stores_group() -> None:
-    """Stores and their terminals."""
-
-
-@stores_group.command()
-@click.argument("key")
-@click.option("--name", help="What people call it.")
-@click.option("--terminal", "terminals", multiple=True, help="Key of a till in it.")
-@click.option("--timezone", help="Such as Europe/Paris: its days, and the times in its texts.")
-@click.option("--language", default="en", show_default=True)
-@click.option("--online", is_flag=True, help="It is the web shop.")
-@click.option("--latitude", type=click.FloatRange(-90, 90))
-@click.option("--longitude", type=click.FloatRange(-180, 180))
-@pass_deployment
-def add(
-    deployment: Deployment,
-    key: str,
-    name: str | None,
-    terminals: tuple[str, ...],
-    timezone: str | None,
-    language: str,
-    online: bool,
-    latitude: float | None,
-    longitude: float | None,
-) -> None:
-    """Add the store KEY, or terminals to it."""
-    if timezone is None and sys.stdin.isatty():
-        timezone = click.prompt("Time zone of the store", default="UTC")
-    with deployment.database.write() as session:
-        stores.add(
-            session,
-            key,
-            name=name,
-            terminals=terminals,
-            timezone=timezone or "UTC",
-            language=language,
-            online=online,
-            position=None if latitude is None or longitude is None else (latitude, longitude),
-            now=deployment.now(),
-        )
-    say(f"Store {key} has the terminals {', '.join(terminals) or 'it had'}.")
 
 
 def _tell(standing: Standing) -> None:

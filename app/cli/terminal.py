@@ -87,6 +87,11 @@ def say(text: str = "") -> None:
     click.echo(text)
 
 
+def warn(text: str) -> None:
+    """Print what somebody should look at, beside the answer."""
+    click.echo(f"Warning: {text}", err=True)
+
+
 def show_link(link: str) -> None:
     """Show one link with the QR that leads a phone to it, where a person looks; nothing else does.
 

@@ -39,7 +39,8 @@ class Row:
     store: str
     terminal: str
     name: str = ""
-    timezone: str = "UTC"
+    #: None where the line says none.
+    timezone: str | None = None
     language: str = "en"
     channel: str = Channel.STORE
     latitude: float | None = None
@@ -48,11 +49,16 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
-    """What an import added; `keys` are store, terminal and the key, which is shown once."""
+    """What an import added; `keys` are store, terminal and the key, which is shown once.
+
+    Attributes:
+        unsaid: keys of the new stores that have UTC because the file says no time zone of theirs.
+    """
 
     stores: int
     terminals: int
     keys: tuple[tuple[str, str, str], ...]
+    unsaid: tuple[str, ...]
 
 
 def read(content: str) -> list[Row]:
@@ -116,6 +122,10 @@ def apply(session: Session, rows: Sequence[Row], *, now: dt.datetime, with_keys:
     by_store: dict[str, list[Row]] = {}
     for row in rows:
         by_store.setdefault(row.store, []).append(row)
+    zones = {
+        key: next((line.timezone for line in lines if line.timezone), None)
+        for key, lines in by_store.items()
+    }
     for key, lines in by_store.items():
         first = lines[0]
         position = None
@@ -127,7 +137,7 @@ def apply(session: Session, rows: Sequence[Row], *, now: dt.datetime, with_keys:
             now=now,
             name=first.name or None,
             terminals=[line.terminal for line in lines],
-            timezone=first.timezone,
+            timezone=None if key in known_stores else zones[key],
             language=first.language,
             online=first.channel == Channel.ONLINE,
             position=position,
@@ -137,6 +147,9 @@ def apply(session: Session, rows: Sequence[Row], *, now: dt.datetime, with_keys:
         stores=len(set(by_store) - known_stores),
         terminals=len({(row.store, row.terminal) for row in rows} - known),
         keys=tuple(keys),
+        unsaid=tuple(
+            key for key, zone in zones.items() if zone is None and key not in known_stores
+        ),
     )
 
 
@@ -183,9 +196,9 @@ def _row(values: dict[str, str]) -> Row:
             raise ValueError(
                 f"{name} {values[name]!r} is no key: 1 to 64 letters, digits, dots, - and _"
             )
-    zone = values.get("timezone") or "UTC"
+    zone = values.get("timezone") or None
     try:
-        ZoneInfo(zone)
+        ZoneInfo(zone or stores.UTC)
     except (KeyError, ValueError, OSError):
         raise ValueError(f"{zone!r} is no time zone: write one such as Europe/Paris") from None
     channel = values.get("channel") or Channel.STORE.value

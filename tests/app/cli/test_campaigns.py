@@ -12,6 +12,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
+from sqlalchemy import select
+
+from app.settings import Settings
+from app.store.models import Store
+from app.store.session import Database
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 Cli = Callable[..., Result]
@@ -186,7 +191,37 @@ def birthdays_soon() -> str:
 
 def test_store_is_added_with_its_tills(cli: Cli) -> None:
     done = cli("stores", "add", "paris", "--terminal", "1", "--terminal", "2")
-    assert done.output == "Store paris has the terminals 1, 2.\n"
+    assert done.stdout == "Store paris has the terminals 1, 2.\n"
     assert cli("stores", "add", "paris").output == ("Store paris has the terminals it had.\n")
     assert cli("stores", "add", "x", "--latitude", "91").exit_code == 2
     assert cli("stores", "add", "rome", "--timezone", "Nowhere/City").exit_code == 1
+
+
+def test_of_a_store_without_a_time_zone_it_is_said_that_utc_is_taken(
+    cli: Cli, tmp_path: Path, settings: Settings
+) -> None:
+    said = cli("stores", "add", "paris").stderr
+    assert "No time zone was given for paris: UTC is taken" in said
+    assert "`passerelle stores add paris --timezone Europe/Paris`" in said
+    assert cli("stores", "add", "paris", "--terminal", "1").stderr == ""
+    assert cli("stores", "add", "paris", "--timezone", "Europe/Paris").stderr == ""
+    assert cli("stores", "add", "rome", "--timezone", "Europe/Rome").stderr == ""
+    file = tmp_path / "stores.csv"
+    file.write_text("store,terminal\nparis,1\nlyon,1\nnice,1\n", encoding="utf-8")
+    said = cli("stores", "import", file).stderr
+    assert "No time zone was given for lyon, nice: UTC is taken" in said
+    file.write_text(
+        "store,terminal,timezone\nlima,1,\nlima,2,America/Lima\noslo,1,\nparis,2,Asia/Tokyo\n",
+        encoding="utf-8",
+    )
+    assert "given for oslo: UTC" in cli("stores", "import", file).stderr
+    database = Database(settings.database_url)
+    with database.read() as session:
+        zones = {row.key: row.timezone for row in session.scalars(select(Store))}
+    database.close()
+    assert zones == {
+        "paris": "Europe/Paris",
+        "rome": "Europe/Rome",
+        "lima": "America/Lima",
+        **dict.fromkeys(("lyon", "nice", "oslo"), "UTC"),
+    }
