@@ -16,7 +16,9 @@ from pathlib import Path
 
 import pytest
 import requests
+from playwright.sync_api import expect
 
+from tests import browser as chrome
 from tests.serving import free_port
 
 #: Seconds for a step of the demo on a busy machine.
@@ -95,14 +97,29 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
         found.process.wait(10)
 
 
+def redeem_in_a_browser(till: str, key: str, barcode: str) -> None:
+    """Sign in at the till page, scan the coupon, and type the total that it asks for."""
+    with chrome.chromium() as browser:
+        page = chrome.context(browser, chrome.IPHONE).new_page()
+        page.goto(till)
+        for field, typed in (("#key", key), ("#operator-name", "ann"), ("#code", barcode)):
+            page.locator(field).fill(typed)
+            page.locator(field).press("Enter")
+        expect(page.locator("#total-text")).to_contain_text("€25.00")
+        page.locator("#whole").fill("89.90")
+        page.locator("#whole").press("Enter")
+        expect(page.locator("#verdict .figure")).to_have_text("€17.98 off")
+
+
 def test_what_a_till_redeems_is_seen_on_both_phones_and_the_demo_ends_cleanly(demo: Demo) -> None:
-    demo.line(r"^  http://127\.0\.0\.1:\d+/till$")
-    assert "pk_" in demo.line("terminal's key")
+    till = demo.line(r"^  http://127\.0\.0\.1:\d+/till$").strip()
+    key = demo.line("terminal's key").split()[-1]
     assert "stand-ins" in demo.line("The phones")
     for phone in ("iPhone", "Android"):
         demo.line(rf"^{phone} .*wallet.*15\.00 EUR")
     coupon, card = (each for each in demo.lines if "/pos/v1/redemptions" in each)
-    assert demo.redeem(coupon)["outcome"] == "accepted"
+    redeem_in_a_browser(till, key, demo.line("^  coupon ").split()[-1])
+    assert demo.redeem(coupon)["reason"] == "already_redeemed"
     assert "Used" in demo.line("^iPhone .*Spring offer.*changed")
     demo.line("^Android .*Spring offer.*changed: valid → used")
     assert demo.redeem(card)["outcome"] == "accepted"
