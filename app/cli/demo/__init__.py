@@ -141,7 +141,9 @@ def _explain(deployment: Deployment, links: Mapping[str, list[str]], key: str) -
     show(f"\n[bold]The API[/bold]\n  {base}/docs\n  {base}/readyz\n  {base}/metrics")
     show(f"\n[bold]The till, in a browser[/bold]\n  {base}/till")
     show(
-        f"  Sign in with the terminal's key: {key}\n  Then scan, or type, a barcode:", markup=False
+        f"  Sign in with the terminal's key: {key}\n"
+        "  Say who is at the till (any name), then scan, or type, a barcode:",
+        markup=False,
     )
     show(f"  coupon     {coupon}\n  gift card  {card}", markup=False)
     once = '-H "Idempotency-Key: $(date +%s%N)" '
