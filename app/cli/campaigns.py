@@ -39,7 +39,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 
 @click.group()
 def campaign() -> None:
-    """Campaigns: apply a file, list them."""
+    """Campaigns: apply a file, list, update, pause and resume them, take codes."""
 
 
 @campaign.command()
@@ -366,8 +366,9 @@ def _tell(standing: Standing) -> None:
         return
     repeated = f" ({standing.repeated} of them repeated)" if standing.repeated else ""
     say(
-        f"Import {standing.id} is {standing.status}: {standing.accepted} codes of "
-        f"{standing.read} records, {standing.rejected} refused{repeated}."
+        f"Import {standing.id} is {standing.status}: "
+        f"{counted(standing.accepted, 'code', 'codes')} of "
+        f"{counted(standing.read, 'record', 'records')}, {standing.rejected} refused{repeated}."
     )
     for reason, count in sorted(standing.reasons.items()):
         say(f"  {count} × {reason}")

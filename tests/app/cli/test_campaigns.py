@@ -96,7 +96,7 @@ def test_column_and_place_of_rejects_can_be_named_and_gzip_is_read(
 
     done = cli("import", "spring", file, "--column", "promo", "--rejects", rejects)
 
-    assert "1 codes" in done.output
+    assert "1 code of " in done.output
     assert rejects.exists() == ("refused rows" in done.output)
     other = tmp_path / "other.csv"
     other.write_text("name;promo\neve;PROMO-0009\n")

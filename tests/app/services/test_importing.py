@@ -135,6 +135,7 @@ def test_a_code_column_is_guessed_by_its_values_when_nothing_names_it(keyring: K
         ),
         (b"<coupons><code>AAAA</code>", {}, "breaks off"),
         (b"a,b\n1,2\n", {"columns": {"code": "c"}}, "No column is called"),
+        (b"a,b\n1,2\n", {"columns": {"code": "kode=1"}}, "Before = stands one of code,"),
         (b"2026-01-01,1.50\n2026-01-02,2.50\n", {}, "No column looks like codes"),
     ],
 )

@@ -141,7 +141,10 @@ class _Survey:
                         f"{number} {name!r}" if self.heading else str(number)
                         for number, name in enumerate(self.names[:20], start=1)
                     )
-                    raise FileFault(f"No column is called {text!r}: the file has {shown}.")
+                    said = f"No column is called {text!r}: the file has {shown}."
+                    if "=" in text:
+                        said += f" Before = stands one of {', '.join(CHOICES)} or {IGNORED}."
+                    raise FileFault(said)
         return found
 
     def _put(self, meaning: Meaning, at: int) -> None:
