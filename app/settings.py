@@ -181,6 +181,19 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
     return settings
 
 
+def named_master_keys(environ: Mapping[str, str]) -> Mapping[int, bytes]:
+    """Return the master keys that the environment names and that can be read.
+
+    For the id of a new key: whatever else is not set yet is nothing to who makes the first one.
+
+    Raises:
+        SettingsError: a setting is misspelt, so that its value is not seen.
+    """
+    if misspelt := unknown(environ):
+        raise SettingsError(misspelt)
+    return _Reader(environ).master_keys() or Settings().master_keys
+
+
 def unknown(environ: Mapping[str, str]) -> list[str]:
     """What is wrong with names that look like settings and are none, each with the nearest one.
 

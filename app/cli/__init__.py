@@ -7,7 +7,6 @@ where nothing of what was asked could be done, and with 2 where they were called
 from __future__ import annotations
 
 import os
-import sys
 
 import click
 
@@ -31,9 +30,9 @@ from app.cli import (
     worker,
 )
 from app.cli.mending import mendable
-from app.cli.terminal import fail
+from app.cli.terminal import asks_for_help, fail, open_deployment
 from app.services.deployment import Deployment
-from app.settings import SettingsError, from_environment, unknown
+from app.settings import SettingsError, unknown
 
 
 class Passerelle(click.Group):
@@ -55,18 +54,17 @@ class Passerelle(click.Group):
 @click.pass_context
 def main(ctx: click.Context) -> None:
     """Coupon codes and gift cards as wallet passes, redeemed with one scan."""
-    if "--help" in sys.argv or "-h" in sys.argv:
+    if asks_for_help():
         return
     if ctx.invoked_subcommand in STANDALONE:
         if misspelt := unknown(os.environ):
             raise SettingsError(misspelt)
     else:
-        ctx.obj = Deployment(from_environment(os.environ))
-        ctx.call_on_close(ctx.obj.close)
+        open_deployment(ctx)
 
 
 #: Commands that need no deployment, or make their own.
-STANDALONE = frozenset({"demo", "certs"})
+STANDALONE = frozenset({"demo", "certs", "keys"})
 
 for command in (
     demo.demo,

@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import base64
+import os
 
 import click
 
-from app.cli.terminal import counted, pass_deployment, progress_bar, say
+from app.cli.terminal import (
+    asks_for_help,
+    counted,
+    open_deployment,
+    pass_deployment,
+    progress_bar,
+    say,
+)
 from app.services import keys as service
 from app.services.deployment import Deployment
+from app.settings import named_master_keys
 
 
 @click.group()
-def keys() -> None:
+@click.pass_context
+def keys(ctx: click.Context) -> None:
     """Master keys: see, make, rotate and retire them."""
+    # Production wants a key before anything else works: making one asks for no other setting.
+    if ctx.invoked_subcommand != "generate" and not asks_for_help():
+        open_deployment(ctx)
 
 
 @keys.command()
-@pass_deployment
-def generate(deployment: Deployment) -> None:
+def generate() -> None:
     """Print a new key, to be put before the others in PASSERELLE_MASTER_KEYS."""
-    key_id, secret = service.generate(deployment.settings.master_keys)
+    key_id, secret = service.generate(named_master_keys(os.environ))
     say(f"{key_id}:{base64.b64encode(secret).decode()}")
 
 

@@ -22,9 +22,25 @@ from app.domain import inputs
 from app.services import phone_qr, security
 from app.services.deployment import Deployment
 from app.services.security import Actor
+from app.settings import from_environment
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+def asks_for_help() -> bool:
+    """Say whether the command line asks what a command does, which needs no settings."""
+    return "--help" in sys.argv or "-h" in sys.argv
+
+
+def open_deployment(ctx: click.Context) -> None:
+    """Open the deployment that the environment describes, for the command and its fault.
+
+    Raises:
+        SettingsError: names every fault found, with its remedy.
+    """
+    ctx.obj = ctx.find_root().obj = Deployment(from_environment(os.environ))
+    ctx.call_on_close(ctx.obj.close)
 
 
 def pass_deployment(

@@ -63,6 +63,11 @@ def from_serial(text: str) -> int | None:
     return int.from_bytes(bytes.fromhex(text), "big", signed=True)
 
 
+def looks_like_token(text: str) -> bool:
+    """Say whether a text has the form of a barcode's or link's token, genuine or not."""
+    return bool(_BARCODE.fullmatch(text.upper()))
+
+
 def token_mac(key: bytes, purpose: Purpose, *, key_id: int, public_id: int) -> bytes:
     """The 80-bit MAC of a token: HMAC-SHA256 over version, purpose, key id and public id."""
     message = b"%c%s\0%c%s" % (

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -15,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from app.domain import codes
 from app.domain.inputs import MOST_MINOR, ONE_LINE
 from app.domain.refusals import Reason
 from app.services import redeeming
@@ -23,6 +25,16 @@ from app.web.fields import Moment
 Key = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=ONE_LINE)]
 #: Text that goes to the books: anything printable, but no control characters.
 Note = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=ONE_LINE)]
+
+
+def _is_no_pass(name: str) -> str:
+    """A pass that is scanned into the wrong field would stand in books and reports as a name."""
+    if codes.looks_like_token(name):
+        raise ValueError("looks like what a pass shows: say who is at the till")
+    return name
+
+
+Operator = Annotated[Note, AfterValidator(_is_no_pass)]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 Minor = Annotated[int, Field(ge=0, le=MOST_MINOR, strict=True)]
 
@@ -75,7 +87,7 @@ class OriginBody(Body):
 
     store: Key | None = None
     terminal: Key | None = None
-    operator: Note | None = None
+    operator: Operator | None = None
     receipt: Note | None = None
     occurred_at: Moment | None = Field(
         None, description="The till's clock; recorded, the server's clock decides"

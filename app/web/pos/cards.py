@@ -28,6 +28,7 @@ from app.web.pos.bodies import (
     HoldAccepted,
     Money,
     Note,
+    Operator,
     OriginBody,
     RedemptionAccepted,
     RefundAccepted,
@@ -56,7 +57,7 @@ class VoidBody(OriginBody):
 
 class _CardBody(OriginBody):
     barcode: Annotated[str, StringConstraints(min_length=1, max_length=512)]
-    operator: Note
+    operator: Operator
 
 
 class ActivateBody(_CardBody):
@@ -97,7 +98,7 @@ class RefundBody(OriginBody):
 
     redemption_id: UUID
     amount: Money | None = None
-    operator: Note
+    operator: Operator
     because: Note | None = None
 
 

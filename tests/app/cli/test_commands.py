@@ -86,6 +86,18 @@ def test_a_generated_key_can_be_set(run: Run) -> None:
     assert len(base64.b64decode(secret)) == 32
 
 
+def test_the_first_key_is_made_before_production_has_any_other_setting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PASSERELLE_ENV", "production")
+    done = CliRunner().invoke(main, ["keys", "generate"])
+    assert done.exit_code == 0, done.output
+    assert len(base64.b64decode(done.output.partition(":")[2])) == 32
+    monkeypatch.setenv("PASSERELLE_MASTER_KEY", "1:x")
+    misspelt = CliRunner().invoke(main, ["keys", "generate"])
+    assert misspelt.exit_code != 0
+
+
 def test_codes_are_sealed_and_indexed_anew(run: Run) -> None:
     assert "0 codes are sealed with key 2" in run("keys", "reseal").output
     assert "0 codes are found" in run("keys", "reindex", "--yes").output

@@ -476,6 +476,17 @@ def test_a_pin_is_asked_above_the_amount_and_locks_after_three_wrong_ones(
     assert spend(1_001, "4711")["outcome"] == "accepted"
 
 
+def test_a_pass_that_is_scanned_as_an_operators_name_is_refused_and_stands_in_no_book(
+    shop: Shop, counter: Counter, card: Issued
+) -> None:
+    load = {"barcode": card.barcode, "operator": card.barcode, "amount": euros(50)}
+    answer = counter.till.post("/gift-cards/load", load)
+    assert answer.status_code == 422
+    assert "say who is at the till" in answer.text
+    assert card.barcode not in answer.text
+    assert money(shop, card) == (5_000, 0)
+
+
 def test_an_operator_gives_no_more_than_the_cap_in_a_day(
     shop: Shop, counter: Counter, clock: Clock
 ) -> None:

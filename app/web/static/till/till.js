@@ -560,7 +560,12 @@ $("sign-in-form").addEventListener("submit", async (event) => {
 $("operator-form").addEventListener("submit", async (event) => {
   event.preventDefault();
   operator = $("operator-name").value.trim();
-  if (operator === "") return;
+  // A pass that was scanned here is nobody's name, and its barcode is a secret.
+  if (/^[a-z2-7]{32}$/i.test(operator)) $("operator-name").value = operator = "";
+  if (operator === "") {
+    $("operator-form").reportValidity();
+    return;
+  }
   sessionStorage.setItem("passerelle.till.operator", operator);
   await work();
 });
