@@ -13,6 +13,7 @@ from contextlib import closing, suppress
 
 import pytest
 
+from app.services.access import Scope
 from app.services.deployment import Deployment
 from app.serving.bodies import MOST, SECONDS
 from app.settings import Settings
@@ -140,7 +141,7 @@ def test_large_upload_of_a_marketer_is_read_by_who_works_on_it(settings: Setting
     deployment = Deployment(settings)
     shop = Shop(deployment)
     shop.campaign()
-    key = shop.key(scopes=["issue"])
+    key = shop.key(Scope.ISSUE)
     with running(settings) as server:
         for given, status in ((key, 422), ("pk_none", 401)):
             request = urllib.request.Request(
