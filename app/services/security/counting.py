@@ -64,6 +64,8 @@ class Counting:
         self._database = database
         self._clock = clock
         self._guard = threading.Lock()
+        #: Held while something is written, so that closing waits for it and the database with it.
+        self._writing = threading.Lock()
         self._waiting = _Waiting()
         self._timer: threading.Timer | None = None
         self._written = float("-inf")
@@ -94,18 +96,19 @@ class Counting:
 
     def write(self) -> None:
         """Write what was counted; what the database cannot take now is written later."""
-        with self._guard:
-            waiting, self._waiting = self._waiting, _Waiting()
-            self._written = time.monotonic()
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
-        if not (waiting.counts or waiting.used):
-            return
-        try:
-            self._write(waiting)
-        except Unavailable:
-            self._put_back(waiting)
+        with self._writing:
+            with self._guard:
+                waiting, self._waiting = self._waiting, _Waiting()
+                self._written = time.monotonic()
+                if self._timer is not None:
+                    self._timer.cancel()
+                    self._timer = None
+            if not (waiting.counts or waiting.used):
+                return
+            try:
+                self._write(waiting)
+            except Unavailable:
+                self._put_back(waiting)
 
     def close(self) -> None:
         """Write what is left; nothing is written by itself after that."""

@@ -137,6 +137,35 @@ def test_what_is_counted_is_written_by_itself_and_at_the_end(
     assert [each.address for each in rows] == ["10.0.0.2", "10.0.0.1"]
 
 
+def test_closing_waits_for_what_is_being_written(
+    deployment: Deployment, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counting = Counting(deployment.database, clock)
+    began, go = threading.Event(), threading.Event()
+    order: list[str] = []
+    plain = counting._write
+
+    def slow(waiting: object) -> None:
+        began.set()
+        go.wait(10)
+        plain(waiting)  # type: ignore[arg-type]
+        order.append("written")
+
+    monkeypatch.setattr(counting, "_write", slow)
+    counting.count(Kind.KEY_REFUSED, by=Actor(), reason="unknown")
+    writing = threading.Thread(target=counting.write)
+    writing.start()
+    assert began.wait(10)
+    closing = threading.Thread(target=lambda: [counting.close(), order.append("closed")])
+    closing.start()
+    closing.join(0.2)
+    assert order == []
+    go.set()
+    closing.join(10)
+    writing.join(10)
+    assert order == ["written", "closed"]
+
+
 def test_a_keys_use_is_written_at_most_every_ten_minutes_and_by_no_request(
     deployment: Deployment, client: FlaskClient, shop: Shop, clock: Clock
 ) -> None:
