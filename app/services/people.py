@@ -384,7 +384,7 @@ def forget(session: Session, keyring: Keyring, recipient: Recipient, *, now: dt.
     recipient.segment = None
     recipient.previous_segment = None
     recipient.score = None
-    lived = presenting.moved(recipient.attributes, {})
+    had_home = presenting.home_changed(recipient.attributes, {})
     recipient.attributes = {}
     recipient.updated_at = recipient.forgotten_at = now
     session.execute(delete(Activity).where(Activity.recipient_id == recipient.id))
@@ -403,7 +403,7 @@ def forget(session: Session, keyring: Keyring, recipient: Recipient, *, now: dt.
             .execution_options(synchronize_session=False)
         )
     session.flush()
-    if lived:
+    if had_home:
         presenting.show_home(session, recipient.id)
     return len(ids)
 

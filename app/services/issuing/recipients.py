@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.domain.birthdays import day_number
 from app.services.issuing import forgotten
 from app.services.issuing.wanted import Person
-from app.services.presenting import moved, show_home
+from app.services.presenting import home_changed, show_home
 from app.store.dialects import insert_for
 from app.store.keyring import Keyring
 from app.store.models import Recipient
@@ -100,7 +100,7 @@ def store(
                 .where(Recipient.id == row.id, Recipient.forgotten_at.is_(None))
                 .values(**changes, updated_at=now)
             )
-            if moved(row.attributes, changes.get("attributes", row.attributes)):
+            if home_changed(row.attributes, changes.get("attributes", row.attributes)):
                 show_home(session, row.id)
     if lacking := by_id.keys() - ids.keys() - gone:
         # Another transaction stored them at the same moment.

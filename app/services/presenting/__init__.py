@@ -11,7 +11,7 @@ passes share, and `contents` puts what is the holder's own upon it.
 
 from app.services.presenting.contents import apple_pass, last_moment, pass_content
 from app.services.presenting.holdings import Holding, code_text, current, find, find_all, status
-from app.services.presenting.homes import moved, show_home
+from app.services.presenting.homes import home_changed, show_home
 from app.services.presenting.templates import template, template_of
 
 __all__ = [
@@ -21,8 +21,8 @@ __all__ = [
     "current",
     "find",
     "find_all",
+    "home_changed",
     "last_moment",
-    "moved",
     "pass_content",
     "show_home",
     "status",

@@ -17,7 +17,7 @@ from app.store.models import Voucher
 HOME = ("latitude", "longitude")
 
 
-def moved(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+def home_changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     """Say whether a recipient's attributes name another home than before."""
     return any(before.get(name) != after.get(name) for name in HOME)
 
