@@ -107,7 +107,12 @@ class World:
         for described in (
             document(key=side, name=side.title(), codes={"source": "generated"}),
             document(key=f"{side}-plain", codes=made),
-            card(key=f"{side}-card", codes={"source": "list"}),
+            # The till page loads a card only where its campaign says how much.
+            card(
+                key=f"{side}-card",
+                codes={"source": "list"},
+                gift_card={"amount": "15.00", "load_cap": "150.00"},
+            ),
             document(key=f"{side}-list"),
             document(key=f"{side}-pool", codes={"source": "generated"}),
             document(key=f"{side}-rules", codes=made, rules={"tiers": [{"key": "all"}]}),

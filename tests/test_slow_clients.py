@@ -77,7 +77,7 @@ def test_half_sent_bodies_are_refused_in_time_and_hold_no_thread(server: Server)
     head = b"POST /till/session HTTP/1.1\r\n" + HOST
     half = [
         head + b"Content-Length: 5000\r\n\r\nhalf",
-        head + b"Transfer-Encoding: chunked\r\n\r\n10\r\nhalf",
+        head + b"Transfer-Encoding: chunked\r\n\r\n1388\r\nhalf",
     ]
     began = time.monotonic()
     waiting = [connected(server) for _ in range(40)]
