@@ -18,9 +18,6 @@ from app.services.deployment import Deployment
 from app.web import (
     access,
     apple,
-    closing,
-    codes,
-    decisions,
     gate,
     google,
     health,
@@ -32,12 +29,7 @@ from app.web import (
     pos,
     problems,
     proxies,
-    reports,
-    results,
-    security,
     till,
-    updates,
-    webhooks,
 )
 
 #: Every door registers itself with the application.
@@ -47,16 +39,8 @@ DOORS: tuple[Callable[[OpenAPI], None], ...] = (
     apple.register,
     pos.register,
     google.register,
-    closing.register,
     till.register,
-    reports.register,
-    results.register,
-    decisions.register,
     marketing.register,
-    codes.register,
-    updates.register,
-    webhooks.register,
-    security.register,
 )
 
 

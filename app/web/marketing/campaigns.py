@@ -15,8 +15,8 @@ from app.web import access, deployment
 from app.web.gate import parse_json
 from app.web.heavy import takes_turns
 from app.web.marketing.door import Body, answered, blueprint
+from app.web.marketing.updates import GoogleBody
 from app.web.problems import FaultyMember, Problem
-from app.web.updates import GoogleBody
 
 LARGEST_PICTURE = 10_000_000
 

@@ -24,7 +24,7 @@ from app.services.permissions import Reach
 from app.web import access, deployment
 from app.web.answers import as_json
 from app.web.fields import Facts, Minor, Moment, Name
-from app.web.marketing import RecipientBody
+from app.web.marketing.vouchers import RecipientBody
 from app.web.problems import Problem, ProblemBody
 
 LARGEST = 64 * 1024**2
