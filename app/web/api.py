@@ -20,6 +20,7 @@ from app.web import (
     apple,
     gate,
     google,
+    guide,
     health,
     heavy,
     links,
@@ -35,6 +36,7 @@ from app.web import (
 #: Every door registers itself with the application.
 DOORS: tuple[Callable[[OpenAPI], None], ...] = (
     health.register,
+    guide.register,
     links.register,
     apple.register,
     pos.register,
