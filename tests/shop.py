@@ -22,7 +22,7 @@ from app.domain.kinds import KINDS
 from app.services import access
 from app.services.access import Scope
 from app.services.deployment import Deployment
-from app.services.redeeming import bearers
+from app.services.tills import bearers
 from app.store.models import Campaign, Code, Entry, Recipient, Revision, Store, Terminal, Voucher
 
 _TERMS = TypeAdapter(Terms)

@@ -30,12 +30,12 @@ from app.services import (
     importing,
     people,
     presenting,
-    redeeming,
     security,
     updating,
 )
 from app.services.deployment import Deployment
 from app.services.security import Actor
+from app.services.tills import Tills, release_lapsed
 from app.store.dialects import insert_for
 from app.store.models import Campaign, Clockwork, Voucher
 
@@ -163,7 +163,7 @@ def _show_override_ends(deployment: Deployment) -> None:
 
 def _release(deployment: Deployment) -> None:
     """Give lapsed holds back, and book what is on cards whose time is over."""
-    redeeming.release_lapsed(deployment, deployment.now())
+    release_lapsed(deployment, deployment.now())
 
 
 def _withdraw_stopped(deployment: Deployment) -> None:
@@ -173,7 +173,7 @@ def _withdraw_stopped(deployment: Deployment) -> None:
 
 def _forget_keys(deployment: Deployment) -> None:
     """Remove idempotency keys that no till may repeat any more, and guesses long past."""
-    tills = redeeming.Tills(deployment)
+    tills = Tills(deployment)
     tills.forget()
     tills.suspects.guesses.forget(now=deployment.now())
 

@@ -21,7 +21,7 @@ from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
 
 from app.services.deployment import Deployment
-from app.services.redeeming import Item, Origin, Tills
+from app.services.tills import Item, Origin, Tills
 from tests.benchmarks import Figure, Rounds, benchmark, load
 from tests.benchmarks.redeeming import (
     CLIENTS,

@@ -23,7 +23,7 @@ from app.domain.codes import Purpose
 from app.services import access
 from app.services.access import Client
 from app.services.deployment import Deployment
-from app.services.redeeming import Item, Origin, Redemption, Tills
+from app.services.tills import Item, Origin, Redemption, Tills
 from app.settings import Settings
 from app.store import migrations
 from app.store.models import Voucher

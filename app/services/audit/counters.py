@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from app.domain.ledger import HoldStatus
 from app.services.audit.findings import BATCH, Finding, voucher_name
-from app.services.redeeming import caps
+from app.services.tills import operator_caps
 from app.store.models import (
     Campaign,
     Code,
@@ -184,8 +184,8 @@ def of_operators(session: Session) -> Iterator[Finding]:
         .execution_options(yield_per=BATCH)
     )
     for campaign_id, operator, amount, details in entries:
-        if (day := details.get(caps.DAY)) is not None:
-            booked[campaign_id, details.get(caps.OPERATOR, operator), day] += amount
+        if (day := details.get(operator_caps.DAY)) is not None:
+            booked[campaign_id, details.get(operator_caps.OPERATOR, operator), day] += amount
     names = {row.id: row.key for row in session.execute(select(Campaign.id, Campaign.key))}
     for key in sorted(stored.keys() | booked.keys()):
         campaign_id, operator, day = key

@@ -21,11 +21,12 @@ from sqlalchemy.orm import Session
 
 from app.domain import codes
 from app.domain.ledger import HoldStatus
-from app.services import changes, events, redeeming, security
+from app.services import changes, events, security
 from app.services.deployment import Deployment
 from app.services.issuing.living import ALIVE, STANDING, Meant, living, meant_by, over, wanted
 from app.services.issuing.wanted import IssueFault
 from app.services.security import Kind
+from app.services.tills import Tills
 from app.store.models import Campaign, Hold, Voucher
 
 #: Statuses of a voucher that is worth nothing any more.
@@ -210,7 +211,7 @@ def _release(deployment: Deployment, serials: Sequence[str], *, now: dt.datetime
             )
             .order_by(Hold.voucher_id)
         ).all()
-    tills = redeeming.Tills(deployment) if lapsed else None
+    tills = Tills(deployment) if lapsed else None
     for voucher_id in lapsed:
         if tills is not None:
             tills.released(voucher_id, now=now)

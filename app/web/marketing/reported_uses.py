@@ -18,10 +18,10 @@ from app.domain.inputs import MOST_MINOR, ONE_LINE
 from app.services.access import Scope
 from app.services.guessing import Guessing
 from app.services.permissions import Reach
-from app.services.redeeming import CallFault, Origin
-from app.services.redeeming import uses as used
-from app.services.redeeming.reporting import Reports
-from app.services.redeeming.uses import Outcome, Reported, Use
+from app.services.tills import CallFault, Origin
+from app.services.tills import uses as used
+from app.services.tills.reported_uses import Reports
+from app.services.tills.uses import Outcome, Reported, Use
 from app.web import access
 from app.web.fields import Moment
 from app.web.problems import Problem, ProblemBody, invalid_request

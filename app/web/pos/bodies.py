@@ -19,7 +19,7 @@ from pydantic import (
 from app.domain import codes
 from app.domain.inputs import MOST_MINOR, ONE_LINE
 from app.domain.refusals import Reason
-from app.services import redeeming
+from app.services.tills import CardAction
 from app.web.fields import Moment
 
 Key = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=ONE_LINE)]
@@ -272,7 +272,7 @@ class CardAccepted(BaseModel):
     """The card as it is now; `applied_minor` is what its balance changed by."""
 
     outcome: Literal["accepted"]
-    action: redeeming.CardAction
+    action: CardAction
     entry_id: str
     status: str
     applied_minor: int | None

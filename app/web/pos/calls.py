@@ -9,9 +9,8 @@ from typing import Any, cast
 from flask import Response, current_app, request
 
 from app.domain import baskets
-from app.services import redeeming
 from app.services.guessing import Guessing
-from app.services.redeeming import Answer, CallFault, Tills
+from app.services.tills import Answer, CallFault, Item, Origin, Reused, Running, Tills
 from app.web import deployment
 from app.web.pos.bodies import BasketBody, ItemBody, OriginBody
 from app.web.problems import Problem
@@ -37,9 +36,9 @@ def tills() -> Tills:
     return cast(Tills, current_app.extensions["passerelle.tills"])
 
 
-def item_of(body: ItemBody) -> redeeming.Item:
+def item_of(body: ItemBody) -> Item:
     """What was scanned or typed."""
-    return redeeming.Item(
+    return Item(
         barcode=body.barcode,
         amount_minor=body.amount.minor if body.amount else None,
         currency=body.amount.currency if body.amount else None,
@@ -48,9 +47,9 @@ def item_of(body: ItemBody) -> redeeming.Item:
     )
 
 
-def origin_of(body: OriginBody) -> redeeming.Origin:
+def origin_of(body: OriginBody) -> Origin:
     """Where and by whom the call is made."""
-    return redeeming.Origin(
+    return Origin(
         store=body.store,
         terminal=body.terminal,
         operator=body.operator,
@@ -104,14 +103,14 @@ def answered(call: Callable[[], Answer]) -> Response:
         answer: Answer = call()
     except CallFault as fault:
         raise Problem(422, fault.code, cause=str(fault), remedy=fault.remedy) from None
-    except redeeming.Reused:
+    except Reused:
         raise Problem(
             422,
             "idempotency_key_reused",
             cause="The Idempotency-Key was used for another request.",
             remedy="Use a fresh key for a new attempt.",
         ) from None
-    except redeeming.Running:
+    except Running:
         raise Problem(
             409,
             "still_running",

@@ -16,10 +16,9 @@ from pydantic import BaseModel, Field, RootModel, StringConstraints
 
 from app.domain.inputs import MOST_MINOR
 from app.domain.ledger import AdjustReason
-from app.services import redeeming
 from app.services.access import Scope
 from app.services.permissions import Reach
-from app.services.redeeming import CardAction, CardCall
+from app.services.tills import Capture, CardAction, CardCall, Refund
 from app.web import access
 from app.web.pos.bodies import (
     Body,
@@ -137,7 +136,7 @@ blueprint = APIBlueprint(
 def capture(path: HoldPath, body: CaptureBody) -> Response:
     """Redeem a hold; a part releases the rest unless `final` is false."""
     key = idempotency_key()
-    asked = redeeming.Capture(
+    asked = Capture(
         hold_id=path.hold_id,
         amount_minor=body.amount.minor if body.amount else None,
         currency=body.amount.currency if body.amount else None,
@@ -220,7 +219,7 @@ def refund(body: RefundBody) -> Response:
     card's pass.
     """
     key = idempotency_key()
-    asked = redeeming.Refund(
+    asked = Refund(
         redemption_id=body.redemption_id,
         amount_minor=body.amount.minor if body.amount else None,
         currency=body.amount.currency if body.amount else None,

@@ -12,10 +12,9 @@ import datetime as dt
 from flask import Response
 from flask_openapi3 import APIBlueprint, OpenAPI, Tag
 
-from app.services import redeeming
 from app.services.access import Scope
 from app.services.permissions import Reach
-from app.services.redeeming import Answer, Tills
+from app.services.tills import Answer, Override, Redemption, Reversal, Tills
 from app.web import access
 from app.web.pos.bodies import (
     KeptAnswer,
@@ -71,10 +70,8 @@ def redeem(body: RedemptionBody) -> Response:
             raise access.scope_missing(
                 Scope.POS_SUPERVISOR, cause="Only a supervisor may override a refusal."
             )
-        override = redeeming.Override(
-            reasons=frozenset(body.override.reasons), because=body.override.because
-        )
-    redemption = redeeming.Redemption(
+        override = Override(reasons=frozenset(body.override.reasons), because=body.override.because)
+    redemption = Redemption(
         items=tuple(item_of(item) for item in body.items),
         origin=origin_of(body),
         basket=basket_of(body.basket),
@@ -103,7 +100,7 @@ def reverse(body: ReversalBody) -> Response:
             cause="The reversal carries the Idempotency-Key of the call it takes back.",
             remedy="Use a fresh key for the reversal.",
         )
-    reversal = redeeming.Reversal(
+    reversal = Reversal(
         redemption_id=body.redemption_id, key=body.key, because=body.because, origin=origin_of(body)
     )
     return answered(

@@ -12,10 +12,10 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.domain.campaign import Benefit, BenefitType, Terms
-from app.services import closing, redeeming
+from app.services import closing
 from app.services.access import Scope
 from app.services.deployment import Deployment
-from app.services.redeeming import CardAction
+from app.services.tills import CardAction, Item, Origin, Redemption, release_lapsed
 from app.store.models import Voucher
 from tests.app.services.test_money import desk_of
 from tests.conftest import Clock
@@ -138,7 +138,7 @@ def test_liability_leads_from_its_opening_by_its_movements_to_the_balance_of_the
     desk.card(CardAction.LOAD, second, 700)
     desk.refund(spent, 1_500)
     clock.advance(days=2)
-    redeeming.release_lapsed(deployment, clock.now)
+    release_lapsed(deployment, clock.now)
     desk.refund(spent, 500)
     desk.card(CardAction.DEACTIVATE, second)
 
@@ -169,10 +169,10 @@ def test_odd_days_name_who_gave_and_took_and_who_refunds_often(
     made = desk.redeem(quiet, 100)["redemptions"][0]["redemption_id"]
     desk.refund(made, 100)
     desk.card(CardAction.LOAD, card, 500)
-    item = redeeming.Item(barcode=card.barcode, amount_minor=400, currency=EUR)
+    item = Item(barcode=card.barcode, amount_minor=400, currency=EUR)
     desk.ask(
         "redeem",
-        redeeming.Redemption(items=(item,), origin=redeeming.Origin(operator="ann")),
+        Redemption(items=(item,), origin=Origin(operator="ann")),
     )
 
     with deployment.database.read() as session:

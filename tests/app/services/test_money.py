@@ -26,10 +26,22 @@ from hypothesis.stateful import (
 from sqlalchemy import func, select
 
 from app.domain.campaign import Terms
-from app.services import access, audit, redeeming
+from app.services import access, audit
 from app.services.access import Client, Scope
 from app.services.deployment import Deployment
-from app.services.redeeming import CardAction, CardCall, Item, Origin, Tills
+from app.services.tills import (
+    Capture,
+    CardAction,
+    CardCall,
+    Item,
+    Origin,
+    Redemption,
+    Refund,
+    Reversal,
+    Running,
+    Tills,
+    release_lapsed,
+)
 from app.settings import Settings
 from app.store.models import Entry, Hold, Voucher
 from app.store.session import Unavailable
@@ -60,7 +72,7 @@ class Desk:
         self, card: Issued, minor: int, *, hold: bool = False, key: str | None = None
     ) -> Any:
         item = Item(barcode=card.barcode, amount_minor=minor, currency=EUR)
-        redemption = redeeming.Redemption(items=(item,), hold=TTL if hold else None)
+        redemption = Redemption(items=(item,), hold=TTL if hold else None)
         return self.ask("redeem", redemption, key=key)
 
     def card(self, action: CardAction, card: Issued, minor: int = 0) -> Any:
@@ -73,7 +85,7 @@ class Desk:
     def capture(self, hold: str, minor: int | None, *, final: bool = True) -> Any:
         return self.ask(
             "capture",
-            redeeming.Capture(hold_id=uuid.UUID(hold), amount_minor=minor, final=final),
+            Capture(hold_id=uuid.UUID(hold), amount_minor=minor, final=final),
         )
 
     def void(self, hold: str) -> Any:
@@ -82,7 +94,7 @@ class Desk:
     def refund(self, redemption: str, minor: int | None, *, key: str | None = None) -> Any:
         return self.ask(
             "refund",
-            redeeming.Refund(
+            Refund(
                 redemption_id=uuid.UUID(redemption),
                 amount_minor=minor,
                 origin=Origin(operator="ann"),
@@ -91,10 +103,10 @@ class Desk:
         )
 
     def unrefund(self, key: str) -> Any:
-        return self.ask("reverse", redeeming.Reversal(key=key))
+        return self.ask("reverse", Reversal(key=key))
 
     def reverse(self, redemption: str) -> Any:
-        return self.ask("reverse", redeeming.Reversal(redemption_id=uuid.UUID(redemption)))
+        return self.ask("reverse", Reversal(redemption_id=uuid.UUID(redemption)))
 
 
 def desk_of(deployment: Deployment, shop: Shop) -> Desk:
@@ -356,7 +368,7 @@ class Money(RuleBasedStateMachine):
 
     @rule()
     def tick(self) -> None:
-        redeeming.release_lapsed(self.deployment, self.clock.now)
+        release_lapsed(self.deployment, self.clock.now)
         self.lapse()
         self.settle()
 
@@ -418,7 +430,7 @@ def test_eight_threads_conserve_money_to_the_cent(deployment: Deployment, clock:
                 else:
                     made = desk.redeem(card, minor)
                     spent += [each["redemption_id"] for each in made.get("redemptions", [])]
-            except (Unavailable, redeeming.Running):
+            except (Unavailable, Running):
                 continue  # Said to be safe to send again; here another one is sent.
             except BaseException as fault:
                 faults.append(fault)

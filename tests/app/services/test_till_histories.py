@@ -21,9 +21,9 @@ from app.domain.campaign import Authority, Source, Terms
 from app.services import access, audit
 from app.services.access import Client
 from app.services.deployment import Deployment
-from app.services.redeeming import Item, Origin, Redemption, Reversal, Tills
-from app.services.redeeming.reporting import Reports
-from app.services.redeeming.uses import Use
+from app.services.tills import Item, Origin, Redemption, Reversal, Tills
+from app.services.tills.reported_uses import Reports
+from app.services.tills.uses import Use
 from app.settings import Settings
 from app.store.models import Entry
 from tests.conftest import Clock

@@ -18,8 +18,8 @@ from app.services import access
 from app.services.access import Client, Scope
 from app.services.deployment import Deployment
 from app.services.guessing import LIMITS
-from app.services.redeeming import Item, Origin, Redemption, Tills
-from app.services.redeeming.progress import lock_name
+from app.services.tills import Item, Origin, Redemption, Tills
+from app.services.tills.attempt import lock_name
 from app.store.models import Entry, IdempotencyRecord
 from tests.conftest import Clock
 from tests.shop import Shop, Till

@@ -25,8 +25,8 @@ from app.services.access import Client, Scope
 from app.services.deployment import Deployment
 from app.services.issuing import Person
 from app.services.issuing.recipients import store
-from app.services.redeeming import CardAction, CardCall, Item, Origin, Redemption, Reversal, Tills
-from app.services.redeeming.calls import Capture
+from app.services.tills import CardAction, CardCall, Item, Origin, Redemption, Reversal, Tills
+from app.services.tills.requests import Capture
 from app.services.updating import Wanted
 from app.store.models import Recipient, Voucher
 from tests.conftest import Clock

@@ -19,17 +19,17 @@ from app.domain.campaign import Benefit, BenefitType, Source, Terms
 from app.domain.codes import from_serial
 from app.domain.overrides import Override
 from app.domain.refusals import Reason
-from app.services import access, audit, closing, keys, links, presenting, redeeming, resolving
+from app.services import access, audit, closing, keys, links, presenting, resolving
 from app.services.access import Client, Scope
 from app.services.deployment import Deployment
-from app.services.redeeming import CardAction, CardCall, Origin
-from app.services.redeeming.booking import Books
-from app.services.redeeming.calls import Where
-from app.services.redeeming.caps import Caps
-from app.services.redeeming.cards import Cards
-from app.services.redeeming.progress import Call
-from app.services.redeeming.reading import Reader
-from app.services.redeeming.replacing import Replacing
+from app.services.tills import CardAction, CardCall, Item, Origin, Redemption, Tills, release_lapsed
+from app.services.tills.attempt import Call
+from app.services.tills.books import Books
+from app.services.tills.cards import Cards
+from app.services.tills.lookup import Reader
+from app.services.tills.operator_caps import Caps
+from app.services.tills.replacements import Replacing
+from app.services.tills.requests import Where
 from app.store.models import (
     Campaign,
     Code,
@@ -220,8 +220,8 @@ def test_the_next_write_releases_what_lapsed_and_so_does_the_clock(
     counter.held(other, 100, ttl_seconds=60)
     clock.advance(seconds=61)
 
-    assert redeeming.release_lapsed(deployment, deployment.now()) == 1
-    assert redeeming.release_lapsed(deployment, deployment.now()) == 0
+    assert release_lapsed(deployment, deployment.now()) == 1
+    assert release_lapsed(deployment, deployment.now()) == 0
     assert money(shop, other) == (5_000, 0)
     assert balanced(deployment)
 
@@ -235,7 +235,7 @@ def test_a_hold_outlives_the_card_and_what_it_releases_then_is_booked_as_expired
     hold = counter.held(card, 2_000, ttl_seconds=600)
     clock.advance(minutes=6)
 
-    assert redeeming.release_lapsed(deployment, deployment.now()) == 1
+    assert release_lapsed(deployment, deployment.now()) == 1
     assert money(shop, card) == (2_000, 2_000)
     assert shop.row(card).status == "expired"
 
@@ -247,7 +247,7 @@ def test_a_hold_outlives_the_card_and_what_it_releases_then_is_booked_as_expired
         assert counter.void(hold)["outcome"] == "accepted"
     else:
         clock.advance(minutes=10)
-        assert redeeming.release_lapsed(deployment, deployment.now()) == 1
+        assert release_lapsed(deployment, deployment.now()) == 1
 
     assert money(shop, card) == (0, 0)
     with deployment.database.read() as session:
@@ -281,7 +281,7 @@ def test_a_refund_to_a_dead_card_goes_to_one_replacement(
     )
     first, second = counter.spend(card, 1_000), counter.spend(card, 2_000)
     clock.advance(minutes=6)
-    redeeming.release_lapsed(deployment, deployment.now())
+    release_lapsed(deployment, deployment.now())
     version = shop.row(card).version
 
     if how == "refund":
@@ -384,7 +384,7 @@ def test_the_audit_finds_spoiled_money(
     card = shop.voucher(ends_at=clock.now + dt.timedelta(minutes=5))
     made = counter.capture(counter.held(card, 150), amount=euros(100))
     clock.advance(minutes=6)
-    redeeming.release_lapsed(deployment, clock.now)
+    release_lapsed(deployment, clock.now)
     shop.voucher(balance_minor=50)
     counter.refund(made["redemptions"][0]["redemption_id"])
     found = [each for section in audit.run(deployment.database) for each in section.findings]
@@ -524,7 +524,7 @@ def test_two_holds_that_together_exceed_the_balance_never_both_succeed(
     shop: Shop, till: Till, deployment: Deployment
 ) -> None:
     shop.campaign(kind="gift_card", terms=Terms(amount_minor=1_000))
-    service = redeeming.Tills(deployment)
+    service = Tills(deployment)
     with deployment.database.read() as session:
         client = access.authenticate(session, till.key, now=deployment.now())
     assert client is not None
@@ -535,11 +535,11 @@ def test_two_holds_that_together_exceed_the_balance_never_both_succeed(
     def hold() -> None:
         for number, card in enumerate(cards):
             gate.wait()
-            item = redeeming.Item(barcode=card.barcode, amount_minor=600, currency=EUR)
+            item = Item(barcode=card.barcode, amount_minor=600, currency=EUR)
             answer = service.redeem(
                 client,
                 uuid.uuid4().hex,
-                redeeming.Redemption(items=(item,), hold=dt.timedelta(minutes=5)),
+                Redemption(items=(item,), hold=dt.timedelta(minutes=5)),
                 fingerprint=b"x",
             )
             if '"accepted"' in answer.body:
@@ -648,13 +648,13 @@ def test_money_expires_by_the_end_that_the_campaigns_override_sets(
     spent = counter.spend(prolonged, 1_000)
     clock.advance(hours=2)
     # One at a time: what is protected takes no place of what is due.
-    redeeming.Tills(deployment).release_lapsed(now=clock.now, limit=1)
+    Tills(deployment).release_lapsed(now=clock.now, limit=1)
     assert money(shop, endless) == (0, 0)
     assert counter.refund(spent, 400)["replaced_by"] is None
     assert counter.void(counter.held(prolonged, 100))["outcome"] == "accepted"
     assert money(shop, prolonged) == (4_400, 0)
     clock.advance(days=2)
-    redeeming.release_lapsed(deployment, clock.now)
+    release_lapsed(deployment, clock.now)
     assert money(shop, prolonged) == (0, 0)
     assert balanced(deployment)
 
@@ -667,7 +667,7 @@ def test_money_left_on_a_replaced_card_expires_too(
     made = counter.spend(card, 1_000)
     clock.advance(minutes=6)
     assert counter.refund(made)["replaced_by"] is not None
-    redeeming.release_lapsed(deployment, clock.now)
+    release_lapsed(deployment, clock.now)
     assert money(shop, card) == (0, 0)
     assert balanced(deployment)
 
@@ -776,7 +776,7 @@ def test_undoing_a_refund_takes_the_money_from_the_card_that_it_was_moved_to(
     card = shop.voucher(ends_at=clock.now + dt.timedelta(minutes=5))
     made = counter.spend(card, 1_000)
     clock.advance(minutes=6)
-    redeeming.release_lapsed(deployment, deployment.now())
+    release_lapsed(deployment, deployment.now())
     for key, minor in (("one", 400), ("two", 600)):
         body = {"redemption_id": made, "operator": "ann", "amount": euros(minor)}
         assert counter.ask("/refunds", key=key, **body)["replaced_by"]

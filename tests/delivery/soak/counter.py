@@ -12,7 +12,7 @@ from sqlalchemy import update
 from app.domain.campaign import Terms
 from app.services import access
 from app.services.access import Scope
-from app.services.redeeming import Item, Origin, Redemption, Reversal, Tills
+from app.services.tills import Item, Origin, Redemption, Reversal, Tills
 from app.store.models import Code
 from tests.apple_world import World
 from tests.storefront import PERCENT, Issued

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from app.domain.refusals import Reason
 from app.services.access import Client
 from app.services.deployment import Deployment
-from app.services.redeeming.calls import Origin
-from app.services.redeeming.progress import No
 from app.services.resolving import Reading
+from app.services.tills.attempt import No
+from app.services.tills.requests import Origin
 
 #: Refusals that may be guesses.
 _GUESSES = frozenset({Reason.UNKNOWN_CODE, Reason.BAD_SIGNATURE})

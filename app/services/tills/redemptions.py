@@ -10,10 +10,10 @@ from sqlalchemy import Connection
 
 from app.domain.baskets import Basket
 from app.domain.ledger import EntryKind
-from app.services.redeeming import answers, booking, counting
-from app.services.redeeming.calls import Override
-from app.services.redeeming.progress import Call, Grant
-from app.services.redeeming.revenue import NO_BASKET, Share
+from app.services.tills import answers, books, counters
+from app.services.tills.attempt import Call, Grant
+from app.services.tills.baskets import NO_BASKET, Share
+from app.services.tills.requests import Override
 
 
 def take(
@@ -22,9 +22,9 @@ def take(
     """Take what was granted, and note whose passes change. Returns the counters after, by voucher.
 
     Raises:
-        No, Overtaken, Busy: as `counting.count`.
+        No, Overtaken, Busy: as `counters.count`.
     """
-    taken = counting.count(connection, call, grants, guards=counting.USED, postgresql=postgresql)
+    taken = counters.count(connection, call, grants, guards=counters.USED, postgresql=postgresql)
     call.changed.extend(taken)
     return taken
 
@@ -46,7 +46,7 @@ def entry_of(
     if grant.overridden and override is not None:
         reason = override.because
         details = {"overridden": [waived.value for waived in grant.overridden]}
-    return booking.entry(
+    return books.entry(
         call,
         voucher_id=row.voucher_id,
         campaign_id=row.campaign_id,
@@ -87,7 +87,7 @@ def event_of(
     )
     if share.tells:
         data["basket_minor"] = share.basket_minor
-    return booking.event(
+    return books.event(
         call,
         kind="redeemed",
         campaign_id=row.campaign_id,

@@ -18,11 +18,9 @@ from sqlalchemy import Connection
 from app.services.access import Client
 from app.services.changes import Change, Subject
 from app.services.deployment import Deployment
-from app.services.redeeming import answers, bearers, pins, statements
-from app.services.redeeming.booking import Books
-from app.services.redeeming.calls import Answer, Origin, Reused, Running
-from app.services.redeeming.holds import Holds
-from app.services.redeeming.progress import (
+from app.services.tills import answers, bearers, pins
+from app.services.tills import sql as statements
+from app.services.tills.attempt import (
     Bare,
     Busy,
     Call,
@@ -32,8 +30,11 @@ from app.services.redeeming.progress import (
     PinAsked,
     lock_name,
 )
-from app.services.redeeming.reading import Reader
-from app.services.redeeming.suspects import Suspects
+from app.services.tills.books import Books
+from app.services.tills.guesses import Suspects
+from app.services.tills.holds import Holds
+from app.services.tills.lookup import Reader
+from app.services.tills.requests import Answer, Origin, Reused, Running
 
 #: How long a call waits for its twin, or for another of the same receipt (seconds).
 PATIENCE = 2.0

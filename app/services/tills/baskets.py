@@ -19,8 +19,8 @@ from sqlalchemy import Connection, bindparam, func, select
 
 from app.domain.baskets import Basket
 from app.domain.ledger import RETURNS, EntryKind
-from app.services.redeeming.progress import Grant
-from app.services.redeeming.statements import ENTRY, E, H
+from app.services.tills.attempt import Grant
+from app.services.tills.sql import ENTRY, E, H
 
 _BACK = ENTRY.alias("back")
 

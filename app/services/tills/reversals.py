@@ -21,15 +21,17 @@ from sqlalchemy import Connection
 from app.domain import ledger
 from app.domain.ledger import EntryKind, HoldStatus
 from app.domain.refusals import Reason, Refused
-from app.services.redeeming import answers, booking, money_statements, revenue, statements
-from app.services.redeeming.booking import Books
-from app.services.redeeming.calls import Answer, CardAction, Reversal
-from app.services.redeeming.caps import Caps
-from app.services.redeeming.holds import Holds
-from app.services.redeeming.progress import Busy, Call, Known, No, lock_name
-from app.services.redeeming.reading import Reader
-from app.services.redeeming.replacing import Replacing
-from app.services.redeeming.unrefunding import Unrefunding
+from app.services.tills import answers, baskets, books
+from app.services.tills import sql as statements
+from app.services.tills.attempt import Busy, Call, Known, No, lock_name
+from app.services.tills.books import Books
+from app.services.tills.holds import Holds
+from app.services.tills.lookup import Reader
+from app.services.tills.operator_caps import Caps
+from app.services.tills.refunds import Unrefunding
+from app.services.tills.replacements import Replacing
+from app.services.tills.requests import Answer, CardAction, Reversal
+from app.services.tills.sql import holds as money_statements
 from app.store.models import new_id
 
 
@@ -211,7 +213,7 @@ class Reverser:
         for each in taken:
             row, kind, after, back = each.row, each.kind, each.after, each.back
             call.changed.append(row.voucher_id)
-            entry = booking.entry(
+            entry = books.entry(
                 call,
                 id=new_id(),
                 voucher_id=row.voucher_id,
@@ -233,7 +235,7 @@ class Reverser:
             )
             entries.append(entry)
             events.append(
-                booking.event(
+                books.event(
                     call,
                     kind="reversed" if kind is EntryKind.REVERSAL else "refunded",
                     campaign_id=row.campaign_id,
@@ -267,7 +269,7 @@ class Reverser:
             if moved:
                 part["replaced_by"], after = moved
                 part["voucher"] = answers.returned(each.row, after)
-        returns = revenue.Returns(connection)
+        returns = baskets.Returns(connection)
         for each, entry, event in zip(taken, entries, events, strict=False):
             # All that was left of each is given back.
             event["event_data"] |= returns.told(each.row, stands=False)

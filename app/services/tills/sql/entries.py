@@ -16,7 +16,7 @@ from sqlalchemy import (
 from sqlalchemy import exists as sql_exists
 
 from app.domain.ledger import EntryKind
-from app.services.redeeming.statements.tables import (
+from app.services.tills.sql.tables import (
     CAMPAIGN,
     ENTRY,
     HOLD,

@@ -11,9 +11,9 @@ import hmac
 
 from app.domain.refusals import Reason, Refused
 from app.services import keys
-from app.services.redeeming import money_statements as sql
-from app.services.redeeming.calls import Item
-from app.services.redeeming.progress import Grant, No, PinAsked
+from app.services.tills.attempt import Grant, No, PinAsked
+from app.services.tills.requests import Item
+from app.services.tills.sql import holds as sql
 from app.store.keyring import Keyring
 from app.store.session import Database
 

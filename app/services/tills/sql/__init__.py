@@ -7,7 +7,7 @@ reads only columns of its own row; on PostgreSQL the three inserts of the books 
 
 from __future__ import annotations
 
-from app.services.redeeming.statements.books import (
+from app.services.tills.sql.books import (
     BOOK,
     ENTRY_NAMES,
     EVENT_NAMES,
@@ -16,7 +16,7 @@ from app.services.redeeming.statements.books import (
     INSERT_RECORD,
     READ_RECORD,
 )
-from app.services.redeeming.statements.guards import (
+from app.services.tills.sql.counters import (
     BUDGET_LEFT,
     CODE_LEFT,
     COUNT_CONFLICT,
@@ -36,7 +36,7 @@ from app.services.redeeming.statements.guards import (
     USES,
     count_recipient,
 )
-from app.services.redeeming.statements.reads import (
+from app.services.tills.sql.entries import (
     READ_ENTRIES,
     READ_LAST_USE,
     READ_PLACE,
@@ -44,8 +44,8 @@ from app.services.redeeming.statements.reads import (
     READ_RETURN,
     READ_REVISION,
 )
-from app.services.redeeming.statements.resolving import CLAIM, RESOLVE, receipt_seen
-from app.services.redeeming.statements.tables import (
+from app.services.tills.sql.lookups import CLAIM, RESOLVE, receipt_seen
+from app.services.tills.sql.tables import (
     CAMPAIGN,
     CODE,
     ENTRY,

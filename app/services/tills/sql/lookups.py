@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy import exists as sql_exists
 
 from app.domain.ledger import REPLACED, EntryKind
-from app.services.redeeming.statements.tables import (
+from app.services.tills.sql.tables import (
     CAMPAIGN,
     CODE,
     ENTRY,

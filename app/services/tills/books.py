@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.domain.refusals import Reason
-from app.services.redeeming import statements
-from app.services.redeeming.progress import Call, Found, Known
+from app.services.tills import sql as statements
+from app.services.tills.attempt import Call, Found, Known
 from app.store.models import new_id
 
 #: How long an idempotency key is remembered: the longest time in which a till may repeat a call.

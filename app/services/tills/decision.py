@@ -11,8 +11,8 @@ from app.domain.baskets import Basket
 from app.domain.campaign import Terms
 from app.domain.refusals import OVERRIDABLE, Reason, Refused
 from app.domain.rules import Place
-from app.services.redeeming.calls import Item, Override
-from app.services.redeeming.progress import Call, Found, Grant, No
+from app.services.tills.attempt import Call, Found, Grant, No
+from app.services.tills.requests import Item, Override
 
 
 class Till:

@@ -17,11 +17,12 @@ from app.domain.kinds import KINDS
 from app.domain.ledger import DEAD, EntryKind
 from app.domain.refusals import Reason, Refused
 from app.domain.validity import window
-from app.services.redeeming import booking, statements
-from app.services.redeeming import money_statements as sql
-from app.services.redeeming.progress import Busy, Call, No
-from app.services.redeeming.reading import Reader, is_over
-from app.services.redeeming.statements import VOUCHER
+from app.services.tills import books
+from app.services.tills import sql as statements
+from app.services.tills.attempt import Busy, Call, No
+from app.services.tills.lookup import Reader, is_over
+from app.services.tills.sql import VOUCHER
+from app.services.tills.sql import holds as sql
 
 #: How long a replacement lasts at least, whatever was left of the card it replaces.
 REPLACEMENT = dt.timedelta(days=365)
@@ -178,7 +179,7 @@ class Replacing:
         ).scalar_one()
         connection.execute(
             statements.INSERT_EVENT[self._postgresql],
-            booking.event(
+            books.event(
                 call, kind="issued", campaign_id=card.campaign_id, voucher_id=made, number=1
             ),
         )
@@ -200,7 +201,7 @@ def _booked(
     """
     entries, events = [], []
     for voucher, change, after in ((source, -amount, left), (target, amount, came)):
-        entry = booking.entry(
+        entry = books.entry(
             call,
             voucher_id=voucher.id,
             campaign_id=source.campaign_id,
@@ -218,7 +219,7 @@ def _booked(
         )
         entries.append(entry)
         events.append(
-            booking.event(
+            books.event(
                 call,
                 kind="updated",
                 campaign_id=source.campaign_id,

@@ -24,7 +24,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from app.domain.ledger import RETURNS, EntryKind, HoldStatus
-from app.services.redeeming.statements import (
+from app.services.tills.sql import (
     BUDGET_LEFT,
     CAMPAIGN,
     CODE,

@@ -14,8 +14,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.domain.refusals import Reason, Refused
-from app.services.redeeming import money_statements, statements
-from app.services.redeeming.progress import Busy, Call, Grant, No, Overtaken
+from app.services.tills import sql as statements
+from app.services.tills.attempt import Busy, Call, Grant, No, Overtaken
+from app.services.tills.sql import holds as money_statements
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

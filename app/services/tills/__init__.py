@@ -1,4 +1,4 @@
-"""Redeeming: one scan at the till, exactly once, whatever goes wrong.
+"""Tills: one scan at the till, exactly once, whatever goes wrong.
 
 `Tills` is what doors talk to. A redemption takes from its vouchers, writes the ledger, the events
 and the answer under the call's idempotency key in one transaction, or nothing at all; a refusal
@@ -9,7 +9,8 @@ Nothing here talks to the network: what a pass shows follows from the voucher's 
 
 from __future__ import annotations
 
-from app.services.redeeming.calls import (
+from app.services.tills.desk import Tills, release_lapsed
+from app.services.tills.requests import (
     Answer,
     CallFault,
     Capture,
@@ -24,7 +25,6 @@ from app.services.redeeming.calls import (
     Reversal,
     Running,
 )
-from app.services.redeeming.tills import Tills, release_lapsed
 
 __all__ = [
     "Answer",

@@ -16,9 +16,9 @@ from app.domain.baskets import Basket
 from app.domain.campaign import Source
 from app.domain.kinds import KINDS
 from app.domain.refusals import OVERRIDABLE, RETRYABLE, Reason
-from app.services.redeeming import statements
-from app.services.redeeming.calls import Where
-from app.services.redeeming.progress import Call, Found, Grant, No
+from app.services.tills import sql as statements
+from app.services.tills.attempt import Call, Found, Grant, No
+from app.services.tills.requests import Where
 from passes.wording import ends_with_day, starts_with_day
 
 _MONEY = {

@@ -20,8 +20,8 @@ from app.domain.campaign import Terms
 from app.domain.kinds import KINDS
 from app.domain.ledger import REPLACED, EntryKind
 from app.domain.validity import window
-from app.services.redeeming import statements
-from app.services.redeeming.statements import CAMPAIGN, CODE, ENTRY, REVISION, VOUCHER
+from app.services.tills import sql as statements
+from app.services.tills.sql import CAMPAIGN, CODE, ENTRY, REVISION, VOUCHER
 from app.store.models import new_id
 
 TermsOf = Callable[[Connection, int], Terms]

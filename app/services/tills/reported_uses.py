@@ -29,16 +29,17 @@ from app.services import resolving
 from app.services.access import Client, Scope
 from app.services.changes import Change, Subject
 from app.services.deployment import Deployment
-from app.services.redeeming import booking, statements, taking
-from app.services.redeeming.booking import Books
-from app.services.redeeming.calls import Origin
-from app.services.redeeming.once import PATIENCE, PAUSE
-from app.services.redeeming.progress import Busy, Call, Found, Grant, Lapsed, No, Overtaken
-from app.services.redeeming.reading import Reader
-from app.services.redeeming.revenue import Share
-from app.services.redeeming.tills import Tills
-from app.services.redeeming.uses import Conflict, Outcome, Reported, Use
 from app.services.resolving import Reading
+from app.services.tills import books, redemptions
+from app.services.tills import sql as statements
+from app.services.tills.attempt import Busy, Call, Found, Grant, Lapsed, No, Overtaken
+from app.services.tills.baskets import Share
+from app.services.tills.books import Books
+from app.services.tills.desk import Tills
+from app.services.tills.lookup import Reader
+from app.services.tills.once import PATIENCE, PAUSE
+from app.services.tills.requests import Origin
+from app.services.tills.uses import Conflict, Outcome, Reported, Use
 from app.store.session import Unavailable
 
 
@@ -233,7 +234,7 @@ class Reports:
             after = connection.execute(
                 statements.COUNT_CONFLICT, {"voucher_id": row.voucher_id}
             ).one()
-            entry = booking.entry(
+            entry = books.entry(
                 call,
                 voucher_id=row.voucher_id,
                 campaign_id=row.campaign_id,
@@ -247,10 +248,10 @@ class Reports:
                 reported_id=use.id,
             )
         else:
-            after = taking.take(connection, call, [grant], postgresql=self._postgresql)[
+            after = redemptions.take(connection, call, [grant], postgresql=self._postgresql)[
                 row.voucher_id
             ]
-            entry = taking.entry_of(
+            entry = redemptions.entry_of(
                 call,
                 grant,
                 after,
@@ -259,7 +260,7 @@ class Reports:
                 reported_id=use.id,
             )
             entry["entry_currency"] = currency
-        event = taking.event_of(call, grant, after, entry)
+        event = redemptions.event_of(call, grant, after, entry)
         event["event_data"] = {
             "discount_minor": use.discount_minor,
             "reported": True,

@@ -16,16 +16,28 @@ from app.domain.campaign import Terms
 from app.services import resolving, security
 from app.services.access import Client
 from app.services.deployment import Deployment
-from app.services.redeeming import (
-    answers,
-    money_statements,
-    pins,
-    revenue,
-    statements,
-    taking,
+from app.services.resolving import Reading
+from app.services.security import Actor
+from app.services.tills import answers, baskets, pins, redemptions
+from app.services.tills import sql as statements
+from app.services.tills.attempt import (
+    Bare,
+    Call,
+    Found,
+    Grant,
+    Lapsed,
+    No,
 )
-from app.services.redeeming.booking import KEPT, Books
-from app.services.redeeming.calls import (
+from app.services.tills.books import KEPT, Books
+from app.services.tills.cards import Cards
+from app.services.tills.decision import Till
+from app.services.tills.guesses import Suspects
+from app.services.tills.holds import CLOCK, Holds
+from app.services.tills.lookup import Reader
+from app.services.tills.once import Asked, Once
+from app.services.tills.operator_caps import Caps
+from app.services.tills.replacements import Replacing
+from app.services.tills.requests import (
     Answer,
     Capture,
     CardAction,
@@ -38,26 +50,9 @@ from app.services.redeeming.calls import (
     Reversal,
     Where,
 )
-from app.services.redeeming.caps import Caps
-from app.services.redeeming.cards import Cards
-from app.services.redeeming.granting import Till
-from app.services.redeeming.holds import CLOCK, Holds
-from app.services.redeeming.once import Asked, Once
-from app.services.redeeming.progress import (
-    Bare,
-    Call,
-    Found,
-    Grant,
-    Lapsed,
-    No,
-)
-from app.services.redeeming.reading import Reader
-from app.services.redeeming.replacing import Replacing
-from app.services.redeeming.reversing import Reverser
-from app.services.redeeming.setting_aside import SettingAside
-from app.services.redeeming.suspects import Suspects
-from app.services.resolving import Reading
-from app.services.security import Actor
+from app.services.tills.reversals import Reverser
+from app.services.tills.setting_aside import SettingAside
+from app.services.tills.sql import holds as money_statements
 from app.store.models import new_id
 
 
@@ -190,13 +185,13 @@ class Tills:
                     basket=redemption.basket,
                     fingerprint=fingerprint,
                 )
-            taken = taking.take(connection, call, grants, postgresql=self._postgresql)
+            taken = redemptions.take(connection, call, grants, postgresql=self._postgresql)
             entries, events = [], []
             ids = [new_id() for _ in grants]
-            shares = revenue.shares(grants, ids, redemption.basket, in_parts=False)
+            shares = baskets.shares(grants, ids, redemption.basket, in_parts=False)
             for grant, id_, share in zip(grants, ids, shares, strict=True):
                 after = taken[grant.found.row.voucher_id]
-                entry = taking.entry_of(
+                entry = redemptions.entry_of(
                     call,
                     grant,
                     after,
@@ -206,8 +201,8 @@ class Tills:
                     id=id_,
                 )
                 entries.append(entry)
-                events.append(taking.event_of(call, grant, after, entry, share=share))
-            body = taking.body_of(grants, taken, entries, redemption.basket)
+                events.append(redemptions.event_of(call, grant, after, entry, share=share))
+            body = redemptions.body_of(grants, taken, entries, redemption.basket)
             self._books.book(
                 connection, call, entries=entries, events=events, body=body, fingerprint=fingerprint
             )

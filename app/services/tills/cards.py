@@ -16,14 +16,15 @@ from app.domain import ledger, rules
 from app.domain.ledger import DEAD, EntryKind
 from app.domain.refusals import Reason, Refused
 from app.domain.rules import Place
-from app.services.redeeming import answers, booking, revenue, statements
-from app.services.redeeming import money_statements as sql
-from app.services.redeeming.booking import Books
-from app.services.redeeming.calls import Answer, CardAction, CardCall, Refund
-from app.services.redeeming.caps import Caps
-from app.services.redeeming.progress import Busy, Call, Found, No
-from app.services.redeeming.reading import Reader
-from app.services.redeeming.replacing import Replacing
+from app.services.tills import answers, baskets, books
+from app.services.tills import sql as statements
+from app.services.tills.attempt import Busy, Call, Found, No
+from app.services.tills.books import Books
+from app.services.tills.lookup import Reader
+from app.services.tills.operator_caps import Caps
+from app.services.tills.replacements import Replacing
+from app.services.tills.requests import Answer, CardAction, CardCall, Refund
+from app.services.tills.sql import holds as sql
 
 _ENTRY = {
     CardAction.ACTIVATE: EntryKind.ACTIVATE,
@@ -110,7 +111,7 @@ class Cards:
         because = asked.reason.value if asked.reason is not None else asked.because
         if asked.reason and asked.because:
             counted["because"] = asked.because
-        entry = booking.entry(
+        entry = books.entry(
             call,
             voucher_id=row.voucher_id,
             campaign_id=row.campaign_id,
@@ -123,7 +124,7 @@ class Cards:
             reason=because,
             details=counted or None,
         )
-        event = booking.event(
+        event = books.event(
             call,
             kind=_EVENT[asked.action],
             campaign_id=row.campaign_id,
@@ -196,7 +197,7 @@ class Cards:
         after = connection.execute(
             statements.GIVE_MONEY, {"voucher_id": row.voucher_id, "amount": amount}
         ).one()
-        entry = booking.entry(
+        entry = books.entry(
             call,
             voucher_id=row.voucher_id,
             campaign_id=row.campaign_id,
@@ -210,7 +211,7 @@ class Cards:
             refers_to_id=row.id,
             reason=refund.because,
         )
-        event = booking.event(
+        event = books.event(
             call,
             kind="refunded",
             campaign_id=row.campaign_id,
@@ -233,7 +234,7 @@ class Cards:
         )
         replaced_by, after = moved or (None, after)
         # After every voucher's row, as everywhere: two calls never wait for each other.
-        event["event_data"] |= revenue.Returns(connection).told(row, stands=amount < left)
+        event["event_data"] |= baskets.Returns(connection).told(row, stands=amount < left)
         entry["entry_details"] = (
             self._caps.count(connection, call, terms.operator_cap_minor, row, amount) or None
         )

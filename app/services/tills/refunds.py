@@ -17,13 +17,14 @@ from sqlalchemy import Connection
 from app.domain import ledger
 from app.domain.ledger import EntryKind
 from app.domain.refusals import Reason, Refused
-from app.services.redeeming import answers, booking, revenue, statements
-from app.services.redeeming import money_statements as sql
-from app.services.redeeming.booking import Books
-from app.services.redeeming.calls import Answer
-from app.services.redeeming.caps import Caps
-from app.services.redeeming.progress import Call, Lapsed, No
-from app.services.redeeming.replacing import Replacing
+from app.services.tills import answers, baskets, books
+from app.services.tills import sql as statements
+from app.services.tills.attempt import Call, Lapsed, No
+from app.services.tills.books import Books
+from app.services.tills.operator_caps import Caps
+from app.services.tills.replacements import Replacing
+from app.services.tills.requests import Answer
+from app.services.tills.sql import holds as sql
 from app.store.models import new_id
 
 #: Name in the details of the entry that undoes a refund: which one.
@@ -92,13 +93,13 @@ class Unrefunding:
             raise No(Refused(reason=Reason.INSUFFICIENT_BALANCE, details=details))
         call.changed.append(row.voucher_id)
         redeemed = connection.execute(statements.READ_ENTRIES, {"ids": [row.refers_to_id]}).one()
-        told = revenue.Returns(connection).told(redeemed, stands=True)
+        told = baskets.Returns(connection).told(redeemed, stands=True)
         given_back = self._caps.give_back(connection, row)
         if row.on_budget:
             budget = {"campaign_id": row.campaign_id, "taken": 0, "amount": amount}
             if connection.execute(statements.TAKE_BUDGET, budget).rowcount != 1:
                 raise No(Refused(reason=Reason.BUDGET_EXHAUSTED))
-        entry = booking.entry(
+        entry = books.entry(
             call,
             id=entry_id,
             voucher_id=row.voucher_id,
@@ -115,7 +116,7 @@ class Unrefunding:
             reason=because,
             details={UNDOES: str(row.id), **given_back},
         )
-        event = booking.event(
+        event = books.event(
             call,
             kind="refunded",
             campaign_id=row.campaign_id,

@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from app.domain.refusals import Reason, Refused
-from app.services.redeeming import money_statements as sql
-from app.services.redeeming.progress import Call, No
+from app.services.tills.attempt import Call, No
+from app.services.tills.sql import holds as sql
 
 #: Names in an entry's details: the day that it counts on, and the operator if it is another's.
 DAY = "counted_on"

@@ -18,10 +18,12 @@ from app.domain.refusals import Reason, Refused
 from app.domain.rules import Standing
 from app.domain.validity import window
 from app.services.access import Client
-from app.services.redeeming import bearers, money_statements, statements
-from app.services.redeeming.calls import CallFault, Origin, Where
-from app.services.redeeming.progress import Busy, Call, Found, Known, Lapsed, No
 from app.services.resolving import Reading
+from app.services.tills import bearers
+from app.services.tills import sql as statements
+from app.services.tills.attempt import Busy, Call, Found, Known, Lapsed, No
+from app.services.tills.requests import CallFault, Origin, Where
+from app.services.tills.sql import holds as money_statements
 
 #: How long a store and terminal are believed to be as they were read (seconds): a shop that closes
 #: is noticed after that.

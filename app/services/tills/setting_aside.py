@@ -14,11 +14,11 @@ from sqlalchemy import Connection
 
 from app.domain.baskets import Basket
 from app.domain.ledger import HoldStatus
-from app.services.redeeming import answers, booking, counting, revenue
-from app.services.redeeming import money_statements as sql
-from app.services.redeeming.booking import Books
-from app.services.redeeming.calls import Answer
-from app.services.redeeming.progress import Call, Grant
+from app.services.tills import answers, baskets, books, counters
+from app.services.tills.attempt import Call, Grant
+from app.services.tills.books import Books
+from app.services.tills.requests import Answer
+from app.services.tills.sql import holds as sql
 from app.store.models import new_id
 
 #: The longest that a hold may last, whatever the till asks for.
@@ -45,15 +45,15 @@ class SettingAside:
         """Set aside what was granted: all of it or nothing.
 
         Raises:
-            No, Overtaken, Busy: as `counting.count`.
+            No, Overtaken, Busy: as `counters.count`.
         """
         expires_at = call.now + min(ttl, LONGEST_TTL)
         rows, events, parts = [], [], []
-        after = counting.count(
-            connection, call, grants, guards=counting.HELD, postgresql=self._postgresql
+        after = counters.count(
+            connection, call, grants, guards=counters.HELD, postgresql=self._postgresql
         )
         ids = [new_id() for _ in grants]
-        shares = revenue.shares(grants, ids, basket, in_parts=True)
+        shares = baskets.shares(grants, ids, basket, in_parts=True)
         for grant, hold_id, share in zip(grants, ids, shares, strict=True):
             row, standing = grant.found.row, grant.found.standing
             left = after[row.voucher_id]
@@ -83,7 +83,7 @@ class SettingAside:
                 }
             )
             events.append(
-                booking.event(
+                books.event(
                     call,
                     kind="held",
                     campaign_id=row.campaign_id,

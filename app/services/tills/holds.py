@@ -21,12 +21,13 @@ from app.domain.kinds import KINDS
 from app.domain.ledger import DEAD, EntryKind, HoldStatus
 from app.domain.refusals import Reason, Refused
 from app.services.access import Client
-from app.services.redeeming import answers, booking, revenue, statements
-from app.services.redeeming import money_statements as sql
-from app.services.redeeming.booking import Books
-from app.services.redeeming.calls import Answer, Capture, Origin, Where
-from app.services.redeeming.progress import Busy, Call, No
-from app.services.redeeming.reading import Reader, is_over
+from app.services.tills import answers, baskets, books
+from app.services.tills import sql as statements
+from app.services.tills.attempt import Busy, Call, No
+from app.services.tills.books import Books
+from app.services.tills.lookup import Reader, is_over
+from app.services.tills.requests import Answer, Capture, Origin, Where
+from app.services.tills.sql import holds as sql
 
 #: Who releases what lapsed: the service itself, not a till.
 CLOCK = Client(id=0, name="clock", scopes=frozenset())
@@ -96,9 +97,9 @@ class Holds:
         )
         if changed.rowcount != 1:
             raise Busy
-        basket_minor = revenue.captured(connection, hold)
+        basket_minor = baskets.captured(connection, hold)
         self._settle_others(connection, hold, done)
-        entry = booking.entry(
+        entry = books.entry(
             call,
             voucher_id=hold.voucher_id,
             campaign_id=hold.campaign_id,
@@ -123,7 +124,7 @@ class Holds:
         data: dict[str, object] = {"hold_id": str(hold.id), "amount_minor": amount}
         if basket_minor is not None:
             data["basket_minor"] = basket_minor
-        event = booking.event(
+        event = books.event(
             call,
             kind="captured",
             campaign_id=hold.campaign_id,
@@ -183,7 +184,7 @@ class Holds:
         if changed.rowcount != 1:
             raise Busy
         self._settle_others(connection, hold, done)
-        event = booking.event(
+        event = books.event(
             call,
             kind="voided",
             campaign_id=hold.campaign_id,
@@ -245,7 +246,7 @@ class Holds:
         ).first()
         if after is None:
             raise Busy
-        entry = booking.entry(
+        entry = books.entry(
             call,
             voucher_id=voucher_id,
             campaign_id=row.campaign_id,
@@ -261,7 +262,7 @@ class Holds:
             operator=None,
             receipt=None,
         )
-        event = booking.event(
+        event = books.event(
             call,
             kind="expired",
             campaign_id=row.campaign_id,

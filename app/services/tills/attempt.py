@@ -16,7 +16,7 @@ from app.domain.campaign import Terms
 from app.domain.refusals import Reason, Refused
 from app.domain.rules import Standing
 from app.services.access import Client
-from app.services.redeeming.calls import Origin, Where
+from app.services.tills.requests import Origin, Where
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

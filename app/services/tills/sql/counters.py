@@ -8,8 +8,8 @@ from sqlalchemy import Integer, and_, bindparam, case, cast, or_, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from app.services.redeeming.statements.resolving import receipt_seen
-from app.services.redeeming.statements.tables import (
+from app.services.tills.sql.lookups import receipt_seen
+from app.services.tills.sql.tables import (
     CAMPAIGN,
     CODE,
     RECIPIENT_USE,

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, ColumnElement, bindparam, cast, func, insert,
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from app.services.redeeming.statements.tables import ENTRY, EVENT, RECORD, E, R
+from app.services.tills.sql.tables import ENTRY, EVENT, RECORD, E, R
 
 ENTRY_NAMES = tuple(column.name for column in ENTRY.columns)
 EVENT_NAMES = tuple(
