@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 from typing import Any
 
-from app.services import campaigns, importing
+from app.services import campaigns
+from app.services.codes import from_file, load
+from app.services.codes.jobs import Standing
 from app.services.deployment import Deployment
-from app.services.importing import Standing
 
 
 def document(**changes: Any) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def bring(
     deployment: Deployment, data: bytes, *, campaign: str = "spring", **options: Any
 ) -> Standing:
     """Import a file that arrives as bytes, to the end."""
-    standing = importing.receive(
+    standing = from_file.receive(
         deployment, campaign, io.BytesIO(data), filename="codes", **options
     )
-    return standing if standing.known else importing.load(deployment, standing.id)
+    return standing if standing.known else load.load(deployment, standing.id)

@@ -21,8 +21,9 @@ from werkzeug.test import TestResponse
 
 from app.domain import codes
 from app.domain.codes import Purpose
-from app.services import access, importing, inviting, reporting
+from app.services import access, inviting, reporting
 from app.services.access import Scope
+from app.services.codes import generated
 from app.services.deployment import Deployment
 from app.services.inviting import Invitation
 from app.store.models import (
@@ -120,7 +121,7 @@ class World:
         ):
             apply_document(self.deployment, described)
         apply_document(self.deployment, grouped(side))
-        importing.generate(self.deployment, f"{side}-pool", 60)
+        generated.generate(self.deployment, f"{side}-pool", 60)
 
     def _history(self) -> None:
         """A day at the tills, reported uses beyond their limit, and what phones hold."""

@@ -24,13 +24,13 @@ from app.services import (
     celebrating,
     google_reach,
     google_standing,
-    importing,
     issuing,
     links,
 )
+from app.services.codes import from_file, generated, jobs, moved, queue
+from app.services.codes.formats import ColumnsUnclear, CouponUnclear
+from app.services.codes.jobs import ImportFault, Standing
 from app.services.deployment import Deployment
-from app.services.importing import ImportFault, Standing
-from app.services.importing.reading import ColumnsUnclear, CouponUnclear
 from app.store import private
 from app.store.models import Campaign
 
@@ -105,7 +105,7 @@ def take_codes(
 ) -> None:
     """Take unused codes of another campaign, ended or not, into CAMPAIGN."""
     with progress_bar("Taking", "codes") as update:
-        standing = importing.take(
+        standing = moved.take(
             deployment,
             target,
             source,
@@ -156,11 +156,11 @@ def import_codes(
     """
     try:
         with progress_bar("Importing", "rows") as update:
-            standing = importing.import_file(
+            standing = from_file.import_file(
                 deployment,
                 campaign_key,
                 file,
-                columns=importing.columns_from(columns),
+                columns=from_file.columns_from(columns),
                 coupon=coupon,
                 progress=lambda now: update(now.share, now.read),
             )
@@ -173,7 +173,7 @@ def import_codes(
         with open(target, "w", encoding="utf-8", newline="", opener=private.owner_only) as out:
             writer = csv.writer(out)
             writer.writerow(["line", "reason", "text"])
-            writer.writerows(importing.rejects(deployment, standing.id))
+            writer.writerows(jobs.rejects(deployment, standing.id))
         say(f"The refused rows are in {target}.")
     if standing.status == "failed":
         fail(standing.error or "The import failed.")
@@ -206,7 +206,7 @@ def imports() -> None:
 @pass_deployment
 def show_imports(deployment: Deployment) -> None:
     """List imports, newest first."""
-    total, found = importing.listed(deployment)
+    total, found = jobs.listed(deployment)
     for item in found:
         say(
             f"{item.id}  {item.status:10}  {item.campaign:20}  read {item.read}  "
@@ -220,7 +220,7 @@ def show_imports(deployment: Deployment) -> None:
 @pass_deployment
 def resume(deployment: Deployment) -> None:
     """Go on with imports that a crash interrupted on this machine."""
-    for item in importing.resume(deployment):
+    for item in queue.resume(deployment):
         _tell(item)
 
 
@@ -229,7 +229,7 @@ def resume(deployment: Deployment) -> None:
 @pass_deployment
 def cancel(deployment: Deployment, import_id: uuid.UUID) -> None:
     """Stop an import that is not complete and take its codes away again."""
-    _tell(importing.cancel(deployment, import_id))
+    _tell(jobs.cancel(deployment, import_id))
 
 
 @click.command()
@@ -239,7 +239,7 @@ def cancel(deployment: Deployment, import_id: uuid.UUID) -> None:
 def generate(deployment: Deployment, campaign_key: str, count: int) -> None:
     """Generate COUNT codes for CAMPAIGN, by its pattern."""
     with progress_bar("Generating", "codes") as update:
-        standing = importing.generate(
+        standing = generated.generate(
             deployment,
             campaign_key,
             count,

@@ -14,9 +14,9 @@ from babel.numbers import get_currency_precision
 
 from app.cli.terminal import counted, fail, pass_deployment, say
 from app.services import campaigns, deciding, issuing, links, people, security
+from app.services.codes.formats import FileFault, table
 from app.services.deciding import Candidate, Tally
 from app.services.deployment import Deployment
-from app.services.importing.reading import FileFault, table
 from app.services.issuing import IssueFault, Person
 from app.store import private
 from app.store.models import Campaign

@@ -27,12 +27,12 @@ from app.services import (
     google_callbacks,
     google_notices,
     google_reach,
-    importing,
     people,
     presenting,
     security,
     updating,
 )
+from app.services.codes import queue
 from app.services.deployment import Deployment
 from app.services.security import Actor
 from app.services.tills import Tills, release_lapsed
@@ -139,7 +139,7 @@ def _celebrate(deployment: Deployment) -> None:
 
 def _resume_imports(deployment: Deployment) -> None:
     """Go on with imports that a crash interrupted on this machine."""
-    for done in importing.resume(deployment):
+    for done in queue.resume(deployment):
         structlog.get_logger().info(
             "import_resumed", campaign=done.campaign, status=done.status, accepted=done.accepted
         )

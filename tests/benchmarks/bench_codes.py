@@ -22,7 +22,8 @@ from typing import Any
 from jinja2 import Environment
 from sqlalchemy import insert
 
-from app.services import campaigns, importing, issuing, messages
+from app.services import campaigns, issuing, messages
+from app.services.codes import from_file, generated
 from app.services.deployment import Deployment
 from app.services.issuing import Outcome, Person, Wanted
 from app.settings import Settings
@@ -139,7 +140,7 @@ def _import_round(folder: Path, path: Path, postgres: Any) -> tuple[float, float
     with _database(folder, postgres) as deployment:
         apply(deployment)
         began = time.perf_counter()
-        done = importing.import_file(deployment, "spring", path)
+        done = from_file.import_file(deployment, "spring", path)
         ours = time.perf_counter() - began
         assert done.accepted == COUNT, done
     with _database(folder, postgres) as deployment:
@@ -228,7 +229,7 @@ def generate_codes() -> Iterator[Rounds]:
             with _database(folder, None) as deployment:
                 apply(deployment, codes={"source": "generated"})
                 began = time.perf_counter()
-                done = importing.generate(deployment, "spring", COUNT)
+                done = generated.generate(deployment, "spring", COUNT)
                 ours = time.perf_counter() - began
                 assert done.accepted == COUNT, done
             with _database(folder, None) as deployment:
@@ -245,7 +246,7 @@ def issue_growth() -> Iterator[Figure]:
     large, small = COUNT // 10, COUNT // 100
     with _folder() as folder, _database(folder, None) as deployment:
         apply(deployment, codes={"source": "generated"})
-        importing.generate(deployment, "spring", (large + small) * 2)
+        generated.generate(deployment, "spring", (large + small) * 2)
         seconds: dict[int, float] = {small: 0.0, large: 0.0}
         for round_ in range(2):
             for size in (small, large):
@@ -314,7 +315,7 @@ def _measure_memory(folder: Path, count: int) -> None:
             target.write(source.readline())
     with _database(folder, None) as deployment:
         apply(deployment)
-        assert importing.import_file(deployment, "spring", part).accepted == count
+        assert from_file.import_file(deployment, "spring", part).accepted == count
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 

@@ -12,8 +12,9 @@ import click
 
 from app.domain.campaign import Source
 from app.domain.codes import Purpose
-from app.services import access, campaigns, importing, issuing, stores
+from app.services import access, campaigns, issuing, stores
 from app.services.access import Scope
+from app.services.codes import from_file
 from app.services.deployment import Deployment
 from app.store import private
 
@@ -49,7 +50,7 @@ def load_campaigns(deployment: Deployment, folder: Path) -> None:
         if draft.source is Source.LIST:
             exported = folder / f"{draft.key}-codes.csv"
             _export_codes(exported)
-            importing.import_file(deployment, draft.key, exported)
+            from_file.import_file(deployment, draft.key, exported)
 
 
 def issue(deployment: Deployment, folder: Path) -> dict[str, list[str]]:

@@ -16,8 +16,8 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from app.domain.campaign import Source
-from app.services.importing import recipe_of
-from app.services.importing.sealing import Expected, Sealer
+from app.services.codes.generated import recipe_of
+from app.services.codes.sealing import Expected, Sealer
 from app.services.issuing.wanted import Slot
 from app.services.keys import pin_row
 from app.store.dialects import insert_for

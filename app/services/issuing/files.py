@@ -23,8 +23,8 @@ from sqlalchemy import select
 
 from app.domain import inputs
 from app.services import campaigns, links, security
+from app.services.codes.formats import FileFault, table
 from app.services.deployment import Deployment
-from app.services.importing.reading import FileFault, table
 from app.services.issuing.claiming import Stock, code_of, stock
 from app.services.issuing.occasions import refuse_occasion
 from app.services.issuing.vouchers import CHUNK, issue

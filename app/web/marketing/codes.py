@@ -14,9 +14,10 @@ from flask_openapi3 import APIBlueprint, OpenAPI, Tag
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from app.domain import codes
-from app.services import importing, issuing, links
+from app.services import issuing, links
 from app.services.access import Scope
-from app.services.importing import ImportFault
+from app.services.codes import moved
+from app.services.codes.jobs import ImportFault
 from app.services.issuing import IssueFault
 from app.services.permissions import Reach
 from app.web import access, deployment
@@ -102,7 +103,7 @@ def take_codes(path: CampaignPath, body: TakeBody) -> Response:
     access.campaign(body.origin)
     house = deployment()
     try:
-        standing = importing.begin_taking(
+        standing = moved.begin_taking(
             house,
             path.key,
             body.origin,
@@ -115,7 +116,7 @@ def take_codes(path: CampaignPath, body: TakeBody) -> Response:
             422, "not_taken", cause=str(fault), remedy="Do what the cause says, then ask again."
         ) from None
     if not standing.known:
-        afterwards(importing.go_on, house, standing.id)
+        afterwards(moved.go_on, house, standing.id)
     answer = _json(
         MoveBody(
             id=str(standing.id),

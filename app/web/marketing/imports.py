@@ -10,10 +10,10 @@ from typing import Annotated, Any, BinaryIO, cast
 from flask import Response, request
 from pydantic import BaseModel, Field, StringConstraints
 
-from app.services import importing
 from app.services.access import Scope
-from app.services.importing import ImportFault, Standing
-from app.services.importing.reading import ColumnsUnclear, CouponUnclear
+from app.services.codes import from_file, generated, jobs, load
+from app.services.codes.formats import ColumnsUnclear, CouponUnclear
+from app.services.codes.jobs import ImportFault, Standing
 from app.services.permissions import Reach
 from app.web import access, deployment
 from app.web.answers import CSV, streamed
@@ -104,16 +104,16 @@ def import_codes(query: ImportQuery) -> Response:
     access.campaign(query.campaign)
     house = deployment()
     with _Faults():
-        standing = importing.receive(
+        standing = from_file.receive(
             house,
             query.campaign,
             cast(BinaryIO, request.stream),
             filename=query.filename,
-            columns=importing.columns_from(query.column),
+            columns=from_file.columns_from(query.column),
             coupon=query.coupon,
         )
     if standing.status == "loading":
-        afterwards(importing.load, house, standing.id)
+        afterwards(load.load, house, standing.id)
     answer = answered(_import(standing), status=202)
     answer.headers["Location"] = f"/api/v1/imports/{standing.id}"
     return answer
@@ -123,7 +123,7 @@ def import_codes(query: ImportQuery) -> Response:
 @access.requires(Scope.ISSUE, Scope.REPORT, reach=Reach.CAMPAIGNS)
 def list_imports() -> Response:
     """List the newest imports of the campaigns that the key may touch."""
-    total, found = importing.listed(deployment(), access.client().campaigns)
+    total, found = jobs.listed(deployment(), access.client().campaigns)
     answer = answered([_import(item) for item in found])
     # Those that are no longer listed are counted all the same.
     answer.headers["X-Total-Count"] = str(total)
@@ -146,7 +146,7 @@ def import_rejects(path: ImportPath) -> Response:
 
     def lines() -> Iterator[bytes]:
         yield b"line,reason,text\n"
-        for line, reason, text in importing.rejects(house, path.import_id):
+        for line, reason, text in jobs.rejects(house, path.import_id):
             yield f'{line},{reason},"{text}"\n'.encode()
 
     return streamed(lines(), mimetype=CSV)
@@ -158,7 +158,7 @@ def cancel_import(path: ImportPath) -> Response:
     """Stop an import that is not complete, and take its codes away again."""
     _known_import(path.import_id)
     with _Faults():
-        return answered(_import(importing.cancel(deployment(), path.import_id)))
+        return answered(_import(jobs.cancel(deployment(), path.import_id)))
 
 
 @blueprint.post("/campaigns/<key>/codes", responses={"200": ImportBody})
@@ -168,7 +168,7 @@ def generate_codes(path: CampaignPath, body: GenerateBody) -> Response:
     """Generate codes by the campaign's pattern."""
     access.campaign(path.key)
     with _Faults():
-        return answered(_import(importing.generate(deployment(), path.key, body.count)))
+        return answered(_import(generated.generate(deployment(), path.key, body.count)))
 
 
 class _Faults:
@@ -198,7 +198,7 @@ def _problem(fault: ImportFault) -> Problem:
 
 def _known_import(import_id: uuid.UUID) -> Standing:
     try:
-        standing = importing.standing(deployment(), import_id)
+        standing = jobs.standing(deployment(), import_id)
     except ImportFault:
         raise access.unknown("import") from None
     if not access.client().may_touch(standing.campaign):

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from app.domain.codes import normalise
-from app.services.importing import reading
-from app.services.importing.reading.headings import SYSTEMS, WORDS, Meaning
-from app.services.importing.reasons import Expected
-from app.services.importing.sealing import Sealer
+from app.services.codes import formats
+from app.services.codes.formats.headings import SYSTEMS, WORDS, Meaning
+from app.services.codes.reasons import Expected
+from app.services.codes.sealing import Sealer
 from app.store.keyring import Keyring
 
 NOW = dt.datetime(2026, 11, 28, 12, tzinfo=dt.UTC)
@@ -257,7 +257,7 @@ def outcome_of(export: Export) -> str:
     bad = {normalise(code) for code in export.bad}
     accepted = refused = rows = 0
     try:
-        for batch in reading.batches(io.BytesIO(export.data), expected=expected):
+        for batch in formats.batches(io.BytesIO(export.data), expected=expected):
             sealed, rejects, count = sealer.seal(batch)
             rows += count
             refused += len(rejects)
@@ -270,9 +270,9 @@ def outcome_of(export: Export) -> str:
                 money = good[key][1]
                 if export.holds_money and money is not None:
                     assert row[5] == money, f"{code} has {money}, not {row[5]}"
-    except reading.ColumnsUnclear:
+    except formats.ColumnsUnclear:
         return "asked about"
-    except reading.FileFault:
+    except formats.FileFault:
         return "refused"
     assert accepted + refused == rows
     return "understood" if accepted or export.bad else "refused"

@@ -10,13 +10,14 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from app.services import access, audit, importing, issuing
+from app.services import access, audit, issuing
 from app.services.access import Scope
+from app.services.codes import formats, from_file, jobs, queue
+from app.services.codes.formats.headings import SYSTEMS, Meaning, meanings_of
+from app.services.codes.jobs import ImportFault
+from app.services.codes.reasons import Expected
+from app.services.codes.sealing import Sealer
 from app.services.deployment import Deployment
-from app.services.importing import ImportFault, reading
-from app.services.importing.reading.headings import SYSTEMS, Meaning, meanings_of
-from app.services.importing.reasons import Expected
-from app.services.importing.sealing import Sealer
 from app.store.keyring import Keyring
 from app.store.models import Code, ImportJob, Voucher
 from tests.marketing import apply, apply_document, bring, card
@@ -341,7 +342,7 @@ def understood(
     reasons: list[str] = []
     count = 0
     stream = io.BytesIO(data.encode() if isinstance(data, str) else data)
-    for batch in reading.batches(stream, expected=expected, **options):
+    for batch in formats.batches(stream, expected=expected, **options):
         rows, rejects, records = sealer.seal(batch)
         count += records
         reasons += [reject.reason.value for reject in rejects]
@@ -381,7 +382,7 @@ def test_a_file_gives_what_it_says_and_nothing_else(name: str, keyring: Keyring)
 def test_what_cannot_be_told_is_asked_and_shows_the_columns(
     data: str, campaign: dict[str, Any], cause: str, keyring: Keyring
 ) -> None:
-    with pytest.raises(reading.ColumnsUnclear, match=cause) as asked:
+    with pytest.raises(formats.ColumnsUnclear, match=cause) as asked:
         understood(data, keyring, campaign)
 
     columns = asked.value.columns
@@ -411,7 +412,7 @@ def test_what_cannot_be_told_is_asked_and_shows_the_columns(
 def test_a_file_without_codes_is_refused_with_the_way_to_get_some(
     data: str | bytes, cause: str, keyring: Keyring
 ) -> None:
-    with pytest.raises(reading.FileFault, match=cause):
+    with pytest.raises(formats.FileFault, match=cause):
         understood(data, keyring, {})
 
 
@@ -419,7 +420,7 @@ def test_the_coupon_of_coupon_xml_can_be_chosen(keyring: Keyring) -> None:
     both = SALESFORCE.replace("false", "true")
 
     assert understood(both, keyring, {}, coupon="oldwinter")[0] == [("SFW1-0001",), ("SFW1-0002",)]
-    with pytest.raises(reading.FileFault, match="no codes of a coupon 'spring'"):
+    with pytest.raises(formats.FileFault, match="no codes of a coupon 'spring'"):
         understood(both, keyring, {}, coupon="spring")
 
 
@@ -460,14 +461,14 @@ def test_a_code_keeps_the_uses_that_it_had_left(deployment: Deployment) -> None:
 def test_a_file_of_no_use_fails_with_its_remedy_and_its_rows(deployment: Deployment) -> None:
     apply(deployment)
 
-    done = importing.receive(
+    done = from_file.receive(
         deployment, "spring", io.BytesIO(b"code\n2.19E+26\n5.00E+03\n"), filename="x"
     )
 
     assert (done.status, done.read, done.accepted, done.rejected) == ("failed", 2, 0, 2)
     assert done.reasons == {"shortened": 2}
     assert "export the codes again as text" in (done.error or "")
-    assert [line for line, _, _ in importing.rejects(deployment, done.id)] == [2, 3]
+    assert [line for line, _, _ in jobs.rejects(deployment, done.id)] == [2, 3]
     # The same codes again are no failure: the campaign has them.
     bring(deployment, b"AAA-1001\n")
     again = bring(deployment, b"AAA-1001\n\n")
@@ -499,7 +500,7 @@ def test_a_question_stores_nothing_and_its_answer_is_taken(
         assert "AAA-1" not in (session.scalars(select(ImportJob)).one().error or "")
     done = client.post(f"{path}&column=code=1&column=amount=Kaartgeld", data=data, headers=headers)
     assert done.status_code == 202
-    importing.resume(deployment)
+    queue.resume(deployment)
     with deployment.database.read() as session:
         assert sorted(session.scalars(select(Code.amount_minor))) == [2_500, 5_000]
     with pytest.raises(ImportFault, match="cannot be 'nonsense'"):

@@ -22,10 +22,11 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from app.domain.codes import normalise
-from app.services import campaigns, importing, issuing
+from app.services import campaigns, issuing
+from app.services.codes import formats, from_file, generated, jobs, load, queue, table
+from app.services.codes.jobs import ImportFault
+from app.services.codes.sealing import Expected, Reason, Sealer
 from app.services.deployment import Deployment
-from app.services.importing import ImportFault, loading, reading
-from app.services.importing.sealing import Expected, Reason, Sealer
 from app.settings import Settings
 from app.store.keyring import Keyring
 from app.store.models import Code, ImportJob, ImportReject, Voucher
@@ -91,7 +92,7 @@ def understood(data: bytes, keyring: Keyring, **options: Any) -> tuple[list[str]
     sealer = Sealer(keyring=keyring, expected=Expected(holds_money=False, currency="EUR"))
     found: dict[bytes, str] = {}
     reasons: Counter[str] = Counter()
-    for batch in reading.batches(io.BytesIO(data), **options):
+    for batch in formats.batches(io.BytesIO(data), **options):
         rows, rejects, _ = sealer.seal(batch)
         reasons.update(reject.reason.value for reject in rejects)
         for row in rows:
@@ -142,17 +143,17 @@ def test_a_code_column_is_guessed_by_its_values_when_nothing_names_it(keyring: K
 def test_a_file_that_cannot_be_read_is_refused_with_its_cause(
     data: bytes, options: dict[str, Any], cause: str, keyring: Keyring
 ) -> None:
-    with pytest.raises(reading.FileFault, match=cause):
+    with pytest.raises(formats.FileFault, match=cause):
         understood(data, keyring, **options)
 
 
 def test_a_gzip_bomb_is_refused_before_it_has_unpacked(
     keyring: Keyring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading.streams, "_FREE_RATIO", 1_000_000)
+    monkeypatch.setattr(formats.text, "_FREE_RATIO", 1_000_000)
     bomb = gzip.compress(b"A" * 50_000_000)
 
-    with pytest.raises(reading.FileFault, match="far more than it weighs"):
+    with pytest.raises(formats.FileFault, match="far more than it weighs"):
         understood(bomb, keyring)
 
 
@@ -169,7 +170,7 @@ def test_a_gzip_bomb_is_refused_before_it_has_unpacked(
 def test_xml_that_would_fill_the_memory_is_refused(
     keyring: Keyring, data: bytes, cause: str
 ) -> None:
-    with pytest.raises(reading.FileFault, match=cause):
+    with pytest.raises(formats.FileFault, match=cause):
         understood(data, keyring)
 
 
@@ -180,10 +181,10 @@ def test_a_small_packed_file_of_rows_that_are_no_codes_is_given_up_early(
     packed = gzip.compress(b"a\n" * 3_000_000)
     assert len(packed) < 100_000
 
-    with pytest.raises(importing.ImportFault, match="hold no code"):
-        importing.receive(deployment, "sun", io.BytesIO(packed), filename="bomb.gz")
+    with pytest.raises(jobs.ImportFault, match="hold no code"):
+        from_file.receive(deployment, "sun", io.BytesIO(packed), filename="bomb.gz")
 
-    _, (job,) = importing.listed(deployment)
+    _, (job,) = jobs.listed(deployment)
     assert job.status == "failed"
     assert job.read < 100_000
 
@@ -222,16 +223,16 @@ def test_codes_become_usable_together_and_the_same_file_again_adds_nothing(
 ) -> None:
     apply(deployment)
     data = b"".join(b"CODE%06d\n" % n for n in range(3_000)) + b"CODE000000\nn\xc3\xb6\n"
-    standing = importing.receive(deployment, "spring", io.BytesIO(data), filename="x.txt")
+    standing = from_file.receive(deployment, "spring", io.BytesIO(data), filename="x.txt")
 
     with deployment.database.read() as session:
         campaign = campaigns.find(session, "spring")
         assert campaign is not None
         assert issuing.stock(session, campaign) == issuing.Stock(0, None)
-    done = importing.load(deployment, standing.id)
+    done = load.load(deployment, standing.id)
     assert (done.status, done.read, done.accepted, done.rejected) == ("complete", 3_002, 3_000, 2)
     assert done.reasons == {"duplicate": 1, "illegal_character": 1}
-    assert [(line, reason) for line, reason, _ in importing.rejects(deployment, done.id)] == [
+    assert [(line, reason) for line, reason, _ in jobs.rejects(deployment, done.id)] == [
         (3_001, "duplicate"),
         (3_002, "illegal_character"),
     ]
@@ -315,27 +316,27 @@ def test_a_cancelled_import_leaves_no_code_and_its_file_may_come_again(
 ) -> None:
     apply(deployment)
     data = b"".join(b"CODE%06d\n" % n for n in range(2_000))
-    standing = importing.receive(deployment, "spring", io.BytesIO(data), filename="x")
+    standing = from_file.receive(deployment, "spring", io.BytesIO(data), filename="x")
 
-    assert importing.cancel(deployment, standing.id).status == "cancelled"
+    assert jobs.cancel(deployment, standing.id).status == "cancelled"
     with deployment.database.read() as session:
         assert session.scalar(select(func.count()).select_from(Code)) == 0
     with pytest.raises(ImportFault, match="complete"):
-        importing.cancel(deployment, bring(deployment, data).id)
+        jobs.cancel(deployment, bring(deployment, data).id)
 
 
 def test_the_worker_goes_on_with_each_import_that_a_crash_left_from_where_it_was(
     deployment: Deployment, clock: Clock
 ) -> None:
     apply(deployment)
-    read = importing.receive(deployment, "spring", io.BytesIO(b"READ0001\n"), filename="read")
-    given_up = importing.receive(deployment, "spring", io.BytesIO(b"GONE0001\n"), filename="gone")
-    torn = importing.jobs.begin(deployment, "spring", filename="torn", options={"columns": None})
+    read = from_file.receive(deployment, "spring", io.BytesIO(b"READ0001\n"), filename="read")
+    given_up = from_file.receive(deployment, "spring", io.BytesIO(b"GONE0001\n"), filename="gone")
+    torn = jobs.begin(deployment, "spring", filename="torn", options={"columns": None})
     with deployment.database.write() as session:
         # Its process died between saying that it is cancelled and taking its codes away.
         session.get_one(ImportJob, given_up.id).status = "cancelling"
 
-    at_once = {done.id: done for done in importing.resume(deployment)}
+    at_once = {done.id: done for done in queue.resume(deployment)}
     assert {id_: done.status for id_, done in at_once.items()} == {
         read.id: "complete",
         given_up.id: "cancelled",
@@ -343,16 +344,16 @@ def test_the_worker_goes_on_with_each_import_that_a_crash_left_from_where_it_was
     assert at_once[read.id].accepted == 1
     # A file that is still arriving is not broken off before a quarter of an hour.
     clock.advance(minutes=15)
-    assert importing.resume(deployment) == []
+    assert queue.resume(deployment) == []
     clock.advance(seconds=1)
-    (done,) = importing.resume(deployment)
+    (done,) = queue.resume(deployment)
 
     assert (done.id, done.status) == (torn, "failed")
     assert "send it again" in (done.error or "")
     with deployment.database.read() as session:
         lookups = session.scalars(select(Code.lookup)).all()
     assert lookups == [deployment.keyring.lookup("READ0001")]
-    assert importing.resume(deployment) == []
+    assert queue.resume(deployment) == []
 
 
 def test_a_campaign_that_makes_its_own_codes_takes_no_file(deployment: Deployment) -> None:
@@ -369,9 +370,9 @@ def test_generated_codes_are_as_many_as_asked_even_when_random_ones_collide(
     options = {"source": "generated", "pattern": "X-##-Y", "alphabet": "ABCDEFGH", "insist": True}
     apply(deployment, codes=options)
 
-    assert importing.generate(deployment, "spring", 40).accepted == 40
+    assert generated.generate(deployment, "spring", 40).accepted == 40
     with pytest.raises(ImportFault, match="too few codes left"):
-        importing.generate(deployment, "spring", 30)
+        generated.generate(deployment, "spring", 30)
     with deployment.database.read() as session:
         assert session.scalar(select(func.count()).select_from(Code)) == 40
         assert session.scalar(select(func.count()).select_from(ImportReject)) == 0
@@ -382,7 +383,7 @@ def test_last_characters_are_shown_only_where_forty_bits_stay_unknown(
 ) -> None:
     apply(deployment, codes={"source": "generated"})
     apply(deployment, key="autumn")
-    importing.generate(deployment, "spring", 20)
+    generated.generate(deployment, "spring", 20)
     bring(deployment, b"".join(b"SUMMER2026-%06d\n" % n for n in range(500)), campaign="autumn")
 
     with deployment.database.read() as session:
@@ -436,16 +437,16 @@ def test_an_import_killed_in_its_middle_ends_the_same_when_it_is_started_again(
         assert issuing.stock(session, campaign) == issuing.Stock(0, None)
     assert 0 < loaded < len(codes)
 
-    done = importing.import_file(deployment, "spring", path)
+    done = from_file.import_file(deployment, "spring", path)
 
     assert (done.status, done.accepted, done.rejected) == ("complete", len(codes), 2)
     with deployment.database.read() as session:
         assert session.scalar(select(func.count()).select_from(Code)) == len(codes)
-    assert {reason for _, reason, _ in importing.rejects(deployment, done.id)} == {
+    assert {reason for _, reason, _ in jobs.rejects(deployment, done.id)} == {
         Reason.DUPLICATE.value,
         Reason.ILLEGAL_CHARACTER.value,
     }
-    assert importing.import_file(deployment, "spring", path).known
+    assert from_file.import_file(deployment, "spring", path).known
 
 
 def test_a_generation_that_was_killed_is_finished_by_the_worker_with_as_many_codes(
@@ -460,16 +461,16 @@ def test_a_generation_that_was_killed_is_finished_by_the_worker_with_as_many_cod
     assert 0 < loaded < 40_000
     # Its process stamped the import with the real time: nobody knows yet that it is dead.
     clock.now = dt.datetime.now(dt.UTC)
-    assert importing.resume(deployment) == []
+    assert queue.resume(deployment) == []
 
     clock.advance(minutes=16)
-    (done,) = importing.resume(deployment)
+    (done,) = queue.resume(deployment)
 
     assert (done.status, done.accepted) == ("complete", 40_000)
     with deployment.database.read() as session:
         assert issuing.stock(session, campaign) == issuing.Stock(40_000, None)
         assert session.scalar(select(func.count()).select_from(Code)) == 40_000
-    assert importing.resume(deployment) == []
+    assert queue.resume(deployment) == []
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -479,19 +480,19 @@ def test_a_generation_that_was_cancelled_or_cannot_be_finished_leaves_no_code(
     options = {"source": "generated", "pattern": "X-##-Y", "alphabet": "ABCDEFGH", "insist": True}
     apply(deployment, codes=options)
     begun = [
-        importing.jobs.begin(
+        jobs.begin(
             deployment,
             "spring",
-            filename=importing.jobs.GENERATED,
+            filename=jobs.GENERATED,
             options={"count": count},
             files=False,
         )
         for count in (65, 5)
     ]
-    importing.cancel(deployment, begun[1])
+    jobs.cancel(deployment, begun[1])
     clock.advance(minutes=16)
 
-    (done,) = importing.resume(deployment)
+    (done,) = queue.resume(deployment)
 
     # Two of eight characters make 64 codes.
     assert (done.id, done.status, done.accepted) == (begun[0], "failed", 0)
@@ -504,7 +505,7 @@ def test_a_generation_that_was_cancelled_or_cannot_be_finished_leaves_no_code(
 def test_sqlites_log_stays_small_however_large_the_import(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loading, "CHECKPOINT_ROWS", 2_000)
+    monkeypatch.setattr(table, "CHECKPOINT_ROWS", 2_000)
     apply(deployment)
 
     done = bring(deployment, b"".join(b"CODE%06d\n" % n for n in range(30_000)))

@@ -16,7 +16,8 @@ from app.cli import main
 from app.domain import birthdays, codes
 from app.domain.birthdays import LeapDay
 from app.domain.codes import Purpose
-from app.services import campaigns, celebrating, deciding, importing, issuing
+from app.services import campaigns, celebrating, deciding, issuing
+from app.services.codes import generated, jobs
 from app.services.deciding import Candidate, Tally
 from app.services.deployment import Deployment
 from app.services.issuing import IssueFault, Outcome, Person, Wanted
@@ -308,7 +309,7 @@ def test_birthdays_out_of_codes_go_on_when_there_are_codes_again(
     deployment: Deployment, clock: Clock
 ) -> None:
     apply_document(deployment, card(codes={"source": "generated"}, birthday={"days_ahead": 0}))
-    importing.generate(deployment, "card", 3)
+    generated.generate(deployment, "card", 3)
     with deployment.database.write() as session:
         session.add_all(
             Recipient(
@@ -321,7 +322,7 @@ def test_birthdays_out_of_codes_go_on_when_there_are_codes_again(
         )
     (done,) = celebrating.celebrate(deployment)
     assert (done.issued, done.missing) == (3, 2)
-    importing.generate(deployment, "card", 3)
+    generated.generate(deployment, "card", 3)
     clock.advance(days=1)
     (done,) = celebrating.celebrate(deployment)
     assert (done.issued, done.missing) == (2, 0)
@@ -360,14 +361,14 @@ def test_a_count_that_stops_at_the_threshold_says_at_least_and_a_list_says_the_n
 def test_a_list_of_imports_that_is_cut_says_how_many_there_are(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.services.importing.jobs.MOST_LISTED", 2)
+    monkeypatch.setattr("app.services.codes.jobs.MOST_LISTED", 2)
     for key in ("spring", "autumn"):
         apply(deployment, key=key)
         for number in range(3):
             bring(deployment, b"%b%04d\n" % (key.upper().encode(), number), campaign=key)
 
-    total, found = importing.listed(deployment)
-    theirs, own = importing.listed(deployment, ["spring"])
+    total, found = jobs.listed(deployment)
+    theirs, own = jobs.listed(deployment, ["spring"])
 
     assert (total, [each.campaign for each in found]) == (6, ["autumn", "autumn"])
     # The newest of all are none of this campaign's, and hide no earlier one of its own.

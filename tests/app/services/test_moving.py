@@ -11,10 +11,11 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import func, select, update
 
-from app.services import access, audit, campaigns, importing, issuing
+from app.services import access, audit, campaigns, issuing
 from app.services.access import Scope
+from app.services.codes import jobs, moved, queue
+from app.services.codes.jobs import ImportFault
 from app.services.deployment import Deployment
-from app.services.importing import ImportFault, moving
 from app.services.issuing import Outcome, Person, Wanted
 from app.store.models import Campaign, Code, ImportJob
 from tests.app.cli.test_commands import Run
@@ -60,7 +61,7 @@ def test_all_unused_codes_of_an_ended_campaign_move_and_an_issued_one_stays(
     apply_document(deployment, document(key="old", validity={"ends": clock.now.date().isoformat()}))
     clock.now += dt.timedelta(days=2)
 
-    done = importing.take(deployment, "new", "old")
+    done = moved.take(deployment, "new", "old")
 
     assert (done.status, done.accepted, done.filename) == ("complete", 8, "(from old)")
     assert (free(deployment, "old"), free(deployment, "new")) == (0, 8)
@@ -71,17 +72,17 @@ def test_all_unused_codes_of_an_ended_campaign_move_and_an_issued_one_stays(
     assert kept == 2
     assert clean(deployment)
     # Asked again there is nothing left to take, and nothing is taken twice.
-    assert importing.take(deployment, "new", "old").accepted == 0
+    assert moved.take(deployment, "new", "old").accepted == 0
     assert free(deployment, "new") == 6
 
 
 def test_the_same_number_under_the_same_name_is_taken_once(deployment: Deployment) -> None:
     two(deployment)
 
-    first = importing.take(deployment, "new", "old", count=3)
-    again = importing.take(deployment, "new", "old", count=3)
-    more = importing.take(deployment, "new", "old", count=3, name="more")
-    rest = importing.take(deployment, "new", "old", count=100)
+    first = moved.take(deployment, "new", "old", count=3)
+    again = moved.take(deployment, "new", "old", count=3)
+    more = moved.take(deployment, "new", "old", count=3, name="more")
+    rest = moved.take(deployment, "new", "old", count=100)
 
     assert (first.accepted, again.accepted, again.known, again.id) == (3, 3, True, first.id)
     assert (more.accepted, more.known, rest.accepted) == (3, False, 4)
@@ -94,14 +95,14 @@ def test_two_who_ask_for_the_same_at_the_same_time_get_the_same_move(
     two(deployment)
     together = threading.Barrier(2)
 
-    def ask(_: int) -> importing.Standing:
+    def ask(_: int) -> jobs.Standing:
         together.wait()
-        return importing.begin_taking(deployment, "new", "old", count=3)
+        return moved.begin_taking(deployment, "new", "old", count=3)
 
     with ThreadPoolExecutor(2) as pool:
         one, other = pool.map(ask, range(2))
     assert one.id == other.id
-    importing.go_on(deployment, one.id)
+    moved.go_on(deployment, one.id)
     assert (free(deployment, "old"), free(deployment, "new")) == (7, 3)
 
 
@@ -109,16 +110,16 @@ def test_codes_on_their_way_are_nobodys_and_arrive_after_a_crash(
     deployment: Deployment, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     two(deployment)
-    monkeypatch.setattr(moving, "BATCH", 4)
-    begun = importing.begin_taking(deployment, "new", "old")
+    monkeypatch.setattr(moved, "BATCH", 4)
+    begun = moved.begin_taking(deployment, "new", "old")
     with deployment.database.write() as session:
         job = session.get_one(ImportJob, begun.id)
-        job.accepted += moving._move(session, job)
+        job.accepted += moved._move(session, job)
 
     assert (free(deployment, "old"), free(deployment, "new")) == (6, 0)
-    assert importing.resume(deployment) == []
+    assert queue.resume(deployment) == []
     clock.now += dt.timedelta(hours=1)
-    (done,) = importing.resume(deployment)
+    (done,) = queue.resume(deployment)
 
     assert (done.id, done.status, done.accepted) == (begun.id, "complete", 10)
     assert (free(deployment, "old"), free(deployment, "new")) == (0, 10)
@@ -128,14 +129,14 @@ def test_a_move_that_is_cancelled_half_way_gives_back_what_it_took(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     two(deployment)
-    monkeypatch.setattr(moving, "BATCH", 4)
-    begun = importing.begin_taking(deployment, "new", "old")
+    monkeypatch.setattr(moved, "BATCH", 4)
+    begun = moved.begin_taking(deployment, "new", "old")
     with deployment.database.write() as session:
         job = session.get_one(ImportJob, begun.id)
-        job.accepted += moving._move(session, job)
+        job.accepted += moved._move(session, job)
 
-    assert importing.cancel(deployment, begun.id).status == "cancelled"
-    assert importing.go_on(deployment, begun.id).status == "cancelled"
+    assert jobs.cancel(deployment, begun.id).status == "cancelled"
+    assert moved.go_on(deployment, begun.id).status == "cancelled"
 
     assert (free(deployment, "old"), free(deployment, "new")) == (10, 0)
     assert clean(deployment)
@@ -158,11 +159,11 @@ def test_codes_that_would_mean_another_thing_stay_where_they_are(
     bring(deployment, b"CODE0001\n", campaign="old")
 
     with pytest.raises(ImportFault, match=word):
-        importing.take(deployment, "new", "old")
+        moved.take(deployment, "new", "old")
 
     for source in ("none", "new"):
         with pytest.raises(ImportFault):
-            importing.take(deployment, "new", source)
+            moved.take(deployment, "new", source)
     assert free(deployment, "old") == 1
 
 
@@ -174,7 +175,7 @@ def test_campaign_that_was_ended_by_force_takes_no_codes(deployment: Deployment)
         taking.override_forced = True
 
     with pytest.raises(ImportFault, match="ended on"):
-        importing.take(deployment, "new", "old")
+        moved.take(deployment, "new", "old")
 
 
 def test_cards_without_an_amount_stay_where_the_new_campaign_has_none(
@@ -186,7 +187,7 @@ def test_cards_without_an_amount_stay_where_the_new_campaign_has_none(
     )
     bring(deployment, b"code,amount\nCARD0001,25.00\nCARD0002,\n", campaign="old")
 
-    done = importing.take(deployment, "new", "old")
+    done = moved.take(deployment, "new", "old")
 
     assert (done.accepted, done.rejected, done.reasons) == (1, 1, {"missing_amount": 1})
     assert (free(deployment, "old"), free(deployment, "new")) == (1, 1)
@@ -195,7 +196,7 @@ def test_cards_without_an_amount_stay_where_the_new_campaign_has_none(
 def test_the_audit_finds_a_code_that_strayed_or_is_given_twice(deployment: Deployment) -> None:
     two(deployment, codes=3)
     issue(deployment, "old", "a")
-    importing.take(deployment, "new", "old")
+    moved.take(deployment, "new", "old")
     assert clean(deployment)
     with deployment.database.write() as session:
         new = session.scalars(select(Campaign.id).where(Campaign.key == "new")).one()

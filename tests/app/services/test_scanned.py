@@ -12,10 +12,11 @@ from PIL import Image
 from sqlalchemy import func, select, update
 
 from app.domain.codes import Purpose
-from app.services import importing, issuing, updating
+from app.services import issuing, updating
 from app.services.campaigns import CampaignFault, scanned
+from app.services.codes import jobs, moved
+from app.services.codes.jobs import ImportFault
 from app.services.deployment import Deployment
-from app.services.importing import ImportFault
 from app.services.updating import UpdateFault, Wanted
 from app.store.models import Campaign, Code, Revision, Voucher
 from passes.symbology import Symbology
@@ -74,7 +75,7 @@ def test_every_code_of_a_list_is_shown_so_that_it_can_be_scanned_or_refused_with
     done = bring(deployment, as_lines(READ + UNREAD))
     links = issued(deployment, len(READ))
 
-    found = list(importing.rejects(deployment, done.id))
+    found = list(jobs.rejects(deployment, done.id))
     assert [(line, reason) for line, reason, _ in found] == [
         (len(READ) + number, "too_wide") for number in range(1, len(UNREAD) + 1)
     ]
@@ -169,7 +170,7 @@ def test_codes_move_only_where_their_barcode_can_be_read(deployment: Deployment)
     bring(deployment, as_lines(READ + UNREAD), campaign="giving")
 
     with pytest.raises(ImportFault, match="4 of the codes of giving are too long for the CODE128"):
-        importing.take(deployment, "taking", "giving")
+        moved.take(deployment, "taking", "giving")
 
 
 def test_an_update_to_bars_is_refused_where_the_pattern_is_too_long_for_them(

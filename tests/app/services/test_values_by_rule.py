@@ -13,9 +13,10 @@ from sqlalchemy import func, select, update
 
 from app.cli import main
 from app.domain.values import Why
-from app.services import access, audit, campaigns, celebrating, deciding, importing, people
+from app.services import access, audit, campaigns, celebrating, deciding, people
 from app.services.access import Scope
 from app.services.campaigns import CampaignFault
+from app.services.codes import generated
 from app.services.deciding import Candidate, Tally
 from app.services.deployment import Deployment
 from app.services.issuing import Person
@@ -144,13 +145,13 @@ def test_birthdays_by_rules_go_on_when_there_are_codes_again(
         deployment,
         card(codes={"source": "generated"}, birthday={"days_ahead": 0}, rules={"tiers": BY_SCORE}),
     )
-    importing.generate(deployment, "card", 3)
+    generated.generate(deployment, "card", 3)
     know(deployment, **dict.fromkeys("abcde", 300), low=1)
 
     planned, done = birthday(deployment, dry_run=True), birthday(deployment)
     assert planned == done
     assert (done.issued, done.missing, dict(done.not_given)) == (3, 2, {"no_tier": 1})
-    importing.generate(deployment, "card", 3)
+    generated.generate(deployment, "card", 3)
     clock.advance(days=1)
     assert (birthday(deployment, dry_run=True).issued, birthday(deployment).issued) == (2, 2)
 
@@ -161,7 +162,7 @@ def test_dry_run_of_birthdays_without_rules_agrees_with_the_run(
 ) -> None:
     apply_document(deployment, card(codes={"source": source}, birthday={"days_ahead": 0}))
     if source == "generated":
-        importing.generate(deployment, "card", 2)
+        generated.generate(deployment, "card", 2)
     know(deployment, a=1, b=2, c=None)
 
     planned = birthday(deployment, dry_run=True)
@@ -365,7 +366,7 @@ def test_message_out_of_codes_has_no_text_though_rules_would_give(
     deployment: Deployment, mailer: Mailer
 ) -> None:
     apply(deployment, codes={"source": "generated"}, rules={"tiers": SPRING})
-    importing.generate(deployment, "spring", 1)
+    generated.generate(deployment, "spring", 1)
 
     lines = mailer.send("[promotional_code(spring)]", *PEOPLE)
 

@@ -196,7 +196,7 @@ def test_whatever_commands_write_is_its_owners_alone(cli: Cli, tmp_path: Path) -
 
 
 def test_a_spool_is_its_owners_alone(tmp_path: Path) -> None:
-    from app.services.importing.spool import Spool
+    from app.services.codes.spool import Spool
 
     spool = Spool(tmp_path / "var" / "spool" / "1")
     spool.begin()

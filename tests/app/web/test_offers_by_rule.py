@@ -12,7 +12,8 @@ from flask.testing import FlaskClient
 from PIL import Image
 from sqlalchemy import func, select
 
-from app.services import audit, campaigns, deciding, importing, inviting, people
+from app.services import audit, campaigns, deciding, inviting, people
+from app.services.codes import generated
 from app.services.deciding import Candidate, Tally
 from app.services.deployment import Deployment
 from app.services.inviting import Invitation
@@ -268,7 +269,7 @@ def test_an_offer_by_rule_without_codes_says_that_all_are_gone(
     apply_document(deployment, described() | {"codes": {"source": "generated"}})
     know(deployment, ada=900, bob=900)
     assert client.get(path(deployment, "ada")).status_code == 409
-    importing.generate(deployment, "spring", 1)
+    generated.generate(deployment, "spring", 1)
     shown = client.get(path(deployment, "bob"))
     assert shown.status_code == 200
     assert client.post(path(deployment, "ada")).status_code == 303
