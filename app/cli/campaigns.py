@@ -22,8 +22,6 @@ from app.domain import codes
 from app.services import (
     campaigns,
     celebrating,
-    google_reach,
-    google_standing,
     issuing,
     links,
 )
@@ -31,6 +29,7 @@ from app.services.codes import from_file, generated, jobs, moved, queue
 from app.services.codes.formats import ColumnsUnclear, CouponUnclear
 from app.services.codes.jobs import ImportFault, Standing
 from app.services.deployment import Deployment
+from app.services.wallets.google import digests, standing
 from app.store import private
 from app.store.models import Campaign
 
@@ -69,9 +68,9 @@ def apply(deployment: Deployment, file: Path, yes: bool, dry_run: bool) -> None:
     if plan.shows and not plan.creates:
         say("Passes in wallets will be updated.")
         with deployment.database.read() as session:
-            edit = google_reach.edit_of(draft)
+            edit = digests.edit_of(draft)
             rate = deployment.settings.google_rate
-            say(f"  {google_standing.forecast(session, draft.key, edit, rate=rate)}")
+            say(f"  {standing.forecast(session, draft.key, edit, rate=rate)}")
     if dry_run:
         return
     if not (yes or plan.creates):

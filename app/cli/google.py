@@ -5,8 +5,10 @@ from __future__ import annotations
 import click
 
 from app.cli.terminal import fail, pass_deployment, say
-from app.services import campaigns, google_callbacks, google_standing
+from app.services import campaigns
 from app.services.deployment import Deployment
+from app.services.wallets.google import standing
+from app.services.wallets.google.callbacks import kept
 
 
 @click.group()
@@ -23,7 +25,7 @@ def status(deployment: Deployment, key: str | None) -> None:
     with deployment.database.read() as session:
         if key is not None and campaigns.find(session, key) is None:
             fail(f"No campaign {key!r} exists: `passerelle campaign list` shows them.")
-        found = google_standing.standing(session, rate=rate, campaign_key=key)
+        found = standing.standing(session, rate=rate, campaign_key=key)
     say(f"{found}")
     for reason, count in found.failing:
         say(f"{count} failing: {reason}")
@@ -35,7 +37,7 @@ def status(deployment: Deployment, key: str | None) -> None:
 def callbacks(deployment: Deployment, limit: int) -> None:
     """List genuine callbacks that nothing was done for, the newest first."""
     with deployment.database.read() as session:
-        for each in google_callbacks.kept(session, limit=limit):
+        for each in kept(session, limit=limit):
             why = {"event": "nothing is done for this event", "object": "none of our passes"}
             say(
                 f"{each.received_at:%Y-%m-%d %H:%M:%S}  {each.event:10}  {why[each.reason]}  "

@@ -16,10 +16,13 @@ from app.cli.campaigns import campaign
 from app.cli.terminal import counted, pass_deployment, say
 from app.domain import inputs, overrides
 from app.domain.overrides import Override
-from app.services import google_standing, installations, sync, updating
+from app.services import updates
 from app.services.deployment import Deployment
 from app.services.issuing import REFUSED, Left
-from app.services.updating import Action, Progress, Wanted
+from app.services.updates import Action, Progress, Wanted
+from app.services.wallets.apple.complaints import newest_complaints
+from app.services.wallets.google import standing
+from app.services.wallets.health import assess
 
 _LEFT = {
     Left.UNKNOWN: "is unknown.",
@@ -115,11 +118,11 @@ def update(
         at=at,
     )
     with deployment.database.read() as session:
-        touches = updating.reach(session, key)
-        warnings = updating.rehearse(
+        touches = updates.reach(session, key)
+        warnings = updates.rehearse(
             session, key, wanted, settings=deployment.settings, keyring=deployment.keyring
         )
-        at_google = updating.forecast(session, key, wanted, rate=deployment.settings.google_rate)
+        at_google = updates.forecast(session, key, wanted, rate=deployment.settings.google_rate)
     when = f"at {at.isoformat()}" if at else "now"
     say(
         f"This touches {counted(touches.passes, 'pass', 'passes')}: "
@@ -132,7 +135,7 @@ def update(
     if not yes:
         click.confirm("Publish?", abort=True)
     with deployment.database.write() as session:
-        ordered = updating.order(
+        ordered = updates.order(
             session,
             key,
             wanted,
@@ -143,13 +146,13 @@ def update(
     say(f"Update {ordered}: see `passerelle campaign updates {key}`.")
 
 
-@campaign.command()
+@campaign.command("updates")
 @click.argument("key")
 @pass_deployment
-def updates(deployment: Deployment, key: str) -> None:
+def list_updates(deployment: Deployment, key: str) -> None:
     """List the updates of campaign KEY and how far each has come."""
     with deployment.database.read() as session:
-        for each in updating.history(session, key):
+        for each in updates.history(session, key):
             say(_line(each))
 
 
@@ -159,7 +162,7 @@ def updates(deployment: Deployment, key: str) -> None:
 def pause(deployment: Deployment, key: str) -> None:
     """Hold deliveries of KEY's edits back; redemptions still reach their phones."""
     with deployment.database.write() as session:
-        updating.pause(session, key, paused=True)
+        updates.pause(session, key, paused=True)
     say(f"Deliveries of {key} are paused.")
 
 
@@ -169,7 +172,7 @@ def pause(deployment: Deployment, key: str) -> None:
 def resume(deployment: Deployment, key: str) -> None:
     """Let deliveries of KEY's edits go on."""
     with deployment.database.write() as session:
-        updating.pause(session, key, paused=False)
+        updates.pause(session, key, paused=False)
     say(f"Deliveries of {key} go on.")
 
 
@@ -179,7 +182,7 @@ def resume(deployment: Deployment, key: str) -> None:
 def cancel_update(deployment: Deployment, update_id: uuid.UUID) -> None:
     """Take back an update that is not published yet."""
     with deployment.database.write() as session:
-        updating.cancel(session, update_id)
+        updates.cancel(session, update_id)
     say("The update is cancelled.")
 
 
@@ -201,7 +204,7 @@ def vouchers(
     Ends with 1 when a serial is unknown, when a till holds what was to be withdrawn, or when none
     is as it was asked to be.
     """
-    answers = updating.change_vouchers(
+    answers = updates.change_vouchers(
         deployment, serials, Action(action), ends_at=ends_at, reason=reason
     )
     changed = len({each.now for each in answers if each.left is None})
@@ -224,7 +227,7 @@ def vouchers(
 @pass_deployment
 def sync_health(deployment: Deployment, complaints: bool) -> None:
     """Show what phones are owed, were told and hold, and what is in the way."""
-    found = sync.health(deployment)
+    found = assess(deployment)
     for each in found.campaigns:
         say(
             f"{each.campaign:30}  installed {each.installed}  owed {each.owed}  "
@@ -238,11 +241,11 @@ def sync_health(deployment: Deployment, complaints: bool) -> None:
         say(f"  {wallet}: what waits longest has waited since {since:%Y-%m-%d %H:%M} UTC.")
     rate = deployment.settings.google_rate
     with deployment.database.read() as session:
-        google = google_standing.standing(session, rate=rate)
+        google = standing.standing(session, rate=rate)
     say(f"{google}")
     if complaints:
         with deployment.database.read() as session:
-            for log in installations.complaints(session):
+            for log in newest_complaints(session):
                 say(f"  {log.at:%Y-%m-%d %H:%M:%S}  {log.kind}  {log.message}")
     say(counted(found.workers, "worker is", "workers are") + " at work.")
     for alarm in found.alarms:

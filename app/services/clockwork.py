@@ -24,18 +24,16 @@ from app.services import (
     changes,
     deciding,
     expiring,
-    google_callbacks,
-    google_notices,
-    google_reach,
     people,
-    presenting,
     security,
-    updating,
+    updates,
 )
 from app.services.codes import queue
 from app.services.deployment import Deployment
 from app.services.security import Actor
 from app.services.tills import Tills, release_lapsed
+from app.services.wallets import holdings
+from app.services.wallets.google import callbacks, digests, notices
 from app.store.dialects import insert_for
 from app.store.models import Campaign, Clockwork, Voucher
 
@@ -85,8 +83,8 @@ def _show_some(
         changed = [
             (voucher.id, campaign.id)
             for voucher, campaign in rows
-            if presenting.status(voucher, campaign, now)
-            is not presenting.status(voucher, campaign, _moment(voucher, name) - INSTANT)
+            if holdings.status(voucher, campaign, now)
+            is not holdings.status(voucher, campaign, _moment(voucher, name) - INSTANT)
         ]
         ids = sorted(voucher_id for voucher_id, _ in changed)
         for at in range(0, len(ids), 500):
@@ -119,13 +117,13 @@ def _mark(session: Session, name: str, *, now: dt.datetime) -> Clockwork:
 def _forget_callbacks(deployment: Deployment) -> None:
     """Drop what guards against repeated callbacks once Google's signature on them has lapsed."""
     with deployment.database.write() as session:
-        google_callbacks.forget_nonces(session, now=deployment.now())
+        callbacks.forget_nonces(session, now=deployment.now())
 
 
 def _remind(deployment: Deployment) -> None:
     """Tell holders of gift cards on Android that their money ends soon."""
     with deployment.database.write() as session:
-        google_notices.remind(session, now=deployment.now())
+        notices.remind(session, now=deployment.now())
 
 
 def _celebrate(deployment: Deployment) -> None:
@@ -149,7 +147,7 @@ def _show_override_ends(deployment: Deployment) -> None:
     """Grow the version of campaigns whose override ended since the last look."""
     now = deployment.now()
     with deployment.database.write() as session:
-        mark = _mark(session, google_reach.OVERRIDE_ENDS, now=now)
+        mark = _mark(session, digests.OVERRIDE_ENDS, now=now)
         for campaign in session.scalars(
             select(Campaign).where(Campaign.override.is_not(None)).with_for_update()
         ):
@@ -198,7 +196,7 @@ def _forget_security_events(deployment: Deployment) -> None:
 
 
 JOBS: tuple[Job, ...] = (
-    updating.apply_due,
+    updates.apply_due,
     _show_moments,
     expiring.note_expired,
     _show_override_ends,

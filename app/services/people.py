@@ -20,9 +20,10 @@ from sqlalchemy.orm import Session
 from app.domain import codes
 from app.domain.lift import Arm, Difference, share, spending
 from app.domain.values import PURCHASE
-from app.services import deciding, presenting, security
+from app.services import deciding, security
 from app.services.issuing import Person, forgotten
 from app.services.issuing.recipients import store
+from app.services.wallets.homes import home_changed, show_home
 from app.store.dialects import insert_for
 from app.store.keyring import Keyring
 from app.store.models import (
@@ -384,7 +385,7 @@ def forget(session: Session, keyring: Keyring, recipient: Recipient, *, now: dt.
     recipient.segment = None
     recipient.previous_segment = None
     recipient.score = None
-    had_home = presenting.home_changed(recipient.attributes, {})
+    had_home = home_changed(recipient.attributes, {})
     recipient.attributes = {}
     recipient.updated_at = recipient.forgotten_at = now
     session.execute(delete(Activity).where(Activity.recipient_id == recipient.id))
@@ -404,7 +405,7 @@ def forget(session: Session, keyring: Keyring, recipient: Recipient, *, now: dt.
         )
     session.flush()
     if had_home:
-        presenting.show_home(session, recipient.id)
+        show_home(session, recipient.id)
     return len(ids)
 
 

@@ -25,10 +25,16 @@ from werkzeug.http import http_date, parse_date
 
 from app.domain import codes
 from app.domain.codes import Purpose
-from app.services import installations, presenting, pulses
+from app.services import pulses
 from app.services.deployment import Deployment
 from app.services.metrics import REGISTRY
-from app.services.presenting import Holding
+from app.services.wallets import holdings
+from app.services.wallets.apple import registrations
+from app.services.wallets.apple.complaints import keep_complaints, understand
+from app.services.wallets.apple.listing import has_news, list_changed, record_fetch
+from app.services.wallets.apple.pkpass import signed_pass
+from app.services.wallets.apple.states import last_modified
+from app.services.wallets.holdings import Holding
 from app.store.session import Unavailable
 from app.web import deployment
 
@@ -66,7 +72,7 @@ def register_device(library_id: str, type_id: str, serial: str) -> Response:
     if not isinstance(token, str) or not _is_push_token(token):
         return Response(status=400)
     with house.database.write() as session:
-        created = installations.register(
+        created = registrations.register(
             session,
             library_id=library_id,
             push_token=token.lower(),
@@ -83,7 +89,7 @@ def unregister_device(library_id: str, type_id: str, serial: str) -> Response:
     if holding is None:
         return _unauthorized()
     with house.database.write() as session:
-        installations.unregister(
+        registrations.unregister(
             session, library_id=library_id, voucher_id=holding.voucher.id, now=house.now()
         )
     # Devices take 200 only for done, and would come again after a 204.
@@ -99,11 +105,11 @@ def list_passes(library_id: str, type_id: str) -> Response:
     if type_id != house.settings.pass_type_id:
         return Response(status=204)
     with house.database.reading() as connection:
-        if not installations.has_news(connection, library_id=library_id, tag=tag, now=now):
+        if not has_news(connection, library_id=library_id, tag=tag, now=now):
             return Response(status=204)
     # Were it forgotten, the device's tag would be too large, and it would be told everything.
     with house.database.transaction(lasting=False) as connection:
-        listing = installations.list_changed(connection, library_id=library_id, tag=tag, now=now)
+        listing = list_changed(connection, library_id=library_id, tag=tag, now=now)
     if listing is None:
         return Response(status=204)
     answer = Response(mimetype="application/json")
@@ -119,7 +125,7 @@ def send_pass(type_id: str, serial: str) -> Response:
     if holding is None:
         return _unauthorized()
     now = house.now()
-    modified = installations.last_modified(holding.pair)
+    modified = last_modified(holding.pair)
     # Equality only: what is older or newer than the present state is not the present state.
     if parse_date(request.headers.get("If-Modified-Since")) == modified:
         answer = Response(status=304)
@@ -127,7 +133,7 @@ def send_pass(type_id: str, serial: str) -> Response:
         answer = Response(mimetype=MEDIA_TYPE)
     else:
         house.precedence.give_way()
-        answer = Response(presenting.apple_pass(house, holding, now=now), mimetype=MEDIA_TYPE)
+        answer = Response(signed_pass(house, holding, now=now), mimetype=MEDIA_TYPE)
         answer.headers["Content-Disposition"] = f'attachment; filename="{holding.serial}.pkpass"'
     answer.headers["Last-Modified"] = http_date(modified)
     answer.headers["Cache-Control"] = "no-store"
@@ -142,15 +148,13 @@ def take_log() -> Response:
     lines = _said("logs")
     if not isinstance(lines, list):
         return Response(status=400)
-    understood = [
-        installations.understand(line) for line in lines[:LOG_LINES] if isinstance(line, str)
-    ]
+    understood = [understand(line) for line in lines[:LOG_LINES] if isinstance(line, str)]
     for each in understood:
         COMPLAINTS.labels(each.kind).inc()
     kept = understood[: _budget.take(len(understood))]
     if kept:
         with house.database.write() as session:
-            installations.keep_complaints(session, kept, now=house.now())
+            keep_complaints(session, kept, now=house.now())
     return Response(status=200)
 
 
@@ -194,7 +198,7 @@ def _authenticated(house: Deployment, type_id: str, serial: str) -> Holding | No
     ):
         return None
     with house.database.read() as session:
-        found = presenting.find(session, token.public_id)
+        found = holdings.find(session, token.public_id)
     # A key that leaked and was replaced must not open what was issued under its successor.
     return found if found is not None and found.voucher.key_id == token.key_id else None
 
@@ -210,7 +214,7 @@ def _record_fetch(house: Deployment, holding: Holding, *, now: dt.datetime) -> N
     try:
         # Were it forgotten, the phone would be reminded of what it has.
         with house.database.transaction(lasting=False) as connection:
-            installations.record_fetch(connection, holding.voucher.id, holding.pair, now=now)
+            record_fetch(connection, holding.voucher.id, holding.pair, now=now)
     except Unavailable as fault:
         # The phone has its pass; at worst it is reminded of it once more.
         structlog.get_logger().warning("fetch_not_recorded", cause=str(fault))

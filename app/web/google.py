@@ -14,9 +14,9 @@ import structlog
 from flask import Blueprint, Flask, Response, abort, request
 from prometheus_client import Counter
 
-from app.services import google_callbacks
-from app.services.google_callbacks import KeysMissing
 from app.services.metrics import REGISTRY
+from app.services.wallets.google import callbacks
+from app.services.wallets.google.callbacks import KeysMissing
 from app.store.models import Asset
 from app.web import deployment
 from passes import artwork
@@ -47,7 +47,7 @@ def callback() -> Response:
     if (request.content_length or 0) > _LARGEST:
         abort(413)
     try:
-        result = google_callbacks.take_callback(house, request.get_data(), now=house.now())
+        result = callbacks.take_callback(house, request.get_data(), now=house.now())
     except KeysMissing:
         CALLBACKS.labels("keys_missing").inc()
         return Response(status=503, headers={"Retry-After": "60"})

@@ -28,9 +28,10 @@ from flask import (
 )
 from prometheus_client import Gauge, generate_latest
 
-from app.services import readiness, sync
+from app.services import readiness
 from app.services.certificates import CertificateFault
 from app.services.metrics import REGISTRY
+from app.services.wallets.health import Meter
 from app.store.session import Unavailable
 from app.web import deployment
 from app.web.problems import Problem
@@ -128,5 +129,5 @@ def swagger(name: str) -> Response:
 
 def register(app: Flask) -> None:
     """Put the doors of this module into `app`."""
-    app.extensions["passerelle_meter"] = sync.Meter()
+    app.extensions["passerelle_meter"] = Meter()
     app.register_blueprint(blueprint)

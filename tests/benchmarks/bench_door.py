@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from app import create_app
-from app.services import presenting
 from app.services.deployment import Deployment
+from app.services.wallets.apple.pkpass import signed_pass
+from app.services.wallets.holdings import find, find_all
 from app.settings import Settings
 from app.store import migrations
 from passes.signing import throwaway
@@ -46,16 +47,16 @@ def add_to_wallet_where() -> Iterator[Figure]:
 
         def read() -> None:
             with deployment.database.read() as session:
-                presenting.find(session, public_ids[next(turns) % VOUCHERS])
+                find(session, public_ids[next(turns) % VOUCHERS])
 
         holdings = []
         with deployment.database.read() as session:
-            holdings = presenting.find_all(session, public_ids)
+            holdings = find_all(session, public_ids)
         now = deployment.now()
         parts = {
             "read": _milliseconds(read),
             "build and sign": _milliseconds(
-                lambda: presenting.apple_pass(deployment, holdings[next(turns) % VOUCHERS], now=now)
+                lambda: signed_pass(deployment, holdings[next(turns) % VOUCHERS], now=now)
             ),
             "sign alone": _milliseconds(
                 lambda: deployment.certificates.signer.sign(b"{}" * 500, now=now)
@@ -99,10 +100,10 @@ def _shop() -> Iterator[tuple[Deployment, list[str], list[int]]]:
 def _built(deployment: Deployment, public_ids: list[int]) -> Callable[[], object]:
     """The same passes, with nothing but what the wallet needs: signed content, no HTTP."""
     with deployment.database.read() as session:
-        holdings = presenting.find_all(session, public_ids)
+        holdings = find_all(session, public_ids)
     turns = iter(range(10**9))
     now = deployment.now()
-    return lambda: presenting.apple_pass(deployment, holdings[next(turns) % VOUCHERS], now=now)
+    return lambda: signed_pass(deployment, holdings[next(turns) % VOUCHERS], now=now)
 
 
 def _served(port: int, links: list[str], door: str) -> Callable[[], object]:

@@ -16,8 +16,10 @@ from sqlalchemy import select, update
 
 from app.delivery.worker import Worker, google_classes, google_edits, google_objects
 from app.sandbox.google import GoogleStandIn
-from app.services import changes, google_wallet, presenting
+from app.services import changes
 from app.services.deployment import Deployment
+from app.services.wallets import holdings
+from app.services.wallets.google import resources
 from app.settings import Settings
 from app.store import migrations
 from app.store.models import Campaign, GoogleClass, GoogleObject, Voucher
@@ -85,9 +87,9 @@ def _edit(shop: Storefront, wire: GoogleStandIn) -> Callable[[], int]:
     campaign = shop.campaign()
     issued = [shop.voucher(campaign) for _ in range(_EDITED)]
     with deployment.database.write() as session:
-        holding = presenting.find(session, issued[0].public_id)
+        holding = holdings.find(session, issued[0].public_id)
         assert holding is not None
-        google_wallet.want(session, deployment, holding, now=deployment.now())
+        resources.want(session, deployment, holding, now=deployment.now())
     _until(lambda: len(wire.store.resources("offerObject")) > _OBJECTS, 60)
     now = deployment.now()
     with deployment.database.read() as session:
@@ -96,9 +98,9 @@ def _edit(shop: Storefront, wire: GoogleStandIn) -> Callable[[], int]:
         )
     for each in issued[1:]:
         with deployment.database.write() as session:
-            holding = presenting.find(session, each.public_id)
+            holding = holdings.find(session, each.public_id)
             assert holding is not None
-            resource = google_wallet.object_resource(deployment, holding, now=now)
+            resource = resources.object_resource(deployment, holding, now=now)
             wire.store.insert("offerObject", resource)
             session.add(
                 GoogleObject(
@@ -130,9 +132,9 @@ def _edit(shop: Storefront, wire: GoogleStandIn) -> Callable[[], int]:
 
 def _want(deployment: Deployment, issued: Issued) -> None:
     with deployment.database.write() as session:
-        holding = presenting.find(session, issued.public_id)
+        holding = holdings.find(session, issued.public_id)
         if holding is not None:
-            google_wallet.want(session, deployment, holding, now=deployment.now())
+            resources.want(session, deployment, holding, now=deployment.now())
 
 
 def _until(condition: Callable[[], bool], seconds: float) -> None:

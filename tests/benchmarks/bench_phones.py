@@ -34,10 +34,10 @@ from sqlalchemy import CursorResult, event
 from app.sandbox.apns import ApnsStandIn
 from app.sandbox.certificates import Authority
 from app.sandbox.iphone import Fleet, Line, Phone
-from app.services import access, updating
+from app.services import access, updates
 from app.services.access import Scope
 from app.services.deployment import Deployment
-from app.services.updating import Wanted
+from app.services.updates import Wanted
 from app.settings import Settings
 from app.store import migrations
 from app.store.models import Campaign
@@ -128,7 +128,7 @@ def campaign_converge() -> Iterator[Figure]:
         rate = PHONES / (time.perf_counter() - began)
         alone = _used(stage.server).since(before)
         with stage.house.database.write() as session:
-            updating.pause(session, stage.campaign, paused=False)
+            updates.pause(session, stage.campaign, paused=False)
         time.sleep(3)
         fetched = [phone.fetches for phone in stage.phones]
         busy: list[float] = []
@@ -178,10 +178,10 @@ def _edit(stage: Stage, title: str, *, paused: bool) -> int:
 
     event.listen(stage.house.database.engine, "after_cursor_execute", count)
     with stage.house.database.write() as session:
-        updating.pause(session, stage.campaign, paused=paused)
+        updates.pause(session, stage.campaign, paused=paused)
         session.flush()
         written = 0
-        updating.order(
+        updates.order(
             session,
             stage.campaign,
             Wanted(presentation={"texts": {"en": {"title": title}}}),

@@ -26,8 +26,9 @@ from app.delivery.engine import Runner
 from app.delivery.webhooks import Job, Webhooks
 from app.delivery.wire import Unanswered, Wire
 from app.sandbox.receiver import Message, Receiver, Reply
-from app.services import readiness, sync, webhooks
+from app.services import readiness, webhooks
 from app.services.deployment import Deployment
+from app.services.wallets.health import assess
 from app.services.webhooks import SCHEDULE, WebhookFault
 from app.settings import Settings
 from app.store.models import Event, Voucher, Webhook, WebhookDelivery
@@ -491,7 +492,7 @@ def test_receiver_that_drips_and_one_that_never_accepts_keep_nothing_from_anothe
         assert webhooks.oldest_untold(session, healthy) is None
 
     clock.advance(minutes=16)
-    assert {alarm.name for alarm in sync.health(deployment).alarms} >= {"late_webhook"}
+    assert {alarm.name for alarm in assess(deployment).alarms} >= {"late_webhook"}
     (check,) = [each for each in readiness.checks(deployment) if each.name == "webhooks"]
     assert check.passed
     assert check.warning

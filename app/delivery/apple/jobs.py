@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from app.services.installations import PUSHED, Pair
+from app.services.wallets.apple.states import PUSHED, Pair
 from app.store.models import AppleDevice, AppleRegistration, Campaign, Voucher
 
 #: Two pushes to one device are at least so far apart; what changes meanwhile rides on the second.

@@ -28,7 +28,7 @@ from app.delivery.apple.jobs import (
     listed,
 )
 from app.delivery.apple.recording import REMINDERS
-from app.services.installations import FETCHED, LISTED, PUSHED, behind
+from app.services.wallets.apple.states import FETCHED, LISTED, PUSHED, behind
 from app.store.models import AppleDevice, AppleRegistration, Campaign, Voucher
 
 

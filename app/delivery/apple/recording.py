@@ -31,7 +31,7 @@ from app.delivery.apple.jobs import (
 )
 from app.delivery.outcomes import DONE, Done, Drop, Fault, Outcome, Retry
 from app.services import events
-from app.services.installations import Pair
+from app.services.wallets.apple.states import Pair
 from app.store.models import AppleDevice, AppleRegistration
 
 REMINDERS = (

@@ -14,7 +14,7 @@ from app.delivery.google.rest import Answer, Verdict
 from app.delivery.wire import Unanswered, Wire
 from app.services.certificates import CertificateFault
 from app.services.deployment import Deployment
-from app.services.google_wallet import public_url
+from app.services.wallets.google.resources import public_url
 from passes.signing import Finding
 
 #: Seconds in which our own door has to answer, and bytes of its answer.

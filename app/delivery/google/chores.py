@@ -14,9 +14,9 @@ import structlog
 from sqlalchemy import exists, select
 
 from app.delivery.wire import Unanswered, Wire
-from app.services import google_callbacks, google_wallet
 from app.services.certificates import CertificateFault
 from app.services.deployment import Deployment
+from app.services.wallets.google import callbacks, resources
 from app.settings import Settings
 from app.store.models import Campaign, GoogleClass
 from passes.errors import CallbackError
@@ -42,7 +42,7 @@ def refresh_root_keys(deployment: Deployment) -> bool:
     now = deployment.now()
     if _nobody_calls(deployment):
         return False
-    kept = google_callbacks.root_keys_age(deployment.database, now=now)
+    kept = callbacks.root_keys_age(deployment.database, now=now)
     if kept is not None and kept[0] < KEYS_AGE and kept[1].expires - now > KEYS_MARGIN:
         return True
     wire = Wire()
@@ -55,7 +55,7 @@ def refresh_root_keys(deployment: Deployment) -> bool:
         )
         if answer.status != 200:
             raise Unanswered(f"It answered {answer.status}.", sent=True)
-        google_callbacks.store_root_keys(deployment.database, answer.body, now=now)
+        callbacks.store_root_keys(deployment.database, answer.body, now=now)
     except (Unanswered, CallbackError, UnicodeDecodeError) as error:
         structlog.get_logger().warning(
             "google_keys_unavailable",
@@ -90,7 +90,7 @@ def launch(deployment: Deployment) -> int:
     if lacking:
         with deployment.database.write() as session:
             for campaign_id, key in lacking:
-                google_wallet.want_class(
+                resources.want_class(
                     session, deployment, campaign_id, key, "", now=deployment.now()
                 )
     return len(lacking)

@@ -23,8 +23,9 @@ from app.delivery.google.bodies import patch_body
 from app.delivery.google.calls import LATER, Busy, Calls
 from app.delivery.google.rest import Answer, Collection, Verdict
 from app.delivery.outcomes import DONE, Done, Fault, Outcome, Retry
-from app.services import changes, google_reach, google_wallet
+from app.services import changes
 from app.services.campaigns.stored import latest_revision
+from app.services.wallets.google import digests, resources
 from app.store.models import Campaign, GoogleClass
 from passes.errors import PassError
 from passes.google import CLASS_TYPES
@@ -93,7 +94,7 @@ class GoogleClasses:
         self, session: Session, targets: Sequence[int], *, now: dt.datetime, until: dt.datetime
     ) -> list[ClassJob]:
         rows = session.execute(
-            select(GoogleClass, Campaign, google_reach.override_ends().label("counted_until"))
+            select(GoogleClass, Campaign, digests.override_ends().label("counted_until"))
             .join(Campaign, Campaign.id == GoogleClass.campaign_id)
             .where(
                 GoogleClass.id.in_(targets),
@@ -113,7 +114,7 @@ class GoogleClasses:
             # Until the outcome is known, nobody knows what Google shows.
             digest, row.sent_digest = row.sent_digest, None
             latest = latest_revision(session, campaign)
-            objects = google_reach.digest(session, campaign, latest, counted_until)
+            objects = digests.digest(session, campaign, latest, counted_until)
             jobs.append(
                 ClassJob(
                     row.id,
@@ -144,7 +145,7 @@ class GoogleClasses:
 
     def _bring(self, job: ClassJob, *, now: dt.datetime) -> Outcome:
         house = self._calls.deployment
-        body = google_wallet.class_resource(house, job.campaign_id, job.variant, now=now)
+        body = resources.class_resource(house, job.campaign_id, job.variant, now=now)
         digest = digest_of(body)
         if job.inserted and digest == job.digest:
             job.sent = digest

@@ -19,9 +19,9 @@ from sqlalchemy.orm import Session
 from app.delivery.google.calls import Busy, Calls
 from app.delivery.google.rest import Answer, Collection, Verdict
 from app.domain.kinds import KINDS
-from app.services import google_notices, google_wallet
 from app.services.deployment import Deployment
-from app.services.presenting import Holding
+from app.services.wallets.google import notices, resources
+from app.services.wallets.holdings import Holding
 from app.store.models import Campaign, CampaignUpdate, GoogleMessage, GoogleObject
 from passes import google
 from passes.content import Money
@@ -56,7 +56,7 @@ def announce(session: Session, row: GoogleObject, holding: Holding, *, now: dt.d
     """
     campaign, balance = holding.campaign, holding.voucher.balance_minor
     for said in _said(session, row, campaign):
-        google_wallet.tell(
+        resources.tell(
             session,
             row.id,
             [
@@ -71,15 +71,15 @@ def announce(session: Session, row: GoogleObject, holding: Holding, *, now: dt.d
                     key=lambda each: (each[0] != holding.presentation.default_language, each[0]),
                 )
             ],
-            message_id=f"{google_wallet.UPDATE_NEWS}{said.id.hex}-{row.id}",
+            message_id=f"{resources.UPDATE_NEWS}{said.id.hex}-{row.id}",
             now=now,
         )
     before, row.sent_balance_minor = row.sent_balance_minor, balance
     money = KINDS[campaign.kind].holds_money and campaign.currency is not None
     if not money or before is None or before == balance or campaign.currency is None:
         return
-    texts = google_notices.texts(holding.presentation, "balance", Money(balance, campaign.currency))
-    google_wallet.tell(
+    texts = notices.texts(holding.presentation, "balance", Money(balance, campaign.currency))
+    resources.tell(
         session,
         row.id,
         texts,

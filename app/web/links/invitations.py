@@ -3,6 +3,8 @@
 GET shows the offer, with what a campaign's rules would give this recipient; POST issues just that,
 once however often it is sent, and leads to the voucher's page.
 The address is all it takes, so there is no session to ride on; a POST that a browser says comes
+from app.services.wallets.content import last_moment
+from app.services.wallets.templates import template_of
 from another site is answered with the offer instead, so that nobody is made to accept by a trick.
 """
 
@@ -18,9 +20,11 @@ from app.domain.campaign import Authority
 from app.domain.codes import Purpose
 from app.domain.kinds import KINDS
 from app.domain.values import Why
-from app.services import campaigns, inviting, presenting
+from app.services import campaigns, inviting
 from app.services.campaigns.wording import own_words
 from app.services.inviting import Accepted, Offer, Reason
+from app.services.wallets.content import last_moment
+from app.services.wallets.templates import template_of
 from app.web import deployment
 from app.web.links import answers, numbers, pages
 from app.web.links.visitors import visitor
@@ -81,7 +85,7 @@ def picture(campaign: str, invitation: str, name: str) -> Response:
     """The campaign's logo or banner."""
     found = _found(campaign, invitation)
     source = found.promise or found
-    template = presenting.template_of(deployment(), source.campaign, source.latest)
+    template = template_of(deployment(), source.campaign, source.latest)
     return answers.picture(template.presentation.design.artwork, name)
 
 
@@ -110,7 +114,7 @@ def _shown(found: Offer, *, changed: bool = False) -> BaseResponse:
     guest = visitor(request)
     own = found.invitation.language
     promise, campaign = found.promise, found.promise.campaign
-    presentation = presenting.template_of(house, campaign, promise.latest).presentation
+    presentation = template_of(house, campaign, promise.latest).presentation
     spoken = presentation.languages
     language = answers.spoken(guest, spoken, own=own)
     words = WORDS[language.page]
@@ -130,9 +134,7 @@ def _shown(found: Offer, *, changed: bool = False) -> BaseResponse:
         locale=locale,
         language=language.among(spoken),
         pictures=request.path,
-        validity=words.offer_until.format(
-            date=numbers.last_day(presenting.last_moment(expires_at), locale)
-        ),
+        validity=words.offer_until.format(date=numbers.last_day(last_moment(expires_at), locale)),
     )
     html = answers.page(
         "offer.html", language=language, cards=(card,), mark=promise.mark, changed=changed

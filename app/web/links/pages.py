@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from app.domain.campaign import Authority
 from app.services import phone_qr
-from app.services.presenting import Holding
+from app.services.wallets.holdings import Holding
 from app.web.links import numbers
 from app.web.links.wording import WORDS, Words
 from passes import barcode

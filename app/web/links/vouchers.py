@@ -12,10 +12,14 @@ from flask import Blueprint, Response, redirect, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from app.domain.codes import Purpose
-from app.services import google_links, presenting, visits
-from app.services.google_links import TryAgain
 from app.services.links import MOST_TOGETHER, TOGETHER
-from app.services.presenting import Holding
+from app.services.wallets import holdings, visits
+from app.services.wallets.apple.pkpass import signed_pass
+from app.services.wallets.content import pass_content
+from app.services.wallets.google import save_links
+from app.services.wallets.google.save_links import TryAgain
+from app.services.wallets.holdings import Holding
+from app.services.wallets.templates import template_for
 from app.store.session import Unavailable
 from app.web import deployment
 from app.web.links import answers, numbers, pages
@@ -62,7 +66,7 @@ def apple_pass(tokens: str) -> Response:
     house = deployment()
     now = house.now()
     found = _worth_adding(_opened(tokens))
-    built = [presenting.apple_pass(house, each, now=now) for _, each in found]
+    built = [signed_pass(house, each, now=now) for _, each in found]
     if TOGETHER in tokens:
         answer = Response(apple.bundle(built), mimetype=apple.MIME_BUNDLE)
         name = "vouchers.pkpasses"
@@ -78,7 +82,7 @@ def google_save(tokens: str) -> BaseResponse:
     """On to Google's page that saves the pass, or several in one go."""
     house = deployment()
     found = _worth_adding(_opened(tokens))
-    target = google_links.link(house, [each for _, each in found], now=house.now())
+    target = save_links.link(house, [each for _, each in found], now=house.now())
     if isinstance(target, TryAgain):
         raise Problem(
             503,
@@ -97,7 +101,7 @@ def google_save(tokens: str) -> BaseResponse:
 def code_picture(token: str) -> Response:
     """The barcode as a picture, for mails and for people without a wallet."""
     house = deployment()
-    content = presenting.pass_content(house, _one(token), now=house.now())
+    content = pass_content(house, _one(token), now=house.now())
     if content.barcode is None or content.status.spent:
         raise answers.unknown()
     drawn = barcode.png(content.barcode.payload, content.barcode.symbology)
@@ -110,7 +114,7 @@ def pass_picture(token: str) -> Response:
     house = deployment()
     guest = visitor(request)
     holding = _one(token)
-    content = presenting.pass_content(house, holding, now=house.now())
+    content = pass_content(house, holding, now=house.now())
     own = holding.recipient.language if holding.recipient else None
     spoken = content.presentation.languages
     asked = request.args.get("wallet") or ("google" if guest.device is Device.ANDROID else "apple")
@@ -125,7 +129,7 @@ def pass_picture(token: str) -> Response:
 @blueprint.get("/p/<token>/<any(logo, banner):name>.png")
 def picture(token: str, name: str) -> Response:
     """The campaign's logo or banner, as large as the page shows it on a sharp screen."""
-    template = presenting.template(deployment(), _one(token))
+    template = template_for(deployment(), _one(token))
     return answers.picture(template.presentation.design.artwork, name)
 
 
@@ -141,7 +145,7 @@ def _opened(tokens: str) -> list[tuple[str, Holding]]:
     if len(genuine) > MOST_TOGETHER or None in genuine:
         raise answers.unknown()
     with house.database.read() as session:
-        found = presenting.find_all(session, [each.public_id for each in genuine if each])
+        found = holdings.find_all(session, [each.public_id for each in genuine if each])
     # A key that leaked and was replaced must not open what was issued under its successor.
     if [each.voucher.key_id for each in found] != [each.key_id for each in genuine if each]:
         raise answers.unknown()
@@ -164,7 +168,7 @@ def _replaced(found: list[tuple[str, Holding]]) -> list[tuple[str, Holding]]:
     """The same with each card that was replaced given up for the one that has its money now."""
     house = deployment()
     with house.database.read() as session:
-        present = [presenting.current(session, each) for _, each in found]
+        present = [holdings.current(session, each) for _, each in found]
     tokens = [
         house.keyring.token(
             Purpose.LINK, key_id=each.voucher.key_id, public_id=each.voucher.public_id
@@ -197,7 +201,7 @@ def _languages(holding: Holding) -> tuple[str, ...]:
 
 def _card(token: str, holding: Holding, guest: Visitor, language: Spoken) -> pages.Card:
     house = deployment()
-    content = presenting.pass_content(house, holding, now=house.now())
+    content = pass_content(house, holding, now=house.now())
     own = holding.recipient.language if holding.recipient else None
     return pages.card(
         holding,

@@ -7,10 +7,11 @@ from typing import Any
 from flask import Response, request
 from pydantic import BaseModel, Field
 
-from app.services import campaigns, google_reach, google_standing, permissions
+from app.services import campaigns, permissions
 from app.services.access import Scope
 from app.services.campaigns import CampaignFault, pictures
 from app.services.permissions import Reach
+from app.services.wallets.google import digests, standing
 from app.web import access, deployment
 from app.web.gate import parse_json
 from app.web.heavy import takes_turns
@@ -92,8 +93,8 @@ def apply_campaign(query: ApplyQuery) -> Response:
                 session, draft, organization=house.settings.organization, keyring=keyring
             )
             # Counted here, so that no till waits for it under the lock.
-            edit, rate = google_reach.edit_of(draft), house.settings.google_rate
-            at_google = google_standing.forecast(session, draft.key, edit, rate=rate)
+            edit, rate = digests.edit_of(draft), house.settings.google_rate
+            at_google = standing.forecast(session, draft.key, edit, rate=rate)
         with house.database.write() as session:
             plan = campaigns.plan(session, tried)
             if not query.dry_run:

@@ -20,12 +20,14 @@ from sqlalchemy.orm import Session
 from app.domain import overrides
 from app.domain.inputs import MOST_MINOR
 from app.domain.overrides import Override
-from app.services import installations, sync, updating
+from app.services import updates
 from app.services.access import Scope
-from app.services.google_standing import Forecast
 from app.services.issuing import Left
 from app.services.permissions import Reach
-from app.services.updating import Action, UpdateFault, Wanted
+from app.services.updates import Action, UpdateFault, Wanted
+from app.services.wallets.apple.complaints import newest_complaints
+from app.services.wallets.google.standing import Forecast
+from app.services.wallets.health import assess
 from app.web import access, deployment
 from app.web.fields import Moment
 from app.web.heavy import takes_turns
@@ -158,7 +160,7 @@ class VouchersBody(BaseModel):
 
     serials: Annotated[
         list[Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]],
-        Field(min_length=1, max_length=updating.MOST_VOUCHERS),
+        Field(min_length=1, max_length=updates.MOST_VOUCHERS),
     ]
     action: Literal["update", "prolong", "withdraw"]
     ends_at: Moment | None = None
@@ -216,11 +218,11 @@ def order(path: CampaignPath, body: UpdateBody) -> tuple[dict[str, Any], int]:
     )
 
     def told(session: Session) -> dict[str, Any]:
-        touches = updating.reach(session, path.key)
-        warnings = updating.rehearse(
+        touches = updates.reach(session, path.key)
+        warnings = updates.rehearse(
             session, path.key, wanted, settings=house.settings, keyring=house.keyring
         )
-        at_google = updating.forecast(session, path.key, wanted, rate=house.settings.google_rate)
+        at_google = updates.forecast(session, path.key, wanted, rate=house.settings.google_rate)
         return RehearsedBody(
             touches=TouchesBody(**dataclasses.asdict(touches)),
             google=GoogleBody.of(at_google),
@@ -228,7 +230,7 @@ def order(path: CampaignPath, body: UpdateBody) -> tuple[dict[str, Any], int]:
         ).model_dump()
 
     def work(session: Session) -> dict[str, Any]:
-        ordered = updating.order(
+        ordered = updates.order(
             session,
             path.key,
             wanted,
@@ -237,7 +239,7 @@ def order(path: CampaignPath, body: UpdateBody) -> tuple[dict[str, Any], int]:
             now=now,
             api_key_id=access.client().id,
         )
-        return _shown(updating.progress(session, ordered))
+        return _shown(updates.progress(session, ordered))
 
     with house.database.read() as session:
         rehearsed = _answered(lambda: told(session))
@@ -253,7 +255,7 @@ def history(path: CampaignPath) -> dict[str, Any]:
     """The campaign's updates, newest first, with their progress."""
     access.campaign(path.key)
     with deployment().database.read() as session:
-        found = _answered(lambda: updating.history(session, path.key))
+        found = _answered(lambda: updates.history(session, path.key))
         return {"updates": [_shown(each) for each in found]}
 
 
@@ -271,8 +273,8 @@ def cancel(path: UpdatePath) -> dict[str, Any]:
     """Take back an update that is not published yet."""
     with deployment().database.write() as session:
         _found(session, path)
-        _answered(lambda: updating.cancel(session, path.update_id))
-        return _shown(updating.progress(session, path.update_id))
+        _answered(lambda: updates.cancel(session, path.update_id))
+        return _shown(updates.progress(session, path.update_id))
 
 
 @blueprint.post("/campaigns/<key>/deliveries/pause")
@@ -297,7 +299,7 @@ def change_vouchers(body: VouchersBody) -> dict[str, Any]:
     A serial that a voucher had before it was issued anew means that voucher.
     """
     answers = _answered(
-        lambda: updating.change_vouchers(
+        lambda: updates.change_vouchers(
             deployment(),
             body.serials,
             Action(body.action),
@@ -328,7 +330,7 @@ def health() -> dict[str, Any]:
     A key that is bound to campaigns sees theirs and the service's own alarms; what is counted over
     all campaigns is left out.
     """
-    found = sync.health(deployment())
+    found = assess(deployment())
     only = access.client().campaigns
     shown: dict[str, Any] = dataclasses.asdict(found)
     if only is not None:
@@ -355,7 +357,7 @@ def complaints() -> dict[str, Any]:
                     "serial": each.serial,
                     "message": each.message,
                 }
-                for each in installations.complaints(session, only=access.client().campaigns)
+                for each in newest_complaints(session, only=access.client().campaigns)
             ]
         }
 
@@ -363,19 +365,19 @@ def complaints() -> dict[str, Any]:
 def _pause(key: str, *, paused: bool) -> Response:
     access.campaign(key)
     with deployment().database.write() as session:
-        _answered(lambda: updating.pause(session, key, paused=paused))
+        _answered(lambda: updates.pause(session, key, paused=paused))
     return Response(status=204)
 
 
-def _found(session: Session, path: UpdatePath) -> updating.Progress:
+def _found(session: Session, path: UpdatePath) -> updates.Progress:
     """The update, if it is of a campaign that the key may touch."""
-    found = _answered(lambda: updating.progress(session, path.update_id))
+    found = _answered(lambda: updates.progress(session, path.update_id))
     if not access.client().may_touch(found.campaign):
         raise access.unknown("update")
     return found
 
 
-def _shown(found: updating.Progress) -> dict[str, Any]:
+def _shown(found: updates.Progress) -> dict[str, Any]:
     return {
         name: value.isoformat() if hasattr(value, "isoformat") else value
         for name, value in (dataclasses.asdict(found) | {"id": str(found.id)}).items()

@@ -12,8 +12,9 @@ from click.testing import Result
 from sqlalchemy import select
 
 from app.domain import codes
-from app.services import campaigns, installations
+from app.services import campaigns
 from app.services.deployment import Deployment
+from app.services.wallets.apple.complaints import keep_complaints, understand
 from app.store.models import AppleDevice, AppleRegistration, CampaignUpdate, Voucher
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -174,9 +175,7 @@ def test_sync_says_what_phones_are_owed_complained_of_and_that_nobody_works(
         session.add(
             AppleRegistration(device_id=device.id, voucher_id=row(deployment).id, registered_at=now)
         )
-        installations.keep_complaints(
-            session, [installations.understand("Passes do not update")], now=now
-        )
+        keep_complaints(session, [understand("Passes do not update")], now=now)
 
     plain, done = cli("sync"), cli("sync", "--complaints")
 

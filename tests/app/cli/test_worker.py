@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from app.services import sync
 from app.services.deployment import Deployment
+from app.services.wallets.health import assess
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 Cli = Callable[..., Result]
@@ -48,7 +48,7 @@ def test_worker_works_until_it_is_told_to_end(
                 return
             time.sleep(0.01)
         while not seen and time.monotonic() < deadline:
-            if workers := sync.health(deployment).workers:
+            if workers := assess(deployment).workers:
                 seen.append(workers)
             time.sleep(0.05)
         os.kill(os.getpid(), signal.SIGTERM)

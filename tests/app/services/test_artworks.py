@@ -12,7 +12,7 @@ from sqlalchemy import delete, func, select, update
 from app.domain.campaign import Look
 from app.services.campaigns import artworks, pictures
 from app.services.deployment import Deployment
-from app.services.presenting import templates
+from app.services.wallets import templates
 from app.store.models import Asset, Campaign, PreparedArtwork, Revision
 from passes.artwork import Artwork
 from passes.errors import ArtworkError

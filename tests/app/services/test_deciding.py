@@ -23,7 +23,7 @@ from app.services.deciding import Candidate, Decided, Tally
 from app.services.deployment import Deployment
 from app.services.issuing import IssueFault, Person, Wanted
 from app.services.people import Did
-from app.services.presenting import find as find_holding
+from app.services.wallets.holdings import find as find_holding
 from app.store.models import ArmCount, Campaign, Decision, Recipient, Revision, Voucher
 from tests.conftest import Clock
 from tests.marketing import apply, apply_document, card

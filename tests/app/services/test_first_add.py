@@ -8,9 +8,11 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.domain.campaign import Anchor, Terms, Validity
-from app.services import installations, presenting
 from app.services.changes import Change, Subject
 from app.services.deployment import Deployment
+from app.services.wallets import holdings
+from app.services.wallets.apple import registrations
+from app.services.wallets.content import pass_content
 from app.store.models import Voucher
 from app.store.session import NOTES
 from passes.content import PassContent
@@ -31,7 +33,7 @@ def row(house: Deployment, issued: Issued) -> Voucher:
 def add(house: Deployment, issued: Issued, device: str) -> set[Change]:
     """Add the pass to a device; returns what the workers are told."""
     with house.database.write() as session:
-        installations.register(
+        registrations.register(
             session,
             library_id=device,
             push_token="ab" * 32,
@@ -43,9 +45,9 @@ def add(house: Deployment, issued: Issued, device: str) -> set[Change]:
 
 def shown(house: Deployment, issued: Issued) -> PassContent:
     with house.database.read() as session:
-        holding = presenting.find(session, issued.public_id)
+        holding = holdings.find(session, issued.public_id)
     assert holding is not None
-    return presenting.pass_content(house, holding, now=house.now())
+    return pass_content(house, holding, now=house.now())
 
 
 def test_the_end_is_set_when_a_pass_is_first_added_and_never_again(
@@ -71,7 +73,7 @@ def test_the_end_is_set_when_a_pass_is_first_added_and_never_again(
     assert add(deployment, issued, "second") == set()
     with deployment.database.write() as session:
         for device in ("first", "second"):
-            installations.unregister(
+            registrations.unregister(
                 session, library_id=device, voucher_id=issued.id, now=clock.now
             )
     add(deployment, issued, "first")

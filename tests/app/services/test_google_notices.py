@@ -6,8 +6,8 @@ import datetime as dt
 
 from sqlalchemy import select, update
 
-from app.services import google_notices
 from app.services.deployment import Deployment
+from app.services.wallets.google import notices
 from app.store.models import Campaign, GoogleMessage, GoogleObject
 from tests.conftest import Clock
 from tests.storefront import Storefront, days
@@ -44,7 +44,7 @@ def told(deployment: Deployment) -> list[tuple[int, dt.datetime]]:
     """Who was told of which end."""
     for _ in range(2):
         with deployment.database.write() as session:
-            google_notices.remind(session, now=deployment.now())
+            notices.remind(session, now=deployment.now())
     with deployment.database.read() as session:
         rows = session.execute(
             select(GoogleMessage.object_id, GoogleMessage.expires_at).order_by(GoogleMessage.id)

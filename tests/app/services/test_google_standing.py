@@ -7,10 +7,10 @@ from sqlalchemy import insert, update
 
 from app.domain.campaign import Presentation
 from app.domain.overrides import Override
-from app.services import google_standing
 from app.services.campaigns import store_presentation, store_terms
 from app.services.deployment import Deployment
-from app.services.google_reach import CLASS_ALONE, Edit
+from app.services.wallets.google import standing
+from app.services.wallets.google.digests import CLASS_ALONE, Edit
 from app.store.models import Campaign, GoogleClass, GoogleObject
 from tests.storefront import PERCENT, TEXTS, Storefront
 
@@ -71,7 +71,7 @@ def test_an_edit_touches_every_pass_unless_it_is_known_to_show_on_the_class_alon
     key = held(deployment, 3)
     edit = Edit(presentation={member: OTHER[member]})
     with deployment.database.read() as session:
-        found = google_standing.forecast(session, key, edit, rate=20)
+        found = standing.forecast(session, key, edit, rate=20)
     alone = member in CLASS_ALONE or member in ("texts", "places")
     assert found.passes == (0 if alone else 3)
 
@@ -93,7 +93,7 @@ def test_what_every_pass_reads_or_is_told_touches_every_pass(
 ) -> None:
     key = held(deployment, 3)
     with deployment.database.read() as session:
-        assert google_standing.forecast(session, key, edit, rate=20).passes == 3
+        assert standing.forecast(session, key, edit, rate=20).passes == 3
 
 
 def test_a_file_that_says_what_is_stored_touches_nothing(deployment: Deployment) -> None:
@@ -106,8 +106,8 @@ def test_a_file_that_says_what_is_stored_touches_nothing(deployment: Deployment)
         whole=True,
     )
     with deployment.database.read() as session:
-        assert google_standing.forecast(session, key, same, rate=20).passes == 0
-        assert google_standing.forecast(session, key, fewer, rate=20).passes == 3
+        assert standing.forecast(session, key, same, rate=20).passes == 0
+        assert standing.forecast(session, key, fewer, rate=20).passes == 3
 
 
 def test_an_edit_of_texts_is_one_call_and_one_of_barcodes_touches_every_pass(
@@ -116,9 +116,9 @@ def test_an_edit_of_texts_is_one_call_and_one_of_barcodes_touches_every_pass(
     key = held(deployment, 3)
     with deployment.database.read() as session:
         words = Edit(presentation={"texts": {"en": {"title": "Another"}}})
-        texts = google_standing.forecast(session, key, words, rate=20)
+        texts = standing.forecast(session, key, words, rate=20)
         barcode = Edit(presentation={"barcode": "code"})
-        barcodes = google_standing.forecast(session, key, barcode, rate=0.01)
+        barcodes = standing.forecast(session, key, barcode, rate=0.01)
     assert texts.passes == 0
     assert str(texts) == "Google Wallet: one call updates every pass."
     assert barcodes.passes == 3
@@ -128,7 +128,7 @@ def test_an_edit_of_texts_is_one_call_and_one_of_barcodes_touches_every_pass(
 def test_a_hundred_thousand_passes_take_83_minutes() -> None:
     takes = dt.timedelta(seconds=100_000 / 20)
     assert "100,000 passes are updated one by one, 83 minutes" in str(
-        google_standing.Forecast(100_000, takes)
+        standing.Forecast(100_000, takes)
     )
 
 
@@ -144,8 +144,8 @@ def test_what_is_owed_and_what_fails_is_counted(deployment: Deployment) -> None:
         )
         session.execute(update(GoogleObject).where(GoogleObject.id == 2).values(has_users=False))
     with deployment.database.read() as session:
-        found = google_standing.standing(session, rate=2, campaign_key=key)
-        others = google_standing.standing(session, rate=2, campaign_key="other")
+        found = standing.standing(session, rate=2, campaign_key=key)
+        others = standing.standing(session, rate=2, campaign_key="other")
     assert (found.held, found.owed) == (3, 3)
     assert found.takes == dt.timedelta(seconds=1.5)
     assert found.failing == (("No answer (ReadTimeout).", 1),)

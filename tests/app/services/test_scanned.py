@@ -12,12 +12,12 @@ from PIL import Image
 from sqlalchemy import func, select, update
 
 from app.domain.codes import Purpose
-from app.services import issuing, updating
+from app.services import issuing, updates
 from app.services.campaigns import CampaignFault, scanned
 from app.services.codes import jobs, moved
 from app.services.codes.jobs import ImportFault
 from app.services.deployment import Deployment
-from app.services.updating import UpdateFault, Wanted
+from app.services.updates import UpdateFault, Wanted
 from app.store.models import Campaign, Code, Revision, Voucher
 from passes.symbology import Symbology
 from tests.marketing import apply, bring
@@ -135,7 +135,7 @@ def test_an_edit_whose_barcode_cannot_hold_codes_that_are_there_is_refused_with_
         deployment.database.read() as session,
         pytest.raises(UpdateFault, match="4 of the campaign's codes"),
     ):
-        updating.rehearse(
+        updates.rehearse(
             session,
             "spring",
             wanted,
@@ -182,7 +182,7 @@ def test_an_update_to_bars_is_refused_where_the_pattern_is_too_long_for_them(
         deployment.database.read() as session,
         pytest.raises(UpdateFault, match="too narrow for the campaign's pattern"),
     ):
-        updating.rehearse(
+        updates.rehearse(
             session,
             "spring",
             Wanted(presentation={"barcode": "code", "symbology": "code128"}),

@@ -11,11 +11,13 @@ from flask.testing import FlaskClient
 from PIL import Image
 from sqlalchemy import func, select
 
-from app.services import access, campaigns, deciding, issuing, presenting
+from app.services import access, campaigns, deciding, issuing
 from app.services.access import Scope
 from app.services.campaigns import CampaignFault
 from app.services.deployment import Deployment
 from app.services.issuing import Person, Wanted
+from app.services.wallets import holdings
+from app.services.wallets.content import pass_content
 from app.store.models import Asset, Campaign, Revision, Voucher
 from passes.content import Localized, PassContent
 from tests.marketing import apply_document, card, document
@@ -51,9 +53,9 @@ def content_of(deployment: Deployment, decided: deciding.Decided) -> PassContent
     assert decided.issued is not None
     with deployment.database.read() as session:
         voucher = session.get_one(Voucher, decided.issued.voucher_id)
-        holding = presenting.find(session, voucher.public_id)
+        holding = holdings.find(session, voucher.public_id)
     assert holding is not None
-    return presenting.pass_content(deployment, holding, now=deployment.now())
+    return pass_content(deployment, holding, now=deployment.now())
 
 
 @pytest.mark.parametrize(
@@ -277,10 +279,10 @@ def test_a_token_is_drawn_in_the_barcode_that_the_campaign_names(
         issuing.issue(session, keyring, campaign, wanted, now=deployment.now())
     with deployment.database.read() as session:
         public_id = session.scalars(select(Voucher.public_id)).one()
-        holding = presenting.find(session, public_id)
+        holding = holdings.find(session, public_id)
     assert holding is not None
 
-    content = presenting.pass_content(deployment, holding, now=deployment.now())
+    content = pass_content(deployment, holding, now=deployment.now())
 
     assert content.barcode is not None
     assert content.barcode.symbology.value.lower() == symbology

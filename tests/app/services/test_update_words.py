@@ -8,7 +8,7 @@ import pytest
 
 from app.domain.campaign import Presentation, Texts
 from app.domain.overrides import Override
-from app.services.updating.words import contradictions
+from app.services.updates.contradictions import contradictions
 
 
 def warned(override: Override, language: str = "en", **texts: str) -> list[str]:

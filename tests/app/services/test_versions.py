@@ -20,14 +20,17 @@ from sqlalchemy import select, update
 
 from app.domain.campaign import Benefit, BenefitType, Presentation, Terms
 from app.domain.overrides import Override
-from app.services import access, clockwork, google_wallet, people, presenting, updating
+from app.services import access, clockwork, people, updates
 from app.services.access import Client, Scope
 from app.services.deployment import Deployment
 from app.services.issuing import Person
 from app.services.issuing.recipients import store
 from app.services.tills import CardAction, CardCall, Item, Origin, Redemption, Reversal, Tills
 from app.services.tills.requests import Capture
-from app.services.updating import Wanted
+from app.services.updates import Wanted
+from app.services.wallets.apple.pkpass import signed_pass
+from app.services.wallets.google import resources
+from app.services.wallets.holdings import find_all
 from app.store.models import Recipient, Voucher
 from tests.conftest import Clock
 from tests.shop import Issued, Shop
@@ -80,15 +83,13 @@ class Walk:
         now = self.deployment.now()
         with self.deployment.database.read() as session:
             ids = session.scalars(select(Voucher.public_id).order_by(Voucher.id)).all()
-            holdings = presenting.find_all(session, ids)
+            holdings = find_all(session, ids)
         found: Faces = {}
         for each in holdings:
-            package = zipfile.ZipFile(
-                io.BytesIO(presenting.apple_pass(self.deployment, each, now=now))
-            )
+            package = zipfile.ZipFile(io.BytesIO(signed_pass(self.deployment, each, now=now)))
             # The signature alone differs each time.
             files = {n: package.read(n) for n in package.namelist() if n != "signature"}
-            google = google_wallet.object_resource(self.deployment, each, now=now)
+            google = resources.object_resource(self.deployment, each, now=now)
             found[each.voucher.id] = (each.pair, files, google)
         return found
 
@@ -180,7 +181,7 @@ class Walk:
 
     def _override(self, override: Override, among: tuple[str, ...] = tuple(COUPONS)) -> None:
         with self.deployment.database.write() as session:
-            updating.order(
+            updates.order(
                 session,
                 self.chance.choice(among),
                 Wanted(override=override),

@@ -12,11 +12,11 @@ from flask.testing import FlaskClient
 from PIL import Image
 
 from app import examples
-from app.services import access, campaigns, updating
+from app.services import access, campaigns, updates
 from app.services.access import Scope
 from app.services.campaigns import CampaignFault, warnings_of
 from app.services.deployment import Deployment
-from app.services.updating import Wanted
+from app.services.updates import Wanted
 from tests.marketing import apply, document
 
 TITLE = "Toute la collection de printemps, en ligne et dans nos boutiques"
@@ -100,7 +100,7 @@ def test_an_update_warns_of_its_own_words_and_not_of_those_that_were_there(
 
     def rehearsed(**presentation: Any) -> list[str]:
         with deployment.database.read() as session:
-            return updating.rehearse(
+            return updates.rehearse(
                 session,
                 "spring",
                 Wanted(presentation=presentation),

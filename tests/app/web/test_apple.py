@@ -14,9 +14,10 @@ from werkzeug.http import parse_date
 from werkzeug.test import TestResponse
 
 from app.domain.codes import Purpose
-from app.services import installations
 from app.services.deployment import Deployment
-from app.services.installations import logs
+from app.services.wallets.apple import complaints
+from app.services.wallets.apple.complaints import keep_complaints, newest_complaints, understand
+from app.services.wallets.apple.registrations import MOST_DEVICES
 from app.settings import Settings
 from app.store.models import AppleDevice, AppleRegistration, Event, Voucher
 from tests.conftest import Clock
@@ -337,7 +338,7 @@ def test_complaints_of_devices_are_understood_counted_and_kept_without_secrets(
     ]
     assert device.client.post("/apple/v1/log", json={"logs": lines}).status_code == 200
     with device.house.database.read() as session:
-        kept = installations.complaints(session)[::-1]
+        kept = newest_complaints(session)[::-1]
     assert [each.kind for each in kept] == [
         "pass_unchanged",
         "tag_unchanged",
@@ -371,23 +372,23 @@ def test_half_a_character_in_a_log_is_left_out(device: Device) -> None:
     )
     assert answer.status_code == 200
     with device.house.database.read() as session:
-        assert installations.complaints(session)[0].message == "odd   line"
+        assert newest_complaints(session)[0].message == "odd   line"
 
 
 def test_only_the_newest_complaints_are_kept(
     device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logs, "KEPT_LOGS", 100)
+    monkeypatch.setattr(complaints, "KEPT_LOGS", 100)
     for number in range(20):
         lines = [f"line {number} {index}" for index in range(20)]
         with device.house.database.write() as session:
-            installations.keep_complaints(
+            keep_complaints(
                 session,
-                [installations.understand(line) for line in lines],
+                [understand(line) for line in lines],
                 now=device.house.now(),
             )
     with device.house.database.read() as session:
-        kept = installations.complaints(session, limit=1000)
+        kept = newest_complaints(session, limit=1000)
     assert len(kept) <= 150
     assert kept[0].message == "line 19 19"
 
@@ -413,7 +414,7 @@ def test_the_fetch_of_a_pass_on_two_devices_counts_for_one_of_them(
 def test_a_pass_is_on_so_many_devices_and_the_longest_unseen_gives_way(
     device: Device, issued: Issued, clock: Clock
 ) -> None:
-    house, most = device.house, installations.MOST_DEVICES
+    house, most = device.house, MOST_DEVICES
     for number in range(most):
         clock.advance(seconds=1)
         assert (
@@ -437,7 +438,7 @@ def test_a_pass_is_on_so_many_devices_and_the_longest_unseen_gives_way(
 def test_devices_that_register_at_once_stay_within_the_bound(
     device: Device, issued: Issued, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.services.installations.registering.MOST_DEVICES", 5)
+    monkeypatch.setattr("app.services.wallets.apple.registrations.MOST_DEVICES", 5)
     house, statuses = device.house, []
 
     def add(number: int) -> None:

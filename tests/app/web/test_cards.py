@@ -19,7 +19,7 @@ from app.domain.campaign import Benefit, BenefitType, Source, Terms
 from app.domain.codes import from_serial
 from app.domain.overrides import Override
 from app.domain.refusals import Reason
-from app.services import access, audit, closing, keys, links, presenting, resolving
+from app.services import access, audit, closing, keys, links, resolving
 from app.services.access import Client, Scope
 from app.services.deployment import Deployment
 from app.services.tills import CardAction, CardCall, Item, Origin, Redemption, Tills, release_lapsed
@@ -30,6 +30,8 @@ from app.services.tills.lookup import Reader
 from app.services.tills.operator_caps import Caps
 from app.services.tills.replacements import Replacing
 from app.services.tills.requests import Where
+from app.services.wallets import holdings
+from app.services.wallets.content import pass_content
 from app.store.models import (
     Campaign,
     Code,
@@ -316,16 +318,16 @@ def test_the_old_cards_link_and_pass_lead_to_the_replacement(
     counter.refund(made)
 
     with deployment.database.read() as session:
-        old = presenting.find(session, from_serial(card.serial) or 0)
+        old = holdings.find(session, from_serial(card.serial) or 0)
         assert old is not None
-        new = presenting.current(session, old)
-    shown = presenting.pass_content(deployment, old, now=clock.now)
+        new = holdings.current(session, old)
+    shown = pass_content(deployment, old, now=clock.now)
     address = links.page(
         deployment.settings, deployment.keyring, [(new.voucher.public_id, new.voucher.key_id)]
     )
     assert shown.status.spent
     assert [field.value for field in shown.fields if field.key == "replacement"] == [address]
-    fresh = presenting.pass_content(deployment, new, now=clock.now)
+    fresh = pass_content(deployment, new, now=clock.now)
     assert (fresh.balance, fresh.card_number) == (Money(1_234, EUR), "CARD-1")
     assert not fresh.status.spent
     link = links.page(
@@ -345,10 +347,10 @@ def test_a_pass_shows_the_last_movements_in_each_of_its_languages(
     counter.card("load", card, amount=euros(700))
     counter.spend(card, 1_250)
     with deployment.database.read() as session:
-        holding = presenting.find(session, from_serial(card.serial) or 0)
+        holding = holdings.find(session, from_serial(card.serial) or 0)
     assert holding is not None
     assert holding.voucher.version == before + 2
-    content = presenting.pass_content(deployment, holding, now=deployment.now())
+    content = pass_content(deployment, holding, now=deployment.now())
     (field,) = content.fields
     shown = field.value["en"] if isinstance(field.value, Localized) else ""
     assert shown.splitlines() == [

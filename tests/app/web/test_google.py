@@ -11,8 +11,9 @@ from PIL import Image
 from sqlalchemy import select, update
 
 from app.sandbox.google import CallbackSigner
-from app.services import clockwork, google_callbacks, google_wallet
+from app.services import clockwork
 from app.services.deployment import Deployment
+from app.services.wallets.google import callbacks, resources
 from app.store.models import GoogleClass, GoogleNonce, GoogleObject
 from tests.conftest import Clock
 from tests.storefront import Issued, Storefront
@@ -45,7 +46,7 @@ def ids(saved: Issued, deployment: Deployment) -> dict[str, str]:
 
 def publish(deployment: Deployment, signer: CallbackSigner) -> None:
     """Let the worker have fetched Google's keys."""
-    google_callbacks.store_root_keys(deployment.database, signer.keys(), now=deployment.now())
+    callbacks.store_root_keys(deployment.database, signer.keys(), now=deployment.now())
 
 
 def nonces(deployment: Deployment) -> list[str]:
@@ -153,7 +154,7 @@ def test_a_genuine_callback_that_nothing_is_done_for_is_kept_once(
 
     assert not asked(deployment)
     with deployment.database.read() as session:
-        (kept,) = google_callbacks.kept(session)
+        (kept,) = callbacks.kept(session)
     assert (kept.event, kept.reason) == ("activate", "event")
     assert json.loads(kept.message)["eventType"] == "activate"
 
@@ -165,14 +166,14 @@ def test_only_the_newest_callbacks_are_kept(
     ids: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(google_callbacks, "KEPT", 3)
+    monkeypatch.setattr(callbacks, "KEPT", 3)
     publish(deployment, signer)
     for number in range(5):
         body = signer.body(**ids, event="activate", nonce=f"n-{number}")
         client.post("/google/callback", data=body)
 
     with deployment.database.read() as session:
-        assert [each.nonce for each in google_callbacks.kept(session)] == ["n-4", "n-3", "n-2"]
+        assert [each.nonce for each in callbacks.kept(session)] == ["n-4", "n-3", "n-2"]
 
 
 def test_what_google_did_not_sign_is_refused(
@@ -212,7 +213,7 @@ def test_pictures_are_kept_for_ever_and_a_missing_one_is_a_placeholder(
 ) -> None:
     stream = io.BytesIO()
     Image.new("RGB", (660, 660), "red").save(stream, "PNG")
-    digest = google_wallet.publish(deployment.database, stream.getvalue(), now=deployment.now())
+    digest = resources.publish(deployment.database, stream.getvalue(), now=deployment.now())
     answer = client.get(f"/a/{digest}.png")
     assert hashlib.sha256(answer.data).hexdigest() == digest
     assert "immutable" in answer.headers["Cache-Control"]

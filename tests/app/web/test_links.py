@@ -19,8 +19,8 @@ from app.domain.campaign import (
     Terms,
     Texts,
 )
-from app.services import presenting
 from app.services.deployment import Deployment
+from app.services.wallets import holdings
 from app.store.models import GoogleObject, Recipient, Voucher
 from tests.storefront import TEXTS, Storefront, days
 from tests.verifying import is_genuine, pass_json, read_barcode
@@ -155,7 +155,7 @@ def test_a_get_changes_nothing(
     for path in DOORS:
         client.get(f"/p/{issued.link}{path}")
     with deployment.database.read() as session:
-        holding = presenting.find(session, issued.public_id)
+        holding = holdings.find(session, issued.public_id)
     assert holding is not None
     assert holding.pair == (1, 1)
 
@@ -196,7 +196,7 @@ def test_a_voucher_has_the_status_of_its_moment(
     }
     issued = storefront.voucher(storefront.campaign(), **changes)
     with deployment.database.read() as session:
-        holding = presenting.find(session, issued.public_id)
+        holding = holdings.find(session, issued.public_id)
 
     assert holding is not None
     assert holding.status(deployment.now()).value == status

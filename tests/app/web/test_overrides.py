@@ -11,9 +11,10 @@ from flask.testing import FlaskClient
 from sqlalchemy import event, select
 
 from app.domain.campaign import Benefit, BenefitType, Terms
-from app.services import access, audit, presenting
+from app.services import access, audit
 from app.services.access import Scope
 from app.services.deployment import Deployment
+from app.services.wallets import holdings
 from app.store.models import Voucher
 from passes.content import Status
 from tests.shop import Issued, Shop, Till
@@ -50,7 +51,7 @@ def basket(minor: int) -> dict[str, Any]:
 def status(house: Deployment, voucher: Issued) -> Status:
     with house.database.read() as session:
         row = session.scalars(select(Voucher).where(Voucher.id == voucher.id)).one()
-        found = presenting.find(session, row.public_id)
+        found = holdings.find(session, row.public_id)
         assert found is not None
         return found.status(house.now())
 

@@ -12,21 +12,17 @@ from sqlalchemy import func, select
 
 from app.domain import codes
 from app.domain.codes import Purpose
-from app.services import (
-    access,
-    audit,
-    changes,
-    installations,
-    issuing,
-    links,
-    presenting,
-    reporting,
-)
+from app.services import access, audit, changes, issuing, links, reporting
 from app.services.access import Scope
 from app.services.changes import Subject
 from app.services.deployment import Deployment
 from app.services.issuing import IssueFault, Left, Outcome, Person, Wanted
-from app.services.presenting import Holding
+from app.services.wallets import holdings
+from app.services.wallets.apple import registrations
+from app.services.wallets.apple.listing import list_changed
+from app.services.wallets.apple.pkpass import signed_pass
+from app.services.wallets.content import pass_content
+from app.services.wallets.holdings import Holding, code_text
 from app.store.models import Code, Event, GoogleObject, Voucher
 from passes.content import Status
 from tests.app.cli.test_commands import Run
@@ -45,7 +41,7 @@ def issue(house: Deployment, campaign: str, name: str = "ann") -> int:
 
 def holding(house: Deployment, public_id: int) -> Holding:
     with house.database.read() as session:
-        found = presenting.find(session, public_id)
+        found = holdings.find(session, public_id)
     assert found is not None
     return found
 
@@ -63,7 +59,7 @@ def token(house: Deployment, public_id: int) -> str:
 
 
 def clear(house: Deployment, public_id: int) -> str:
-    found = presenting.code_text(house, holding(house, public_id))
+    found = code_text(house, holding(house, public_id))
     assert found is not None
     return found
 
@@ -138,10 +134,10 @@ def test_a_cards_money_and_history_stay_and_its_old_pass_says_nothing_of_the_new
     assert till.redeem(token(deployment, new), **euros)["outcome"] == "accepted"
     assert till.reverse(redemption_id=spent)["outcome"] == "accepted"
     now = deployment.now()
-    shown = presenting.pass_content(deployment, holding(deployment, new), now=now)
+    shown = pass_content(deployment, holding(deployment, new), now=now)
     assert shown.balance is not None
     assert (shown.status, shown.balance.minor) == (Status.ACTIVE, 1_100)
-    stale = presenting.pass_content(deployment, holding(deployment, old), now=now)
+    stale = pass_content(deployment, holding(deployment, old), now=now)
     assert stale.balance is not None
     assert (stale.status, stale.balance.minor) == (Status.WITHDRAWN, 0)
     assert all(each.key != "replacement" for each in stale.fields)
@@ -156,7 +152,7 @@ def test_passes_in_wallets_keep_their_old_serial_and_are_told_that_it_is_over(
     old = issue(deployment, "spring")
     before = holding(deployment, old)
     with deployment.database.write() as session:
-        installations.register(
+        registrations.register(
             session,
             library_id="phone",
             push_token="aa" * 32,
@@ -172,7 +168,7 @@ def test_passes_in_wallets_keep_their_old_serial_and_are_told_that_it_is_over(
             )
         )
         session.flush()
-        installations.list_changed(session, library_id="phone", tag=None, now=deployment.now())
+        list_changed(session, library_id="phone", tag=None, now=deployment.now())
     told: list[changes.Change] = []
     deployment.database.committed = told.extend
 
@@ -183,15 +179,13 @@ def test_passes_in_wallets_keep_their_old_serial_and_are_told_that_it_is_over(
     assert changes.Change(Subject.VOUCHER, stale.voucher.id) in told
     assert stale.status(deployment.now()) is Status.WITHDRAWN
     with deployment.database.write() as session:
-        listed = installations.list_changed(
-            session, library_id="phone", tag=None, now=deployment.now()
-        )
+        listed = list_changed(session, library_id="phone", tag=None, now=deployment.now())
         object_of = session.scalars(select(GoogleObject.voucher_id)).one()
     assert [codes.serial(old)] == list(listed.serials if listed else ())
     assert object_of == stale.voucher.id
     assert stale.voucher.key_id == before.voucher.key_id
-    assert presenting.apple_pass(deployment, stale, now=deployment.now())
-    assert presenting.apple_pass(deployment, holding(deployment, new), now=deployment.now())
+    assert signed_pass(deployment, stale, now=deployment.now())
+    assert signed_pass(deployment, holding(deployment, new), now=deployment.now())
 
 
 def test_a_code_that_nobody_read_may_stay_and_then_means_the_new_voucher(

@@ -16,12 +16,17 @@ from werkzeug.test import TestResponse
 
 from app.cli import main
 from app.domain.campaign import Texts
-from app.services import access, clockwork, installations, presenting, pulses, sync, updating
+from app.services import access, clockwork, pulses, updates
 from app.services.access import Scope
 from app.services.changes import Change, Subject
 from app.services.deployment import Deployment
 from app.services.metrics import REGISTRY
-from app.services.presenting import Holding
+from app.services.wallets import holdings
+from app.services.wallets.apple import registrations
+from app.services.wallets.apple.listing import list_changed, record_fetch
+from app.services.wallets.apple.pkpass import signed_pass
+from app.services.wallets.health import Meter
+from app.services.wallets.holdings import Holding
 from app.store.models import AppleDevice, Campaign, Event, GoogleClass, GoogleObject, Voucher
 from tests.conftest import Clock
 from tests.serving import environment
@@ -58,21 +63,19 @@ def marketer(client: FlaskClient, deployment: Deployment) -> Marketer:
 def install(house: Deployment, issued: Issued, *, device: str = "d1") -> None:
     """Put the pass on a device, as far as the service knows."""
     with house.database.write() as session:
-        installations.register(
+        registrations.register(
             session,
             library_id=device,
             push_token="ab" * 32,
             voucher_id=issued.id,
             now=house.now(),
         )
-        installations.list_changed(
-            session.connection(), library_id=device, tag=None, now=house.now()
-        )
+        list_changed(session.connection(), library_id=device, tag=None, now=house.now())
 
 
 def holding(house: Deployment, issued: Issued) -> Holding:
     with house.database.read() as session:
-        found = presenting.find(session, issued.public_id)
+        found = holdings.find(session, issued.public_id)
         assert found is not None
         return found
 
@@ -205,9 +208,9 @@ def test_progress_follows_what_phones_were_told(
     assert ordered is not None
     with deployment.database.write() as session:
         now = deployment.now()
-        installations.list_changed(session.connection(), library_id="d1", tag=None, now=now)
+        list_changed(session.connection(), library_id="d1", tag=None, now=now)
         pair = holding(deployment, issued).pair
-        installations.record_fetch(session.connection(), issued.id, pair, now=now)
+        record_fetch(session.connection(), issued.id, pair, now=now)
     progress = marketer.get(f"/updates/{ordered['id']}").json
     assert progress is not None
     assert progress["status"] == "delivered"
@@ -224,9 +227,9 @@ def test_a_message_stands_on_the_pass_and_replaces_the_last_one(
         assert marketer.post(path, {"message": {"en": text}}).status_code == 202
     fields = holding(deployment, issued).presentation.fields
     assert [field.value for field in fields] == [{"en": "Over tonight"}]
-    assert presenting.apple_pass(
-        deployment, holding(deployment, issued), now=deployment.now()
-    ).startswith(b"PK")
+    assert signed_pass(deployment, holding(deployment, issued), now=deployment.now()).startswith(
+        b"PK"
+    )
 
 
 def test_an_override_prolongs_every_holder_and_shortens_none_unless_forced(
@@ -323,7 +326,7 @@ def test_an_update_of_which_no_pass_can_be_made_is_refused_and_leaves_passes_who
     assert refused.get_json()["code"] == "invalid_presentation"
     assert refused.get_json()["remedy"]
     assert marketer.get(path).get_json()["updates"] == []
-    assert presenting.apple_pass(deployment, holding(deployment, issued), now=deployment.now())
+    assert signed_pass(deployment, holding(deployment, issued), now=deployment.now())
 
 
 def test_a_scheduled_update_that_fits_no_more_fails_with_the_cause_and_publishes_nothing(
@@ -336,7 +339,7 @@ def test_a_scheduled_update_that_fits_no_more_fails_with_the_cause_and_publishes
     storefront.revise(campaign, texts={"en": Texts(title="In one language now")})
 
     clock.now += days(2)
-    updating.apply_due(deployment)
+    updates.apply_due(deployment)
 
     (update,) = marketer.get(path).get_json()["updates"]
     assert (update["status"], update["version"]) == ("failed", None)
@@ -411,7 +414,7 @@ def test_sync_counts_each_pass_once_and_alarms_name_their_remedy(
         install(deployment, card, device=f"d{number}")
     with deployment.database.write() as session:
         session.get_one(Voucher, cards[0].id).version += 1
-        installations.record_fetch(session.connection(), cards[1].id, (1, 1), now=clock())
+        record_fetch(session.connection(), cards[1].id, (1, 1), now=clock())
         failing = session.scalars(select(AppleDevice).order_by(AppleDevice.id)).first()
         assert failing is not None
         failing.attempts, failing.failure = 3, "503 ServiceUnavailable"
@@ -543,7 +546,7 @@ def test_many_scrapes_cost_one_count(
 ) -> None:
     """And the slower a count is, the longer it is shown."""
     ticks = iter([0.0, 4.0, 10.0, 79.0, 85.0, 85.0])
-    meter = sync.Meter(clock=lambda: next(ticks))
+    meter = Meter(clock=lambda: next(ticks))
     campaign = storefront.campaign()
     key = key_of(deployment, campaign)
 

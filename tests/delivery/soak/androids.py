@@ -14,7 +14,8 @@ from sqlalchemy import func, select, update
 from app.sandbox.android import AndroidPhone, NotSavedError
 from app.sandbox.google import Chaos, Fault, GoogleStandIn
 from app.sandbox.line import Line, Lost
-from app.services import google_standing, google_wallet, presenting
+from app.services.wallets import holdings
+from app.services.wallets.google import resources, standing
 from app.store.models import GoogleClass, GoogleMessage, GoogleObject, Voucher
 from tests.apple_world import World
 from tests.storefront import Issued
@@ -153,7 +154,7 @@ class Androids:
     def owed(self) -> int:
         """Calls and messages that wait, of objects that somebody holds or wants."""
         with self.world.house.database.read() as session:
-            standing = google_standing.standing(session, rate=1.0)
+            at_google = standing.standing(session, rate=1.0)
             messages = session.scalar(
                 select(func.count())
                 .select_from(GoogleMessage)
@@ -166,7 +167,7 @@ class Androids:
             asked = session.scalar(
                 select(func.count()).where(GoogleObject.ask_users_at <= self.world.house.now())
             )
-        return standing.owed + standing.classes_owed + (messages or 0) + (asked or 0)
+        return at_google.owed + at_google.classes_owed + (messages or 0) + (asked or 0)
 
     def told_by(self, voucher_id: int) -> int:
         """Objects in wallets that a change of the voucher concerns: one or none."""
@@ -199,9 +200,7 @@ class Androids:
             rows = session.scalars(select(GoogleClass)).all()
         found = []
         for row in rows:
-            meant = google_wallet.class_resource(
-                house, row.campaign_id, row.variant, now=house.now()
-            )
+            meant = resources.class_resource(house, row.campaign_id, row.variant, now=house.now())
             kept = there.get(row.class_id, {})
             found += [f"{row.class_id}: {name}" for name in meant if kept.get(name) != meant[name]]
         return found
@@ -222,11 +221,11 @@ class Androids:
                     found.append(f"{object_id} is in no wallet, and taken to be in one")
                 continue
             with house.database.read() as session:
-                holding = presenting.find(session, public_id)
+                holding = holdings.find(session, public_id)
             if holding is None:
                 found.append(f"{object_id} is nobody's voucher")
                 continue
-            meant = google_wallet.object_resource(house, holding, now=house.now())
+            meant = resources.object_resource(house, holding, now=house.now())
             differing = [name for name in meant if kept.get(name) != meant[name]]
             if differing or has_users is not True:
                 found.append(f"{object_id} shows another {differing}; users: {has_users}")

@@ -18,7 +18,9 @@ from app.delivery.apple.recording import DOUBT
 from app.sandbox.apns import SILENCE, Answer
 from app.sandbox.iphone import Lost, Phone
 from app.sandbox.pkpass import Rejected
-from app.services import installations, presenting
+from app.services.wallets.apple.pkpass import signed_pass
+from app.services.wallets.apple.states import LISTED, PUSHED, behind
+from app.services.wallets.holdings import find_all
 from app.store.models import AppleDevice, AppleRegistration, Campaign, Voucher
 from tests.apple_world import World
 from tests.storefront import Issued
@@ -137,10 +139,7 @@ class Iphones:
                     .select_from(AppleRegistration)
                     .join(Voucher, Voucher.id == AppleRegistration.voucher_id)
                     .join(Campaign, Campaign.id == Voucher.campaign_id)
-                    .where(
-                        installations.behind(installations.PUSHED)
-                        | installations.behind(installations.LISTED)
-                    )
+                    .where(behind(PUSHED) | behind(LISTED))
                 )
                 or 0
             )
@@ -215,9 +214,9 @@ class Iphones:
         meant = {}
         for at in range(0, len(public_ids), 500):
             with house.database.read() as session:
-                holdings = presenting.find_all(session, public_ids[at : at + 500])
+                holdings = find_all(session, public_ids[at : at + 500])
             for holding in holdings:
-                package = presenting.apple_pass(house, holding, now=house.now())
+                package = signed_pass(house, holding, now=house.now())
                 with zipfile.ZipFile(io.BytesIO(package)) as archive:
                     content = orjson.loads(archive.read("pass.json"))
                 meant[holding.serial] = (holding.voucher.public_id, content)

@@ -23,7 +23,8 @@ from app.delivery.google.objects.job import ObjectJob
 from app.delivery.google.rest import Answer, Change, Collection, Verdict
 from app.delivery.outcomes import DONE, Done, Fault, Outcome, Retry
 from app.domain.kinds import KINDS
-from app.services import google_reach, google_wallet, presenting
+from app.services.wallets import holdings
+from app.services.wallets.google import digests, resources
 from passes.errors import PassError
 from passes.google import OBJECT_TYPES
 
@@ -100,16 +101,16 @@ class Caller:
     def _build(self, job: ObjectJob, *, now: dt.datetime) -> _Built | None:
         house = self._calls.deployment
         with house.database.read() as session:
-            counted_until = session.scalar(select(google_reach.override_ends()))
-            job.holding = presenting.find(session, job.public_id)
+            counted_until = session.scalar(select(digests.override_ends()))
+            job.holding = holdings.find(session, job.public_id)
             if job.holding is None:
                 return None
-            job.campaign_digest = google_reach.digest(
+            job.campaign_digest = digests.digest(
                 session, job.holding.campaign, job.holding.latest, counted_until
             )
         # What the clockwork counted as ended has ended, whatever this machine's clock said then.
         now = max(now, counted_until or now)
-        body = google_wallet.object_resource(house, job.holding, now=now)
+        body = resources.object_resource(house, job.holding, now=now)
         # A voucher that was given another public id keeps the object that phones hold.
         body["id"] = job.object_id
         kind = KINDS[job.holding.campaign.kind].name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass, field
 
-from app.services.presenting import Holding
+from app.services.wallets.holdings import Holding
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from app.delivery.engine import Found
 from app.delivery.google.objects.job import ObjectJob
-from app.services import google_reach, google_wallet
+from app.services.wallets.google import digests, resources
 from app.store.models import Campaign, GoogleMessage, GoogleObject, Voucher
 
 
@@ -67,7 +67,7 @@ def sweep(session: Session, lane: Lane, *, campaign: int | None, after: int, lim
         GoogleObject.id <= last,
         or_(
             # Those that have a time of their own are found by it.
-            and_(lags, or_(GoogleObject.due_at.is_(None), google_wallet.only_asks())),
+            and_(lags, or_(GoogleObject.due_at.is_(None), resources.only_asks())),
             # What Google refused is worth another try as soon as it reads differently.
             and_(GoogleObject.refused_voucher.is_not(None), other),
         ),
@@ -185,7 +185,7 @@ def _campaign_lags() -> ColumnElement[bool]:
     """Whether an edit of the campaign is owed; those of a paused campaign are not."""
     return and_(
         _held(),
-        google_reach.lags(),
+        digests.lags(),
         ~Campaign.delivery_paused,
     )
 
@@ -195,7 +195,7 @@ def _personal(now: dt.datetime) -> ColumnElement[bool]:
     news = exists().where(
         GoogleMessage.object_id == GoogleObject.id,
         GoogleMessage.status.in_(OPEN),
-        ~GoogleMessage.message_id.startswith(google_wallet.UPDATE_NEWS),
+        ~GoogleMessage.message_id.startswith(resources.UPDATE_NEWS),
     )
     return or_(
         GoogleObject.status == "wanted",

@@ -19,7 +19,9 @@ from app.delivery.google.classes import REFUSED_FOR
 from app.delivery.google.objects.job import ObjectJob
 from app.delivery.google.objects.owing import OPEN
 from app.delivery.outcomes import Done, Fault, Outcome, Retry
-from app.services import events, google_links, installations
+from app.services import events
+from app.services.wallets.additions import record_added
+from app.services.wallets.google import save_links
 from app.store.models import GoogleClass, GoogleMessage, GoogleObject, Voucher
 
 
@@ -79,13 +81,13 @@ def _record_sent(session: Session, row: GoogleObject, job: ObjectJob, *, now: dt
     if job.has_users:
         row.has_users = True
         if before is not True:
-            installations.record_added(session, row.voucher_id, now=now, wallet="google")
+            record_added(session, row.voucher_id, now=now, wallet="google")
     elif before is True:
         row.has_users = False
         events.append(session, "removed", row.voucher_id, now=now, data={"wallet": "google"})
     elif first:
         # A callback that came meanwhile asks sooner.
-        row.ask_users_at = row.ask_users_at or now + google_links.ASK_UNHEARD
+        row.ask_users_at = row.ask_users_at or now + save_links.ASK_UNHEARD
     elif job.asks:
         row.has_users = False
 

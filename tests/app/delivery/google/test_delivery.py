@@ -16,7 +16,8 @@ from app.domain.campaign import Anchor, Presentation, Terms, Texts, Validity
 from app.domain.overrides import Override
 from app.sandbox.android import AndroidPhone, NotSavedError
 from app.sandbox.google import Fault
-from app.services import changes, clockwork, google_standing, updating
+from app.services import changes, clockwork, updates
+from app.services.wallets.google import standing
 from app.store.models import Campaign, Event, GoogleMessage, GoogleObject, Voucher
 from tests.app.delivery.google.conftest import House
 from tests.storefront import TEXTS, Issued
@@ -223,10 +224,10 @@ def test_no_change_waits_for_the_day_of_a_question(house: House) -> None:
         object_id = save(house, phone, issued)
         before = phone.passes()[object_id].ends
         with house.deployment.database.write() as session:
-            updating.order(
+            updates.order(
                 session,
                 session.get_one(Campaign, campaign).key,
-                updating.Wanted(override=Override(ends_at=ends + dt.timedelta(days=9))),
+                updates.Wanted(override=Override(ends_at=ends + dt.timedelta(days=9))),
                 settings=house.deployment.settings,
                 keyring=house.deployment.keyring,
                 now=house.deployment.now(),
@@ -320,7 +321,7 @@ def test_an_edit_that_shows_on_the_class_is_one_call_however_many_hold_it(house:
         assert {phone.passes()[each].title for each in ids} == {"On all shoes"}
     assert writes(house)[before:] == [("PATCH", "offerClass")]
     with house.deployment.database.read() as session:
-        assert google_standing.standing(session, rate=20).owed == 0
+        assert standing.standing(session, rate=20).owed == 0
 
 
 def test_an_edit_that_is_taken_back_before_the_class_knew_of_it_leaves_no_object_behind(
@@ -364,10 +365,10 @@ def test_an_overriding_end_that_comes_is_shown_by_every_object(house: House) -> 
         ids = [save(house, phone, each) for each in issued]
         sooner = house.clock.now + dt.timedelta(days=1)
         with house.deployment.database.write() as session:
-            updating.order(
+            updates.order(
                 session,
                 session.get_one(Campaign, campaign).key,
-                updating.Wanted(override=Override(ends_at=sooner, forced=frozenset({"ends_at"}))),
+                updates.Wanted(override=Override(ends_at=sooner, forced=frozenset({"ends_at"}))),
                 settings=house.deployment.settings,
                 keyring=house.deployment.keyring,
                 now=house.deployment.now(),
@@ -391,10 +392,10 @@ def test_an_edit_that_is_undone_before_its_class_had_its_turn_stays_on_no_object
     def override(days: int) -> None:
         end = ends + dt.timedelta(days=days)
         with house.deployment.database.write() as session:
-            updating.order(
+            updates.order(
                 session,
                 session.get_one(Campaign, campaign).key,
-                updating.Wanted(override=Override(ends_at=end, forced=frozenset({"ends_at"}))),
+                updates.Wanted(override=Override(ends_at=end, forced=frozenset({"ends_at"}))),
                 settings=house.deployment.settings,
                 keyring=house.deployment.keyring,
                 now=house.deployment.now(),
@@ -646,10 +647,10 @@ def test_what_a_campaign_tells_everybody_is_left_to_the_lane_of_campaigns(house:
         object_ids = [save(house, phone, each) for each in issued]
         with house.deployment.database.write() as session:
             override = Override(ends_at=house.clock.now + dt.timedelta(days=9))
-            updating.order(
+            updates.order(
                 session,
                 session.get_one(Campaign, campaign).key,
-                updating.Wanted(message={"en": "Longer", "fr": "Plus"}, override=override),
+                updates.Wanted(message={"en": "Longer", "fr": "Plus"}, override=override),
                 settings=house.deployment.settings,
                 keyring=house.deployment.keyring,
                 now=house.deployment.now(),
@@ -767,8 +768,8 @@ def test_a_marketers_message_reaches_every_holder_once(house: House) -> None:
             save(house, phone, each)
         with house.deployment.database.write() as session:
             key = session.get_one(Campaign, campaign).key
-            said = updating.Wanted(message={"en": "Two more days", "fr": "Encore deux jours"})
-            updating.order(
+            said = updates.Wanted(message={"en": "Two more days", "fr": "Encore deux jours"})
+            updates.order(
                 session,
                 key,
                 said,

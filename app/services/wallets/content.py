@@ -14,10 +14,10 @@ from app.services import campaigns, keys, links, movements
 from app.services.campaigns.shared import labelled_in
 from app.services.campaigns.wording import own_words
 from app.services.deployment import Deployment
-from app.services.presenting.holdings import Holding, code_text, current
-from app.services.presenting.homes import HOME
-from app.services.presenting.templates import template
-from passes import apple, content
+from app.services.wallets.holdings import Holding, code_text, current
+from app.services.wallets.homes import HOME
+from app.services.wallets.templates import template_for
+from passes import content
 from passes.content import Money, PassContent, Symbology, Text
 from passes.symbology import fits
 
@@ -26,7 +26,7 @@ def pass_content(deployment: Deployment, holding: Holding, *, now: dt.datetime) 
     """The voucher's pass, whichever the wallet."""
     voucher, campaign = holding.voucher, holding.campaign
     presentation = holding.presentation
-    shared = template(deployment, holding).presentation
+    shared = template_for(deployment, holding).presentation
     text = code_text(deployment, holding)
     pin = None
     if holding.code is not None and holding.code.pin is not None:
@@ -87,7 +87,7 @@ def _movements(deployment: Deployment, holding: Holding) -> tuple[content.Field,
     campaign = holding.campaign
     if not KINDS[campaign.kind].holds_money or campaign.currency is None:
         return ()
-    languages = template(deployment, holding).presentation.languages
+    languages = template_for(deployment, holding).presentation.languages
     with deployment.database.read() as session:
         found = movements.recent(session, holding.voucher.id)
         # A voucher that was issued anew because something leaked says nothing of the new one.
@@ -105,25 +105,6 @@ def _movements(deployment: Deployment, holding: Holding) -> tuple[content.Field,
         zone=ZoneInfo(campaign.timezone),
     )
     return (*fields, field) if field is not None else tuple(fields)
-
-
-def apple_pass(deployment: Deployment, holding: Holding, *, now: dt.datetime) -> bytes:
-    """The signed `.pkpass`, which knows where to fetch itself again.
-
-    Raises:
-        CertificateFault: no certificate can sign it.
-        passes.errors.PassError: the campaign's content cannot be a pass; names field and remedy.
-    """
-    built = pass_content(deployment, holding, now=now)
-    voucher = holding.voucher
-    token = deployment.keyring.token(
-        Purpose.APPLE, key_id=voucher.key_id, public_id=voucher.public_id
-    )
-    base = deployment.settings.base_url
-    service = apple.WebService(f"{base}/apple", token, development=base.startswith("http:"))
-    return template(deployment, holding).build(
-        built, signer=deployment.certificates.signer, now=now, web_service=service
-    )
 
 
 def _barcode(

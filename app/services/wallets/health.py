@@ -17,10 +17,11 @@ from prometheus_client import Gauge
 from sqlalchemy import ColumnElement, and_, case, func, not_, or_, select
 from sqlalchemy.orm import Session
 
-from app.services import google_standing, pulses, webhooks
+from app.services import pulses, webhooks
 from app.services.deployment import Deployment
-from app.services.installations import FETCHED, LISTED, PUSHED, behind
 from app.services.metrics import REGISTRY
+from app.services.wallets.apple.states import FETCHED, LISTED, PUSHED, behind
+from app.services.wallets.google import standing
 from app.store.models import (
     AppleDevice,
     AppleLog,
@@ -138,13 +139,13 @@ class Health:
         return min(self.oldest.values(), default=None)
 
 
-def health(deployment: Deployment) -> Health:
+def assess(deployment: Deployment) -> Health:
     """Count and judge."""
     now = deployment.now()
     with deployment.database.read() as session:
         campaigns = _campaigns(session)
         failures = _failures(session)
-        google = google_standing.standing(session, rate=deployment.settings.google_rate)
+        google = standing.standing(session, rate=deployment.settings.google_rate)
         oldest = {
             wallet: since
             for wallet, since in (
@@ -238,7 +239,7 @@ class Meter:
             began = self._clock()
             if began < self._again_at:
                 return
-            _show(health(deployment), now=deployment.now())
+            _show(assess(deployment), now=deployment.now())
             ended = self._clock()
             self._again_at = ended + max(KEPT, (ended - began) / SHARE)
         finally:
@@ -286,7 +287,7 @@ def _campaigns(session: Session) -> list[Sync]:
         .group_by(Campaign.key)
     )
     apple = {key: (installed, int(a), int(b), int(c)) for key, installed, a, b, c in rows}
-    google = google_standing.by_campaign(session)
+    google = standing.by_campaign(session)
     found = []
     for key in sorted(apple.keys() | google.keys()):
         installed, late, pushed, listed = apple.get(key, (0, 0, 0, 0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from app.services.campaigns import find
-from app.services.updating.wanted import UpdateFault
+from app.services.updates.update import UpdateFault
 from app.store.models import (
     Campaign,
 )

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.orm import Session
 
-from app.services import google_reach, google_standing
-from app.services.google_standing import Forecast
-from app.services.installations import FETCHED, LISTED, PUSHED, Told
-from app.services.updating.finding import campaign_called, no_update
-from app.services.updating.wanted import Wanted
+from app.services.updates.finding import campaign_called, no_update
+from app.services.updates.update import Wanted
+from app.services.wallets.apple.states import FETCHED, LISTED, PUSHED, Told
+from app.services.wallets.google import digests, standing
+from app.services.wallets.google.standing import Forecast
 from app.store.models import (
     AppleRegistration,
     Campaign,
@@ -75,12 +75,12 @@ def forecast(session: Session, key: str, wanted: Wanted, *, rate: float) -> Fore
         UpdateFault: there is no such campaign.
     """
     campaign_called(session, key)
-    edit = google_reach.Edit(
+    edit = digests.Edit(
         presentation=wanted.presentation or {},
         override=wanted.override,
         message=bool(wanted.message),
     )
-    return google_standing.forecast(session, key, edit, rate=rate)
+    return standing.forecast(session, key, edit, rate=rate)
 
 
 def progress(session: Session, update_id: uuid.UUID) -> Progress:

@@ -13,7 +13,7 @@ from app.services import campaigns
 from app.services.campaigns.artworks import prepared
 from app.services.campaigns.shared import shared_presentation
 from app.services.deployment import Deployment
-from app.services.presenting.holdings import Holding
+from app.services.wallets.holdings import Holding
 from app.store.models import Campaign, Revision
 from passes import apple
 
@@ -26,7 +26,7 @@ _templates: OrderedDict[tuple[str, int], apple.Template] = OrderedDict()
 _kept = 0
 
 
-def template(deployment: Deployment, holding: Holding) -> apple.Template:
+def template_for(deployment: Deployment, holding: Holding) -> apple.Template:
     """What every pass of the campaign's latest revision shares, made once for each revision.
 
     A revision never changes, so neither does its template.
@@ -35,7 +35,7 @@ def template(deployment: Deployment, holding: Holding) -> apple.Template:
 
 
 def template_of(deployment: Deployment, campaign: Campaign, latest: Revision) -> apple.Template:
-    """As `template`, for a campaign of which nobody holds a voucher yet."""
+    """As `template_for`, for a campaign of which nobody holds a voucher yet."""
     key = (deployment.settings.database_url, latest.id)
     with _guard:
         found = _templates.get(key)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.domain.nearby import MOST_PLACES
 from app.services import changes
-from app.services.presenting.holdings import find_all
+from app.services.wallets.holdings import find_all
 from app.store.models import Voucher
 
 #: The attributes that say where a recipient lives, in degrees; the marketer gives them.

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.domain.campaign import Presentation
 from app.services.campaigns.shared import MESSAGE_FIELD
-from app.services.updating.wanted import UpdateFault
+from app.services.updates.update import UpdateFault
 
 PRESENTATION: TypeAdapter[Presentation] = TypeAdapter(Presentation)
 

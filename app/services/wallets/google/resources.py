@@ -1,6 +1,8 @@
 """A voucher at Google: its ids and resources, the wish that it be there, messages to its holders.
 
 Promises: an object exists at Google once a customer has asked for it, and what is sent is built
+from app.services.wallets.content import pass_content
+from app.services.wallets.templates import template_for
 from the database at that moment. Refuses: to talk to the network; a wish is a row, which the
 delivery fulfils.
 """
@@ -17,10 +19,12 @@ from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.services import changes, presenting
+from app.services import changes
 from app.services.campaigns.stored import latest_revision
 from app.services.deployment import Deployment
-from app.services.presenting import Holding
+from app.services.wallets.content import pass_content
+from app.services.wallets.holdings import Holding
+from app.services.wallets.templates import template_for
 from app.store.dialects import insert_for
 from app.store.models import (
     Asset,
@@ -76,7 +80,7 @@ def object_resource(
 ) -> dict[str, Any]:
     """Return the voucher's object as Google should have it now."""
     named = ids(deployment, holding)
-    content = presenting.pass_content(deployment, holding, now=now)
+    content = pass_content(deployment, holding, now=now)
     resource = google.object_resource(content, object_id=named.object_id, class_id=named.class_id)
     if content.presentation.kind == "coupon" and not holding.presentation.expiry_notice:
         resource["disableExpirationNotification"] = True
@@ -103,7 +107,7 @@ def class_resource(
         code=None,
         recipient=None,
     )
-    shared = presenting.template(deployment, nobody).presentation
+    shared = template_for(deployment, nobody).presentation
     artwork = shared.design.artwork
     if artwork is None:
         raise ResourceError("design.artwork", "There is no logo.", "Upload one.")

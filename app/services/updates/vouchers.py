@@ -13,7 +13,7 @@ from app.domain import codes
 from app.services import changes, events, issuing
 from app.services.deployment import Deployment
 from app.services.issuing import Changed, Left, meant_by
-from app.services.updating.wanted import UpdateFault
+from app.services.updates.update import UpdateFault
 from app.store.models import Voucher
 
 #: Vouchers that one call may change one by one.

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from sqlalchemy import or_
 
 from app.services import events
-from app.services.presenting import Holding
+from app.services.wallets.holdings import Holding
 from app.store.models import Voucher
 from app.store.session import Database
 

@@ -21,9 +21,9 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from app.domain import overrides
 from app.domain.campaign import Presentation
 from app.domain.kinds import KINDS
-from app.services import google_wallet
 from app.services.campaigns.stored import latest_revision, presentation_of
-from app.services.presenting import last_moment
+from app.services.wallets.content import last_moment
+from app.services.wallets.google import resources
 from app.store.models import Campaign, GoogleMessage, GoogleObject, Voucher
 from passes.content import Money
 from passes.text import in_language, word
@@ -80,7 +80,7 @@ def remind(session: Session, *, now: dt.datetime, limit: int = 1000) -> int:
         if ends_at is None:
             continue
         ends = ends_at.astimezone(ZoneInfo(campaign.timezone))
-        google_wallet.tell(
+        resources.tell(
             session,
             object_id,
             texts(told.presentation, "valid_until", last_moment(ends)),

@@ -15,9 +15,9 @@ from sqlalchemy import and_, case, func, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.domain.kinds import KINDS
-from app.services import google_wallet
 from app.services.deployment import Deployment
-from app.services.presenting import Holding
+from app.services.wallets.google import resources
+from app.services.wallets.holdings import Holding
 from app.store.models import GoogleObject
 from passes import google
 from passes.errors import ResourceError
@@ -77,7 +77,7 @@ def _ready(deployment: Deployment, holdings: Sequence[Holding], *, now: dt.datet
             return True
     with deployment.database.write() as session:
         # Every one is wished for, though the first may settle that they are not all there.
-        present = [google_wallet.want(session, deployment, each, now=now) for each in holdings]
+        present = [resources.want(session, deployment, each, now=now) for each in holdings]
     ready = all(present)
     deadline = time.monotonic() + deployment.settings.google_wait_ms / 1000
     while not ready:
@@ -95,7 +95,7 @@ def _is_current(session: Session, holding: Holding) -> bool:
         row is not None
         and row.status == "inserted"
         and row.has_users is not False
-        and google_wallet.shows(session, row, holding)
+        and resources.shows(session, row, holding)
     )
 
 
@@ -141,7 +141,7 @@ def _by_id(deployment: Deployment, holdings: Sequence[Holding], *, now: dt.datet
     """Return the link that names what Google has: nothing secret stands in it."""
     account = deployment.certificates.account
     objects = [
-        (KINDS[each.campaign.kind].name, google_wallet.ids(deployment, each)) for each in holdings
+        (KINDS[each.campaign.kind].name, resources.ids(deployment, each)) for each in holdings
     ]
     if len(objects) > 1:
         saved = [google.Saved(kind, each.object_id) for kind, each in objects]
@@ -154,7 +154,7 @@ def _by_id(deployment: Deployment, holdings: Sequence[Holding], *, now: dt.datet
 
 def _carrying(deployment: Deployment, holding: Holding, *, now: dt.datetime) -> str | None:
     """Return the link that has the object in it; None for what must not or cannot travel so."""
-    resource = google_wallet.object_resource(deployment, holding, now=now)
+    resource = resources.object_resource(deployment, holding, now=now)
     try:
         return google.carrying_link(deployment.certificates.account, resource=resource, now=now)
     except ResourceError:

@@ -24,10 +24,10 @@ from app.services.campaigns import (
     warnings_of,
 )
 from app.services.deployment import Deployment
-from app.services.updating.finding import campaign_called, no_update
-from app.services.updating.merging import PRESENTATION, laid_over
-from app.services.updating.wanted import UpdateFault, Wanted
-from app.services.updating.words import contradictions
+from app.services.updates.contradictions import contradictions
+from app.services.updates.finding import campaign_called, no_update
+from app.services.updates.overlay import PRESENTATION, laid_over
+from app.services.updates.update import UpdateFault, Wanted
 from app.settings import Settings
 from app.store.keyring import Keyring
 from app.store.models import (

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Row, Select, bindparam, or_, select, update
 
 from app.domain import codes
-from app.services.installations.states import FETCHED, LISTED, Pair, behind
+from app.services.wallets.apple.states import FETCHED, LISTED, Pair, behind
 from app.store.models import (
     AppleDevice,
     AppleRegistration,

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, and_, case, func, or_, select
 from sqlalchemy.orm import Session
 
-from app.services import google_reach
-from app.services.google_reach import Edit
+from app.services.wallets.google import digests
+from app.services.wallets.google.digests import Edit
 from app.store.models import Campaign, GoogleClass, GoogleObject, Voucher
 
 
@@ -60,7 +60,7 @@ def forecast(session: Session, campaign_key: str, edit: Edit, *, rate: float) ->
     """Say what an edit of a campaign will cost at Google."""
     campaign = session.scalar(select(Campaign).where(Campaign.key == campaign_key))
     passes = 0
-    if campaign is not None and google_reach.touches_objects(session, campaign, edit):
+    if campaign is not None and digests.touches_objects(session, campaign, edit):
         passes = (
             session.scalar(
                 select(func.count())
@@ -100,7 +100,7 @@ def standing(session: Session, *, rate: float, campaign_key: str | None = None) 
         objects = objects.where(Campaign.key == campaign_key)
         classes = classes.where(Campaign.key == campaign_key)
         failures = failures.where(Campaign.key == campaign_key)
-    lags = or_(GoogleObject.sent_voucher.is_distinct_from(Voucher.version), google_reach.lags())
+    lags = or_(GoogleObject.sent_voucher.is_distinct_from(Voucher.version), digests.lags())
     held = session.scalar(objects.where(_held())) or 0
     owed = session.scalar(objects.where(or_(GoogleObject.status == "wanted", and_(_held(), lags))))
     classes_owed = session.scalar(classes) or 0
@@ -118,7 +118,7 @@ def standing(session: Session, *, rate: float, campaign_key: str | None = None) 
 
 def by_campaign(session: Session) -> dict[str, tuple[int, int]]:
     """Objects that are held, and of what is held or wanted how many are owed, by campaign."""
-    lags = or_(GoogleObject.sent_voucher.is_distinct_from(Voucher.version), google_reach.lags())
+    lags = or_(GoogleObject.sent_voucher.is_distinct_from(Voucher.version), digests.lags())
     owed = or_(GoogleObject.status == "wanted", and_(_held(), lags))
 
     def count(condition: ColumnElement[bool]) -> ColumnElement[int]:

@@ -8,10 +8,10 @@ Refuses: to take terms away from holders unless that is asked for by name (`forc
 what was published: another update takes it back.
 """
 
-from app.services.updating.publishing import apply_due, cancel, order, pause, rehearse
-from app.services.updating.reaching import Progress, Reach, forecast, history, progress, reach
-from app.services.updating.vouchers import MOST_VOUCHERS, Action, change_vouchers
-from app.services.updating.wanted import UpdateFault, Wanted
+from app.services.updates.progress import Progress, Reach, forecast, history, progress, reach
+from app.services.updates.publish import apply_due, cancel, order, pause, rehearse
+from app.services.updates.update import UpdateFault, Wanted
+from app.services.updates.vouchers import MOST_VOUCHERS, Action, change_vouchers
 
 __all__ = [
     "MOST_VOUCHERS",

@@ -84,7 +84,7 @@ def keep_complaints(session: Session, complaints: Sequence[Complaint], *, now: d
         session.execute(delete(AppleLog).where(AppleLog.id <= rows[-1].id - KEPT_LOGS))
 
 
-def complaints(
+def newest_complaints(
     session: Session, *, limit: int = 100, only: frozenset[str] | None = None
 ) -> list[AppleLog]:
     """The newest complaints first.
