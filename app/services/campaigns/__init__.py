@@ -10,6 +10,7 @@ from app.services.campaigns.applying import Change, Plan, apply, plan
 from app.services.campaigns.file import (
     LARGEST_FILE,
     CampaignFault,
+    CampaignFile,
     Draft,
     Fault,
     read_document,
@@ -34,6 +35,7 @@ from app.services.campaigns.wording import grants_of
 __all__ = [
     "LARGEST_FILE",
     "CampaignFault",
+    "CampaignFile",
     "Change",
     "Draft",
     "Fault",

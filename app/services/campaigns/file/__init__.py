@@ -14,12 +14,20 @@ from pathlib import Path
 from typing import Any
 
 from app.domain import inputs
-from app.services.campaigns.file.document import read_draft
+from app.services.campaigns.file.document import CampaignFile, read_draft
 from app.services.campaigns.file.draft import Draft
 from app.services.campaigns.file.faults import CampaignFault, Fault
 from app.services.campaigns.file.reading import Reading
 
-__all__ = ["LARGEST_FILE", "CampaignFault", "Draft", "Fault", "read_document", "read_file"]
+__all__ = [
+    "LARGEST_FILE",
+    "CampaignFault",
+    "CampaignFile",
+    "Draft",
+    "Fault",
+    "read_document",
+    "read_file",
+]
 
 #: The most pictures may weigh before they are resized.
 LARGEST_PICTURE = 10_000_000

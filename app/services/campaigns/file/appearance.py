@@ -20,14 +20,16 @@ from app.services.campaigns.file.reading import Reading
 from app.services.campaigns.file.unread import texts_faults
 
 
-def read_presentation(reading: Reading, head: sections.Head | None) -> Presentation | None:
+def read_presentation(reading: Reading, head: sections.HeadSection | None) -> Presentation | None:
     """How the campaign looks and reads; None when a part of it cannot be read."""
     texts = read_texts(reading, head)
     look = read_look(reading)
-    fields = reading.many("fields", sections.ExtraField)
-    links = reading.many("links", sections.Link)
-    places = reading.many("places", sections.Place)
-    barcode = reading.section("barcode", sections.Barcode, reading.document.get("barcode", {}))
+    fields = reading.many("fields", sections.FieldSection)
+    links = reading.many("links", sections.LinkSection)
+    places = reading.many("places", sections.PlaceSection)
+    barcode = reading.section(
+        "barcode", sections.BarcodeSection, reading.document.get("barcode", {})
+    )
     seen: set[str] = set()
     for number, item in enumerate(fields):
         if item.key in seen:
@@ -69,7 +71,7 @@ def read_presentation(reading: Reading, head: sections.Head | None) -> Presentat
     )
 
 
-def read_texts(reading: Reading, head: sections.Head | None) -> dict[str, Texts]:
+def read_texts(reading: Reading, head: sections.HeadSection | None) -> dict[str, Texts]:
     """Texts by language; the default language has some."""
     document = reading.document.get("texts")
     if not isinstance(document, Mapping) or not document:
@@ -78,7 +80,7 @@ def read_texts(reading: Reading, head: sections.Head | None) -> dict[str, Texts]
     texts = {}
     for language, value in document.items():
         reading.language(f"texts.{language}", language)
-        section = reading.section(f"texts.{language}", sections.Texts, value)
+        section = reading.section(f"texts.{language}", sections.TextsSection, value)
         if section is not None:
             texts[language] = Texts(**section.model_dump())
     if head is not None and head.default_language not in document:
@@ -93,7 +95,7 @@ def read_texts(reading: Reading, head: sections.Head | None) -> dict[str, Texts]
 def read_look(reading: Reading) -> Look | None:
     """Colours and pictures."""
     document = reading.document.get("look", {})
-    section = reading.section("look", sections.Look, document)
+    section = reading.section("look", sections.LookSection, document)
     if section is None:
         # A wrong colour does not hide a missing picture.
         for name in ("logo", "banner"):

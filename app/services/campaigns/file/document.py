@@ -7,6 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel.numbers import is_currency
+from pydantic import Field
 
 from app.domain.campaign import (
     Authority,
@@ -21,29 +22,46 @@ from app.services.campaigns.file.reading import Reading
 from app.services.campaigns.file.terms import check_codes, read_terms
 from app.services.campaigns.rules import RulesSection, built
 
-_HEAD = tuple(sections.Head.model_fields)
+
+class CampaignFile(sections.HeadSection):
+    """A campaign as a file or a request writes it: what stands before the sections, and each."""
+
+    codes: sections.CodesSection
+    benefit: sections.BenefitSection | None = Field(
+        default=None, description="What a coupon gives. A coupon needs it; a gift card has none."
+    )
+    gift_card: sections.GiftCardSection | None = Field(
+        default=None, description="The money on a card and what guards it."
+    )
+    validity: sections.ValiditySection | None = Field(
+        default=None, description="From when until when a voucher is good. Without it: for ever."
+    )
+    limits: sections.LimitsSection | None = Field(
+        default=None, description="How often, where and on what."
+    )
+    budget: sections.BudgetSection | None = Field(
+        default=None, description="The most that all holders take together."
+    )
+    birthday: sections.BirthdaySection | None = Field(
+        default=None, description="A voucher for each recipient for each birthday."
+    )
+    rules: RulesSection | None = Field(default=None, description="Who gets which value.")
+    texts: dict[str, sections.TextsSection] = Field(
+        description="What a pass says, by language; one of them is the default language."
+    )
+    look: sections.LookSection | None = Field(default=None, description="Colours and pictures.")
+    fields: list[sections.FieldSection] = Field(default=[], description="More lines of the pass.")
+    links: list[sections.LinkSection] = Field(
+        default=[], description="Addresses on the pass's details and the customer's page."
+    )
+    places: list[sections.PlaceSection] = Field(
+        default=[], description="Spots near which a phone may show the pass by itself."
+    )
+    barcode: sections.BarcodeSection | None = Field(default=None, description="What tills scan.")
 
 
-_SECTIONS = frozenset(
-    [
-        "codes",
-        "benefit",
-        "validity",
-        "limits",
-        "gift_card",
-        "budget",
-        "birthday",
-        "rules",
-        "texts",
-        "look",
-        "fields",
-        "links",
-        "places",
-        "barcode",
-    ]
-)
-
-
+_HEAD = tuple(sections.HeadSection.model_fields)
+_SECTIONS = frozenset(CampaignFile.model_fields) - set(_HEAD)
 _KEY = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
@@ -59,14 +77,16 @@ def read_draft(reading: Reading) -> Draft:
     zone = read_zone(reading, head)
     check_head(reading, head)
     kind = head.kind if head else None
-    codes = reading.section("codes", sections.Codes, reading.document.get("codes"), required=True)
+    codes = reading.section(
+        "codes", sections.CodesSection, reading.document.get("codes"), required=True
+    )
     check_codes(reading, codes, head)
     terms = read_terms(reading, kind, zone)
     presentation = read_presentation(reading, head)
-    budget = reading.section("budget", sections.Budget, reading.document.get("budget", {}))
+    budget = reading.section("budget", sections.BudgetSection, reading.document.get("budget", {}))
     budget_minor = reading.minor("budget.amount", budget.amount if budget else None)
     birthday = (
-        reading.section("birthday", sections.Birthday, reading.document["birthday"])
+        reading.section("birthday", sections.BirthdaySection, reading.document["birthday"])
         if "birthday" in reading.document
         else None
     )
@@ -98,22 +118,22 @@ def read_draft(reading: Reading) -> Draft:
     )
 
 
-def read_head(reading: Reading) -> sections.Head | None:
+def read_head(reading: Reading) -> sections.HeadSection | None:
     """The values that stand before the sections. Where some are wrong the others are still
     checked, in the place of what is wrong with harmless values.
     """
     given = {name: reading.document[name] for name in _HEAD if name in reading.document}
     before = len(reading.faults)
-    found = reading.section("", sections.Head, given)
+    found = reading.section("", sections.HeadSection, given)
     wrong = {fault.at for fault in reading.faults[before:]}
     if found is not None or "kind" in wrong:
         return found
     harmless = {"key": "key", "name": "name", "kind": reading.document.get("kind")}
     right = {name: value for name, value in given.items() if name not in wrong}
-    return sections.Head.model_validate(harmless | right)
+    return sections.HeadSection.model_validate(harmless | right)
 
 
-def read_zone(reading: Reading, head: sections.Head | None) -> ZoneInfo:
+def read_zone(reading: Reading, head: sections.HeadSection | None) -> ZoneInfo:
     """The campaign's time zone; UTC in the place of a wrong one."""
     name = head.timezone if head else "UTC"
     try:
@@ -123,7 +143,7 @@ def read_zone(reading: Reading, head: sections.Head | None) -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
-def check_head(reading: Reading, head: sections.Head | None) -> None:
+def check_head(reading: Reading, head: sections.HeadSection | None) -> None:
     """Faults that stand in the values before the sections."""
     if head is None:
         return

@@ -124,12 +124,12 @@ def _names(model: type[BaseModel], within: Sequence[int | str]) -> list[str]:
         elif get_origin(table) in (list, dict):
             # Of a list it is a number, and of texts their language.
             table = get_args(table)[-1]
-        table = _table(table)
+        table = table_of(table)
     found = table if isinstance(table, type) and issubclass(table, BaseModel) else model
     return [field.alias or name for name, field in found.model_fields.items()]
 
 
-def _table(annotation: Any) -> Any:
+def table_of(annotation: Any) -> Any:
     """What an annotation means without `| None` and what is said beside it."""
     while get_origin(annotation) in (Annotated, Union, UnionType):
         annotation = next(each for each in get_args(annotation) if each is not type(None))

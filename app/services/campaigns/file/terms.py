@@ -24,7 +24,9 @@ from app.services.campaigns.file import sections
 from app.services.campaigns.file.reading import Reading
 
 
-def check_codes(reading: Reading, codes: sections.Codes | None, head: sections.Head | None) -> None:
+def check_codes(
+    reading: Reading, codes: sections.CodesSection | None, head: sections.HeadSection | None
+) -> None:
     """Faults of `[codes]` that need the rest of the section, or the kind of campaign."""
     if codes is None:
         return
@@ -75,7 +77,9 @@ def read_terms(reading: Reading, kind: str | None, zone: ZoneInfo) -> Terms | No
     """What the campaign grants; None when a part of it cannot be read."""
     money = kind is not None and KINDS[kind].holds_money
     benefit = (
-        reading.section("benefit", sections.Benefit, reading.document.get("benefit"), required=True)
+        reading.section(
+            "benefit", sections.BenefitSection, reading.document.get("benefit"), required=True
+        )
         if not money
         else None
     )
@@ -83,8 +87,10 @@ def read_terms(reading: Reading, kind: str | None, zone: ZoneInfo) -> Terms | No
         reading.fault("benefit", "is for coupons.", "Use [gift_card] with an amount.")
     if not money and "gift_card" in reading.document:
         reading.fault("gift_card", "is for gift cards.", "Use [benefit], or kind gift_card.")
-    card = reading.section("gift_card", sections.GiftCard, reading.document.get("gift_card", {}))
-    limits = reading.section("limits", sections.Limits, reading.document.get("limits", {}))
+    card = reading.section(
+        "gift_card", sections.GiftCardSection, reading.document.get("gift_card", {})
+    )
+    limits = reading.section("limits", sections.LimitsSection, reading.document.get("limits", {}))
     validity = read_validity(reading, zone)
     if benefit is not None:
         check_benefit(reading, benefit)
@@ -128,7 +134,7 @@ def read_terms(reading: Reading, kind: str | None, zone: ZoneInfo) -> Terms | No
     )
 
 
-def check_benefit(reading: Reading, benefit: sections.Benefit) -> None:
+def check_benefit(reading: Reading, benefit: sections.BenefitSection) -> None:
     """A percentage or an amount where the benefit is one, and nowhere else."""
     needs = {BenefitType.PERCENT: "percent", BenefitType.AMOUNT: "amount"}.get(benefit.type)
     if needs and getattr(benefit, needs) is None:
@@ -144,7 +150,9 @@ def check_benefit(reading: Reading, benefit: sections.Benefit) -> None:
 
 def read_validity(reading: Reading, zone: ZoneInfo) -> Validity | None:
     """From when to when, in UTC."""
-    section = reading.section("validity", sections.Validity, reading.document.get("validity", {}))
+    section = reading.section(
+        "validity", sections.ValiditySection, reading.document.get("validity", {})
+    )
     if section is None:
         return None
     starts = instant(section.starts, zone, end=False)

@@ -168,7 +168,7 @@ UNREAD = (
 
 
 def faults(
-    read: Mapping[str, BaseModel], head: sections.Head, codes: sections.Codes | None
+    read: Mapping[str, BaseModel], head: sections.HeadSection, codes: sections.CodesSection | None
 ) -> Iterator[Fault]:
     """Every option of a file that says something and counts for nothing.
 
@@ -181,7 +181,7 @@ def faults(
         authority=head.authority,
         source=None if codes is None else codes.source,
         pin_digits=0 if codes is None else codes.pin_digits,
-        benefit=benefit.type if isinstance(benefit, sections.Benefit) else None,
+        benefit=benefit.type if isinstance(benefit, sections.BenefitSection) else None,
         has_rules="rules" in read,
     )
     for unread in UNREAD:
@@ -191,7 +191,7 @@ def faults(
     barcode = read.get("barcode")
     if (
         setting.partner
-        and isinstance(barcode, sections.Barcode)
+        and isinstance(barcode, sections.BarcodeSection)
         and "profile" in barcode.model_fields_set
         and barcode.profile is BarcodeProfile.TOKEN
     ):
@@ -201,7 +201,7 @@ def faults(
             'Write "code", or leave it out.',
         )
     limits = read.get("limits")
-    if isinstance(limits, sections.Limits):
+    if isinstance(limits, sections.LimitsSection):
         yield from _of_limits(limits)
 
 
@@ -226,7 +226,7 @@ def texts_faults(
             )
 
 
-def _of_limits(limits: sections.Limits) -> Iterator[Fault]:
+def _of_limits(limits: sections.LimitsSection) -> Iterator[Fault]:
     """Lists that let nobody in, and entries that name nothing."""
     if not limits.channels:
         yield Fault("limits.channels", "is empty.", "Name store or online, or leave it out.")
