@@ -32,6 +32,9 @@ WARN_DAYS = 60
 class CertificateFault(Fault):
     """The certificates cannot be used; says which and what to do."""
 
+    code = "misconfigured"
+    retry_after = 30
+
 
 class Certificates:
     """What signs passes and save links, as the folder has it now.

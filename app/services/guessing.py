@@ -19,6 +19,7 @@ from sqlalchemy import case, delete
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from app.faults import Fault
 from app.services import security
 from app.store.keyring import Keyring
 from app.store.models import GuessCount
@@ -32,12 +33,18 @@ WINDOW = dt.timedelta(minutes=10)
 LIMITS = {"terminal": 30, "key": 300, "address": 60, "prefix": 3_000}
 
 
-class Guessing(Exception):
+class Guessing(Fault):
     """Too many failed look-ups; `retry_after` seconds remain. Nothing was looked up."""
 
+    code = "guessing"
+    retry_after: int
+
     def __init__(self, retry_after: int) -> None:
-        self.retry_after = retry_after
-        super().__init__(f"Too many codes that do not exist; wait {retry_after} seconds.")
+        super().__init__(
+            "Too many codes that do not exist were tried from here.",
+            f"Wait {retry_after} seconds; genuine passes still scan.",
+            retry_after=retry_after,
+        )
 
 
 class Guesses:

@@ -32,6 +32,9 @@ BATCH = 2_000
 class KeyFault(Fault):
     """The master keys do not fit the database, or a change to them is refused; says the remedy."""
 
+    code = "misconfigured"
+    retry_after = 30
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyUse:

@@ -39,6 +39,9 @@ FORGOTTEN = "forgotten"
 class MissingKey(Fault):
     """A row names a master key that PASSERELLE_MASTER_KEYS does not hold."""
 
+    code = "misconfigured"
+    retry_after = 30
+
     def __init__(self, key_id: int) -> None:
         self.key_id = key_id
         super().__init__(

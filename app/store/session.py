@@ -54,6 +54,7 @@ class DatabaseFault(Fault):
 class Unavailable(Fault):
     """The database cannot answer now; trying again later is safe."""
 
+    code = "unavailable"
     retry_after = 2
 
 

@@ -9,7 +9,6 @@ scope, or with a binding that rules the operation out, 403 whatever is named; fo
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -22,6 +21,7 @@ from app.services.guessing import Guessing
 from app.services.permissions import Binding, Reach
 from app.services.security import Actor, Kind, network_of
 from app.web import deployment, till_session
+from app.web.problem_codes import ProblemCode
 from app.web.problems import Problem
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -30,7 +30,6 @@ View = TypeVar("View", bound=Callable[..., Any])
 _FOR_KEYS = ("/pos/v1/", "/api/v1/")
 #: Under this name a view has its permission.
 _PERMISSION = "permission"
-_PARAMETER = re.compile(r"<(?:[^<>:]+:)?([^<>]+)>")
 
 #: For `abp_security` of doors that need a key.
 SECURITY: list[dict[str, list[str]]] = [{"key": []}]
@@ -101,12 +100,7 @@ def giving(key: str) -> None:
 
 def unknown(what: str) -> Problem:
     """The answer for what does not exist or is not the key's."""
-    return Problem(
-        404,
-        f"{what}_unknown",
-        cause=f"No such {what} is known to this key.",
-        remedy=f"Check the {what}, and what the key is bound to.",
-    )
+    return Problem(ProblemCode[f"{what.upper()}_UNKNOWN"])
 
 
 def register(app: Flask) -> None:
@@ -127,25 +121,6 @@ def register(app: Flask) -> None:
             raise LookupError(f"{request.url_rule} says nothing of who may: use `requires`.")
 
 
-def described(app: Flask, description: dict[str, Any]) -> dict[str, Any]:
-    """The OpenAPI description with what each operation takes of a key."""
-    paths = description.get("paths", {})
-    for rule in app.url_map.iter_rules():
-        wanted = permission(app, rule.endpoint)
-        operations = paths.get(_PARAMETER.sub(r"{\1}", rule.rule), {})
-        for method in rule.methods or ():
-            operation = operations.get(method.lower())
-            if wanted is None or operation is None:
-                continue
-            # One entry for each scope: any of them is enough.
-            operation["security"] = [{"key": [scope.value]} for scope in wanted.scopes]
-            operation["x-reach"] = wanted.reach.value
-            said = operation.get("description")
-            rule_of_reach = permissions.RULES[wanted.reach]
-            operation["description"] = f"{said}\n\n{rule_of_reach}" if said else rule_of_reach
-    return description
-
-
 def _check(asking: Client, wanted: Permission) -> None:
     if not any(asking.may(scope) for scope in wanted.scopes):
         raise scope_missing(*wanted.scopes, cause="The key may not do this.")
@@ -158,16 +133,12 @@ def refused(binding: Binding, *, cause: str | None = None) -> Problem:
     _count(f"bound to {binding.value}")
     if binding is Binding.STORE:
         return Problem(
-            403,
-            "store_key_refused",
+            ProblemCode.STORE_KEY_REFUSED,
             cause=cause or "This is of more than one store, and the key is bound to one.",
-            remedy="Use a key that was made without --store.",
         )
     return Problem(
-        403,
-        "campaign_key_refused",
+        ProblemCode.CAMPAIGN_KEY_REFUSED,
         cause=cause or "This is of more than some campaigns, and the key is bound to some.",
-        remedy="Use a key that was made without --campaign, or with --campaign for each.",
     )
 
 
@@ -175,8 +146,7 @@ def scope_missing(*scopes: Scope, cause: str) -> Problem:
     """The answer to a key that lacks every one of `scopes`; that it asked is counted."""
     _count(f"needs {' or '.join(scopes)}")
     return Problem(
-        403,
-        "scope_missing",
+        ProblemCode.SCOPE_MISSING,
         cause=cause,
         remedy=f"Use a key with the scope {' or '.join(scopes)}.",
     )
@@ -212,10 +182,7 @@ def identify() -> Client:
         return found
     g.key_refused = found
     raise Problem(
-        401,
-        "key_required",
-        cause="The request carries no valid API key.",
-        remedy="Send `Authorization: Bearer pk_…` with a key that is not revoked or expired.",
+        ProblemCode.KEY_REQUIRED,
         headers={"WWW-Authenticate": "Bearer"},
     )
 
@@ -248,8 +215,7 @@ def _count_guess() -> None:
         house.guesses.failed(subjects, keyring=house.keyring, now=house.now())
     except Guessing as guessing:
         raise Problem(
-            429,
-            "guessing",
+            ProblemCode.GUESSING,
             cause="Too many keys that are not valid came from this address.",
             remedy="Wait for the seconds in Retry-After; valid keys work on.",
             headers={"Retry-After": str(guessing.retry_after)},

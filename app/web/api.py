@@ -18,6 +18,7 @@ from app.services.deployment import Deployment
 from app.web import (
     access,
     apple,
+    description,
     gate,
     google,
     guide,
@@ -84,13 +85,14 @@ def build(deployment: Deployment) -> Flask:
         door(app)
 
     @cache
-    def description() -> bytes:
+    def openapi() -> bytes:
         # Worked out once: it takes a tenth of a second, and whoever wants may ask for it.
-        return app.json.dumps(access.described(app, problems.described(app.api_doc))).encode()
+        made = description.completed(app, app.api_doc, server=settings.base_url)
+        return app.json.dumps(made).encode()
 
     @app.get("/openapi.json", doc_ui=False)
     def openapi_json() -> Response:
-        return Response(description(), mimetype="application/json")
+        return Response(openapi(), mimetype="application/json")
 
     transport = policy.transport(subdomains=settings.hsts_subdomains)
 

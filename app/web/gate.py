@@ -16,6 +16,7 @@ from flask import Flask, Request, request
 
 from app.domain import inputs
 from app.domain.inputs import InputFault
+from app.web.problem_codes import ProblemCode
 from app.web.problems import FaultyMember, Problem
 
 
@@ -32,8 +33,7 @@ def parse_json(data: str | bytes) -> Any:
     except orjson.JSONDecodeError as error:
         # The parser's message says what it expected and where, and repeats nothing of the body.
         raise Problem(
-            400,
-            "bad_request",
+            ProblemCode.BAD_REQUEST,
             cause=f"The body is not JSON: {error}.",
             remedy="Send JSON in UTF-8 (RFC 8259), as /openapi.json describes it.",
         ) from None
@@ -79,10 +79,8 @@ def register(app: Flask) -> None:
     def _look() -> None:
         if inputs.text_fault(request.path) is not None:
             raise Problem(
-                404,
-                "not_found",
+                ProblemCode.NOT_FOUND,
                 cause="The address has a character that no address has.",
-                remedy="Check the address against /openapi.json.",
             )
         if request.query_string:
             for name, value in request.args.items(multi=True):
@@ -95,9 +93,7 @@ def register(app: Flask) -> None:
 def _refused(part: str, fault: InputFault) -> Problem:
     at = ".".join(filter(None, (part, fault.at)))
     return Problem(
-        422,
-        "invalid_request",
+        ProblemCode.INVALID_REQUEST,
         cause=f"The request does not fit its description: {at} {fault.cause}.",
-        remedy="Mend what `errors` names; /openapi.json describes the request.",
         errors=[FaultyMember(at=at, cause=fault.cause)],
     )

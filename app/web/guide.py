@@ -16,6 +16,7 @@ from flask import Blueprint, Flask, Response, render_template, request
 
 from app.web import problems
 from app.web.links.visitors import prefers_json
+from app.web.problem_codes import ProblemCode
 from app.web.problems import Problem
 
 if TYPE_CHECKING:
@@ -164,8 +165,7 @@ def show(name: str) -> Response:
     found = page(name)
     if found is None:
         raise Problem(
-            404,
-            "not_found",
+            ProblemCode.NOT_FOUND,
             cause="The guide has no such page.",
             remedy="Choose one of its list, /guide.",
         )

@@ -34,6 +34,7 @@ from app.services.metrics import REGISTRY
 from app.services.wallets.health import Meter
 from app.store.session import Unavailable
 from app.web import deployment
+from app.web.problem_codes import ProblemCode
 from app.web.problems import Problem
 from app.web.proxies import FORWARDED
 
@@ -82,10 +83,7 @@ def metrics() -> Response:
     house = deployment()
     if not _is_operator():
         raise Problem(
-            401,
-            "operators_only",
-            cause="What is counted here is for operators.",
-            remedy="Send `Authorization: Bearer …` with the deployment's PASSERELLE_METRICS_TOKEN.",
+            ProblemCode.OPERATORS_ONLY,
             headers={"WWW-Authenticate": "Bearer"},
         )
     with suppress(CertificateFault):

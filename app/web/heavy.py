@@ -17,6 +17,7 @@ from typing import Any, ParamSpec, TypeVar
 import structlog
 from flask import Flask, current_app
 
+from app.web.problem_codes import ProblemCode
 from app.web.problems import Problem
 
 P = ParamSpec("P")
@@ -125,9 +126,7 @@ def register(app: Flask) -> None:
 
 def _busy() -> Problem:
     return Problem(
-        503,
-        "busy",
+        ProblemCode.BUSY,
         cause="As many heavy requests as may run at once are running.",
-        remedy="Send the same request again after the seconds in Retry-After.",
         headers={"Retry-After": str(COME_AGAIN)},
     )

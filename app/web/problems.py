@@ -1,5 +1,8 @@
 """Errors as RFC 9457 problem details: a stable `code`, the cause and the remedy.
 
+A view raises a `Problem` with one of `ProblemCode`, or lets the fault of a use case pass, which
+`problem_of` maps, once for all doors.
+
 Nothing of the request is repeated in a problem, since it may hold a code, a PIN or a token.
 A business refusal at a till is not a problem; it is an answer.
 """
@@ -8,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from http import HTTPStatus
 from typing import Any
 
 import orjson
@@ -17,26 +19,22 @@ from flask import Flask, Response, g
 from pydantic import BaseModel, Field, ValidationError
 from werkzeug.exceptions import HTTPException
 
-from app.services.certificates import CertificateFault
-from app.services.keys import KeyFault
-from app.store.keyring import MissingKey
-from app.store.session import Unavailable
+from app.faults import Fault
+from app.web.problem_codes import ProblemCode
 from passes.errors import CertificateError
 
 MEDIA_TYPE = "application/problem+json"
 
-_HTTP_REMEDIES = {
-    400: ("bad_request", "Send what /openapi.json describes."),
-    404: ("not_found", "Check the address against /openapi.json."),
-    405: ("method_not_allowed", "Use a method that the Allow header names."),
-    413: ("too_large", "Send less, or in several requests."),
-    415: ("unsupported_media_type", "Send application/json."),
-    429: ("rate_limited", "Wait for the seconds in Retry-After."),
+#: What HTTP itself refuses, by its status.
+_HTTP = {
+    400: ProblemCode.BAD_REQUEST,
+    404: ProblemCode.NOT_FOUND,
+    405: ProblemCode.METHOD_NOT_ALLOWED,
+    408: ProblemCode.TOO_SLOW,
+    413: ProblemCode.TOO_LARGE,
+    415: ProblemCode.UNSUPPORTED_MEDIA_TYPE,
+    429: ProblemCode.RATE_LIMITED,
 }
-
-
-#: What the gate, the bounds and the database answer at every door.
-_EVERYWHERE = ("400", "404", "413", "422", "429", "503")
 
 
 class FaultyMember(BaseModel):
@@ -52,7 +50,7 @@ class ProblemBody(BaseModel):
     type: str = "about:blank"
     title: str
     status: int
-    code: str = Field(description="Stable name for programs")
+    code: ProblemCode = Field(description="Stable name for programs")
     detail: str = Field(description="The cause")
     remedy: str = Field(description="What to do")
     request_id: str | None = None
@@ -75,51 +73,79 @@ class Problem(Exception):
     """Ends a request with a problem.
 
     Args:
-        status: HTTP status.
-        code: stable name for programs, snake_case.
-        cause: one sentence.
-        remedy: one sentence.
+        code: which; it decides the status.
+        cause: one sentence; the code's own when absent.
+        remedy: one sentence; the code's own when absent.
+        status: another one, for `HTTP_ERROR` alone.
         more: members of this code's own (RFC 9457, section 3.2), such as what to choose from.
     """
 
     def __init__(
         self,
-        status: int,
-        code: str,
+        code: ProblemCode,
         *,
-        cause: str,
-        remedy: str,
+        cause: str = "",
+        remedy: str = "",
+        status: int | None = None,
         headers: dict[str, str] | None = None,
         errors: list[FaultyMember] | None = None,
         more: dict[str, Any] | None = None,
     ) -> None:
-        self.status = status
+        self.status = status or code.status
         self.code = code
-        self.cause = cause
-        self.remedy = remedy
+        self.cause = cause or code.cause
+        self.remedy = remedy or code.remedy
         self.headers = headers or {}
         self.errors = errors
         self.more = more or {}
-        super().__init__(cause)
+        super().__init__(self.cause)
 
-    def response(self) -> Response:
-        """The problem as an answer, never cached."""
+    def body(self) -> dict[str, Any]:
+        """The members of the answer, without those that only a request has."""
         body: dict[str, Any] = {
             "type": "about:blank",
             "title": self.code.replace("_", " ").capitalize(),
             "status": self.status,
-            "code": self.code,
+            "code": self.code.value,
             "detail": self.cause,
             "remedy": self.remedy,
-            "request_id": g.get("request_id"),
-            **self.more,
         }
         if self.errors:
             body["errors"] = [error.model_dump() for error in self.errors]
+        return body
+
+    def response(self) -> Response:
+        """The problem as an answer, never cached."""
+        body = {**self.body(), "request_id": g.get("request_id"), **self.more}
         answer = Response(orjson.dumps(body), self.status, mimetype=MEDIA_TYPE)
         answer.headers["Cache-Control"] = "no-store"
         answer.headers.update(self.headers)
         return answer
+
+
+def problem_of(fault: Fault) -> Problem:
+    """What a caller is told of a use case's fault: the one map from faults to problems.
+
+    What is the service's own to mend is logged, and told in the code's own words. So is what does
+    not exist, of which nobody learns whether it is another's.
+    """
+    code = ProblemCode.named(fault.code) or ProblemCode.FAULT
+    headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+    if code.status >= 500:
+        log = structlog.get_logger()
+        if code is ProblemCode.FAULT:
+            log.error("fault", exc_info=fault)
+        else:
+            log.error(code.value, cause=str(fault))
+        return Problem(code, headers=headers)
+    if code.status == 404:
+        return Problem(code)
+    return Problem(code, cause=fault.cause, remedy=fault.remedy, headers=headers)
+
+
+def example_of(code: ProblemCode) -> dict[str, Any]:
+    """An answer with a code, for the description."""
+    return {**Problem(code).body(), "request_id": "b1946ac92492d234"}
 
 
 #: Faults of a request that its cause names; `errors` has all of them.
@@ -134,12 +160,10 @@ def invalid_request(error: ValidationError) -> Response:
     ]
     more = f"; and {len(errors) - SAID} more" if len(errors) > SAID else ""
     return Problem(
-        422,
-        "invalid_request",
+        ProblemCode.INVALID_REQUEST,
         cause="The request does not fit its description: "
         + "; ".join(f"{fault.at}: {fault.cause}" for fault in errors[:SAID])
         + more,
-        remedy="Mend what `errors` names; /openapi.json describes the request.",
         errors=errors,
     ).response()
 
@@ -151,30 +175,6 @@ Page = Callable[[Problem], Response | None]
 def shown_as_page(app: Flask, page: Page) -> None:
     """Let `page` answer problems of the paths where people, not programs, are."""
     app.extensions.setdefault("passerelle_problem_pages", []).append(page)
-
-
-def described(description: dict[str, Any]) -> dict[str, Any]:
-    """The OpenAPI description with problems under their own media type, which the generator does
-    not know, and with those that every door answers.
-    """
-    reference = {"$ref": "#/components/schemas/ProblemBody"}
-    for path in description.get("paths", {}).values():
-        for operation in path.values():
-            if not isinstance(operation, dict):
-                continue
-            for status in _EVERYWHERE:
-                operation.setdefault("responses", {}).setdefault(
-                    status,
-                    {
-                        "description": HTTPStatus(int(status)).phrase,
-                        "content": {"application/json": {"schema": reference}},
-                    },
-                )
-            for answer in operation.get("responses", {}).values():
-                content = answer.get("content", {})
-                if content.get("application/json", {}).get("schema") == reference:
-                    content[MEDIA_TYPE] = content.pop("application/json")
-    return description
 
 
 def register(app: Flask) -> None:
@@ -198,67 +198,25 @@ def register(app: Flask) -> None:
         status = error.code or 500
         if status < 400:
             return Response(status=status, headers=error.get_headers())
-        code, remedy = _HTTP_REMEDIES.get(status, ("http_error", "See /openapi.json."))
+        code = _HTTP.get(status, ProblemCode.HTTP_ERROR if status < 500 else ProblemCode.FAULT)
         headers = {
             name: value
             for name, value in error.get_headers()
             if name.lower() in ("allow", "retry-after", "www-authenticate")
         }
-        return answer(
-            Problem(
-                status, code, cause=error.description or error.name, remedy=remedy, headers=headers
-            )
-        )
+        cause = error.description or error.name
+        return answer(Problem(code, cause=cause, status=status, headers=headers))
 
-    @app.errorhandler(Unavailable)
-    def _unavailable(error: Unavailable) -> Response:
-        structlog.get_logger().warning("database_unavailable", cause=str(error))
-        return answer(
-            Problem(
-                503,
-                "unavailable",
-                cause="The database cannot answer now.",
-                remedy="Send the same request again, with the same Idempotency-Key.",
-                headers={"Retry-After": str(error.retry_after)},
-            )
-        )
+    @app.errorhandler(Fault)
+    def _fault(error: Fault) -> Response:
+        return answer(problem_of(error))
 
-    @app.errorhandler(KeyFault)
-    @app.errorhandler(MissingKey)
-    def _keys(error: Exception) -> Response:
-        structlog.get_logger().error("master_key_fault", cause=str(error))
-        return answer(
-            Problem(
-                503,
-                "misconfigured",
-                cause="The service's keys do not fit its database.",
-                remedy="Tell the operator: /readyz and the log name the key.",
-                headers={"Retry-After": "30"},
-            )
-        )
-
-    @app.errorhandler(CertificateFault)
     @app.errorhandler(CertificateError)
-    def _certificates(error: Exception) -> Response:
-        structlog.get_logger().error("certificate_fault", cause=str(error))
-        return answer(
-            Problem(
-                503,
-                "misconfigured",
-                cause="The service has no certificate that it can sign passes with.",
-                remedy="Tell the operator: /readyz and the log name what is wrong with it.",
-                headers={"Retry-After": "30"},
-            )
-        )
+    def _certificate(error: CertificateError) -> Response:
+        # Certificates are looked at when something is signed, which may be long after the start.
+        return answer(problem_of(Fault(str(error), code="misconfigured", retry_after=30)))
 
     @app.errorhandler(Exception)
-    def _fault(error: Exception) -> Response:
+    def _unforeseen(error: Exception) -> Response:
         structlog.get_logger().error("fault", exc_info=error)
-        return answer(
-            Problem(
-                500,
-                "fault",
-                cause="The service failed; this is its fault, not the request's.",
-                remedy="Try again; if it stays, tell the operator the request_id.",
-            )
-        )
+        return answer(Problem(ProblemCode.FAULT))

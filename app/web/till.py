@@ -17,6 +17,7 @@ from app.services import security
 from app.services.access import Client, Refused, Scope
 from app.services.security import Actor, Kind
 from app.web import access, deployment, till_session
+from app.web.problem_codes import ProblemCode
 from app.web.problems import Problem, invalid_request
 
 blueprint = Blueprint("till", __name__)
@@ -59,8 +60,7 @@ def sign_in() -> Response:
     if isinstance(client, Refused):
         g.key_refused = client
         raise Problem(
-            401,
-            "key_required",
+            ProblemCode.KEY_REQUIRED,
             cause="This is no valid API key.",
             remedy="Type the terminal's key; it is not revoked or expired.",
         )
@@ -89,20 +89,14 @@ def sign_out() -> Response:
 
 def _own_page() -> None:
     if not till_session.from_own_page():
-        raise Problem(
-            403,
-            "foreign_page",
-            cause="The request does not come from the till page.",
-            remedy="Open /till and sign in there.",
-        )
+        raise Problem(ProblemCode.FOREIGN_PAGE)
 
 
 def _terminal(client: Client) -> None:
     bound = client.store_id is not None and client.terminal_id is not None
     if not bound or Scope.POS.value not in client.scopes:
         raise Problem(
-            403,
-            "terminal_key_required",
+            ProblemCode.TERMINAL_KEY_REQUIRED,
             cause="The key is not one of a terminal.",
             remedy="Make one with `passerelle access create NAME --scope pos --store S "
             "--terminal T`, or `passerelle stores import`.",

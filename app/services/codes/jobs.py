@@ -61,6 +61,8 @@ class ImportFault(Fault):
     Where the file has to be sent again with an answer, `asked` has what there is to choose from.
     """
 
+    code = "import_refused"
+
     def __init__(self, text: str, *, asked: FileFault | None = None) -> None:
         self.asked = asked
         super().__init__(text)

@@ -34,6 +34,8 @@ _LONGEST = 4096
 class InvitationFault(Fault):
     """An invitation cannot be made as asked; says the remedy."""
 
+    code = "not_invited"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invitation:

@@ -26,6 +26,8 @@ COME_BACK = (
 class IssueFault(Fault):
     """The campaign issues nothing now; says why and the remedy."""
 
+    code = "not_issued"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:

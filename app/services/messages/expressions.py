@@ -54,6 +54,8 @@ _REMEDIES = {
 class MessageFault(Fault):
     """The message cannot be rendered for anybody; says why and the remedy."""
 
+    code = "template_faulty"
+
 
 @dataclass(slots=True)
 class Loop:

@@ -14,15 +14,14 @@ from uuid import UUID
 from app.domain.baskets import Basket
 from app.domain.ledger import AdjustReason
 from app.domain.refusals import Reason
+from app.faults import Fault
 
 
-class CallFault(Exception):
+class CallFault(Fault):
     """A call that cannot be worked on; `code` is stable, `remedy` says what to do."""
 
     def __init__(self, code: str, cause: str, *, remedy: str) -> None:
-        self.code = code
-        self.remedy = remedy
-        super().__init__(cause)
+        super().__init__(cause, remedy, code=code)
 
 
 class Reused(Exception):

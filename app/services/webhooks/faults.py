@@ -7,3 +7,5 @@ from app.faults import Fault
 
 class WebhookFault(Fault):
     """A webhook cannot be made or changed as asked; says the remedy."""
+
+    code = "webhook_faulty"

@@ -17,6 +17,7 @@ from app.web import deployment, policy
 from app.web.links import badges, pages
 from app.web.links.visitors import Visitor, prefers_json, visitor
 from app.web.links.wording import WORDS, Words
+from app.web.problem_codes import ProblemCode
 from app.web.problems import Problem
 from passes.artwork import Artwork
 from passes.language import closest, primary
@@ -114,12 +115,7 @@ def picture(artwork: Artwork | None, name: str) -> Response:
 
 def unknown() -> Problem:
     """The one answer for whatever is not a genuine link."""
-    return Problem(
-        404,
-        "link_unknown",
-        cause="There is no such link.",
-        remedy="Open the link from the message in which it came.",
-    )
+    return Problem(ProblemCode.LINK_UNKNOWN)
 
 
 def fault_page(problem: Problem) -> Response | None:

@@ -18,7 +18,7 @@ def register(app: Flask) -> None:
     app.register_blueprint(invitations.blueprint)
     problems.shown_as_page(app, answers.fault_page)
 
-    @app.get("/robots.txt")
+    @app.get("/robots.txt", doc_ui=False)
     def robots() -> Response:
         answer = Response(_ROBOTS, mimetype="text/plain")
         answer.headers["Cache-Control"] = "public, max-age=86400"

@@ -29,6 +29,7 @@ from app.web import deployment
 from app.web.links import answers, numbers, pages
 from app.web.links.visitors import visitor
 from app.web.links.wording import WORDS
+from app.web.problem_codes import ProblemCode
 from app.web.problems import Problem
 from passes.content import Money
 
@@ -181,18 +182,12 @@ def _from_elsewhere() -> bool:
 
 
 def _sold_out() -> Problem:
-    return Problem(
-        409,
-        "sold_out",
-        cause="The campaign has no codes left.",
-        remedy="Import or generate more codes; the same link works then.",
-    )
+    return Problem(ProblemCode.SOLD_OUT)
 
 
 def _ended() -> Problem:
     return Problem(
-        410,
-        "offer_ended",
+        ProblemCode.OFFER_ENDED,
         cause="The offer or its campaign has ended.",
         remedy="Send a new invitation, or set the campaign live.",
     )

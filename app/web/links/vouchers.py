@@ -26,6 +26,7 @@ from app.web.links import answers, numbers, pages
 from app.web.links.answers import Spoken
 from app.web.links.visitors import Device, Visitor, visitor
 from app.web.links.wording import WORDS
+from app.web.problem_codes import ProblemCode
 from app.web.problems import Problem
 from passes import apple, barcode, preview
 from passes.language import closest
@@ -85,8 +86,7 @@ def google_save(tokens: str) -> BaseResponse:
     target = save_links.link(house, [each for _, each in found], now=house.now())
     if isinstance(target, TryAgain):
         raise Problem(
-            503,
-            "wallet_waiting",
+            ProblemCode.WALLET_WAITING,
             cause="Google does not have every pass yet.",
             remedy="Try again in a few seconds.",
             headers={"Retry-After": str(max(1, round(target.after.total_seconds())))},
@@ -153,12 +153,7 @@ def _opened(tokens: str) -> list[tuple[str, Holding]]:
         pair for pair in zip(texts, found, strict=True) if pair[1].voucher.link_withdrawn_at is None
     ]
     if not good:
-        raise Problem(
-            410,
-            "link_withdrawn",
-            cause="The link was withdrawn.",
-            remedy="Use the link in the latest message.",
-        )
+        raise Problem(ProblemCode.LINK_WITHDRAWN)
     if any(each.voucher.replaced_by_id is not None for _, each in good):
         return _replaced(good)
     return good

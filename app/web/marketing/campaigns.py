@@ -17,6 +17,7 @@ from app.web.gate import parse_json
 from app.web.heavy import takes_turns
 from app.web.marketing.door import Body, answered, blueprint
 from app.web.marketing.updates import GoogleBody
+from app.web.problem_codes import ProblemCode
 from app.web.problems import FaultyMember, Problem
 
 LARGEST_PICTURE = 10_000_000
@@ -77,7 +78,7 @@ def apply_campaign(query: ApplyQuery) -> Response:
     document = parse_json(request.get_data())
     if not isinstance(document, dict):
         raise Problem(
-            422, "invalid_request", cause="The body is no object.", remedy="Send the campaign."
+            ProblemCode.INVALID_REQUEST, cause="The body is no object.", remedy="Send the campaign."
         )
     key = document.get("key")
     if isinstance(key, str):
@@ -103,10 +104,7 @@ def apply_campaign(query: ApplyQuery) -> Response:
                 )
     except CampaignFault as fault:
         raise Problem(
-            422,
-            "campaign_faulty",
-            cause="The campaign cannot be applied.",
-            remedy="Mend what `errors` names.",
+            ProblemCode.CAMPAIGN_FAULTY,
             errors=[
                 FaultyMember(at=item.at, cause=f"{item.cause} {item.remedy}")
                 for item in fault.faults
@@ -141,10 +139,8 @@ def add_picture() -> Response:
     data = request.get_data()
     if (cause := pictures.fault(data)) is not None:
         raise Problem(
-            422,
-            "picture_faulty",
+            ProblemCode.PICTURE_FAULTY,
             cause=f"The picture {cause}.",
-            remedy="Send a PNG or JPEG as the body.",
         )
     with house.database.write() as session:
         digest = pictures.store(session, data, now=house.now())

@@ -22,7 +22,8 @@ from app.services.issuing import IssueFault
 from app.services.permissions import Reach
 from app.web import access, deployment
 from app.web.heavy import afterwards
-from app.web.problems import Problem, ProblemBody
+from app.web.problem_codes import ProblemCode
+from app.web.problems import Problem
 
 blueprint = APIBlueprint(
     "codes",
@@ -30,7 +31,6 @@ blueprint = APIBlueprint(
     url_prefix="/api/v1",
     abp_tags=[Tag(name="Marketing", description="Campaigns, codes, vouchers and messages")],
     abp_security=access.SECURITY,
-    abp_responses=dict.fromkeys(("401", "403", "404", "422", "503"), ProblemBody),
 )
 
 _Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -113,7 +113,9 @@ def take_codes(path: CampaignPath, body: TakeBody) -> Response:
         )
     except ImportFault as fault:
         raise Problem(
-            422, "not_taken", cause=str(fault), remedy="Do what the cause says, then ask again."
+            ProblemCode.NOT_TAKEN,
+            cause=fault.cause,
+            remedy=fault.remedy,
         ) from None
     if not standing.known:
         afterwards(moved.go_on, house, standing.id)
@@ -159,7 +161,9 @@ def reissue(path: VoucherPath, body: ReissueBody) -> Response:
             )
     except IssueFault as fault:
         raise Problem(
-            422, "not_issued", cause=str(fault), remedy="Do what the cause says, then ask again."
+            ProblemCode.NOT_ISSUED,
+            cause=fault.cause,
+            remedy=fault.remedy,
         ) from None
     return _json(
         ReissuedBody(

@@ -25,7 +25,8 @@ from app.web import access, deployment
 from app.web.answers import as_json
 from app.web.fields import Facts, Minor, Moment, Name
 from app.web.marketing.vouchers import RecipientBody
-from app.web.problems import Problem, ProblemBody
+from app.web.problem_codes import ProblemCode
+from app.web.problems import Problem
 
 LARGEST = 64 * 1024**2
 
@@ -193,7 +194,6 @@ blueprint = APIBlueprint(
     url_prefix="/api/v1",
     abp_tags=[Tag(name="recipients", description="People, values by rule, and lift")],
     abp_security=access.SECURITY,
-    abp_responses=dict.fromkeys(("401", "403", "404", "413", "422", "503"), ProblemBody),
 )
 
 
@@ -220,7 +220,7 @@ def decide(body: DecideBody) -> Response:
         )
     except IssueFault as fault:
         raise Problem(
-            422, "issue_refused", cause=str(fault), remedy="Mend the campaign and ask again."
+            ProblemCode.ISSUE_REFUSED, cause=str(fault), remedy="Mend the campaign and ask again."
         ) from None
     keyring = house.keyring
     return _json(

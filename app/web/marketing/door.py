@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from app.services.issuing import IssueFault
 from app.web import access
-from app.web.problems import Problem, ProblemBody
+from app.web.problems import Problem, problem_of
 
 blueprint = APIBlueprint(
     "marketing",
@@ -19,7 +19,6 @@ blueprint = APIBlueprint(
     url_prefix="/api/v1",
     abp_tags=[Tag(name="Marketing", description="Campaigns, codes, vouchers and messages")],
     abp_security=access.SECURITY,
-    abp_responses=dict.fromkeys(("401", "403", "404", "422", "503"), ProblemBody),
 )
 
 Attribute = Annotated[str, StringConstraints(max_length=2_000)] | int | float | bool | None
@@ -39,9 +38,7 @@ class CampaignPath(BaseModel):
 
 def refused(fault: IssueFault) -> Problem:
     """The answer when nothing can be issued or taken back."""
-    return Problem(
-        422, "not_issued", cause=str(fault), remedy="Do what the cause says, then ask again."
-    )
+    return problem_of(fault)
 
 
 def answered(body: Any, *, status: int = 200) -> Response:

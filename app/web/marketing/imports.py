@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Annotated, Any, BinaryIO, cast
+from typing import Annotated, BinaryIO, cast
 
 from flask import Response, request
 from pydantic import BaseModel, Field, StringConstraints
@@ -20,7 +20,7 @@ from app.web.answers import CSV, streamed
 from app.web.fields import Name
 from app.web.heavy import afterwards, takes_turns
 from app.web.marketing.door import Body, CampaignPath, answered, blueprint
-from app.web.problems import Problem, ProblemBody
+from app.web.problems import Problem, ProblemBody, problem_of
 
 LARGEST_FILE = 16 * 1024**3
 
@@ -183,17 +183,12 @@ class _Faults:
 
 
 def _problem(fault: ImportFault) -> Problem:
-    code, remedy = "import_refused", "Do what the cause says, then send the file again."
-    more: dict[str, Any] = {}
+    problem = problem_of(fault.asked or fault)
     if isinstance(fault.asked, ColumnsUnclear):
-        code = "columns_unclear"
-        remedy = "Send the file again with a `column` for each that matters, such as column=code=3."
-        more = {"columns": [asdict(column) for column in fault.asked.columns]}
+        problem.more = {"columns": [asdict(column) for column in fault.asked.columns]}
     elif isinstance(fault.asked, CouponUnclear):
-        code = "coupon_unclear"
-        remedy = "Send the file again with one of `coupons` as `coupon`."
-        more = {"coupons": list(fault.asked.ids)}
-    return Problem(422, code, cause=str(fault), remedy=remedy, more=more)
+        problem.more = {"coupons": list(fault.asked.ids)}
+    return problem
 
 
 def _known_import(import_id: uuid.UUID) -> Standing:

@@ -18,6 +18,7 @@ from app.web.answers import NDJSON, streamed
 from app.web.fields import Facts, Name
 from app.web.marketing.door import Body, blueprint
 from app.web.marketing.vouchers import RecipientBody
+from app.web.problem_codes import ProblemCode
 from app.web.problems import Problem
 
 MOST_RECIPIENTS = 100_000
@@ -66,7 +67,7 @@ def render_messages(body: MessageBody) -> Response:
         messages.check(house, message, client.campaigns)
     except MessageFault as fault:
         raise Problem(
-            422, "template_faulty", cause=str(fault), remedy="Mend the template."
+            ProblemCode.TEMPLATE_FAULTY, cause=str(fault), remedy="Mend the template."
         ) from None
     for key in message.campaigns:
         access.giving(key)

@@ -8,7 +8,7 @@ listed.
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Literal, cast
+from typing import Annotated, cast
 
 from flask import Response, current_app, request
 from flask_openapi3 import APIBlueprint, OpenAPI, Tag
@@ -18,13 +18,15 @@ from app.domain.inputs import MOST_MINOR, ONE_LINE
 from app.services.access import Scope
 from app.services.guessing import Guessing
 from app.services.permissions import Reach
-from app.services.tills import CallFault, Origin
+from app.services.tills import Origin
 from app.services.tills import uses as used
 from app.services.tills.reported_uses import Reports
 from app.services.tills.uses import Outcome, Reported, Use
 from app.web import access
+from app.web.description import fails_with, takes
 from app.web.fields import Moment
-from app.web.problems import Problem, ProblemBody, invalid_request
+from app.web.problem_codes import ProblemCode
+from app.web.problems import Problem, invalid_request
 
 #: The largest file of uses, and the most uses of one request.
 MAX_BYTES = 4 * 1024 * 1024
@@ -125,28 +127,24 @@ blueprint = APIBlueprint(
     url_prefix="/api/v1/redemptions",
     abp_tags=[Tag(name="reported uses", description="Uses that other systems decide")],
     abp_security=access.SECURITY,
-    abp_responses=dict.fromkeys((400, 401, 403, 413, 415, 422, 429, 503), ProblemBody),
 )
 
-_CONTENT: dict[Literal["requestBody"], object] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {"schema": ReportBody.model_json_schema()},
-            "text/csv": {
-                "schema": {"type": "string"},
-                "example": "id,code,occurred_at,discount_minor,basket_minor,currency\r\n"
-                "order-17,SUN-2026,2026-07-01T12:00:00+02:00,500,4990,EUR\r\n",
-            },
-        },
-    }
-}
-
-
-@blueprint.post(
-    "/report", responses={200: ReportAnswer}, openapi_extensions=cast("dict[str, object]", _CONTENT)
+_CSV = (
+    "id,code,occurred_at,discount_minor,basket_minor,currency\r\n"
+    "order-17,SUN-2026,2026-07-01T12:00:00+02:00,500,4990,EUR\r\n"
 )
+
+
+@blueprint.post("/report", responses={200: ReportAnswer})
 @access.requires(Scope.POS, Scope.CAMPAIGN, reach=Reach.TILL)
+@takes({"application/json": ReportBody, "text/csv": _CSV})
+@fails_with(
+    ProblemCode.UNSUPPORTED_MEDIA_TYPE,
+    ProblemCode.UNKNOWN_STORE,
+    ProblemCode.OTHER_STORE,
+    ProblemCode.NOT_UTF8,
+    ProblemCode.FAULTY_FILE,
+)
 def report() -> Response:
     """Book uses that another system decided, as JSON or as a CSV file; each id counts once."""
     store: str | None = request.args.get("store")
@@ -174,20 +172,16 @@ def report() -> Response:
         ]
     else:
         raise Problem(
-            415,
-            "unsupported_media_type",
+            ProblemCode.UNSUPPORTED_MEDIA_TYPE,
             cause="A report is JSON or CSV.",
             remedy="Send application/json or text/csv.",
         )
     origin = Origin(store=store, address=request.remote_addr or "")
     try:
         done = _reports().report(access.client(), uses, origin=origin)
-    except CallFault as fault:
-        raise Problem(422, fault.code, cause=str(fault), remedy=fault.remedy) from None
     except Guessing as guessing:
         raise Problem(
-            429,
-            "guessing",
+            ProblemCode.GUESSING,
             cause="Too many codes that do not exist were reported from here.",
             remedy="Wait for the seconds in Retry-After and send the report again, or report with "
             "a key of scope campaign; what was booked counts once.",
@@ -240,20 +234,16 @@ def _from_csv() -> tuple[list[Use], list[Reported]]:
     try:
         uses, faulty = used.read_csv(request.get_data().decode("utf-8"))
     except UnicodeDecodeError:
-        raise Problem(
-            422, "not_utf8", cause="The file is not UTF-8.", remedy="Save it as UTF-8."
-        ) from None
+        raise Problem(ProblemCode.NOT_UTF8) from None
     except ValueError as fault:
         raise Problem(
-            422,
-            "faulty_file",
+            ProblemCode.FAULTY_FILE,
             cause=str(fault),
             remedy=f"Name the columns in the first line: {', '.join(used.COLUMNS)}.",
         ) from None
     if len(uses) > MAX_USES:
         raise Problem(
-            413,
-            "too_large",
+            ProblemCode.TOO_LARGE,
             cause=f"The file has more than {MAX_USES} uses.",
             remedy="Send it in several files.",
         )

@@ -19,7 +19,6 @@ from app.services.closing import Liability, Line, Oddity
 from app.services.permissions import Reach
 from app.web import access, deployment
 from app.web.fields import Day, Moment
-from app.web.problems import ProblemBody
 
 
 class _Query(BaseModel):
@@ -86,7 +85,6 @@ blueprint = APIBlueprint(
     url_prefix="/api/v1/reports",
     abp_tags=[Tag(name="reports", description="Closing the day, liability, odd days")],
     abp_security=access.SECURITY,
-    abp_responses=dict.fromkeys((401, 403, 422, 503), ProblemBody),
 )
 
 

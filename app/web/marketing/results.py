@@ -25,7 +25,6 @@ from app.store.models import Campaign
 from app.web import access, deployment
 from app.web.answers import CSV, NDJSON, as_json, streamed
 from app.web.fields import Day
-from app.web.problems import ProblemBody
 
 
 class CampaignPath(BaseModel):
@@ -82,7 +81,6 @@ blueprint = APIBlueprint(
     url_prefix="/api/v1/campaigns",
     abp_tags=[Tag(name="results", description="What came of campaigns")],
     abp_security=access.SECURITY,
-    abp_responses=dict.fromkeys((401, 403, 404, 422, 503), ProblemBody),
 )
 
 

@@ -23,7 +23,6 @@ from app.services.permissions import Reach
 from app.services.security import Event, Kind
 from app.web import access, deployment
 from app.web.fields import Moment, Name
-from app.web.problems import ProblemBody
 
 
 class EventsQuery(BaseModel):
@@ -74,7 +73,6 @@ blueprint = APIBlueprint(
     url_prefix="/api/v1",
     abp_tags=[Tag(name="security", description="Who did what to keys, codes and people")],
     abp_security=access.SECURITY,
-    abp_responses=dict.fromkeys((401, 403, 422, 503), ProblemBody),
 )
 
 

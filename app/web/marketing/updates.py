@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
-from collections.abc import Callable
 from decimal import Decimal
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from flask import Response
 from flask_openapi3 import APIBlueprint, OpenAPI, Tag
@@ -24,19 +23,15 @@ from app.services import updates
 from app.services.access import Scope
 from app.services.issuing import Left
 from app.services.permissions import Reach
-from app.services.updates import Action, UpdateFault, Wanted
+from app.services.updates import Action, Wanted
 from app.services.wallets.apple.complaints import newest_complaints
 from app.services.wallets.google.standing import Forecast
 from app.services.wallets.health import assess
 from app.web import access, deployment
 from app.web.fields import Moment
 from app.web.heavy import takes_turns
-from app.web.problems import Problem, ProblemBody
-
-T = TypeVar("T")
 
 _TAG = Tag(name="updates", description="Change what holders see, and watch it reach their phones")
-_PROBLEMS: dict[Any, Any] = {str(status): ProblemBody for status in (401, 403, 404, 409, 422)}
 
 blueprint = APIBlueprint(
     "updates",
@@ -44,7 +39,6 @@ blueprint = APIBlueprint(
     url_prefix="/api/v1",
     abp_tags=[_TAG],
     abp_security=access.SECURITY,
-    abp_responses=_PROBLEMS,
 )
 
 
@@ -242,11 +236,11 @@ def order(path: CampaignPath, body: UpdateBody) -> tuple[dict[str, Any], int]:
         return _shown(updates.progress(session, ordered))
 
     with house.database.read() as session:
-        rehearsed = _answered(lambda: told(session))
+        rehearsed = told(session)
     if body.dry_run:
         return rehearsed, 200
     with house.database.write() as session:
-        return rehearsed | _answered(lambda: work(session)), 202
+        return rehearsed | work(session), 202
 
 
 @blueprint.get("/campaigns/<key>/updates")
@@ -255,7 +249,7 @@ def history(path: CampaignPath) -> dict[str, Any]:
     """The campaign's updates, newest first, with their progress."""
     access.campaign(path.key)
     with deployment().database.read() as session:
-        found = _answered(lambda: updates.history(session, path.key))
+        found = updates.history(session, path.key)
         return {"updates": [_shown(each) for each in found]}
 
 
@@ -273,7 +267,7 @@ def cancel(path: UpdatePath) -> dict[str, Any]:
     """Take back an update that is not published yet."""
     with deployment().database.write() as session:
         _found(session, path)
-        _answered(lambda: updates.cancel(session, path.update_id))
+        updates.cancel(session, path.update_id)
         return _shown(updates.progress(session, path.update_id))
 
 
@@ -298,15 +292,13 @@ def change_vouchers(body: VouchersBody) -> dict[str, Any]:
 
     A serial that a voucher had before it was issued anew means that voucher.
     """
-    answers = _answered(
-        lambda: updates.change_vouchers(
-            deployment(),
-            body.serials,
-            Action(body.action),
-            ends_at=body.ends_at,
-            reason=body.reason,
-            only=access.client().campaigns,
-        )
+    answers = updates.change_vouchers(
+        deployment(),
+        body.serials,
+        Action(body.action),
+        ends_at=body.ends_at,
+        reason=body.reason,
+        only=access.client().campaigns,
     )
     known = [each for each in answers if each.left is not Left.UNKNOWN]
     found = ChangedBody(
@@ -365,13 +357,13 @@ def complaints() -> dict[str, Any]:
 def _pause(key: str, *, paused: bool) -> Response:
     access.campaign(key)
     with deployment().database.write() as session:
-        _answered(lambda: updates.pause(session, key, paused=paused))
+        updates.pause(session, key, paused=paused)
     return Response(status=204)
 
 
 def _found(session: Session, path: UpdatePath) -> updates.Progress:
     """The update, if it is of a campaign that the key may touch."""
-    found = _answered(lambda: updates.progress(session, path.update_id))
+    found = updates.progress(session, path.update_id)
     if not access.client().may_touch(found.campaign):
         raise access.unknown("update")
     return found
@@ -382,17 +374,6 @@ def _shown(found: updates.Progress) -> dict[str, Any]:
         name: value.isoformat() if hasattr(value, "isoformat") else value
         for name, value in (dataclasses.asdict(found) | {"id": str(found.id)}).items()
     }
-
-
-def _answered(work: Callable[[], T]) -> T:
-    """Run a use case; its faults are problems."""
-    try:
-        return work()
-    except UpdateFault as fault:
-        if fault.code in ("campaign_unknown", "update_unknown"):
-            raise access.unknown(fault.code.removesuffix("_unknown")) from None
-        status = 409 if fault.code == "already_published" else 422
-        raise Problem(status, fault.code, cause=fault.cause, remedy=fault.remedy) from None
 
 
 def register(app: OpenAPI) -> None:

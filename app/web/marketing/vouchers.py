@@ -26,6 +26,7 @@ from app.web.marketing.door import (
     blueprint,
     refused,
 )
+from app.web.problem_codes import ProblemCode
 from app.web.problems import FaultyMember, Problem
 
 #: What is said of a recipient.
@@ -221,7 +222,8 @@ def issue_vouchers(body: IssueBody) -> Response:
     ]
     if refused_ and not issued and not outcome.missing:
         raise Problem(
-            422, refused_[0].code, cause=refused_[0].cause, remedy="Do what the cause says."
+            ProblemCode[refused_[0].code.upper()],
+            cause=refused_[0].cause,
         )
     low = outcome.stock is not None and outcome.stock.low
     return answered(
@@ -271,8 +273,7 @@ def invite(path: CampaignPath, body: InviteBody) -> Response:
             link = inviting.link(house.settings, keyring, path.key, invitation)
         except InvitationFault as fault:
             raise Problem(
-                422,
-                "not_invited",
+                ProblemCode.NOT_INVITED,
                 cause="A recipient cannot be invited.",
                 remedy="Mend what `errors` names; nobody was invited.",
                 errors=[FaultyMember(at=f"recipients.{place}", cause=str(fault))],
@@ -298,12 +299,7 @@ def withdraw(path: VoucherPath, body: WithdrawBody) -> Response:
     if done.left is Left.UNKNOWN:
         raise access.unknown("voucher")
     if done.left is Left.HELD:
-        raise Problem(
-            422,
-            "held_by_a_till",
-            cause="A till holds a part of the voucher.",
-            remedy="Capture or void the hold, or wait until it ends; then ask again.",
-        )
+        raise Problem(ProblemCode.HELD_BY_A_TILL)
     return answered(
         WithdrawnBody(
             serial=done.serial,
@@ -324,4 +320,6 @@ def _refused(wanted: Sequence[Wanted]) -> list[RefusedBody]:
 
 
 def _forgotten() -> Problem:
-    return Problem(422, "recipient_forgotten", cause=issuing.FORGOTTEN, remedy=issuing.COME_BACK)
+    return Problem(
+        ProblemCode.RECIPIENT_FORGOTTEN, cause=issuing.FORGOTTEN, remedy=issuing.COME_BACK
+    )

@@ -18,7 +18,8 @@ from app.services.permissions import Binding, Reach
 from app.services.webhooks import WebhookFault
 from app.store.models import Webhook
 from app.web import access, deployment
-from app.web.problems import Problem, ProblemBody
+from app.web.problem_codes import ProblemCode
+from app.web.problems import Problem
 
 Url = Annotated[str, StringConstraints(min_length=8, max_length=2_000)]
 
@@ -107,7 +108,6 @@ blueprint = APIBlueprint(
     url_prefix="/api/v1/webhooks",
     abp_tags=[Tag(name="webhooks", description="Events to an address of yours")],
     abp_security=access.SECURITY,
-    abp_responses=dict.fromkeys((400, 401, 403, 404, 413, 415, 422, 429, 503), ProblemBody),
 )
 
 
@@ -236,7 +236,7 @@ def _found(session: Session, path: WebhookPath) -> Webhook:
 
 def _faulty(fault: WebhookFault) -> Problem:
     return Problem(
-        422, "webhook_faulty", cause=str(fault), remedy="Mend it and send the request again."
+        ProblemCode.WEBHOOK_FAULTY, cause=str(fault), remedy="Mend it and send the request again."
     )
 
 

@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 from flask import Response, current_app, request
 
 from app.domain import baskets
-from app.services.guessing import Guessing
-from app.services.tills import Answer, CallFault, Item, Origin, Reused, Running, Tills
+from app.services.tills import Answer, Item, Origin, Reused, Running, Tills
 from app.web import deployment
 from app.web.pos.bodies import BasketBody, ItemBody, OriginBody
+from app.web.problem_codes import ProblemCode
 from app.web.problems import Problem
 
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
 
-#: What the description says of the header.
-IDEMPOTENCY: dict[str, Any] = {
-    "parameters": [
-        {
-            "in": "header",
-            "name": "Idempotency-Key",
-            "required": True,
-            "description": "1 to 128 visible ASCII characters; a new attempt needs a new key",
-            "schema": {"type": "string", "pattern": "^[\\x21-\\x7e]{1,128}$"},
-        }
-    ]
-}
+#: Problems of a call that says where it is made.
+ORIGIN = (
+    ProblemCode.UNKNOWN_STORE,
+    ProblemCode.OTHER_STORE,
+    ProblemCode.UNKNOWN_TERMINAL,
+    ProblemCode.OTHER_TERMINAL,
+)
 
 
 def tills() -> Tills:
@@ -82,12 +77,7 @@ def idempotency_key() -> str:
     """
     key = request.headers.get("Idempotency-Key", "")
     if not _KEY.fullmatch(key):
-        raise Problem(
-            400,
-            "idempotency_key_required",
-            cause="The request carries no Idempotency-Key of 1 to 128 visible ASCII characters.",
-            remedy="Send a fresh random key with each new attempt, and the same one to repeat it.",
-        )
+        raise Problem(ProblemCode.IDEMPOTENCY_KEY_REQUIRED)
     return key
 
 
@@ -101,30 +91,12 @@ def answered(call: Callable[[], Answer]) -> Response:
     """Run a call of the tills and answer over HTTP."""
     try:
         answer: Answer = call()
-    except CallFault as fault:
-        raise Problem(422, fault.code, cause=str(fault), remedy=fault.remedy) from None
     except Reused:
-        raise Problem(
-            422,
-            "idempotency_key_reused",
-            cause="The Idempotency-Key was used for another request.",
-            remedy="Use a fresh key for a new attempt.",
-        ) from None
+        raise Problem(ProblemCode.IDEMPOTENCY_KEY_REUSED) from None
     except Running:
         raise Problem(
-            409,
-            "still_running",
-            cause="A request with the same Idempotency-Key or receipt is still at work.",
-            remedy="Wait and send the same request again.",
+            ProblemCode.STILL_RUNNING,
             headers={"Retry-After": "1"},
-        ) from None
-    except Guessing as guessing:
-        raise Problem(
-            429,
-            "guessing",
-            cause="Too many codes that do not exist were tried from here.",
-            remedy="Wait for the seconds in Retry-After; genuine passes still scan.",
-            headers={"Retry-After": str(guessing.retry_after)},
         ) from None
     response = Response(answer.body, answer.status, mimetype="application/json")
     response.headers["Cache-Control"] = "no-store"

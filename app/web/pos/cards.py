@@ -20,6 +20,7 @@ from app.services.access import Scope
 from app.services.permissions import Reach
 from app.services.tills import Capture, CardAction, CardCall, Refund
 from app.web import access
+from app.web.description import fails_with, idempotent
 from app.web.pos.bodies import (
     Body,
     CardAccepted,
@@ -33,8 +34,7 @@ from app.web.pos.bodies import (
     RefundAccepted,
     Refusal,
 )
-from app.web.pos.calls import IDEMPOTENCY, answered, fingerprint, idempotency_key, origin_of, tills
-from app.web.problems import ProblemBody
+from app.web.pos.calls import ORIGIN, answered, fingerprint, idempotency_key, origin_of, tills
 
 
 class HoldPath(BaseModel):
@@ -123,17 +123,14 @@ blueprint = APIBlueprint(
     url_prefix="/pos/v1",
     abp_tags=[Tag(name="cards", description="Tills: holds and gift cards")],
     abp_security=access.SECURITY,
-    abp_responses=dict.fromkeys((400, 401, 403, 409, 413, 415, 422, 429, 503), ProblemBody),
 )
 
 
-@blueprint.post(
-    "/holds/<uuid:hold_id>/capture",
-    responses={200: CaptureAnswer},
-    openapi_extensions=IDEMPOTENCY,
-)
+@blueprint.post("/holds/<uuid:hold_id>/capture", responses={200: CaptureAnswer})
 @access.requires(Scope.POS, reach=Reach.TILL)
-def capture(path: HoldPath, body: CaptureBody) -> Response:
+@idempotent
+@fails_with(*ORIGIN)
+def capture_hold(path: HoldPath, body: CaptureBody) -> Response:
     """Redeem a hold; a part releases the rest unless `final` is false."""
     key = idempotency_key()
     asked = Capture(
@@ -146,11 +143,11 @@ def capture(path: HoldPath, body: CaptureBody) -> Response:
     return answered(lambda: tills().capture(access.client(), key, asked, fingerprint=fingerprint()))
 
 
-@blueprint.post(
-    "/holds/<uuid:hold_id>/void", responses={200: VoidAnswer}, openapi_extensions=IDEMPOTENCY
-)
+@blueprint.post("/holds/<uuid:hold_id>/void", responses={200: VoidAnswer})
 @access.requires(Scope.POS, reach=Reach.TILL)
-def void(path: HoldPath, body: VoidBody) -> Response:
+@idempotent
+@fails_with(*ORIGIN)
+def void_hold(path: HoldPath, body: VoidBody) -> Response:
     """Release a hold."""
     key = idempotency_key()
     return answered(
@@ -164,55 +161,67 @@ def void(path: HoldPath, body: VoidBody) -> Response:
     )
 
 
-@blueprint.post("/gift-cards/activate", responses={200: CardAnswer}, openapi_extensions=IDEMPOTENCY)
+@blueprint.post("/gift-cards/activate", responses={200: CardAnswer})
 @access.requires(Scope.POS, reach=Reach.TILL)
-def activate(body: ActivateBody) -> Response:
+@idempotent
+@fails_with(*ORIGIN)
+def activate_card(body: ActivateBody) -> Response:
     """Make a pending card spendable, with the amount that is paid for it."""
     return _card(CardAction.ACTIVATE, body, amount=body.amount)
 
 
-@blueprint.post("/gift-cards/load", responses={200: CardAnswer}, openapi_extensions=IDEMPOTENCY)
+@blueprint.post("/gift-cards/load", responses={200: CardAnswer})
 @access.requires(Scope.POS, reach=Reach.TILL)
-def load(body: LoadBody) -> Response:
+@idempotent
+@fails_with(*ORIGIN)
+def load_card(body: LoadBody) -> Response:
     """Put money on a card."""
     return _card(CardAction.LOAD, body, amount=body.amount)
 
 
-@blueprint.post("/gift-cards/adjust", responses={200: CardAnswer}, openapi_extensions=IDEMPOTENCY)
+@blueprint.post("/gift-cards/adjust", responses={200: CardAnswer})
 @access.requires(Scope.POS_SUPERVISOR, reach=Reach.TILL)
-def adjust(body: AdjustBody) -> Response:
+@idempotent
+@fails_with(*ORIGIN)
+def adjust_card(body: AdjustBody) -> Response:
     """Correct a balance; needs the scope pos:supervisor."""
     return _card(
         CardAction.ADJUST, body, amount=body.change, reason=body.reason, because=body.because
     )
 
 
-@blueprint.post("/gift-cards/block", responses={200: CardAnswer}, openapi_extensions=IDEMPOTENCY)
+@blueprint.post("/gift-cards/block", responses={200: CardAnswer})
 @access.requires(Scope.POS, reach=Reach.TILL)
-def block(body: BlockBody) -> Response:
+@idempotent
+@fails_with(*ORIGIN)
+def block_card(body: BlockBody) -> Response:
     """Block a card, or a coupon: nothing is taken from it until it is unblocked."""
     return _card(CardAction.BLOCK, body, because=body.because)
 
 
-@blueprint.post("/gift-cards/unblock", responses={200: CardAnswer}, openapi_extensions=IDEMPOTENCY)
+@blueprint.post("/gift-cards/unblock", responses={200: CardAnswer})
 @access.requires(Scope.POS_SUPERVISOR, reach=Reach.TILL)
-def unblock(body: BlockBody) -> Response:
+@idempotent
+@fails_with(*ORIGIN)
+def unblock_card(body: BlockBody) -> Response:
     """Unblock a card, also after too many wrong PINs; needs the scope pos:supervisor."""
     return _card(CardAction.UNBLOCK, body, because=body.because)
 
 
-@blueprint.post(
-    "/gift-cards/deactivate", responses={200: CardAnswer}, openapi_extensions=IDEMPOTENCY
-)
+@blueprint.post("/gift-cards/deactivate", responses={200: CardAnswer})
 @access.requires(Scope.POS_SUPERVISOR, reach=Reach.TILL)
-def deactivate(body: BlockBody) -> Response:
+@idempotent
+@fails_with(*ORIGIN)
+def deactivate_card(body: BlockBody) -> Response:
     """End a card for good; what is available on it is booked off. Needs pos:supervisor."""
     return _card(CardAction.DEACTIVATE, body, because=body.because)
 
 
-@blueprint.post("/refunds", responses={200: RefundAnswer}, openapi_extensions=IDEMPOTENCY)
+@blueprint.post("/refunds", responses={200: RefundAnswer})
 @access.requires(Scope.POS, reach=Reach.TILL)
-def refund(body: RefundBody) -> Response:
+@idempotent
+@fails_with(*ORIGIN)
+def refund_redemption(body: RefundBody) -> Response:
     """Give money of a gift card's redemption back, in whole or in part.
 
     A card that is no more gets a replacement, which has the money and takes the place of the old

@@ -17,7 +17,9 @@ from app.services.access import Client, Scope
 from app.services.permissions import Reach
 from app.store.models import Store, Terminal
 from app.web import access, deployment
-from app.web.problems import Problem, ProblemBody
+from app.web.description import fails_with
+from app.web.problem_codes import ProblemCode
+from app.web.problems import Problem
 
 
 class StoreAnswer(BaseModel):
@@ -86,13 +88,13 @@ blueprint = APIBlueprint(
     url_prefix="/pos/v1",
     abp_tags=[Tag(name="pos", description="Tills: scan and redeem")],
     abp_security=access.SECURITY,
-    abp_responses=dict.fromkeys((401, 403, 422, 503), ProblemBody),
 )
 
 
 @blueprint.get("/till", responses={200: TillAnswer})
 @access.requires(Scope.POS, reach=Reach.TILL)
-def till() -> Response:
+@fails_with(ProblemCode.TERMINAL_KEY_REQUIRED)
+def show_till() -> Response:
     """The store and the terminal that the key is bound to."""
     client, store, terminal = _bound()
     return _json(
@@ -108,7 +110,8 @@ def till() -> Response:
 
 @blueprint.get("/day", responses={200: TillDay})
 @access.requires(Scope.POS, reach=Reach.TILL)
-def today() -> Response:
+@fails_with(ProblemCode.TERMINAL_KEY_REQUIRED)
+def show_day() -> Response:
     """What was done at the terminal today, the newest first, and the day's sums."""
     client, store, terminal = _bound()
     house = deployment()
@@ -175,12 +178,7 @@ def _bound() -> tuple[Client, Store, Terminal]:
             terminal = session.get_one(Terminal, client.terminal_id)
             session.expunge_all()
         return client, store, terminal
-    raise Problem(
-        403,
-        "terminal_key_required",
-        cause="The key is not bound to a terminal.",
-        remedy="Use a key that was made with --store and --terminal.",
-    )
+    raise Problem(ProblemCode.TERMINAL_KEY_REQUIRED)
 
 
 def _json(content: Any) -> Response:

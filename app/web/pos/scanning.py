@@ -16,6 +16,7 @@ from app.services.access import Scope
 from app.services.permissions import Reach
 from app.services.tills import Answer, Override, Redemption, Reversal, Tills
 from app.web import access
+from app.web.description import fails_with, idempotent
 from app.web.pos.bodies import (
     KeptAnswer,
     KeyPath,
@@ -27,7 +28,7 @@ from app.web.pos.bodies import (
     ScanBody,
 )
 from app.web.pos.calls import (
-    IDEMPOTENCY,
+    ORIGIN,
     answered,
     basket_of,
     fingerprint,
@@ -36,7 +37,8 @@ from app.web.pos.calls import (
     origin_of,
     tills,
 )
-from app.web.problems import Problem, ProblemBody
+from app.web.problem_codes import ProblemCode
+from app.web.problems import Problem
 
 blueprint = APIBlueprint(
     "pos",
@@ -44,13 +46,13 @@ blueprint = APIBlueprint(
     url_prefix="/pos/v1",
     abp_tags=[Tag(name="pos", description="Tills: scan and redeem")],
     abp_security=access.SECURITY,
-    abp_responses=dict.fromkeys((400, 401, 403, 409, 413, 415, 422, 429, 503), ProblemBody),
 )
 
 
 @blueprint.post("/scans", responses={200: ScanAnswer})
 @access.requires(Scope.POS, reach=Reach.TILL)
-def scan(body: ScanBody) -> Response:
+@fails_with(*ORIGIN)
+def scan_voucher(body: ScanBody) -> Response:
     """Say what a voucher is and what a redemption would answer now; changes no entitlement."""
     return answered(
         lambda: tills().scan(
@@ -59,9 +61,11 @@ def scan(body: ScanBody) -> Response:
     )
 
 
-@blueprint.post("/redemptions", responses={200: RedemptionAnswer}, openapi_extensions=IDEMPOTENCY)
+@blueprint.post("/redemptions", responses={200: RedemptionAnswer})
 @access.requires(Scope.POS, reach=Reach.TILL)
-def redeem(body: RedemptionBody) -> Response:
+@idempotent
+@fails_with(*ORIGIN)
+def redeem_vouchers(body: RedemptionBody) -> Response:
     """Redeem one to ten vouchers of a receipt: all of them, in order, or none."""
     key = idempotency_key()
     override = None
@@ -83,9 +87,11 @@ def redeem(body: RedemptionBody) -> Response:
     )
 
 
-@blueprint.post("/reversals", responses={200: ReversalAnswer}, openapi_extensions=IDEMPOTENCY)
+@blueprint.post("/reversals", responses={200: ReversalAnswer})
 @access.requires(Scope.POS, reach=Reach.TILL)
-def reverse(body: ReversalBody) -> Response:
+@idempotent
+@fails_with(*ORIGIN)
+def reverse_call(body: ReversalBody) -> Response:
     """Take a redemption back: an undo on the same day by the same till, else a refund.
 
     A load, an activation or a refund is undone by its key on the same day by the same till, if the
@@ -95,8 +101,7 @@ def reverse(body: ReversalBody) -> Response:
     key = idempotency_key()
     if body.key == key:
         raise Problem(
-            422,
-            "idempotency_key_reused",
+            ProblemCode.IDEMPOTENCY_KEY_REUSED,
             cause="The reversal carries the Idempotency-Key of the call it takes back.",
             remedy="Use a fresh key for the reversal.",
         )
@@ -108,20 +113,16 @@ def reverse(body: ReversalBody) -> Response:
     )
 
 
-@blueprint.get("/redemptions/by-key/<key>", responses={200: KeptAnswer, 404: ProblemBody})
+@blueprint.get("/redemptions/by-key/<key>", responses={200: KeptAnswer})
 @access.requires(Scope.POS, reach=Reach.TILL)
-def by_key(path: KeyPath) -> Response:
+@fails_with(ProblemCode.KEY_UNKNOWN)
+def show_call(path: KeyPath) -> Response:
     """The answer that a call under this Idempotency-Key got, for a till that did not hear it."""
 
     def call() -> Answer:
         answer = tills().by_key(access.client(), path.key)
         if answer is None:
-            raise Problem(
-                404,
-                "key_unknown",
-                cause="No call under this Idempotency-Key was worked on.",
-                remedy="Send the call again with the same key, or reverse it by key.",
-            )
+            raise Problem(ProblemCode.KEY_UNKNOWN)
         return answer
 
     return answered(call)

@@ -22,6 +22,8 @@ class Fault:
 class CampaignFault(mendable.Fault):
     """The campaign cannot be applied; `faults` lists every reason."""
 
+    code = "campaign_faulty"
+
     def __init__(self, faults: list[Fault]) -> None:
         self.faults = tuple(faults)
         super().__init__(

@@ -16,6 +16,8 @@ LONGEST_LINE = 64 * 1024
 class FileFault(Fault):
     """The file as a whole cannot be read; says why and what to do."""
 
+    code = "import_refused"
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -36,6 +38,8 @@ class ColumnsUnclear(FileFault):
     The message repeats no cell, since those may be codes; `columns` shows the first rows.
     """
 
+    code = "columns_unclear"
+
     def __init__(self, doubts: Sequence[str], columns: Sequence[Column]) -> None:
         self.columns = tuple(columns)
         super().__init__(
@@ -45,6 +49,8 @@ class ColumnsUnclear(FileFault):
 
 class CouponUnclear(FileFault):
     """A file holds the codes of several coupons, of which one has to be chosen."""
+
+    code = "coupon_unclear"
 
     def __init__(self, ids: Sequence[str]) -> None:
         self.ids = tuple(ids)
