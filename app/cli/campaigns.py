@@ -24,12 +24,13 @@ from app.services import (
     celebrating,
     issuing,
     links,
+    wallets,
 )
 from app.services.codes import from_file, generated, jobs, moved, queue
 from app.services.codes.formats import ColumnsUnclear, CouponUnclear
 from app.services.codes.jobs import ImportFault, Standing
 from app.services.deployment import Deployment
-from app.services.wallets.google import digests, standing
+from app.services.wallets.wallet import Edit
 from app.store import private
 from app.store.models import Campaign
 
@@ -68,9 +69,11 @@ def apply(deployment: Deployment, file: Path, yes: bool, dry_run: bool) -> None:
     if plan.shows and not plan.creates:
         say("Passes in wallets will be updated.")
         with deployment.database.read() as session:
-            edit = digests.edit_of(draft)
-            rate = deployment.settings.google_rate
-            say(f"  {standing.forecast(session, draft.key, edit, rate=rate)}")
+            costs = wallets.forecast(
+                session, draft.key, Edit.of(draft), settings=deployment.settings
+            )
+        for cost in costs.values():
+            say(f"  {cost}")
     if dry_run:
         return
     if not (yes or plan.creates):

@@ -16,12 +16,11 @@ from app.cli.campaigns import campaign
 from app.cli.terminal import counted, pass_deployment, say
 from app.domain import inputs, overrides
 from app.domain.overrides import Override
-from app.services import updates
+from app.services import updates, wallets
 from app.services.deployment import Deployment
 from app.services.issuing import REFUSED, Left
 from app.services.updates import Action, Progress, Wanted
 from app.services.wallets.apple.complaints import newest_complaints
-from app.services.wallets.google import standing
 from app.services.wallets.health import assess
 
 _LEFT = {
@@ -122,14 +121,11 @@ def update(
         warnings = updates.rehearse(
             session, key, wanted, settings=deployment.settings, keyring=deployment.keyring
         )
-        at_google = updates.forecast(session, key, wanted, rate=deployment.settings.google_rate)
+        costs = updates.forecast(session, key, wanted, settings=deployment.settings)
     when = f"at {at.isoformat()}" if at else "now"
-    say(
-        f"This touches {counted(touches.passes, 'pass', 'passes')}: "
-        f"{counted(touches.devices, 'device', 'devices')} of Apple's, "
-        f"{counted(touches.objects, 'object', 'objects')} at Google; {when}."
-    )
-    say(f"{at_google}")
+    say(f"This touches {touches}; {when}.")
+    for cost in costs.values():
+        say(f"{cost}")
     for warning in warnings:
         say(f"! {warning}")
     if not yes:
@@ -229,20 +225,16 @@ def sync_health(deployment: Deployment, complaints: bool) -> None:
     """Show what phones are owed, were told and hold, and what is in the way."""
     found = assess(deployment)
     for each in found.campaigns:
-        say(
-            f"{each.campaign:30}  installed {each.installed}  owed {each.owed}  "
-            f"pushed {each.pushed}  listed {each.listed}  fetched {each.fetched}  "
-            f"at Google {each.objects}  owed {each.objects_owed}"
-        )
-    for failure in found.failures:
-        what = "devices" if failure.wallet == "apple" else "objects at Google"
-        say(f"  {failure.count} {what} failed: {failure.reason}")
-    for wallet, since in found.oldest.items():
-        say(f"  {wallet}: what waits longest has waited since {since:%Y-%m-%d %H:%M} UTC.")
-    rate = deployment.settings.google_rate
-    with deployment.database.read() as session:
-        google = standing.standing(session, rate=rate)
-    say(f"{google}")
+        counts = (wallet.counted(each.counts) for wallet in wallets.WALLETS)
+        say("  ".join((f"{each.campaign:30}", *counts)))
+    for wallet in wallets.WALLETS:
+        for failure in found.failures:
+            if failure.wallet == wallet.name:
+                say(f"  {wallet.failed(failure)}")
+    for name, since in found.oldest.items():
+        say(f"  {name}: what waits longest has waited since {since:%Y-%m-%d %H:%M} UTC.")
+    for line in found.lines:
+        say(line)
     if complaints:
         with deployment.database.read() as session:
             for log in newest_complaints(session):
@@ -254,11 +246,7 @@ def sync_health(deployment: Deployment, complaints: bool) -> None:
 
 def _line(each: Progress) -> str:
     when = each.applied_at or each.apply_at
-    counts = (
-        f"  {each.installed} installed, {each.pushed} pushed, {each.fetched} fetched"
-        if each.applied_at
-        else ""
-    )
+    counts = f"  {each.text}" if each.applied_at else ""
     failure = f"  {each.failure}" if each.failure else ""
     return f"{each.id}  {each.status:10}  {when:%Y-%m-%d %H:%M}{counts}{failure}"
 

@@ -7,7 +7,7 @@ leases end, and others take over. Redemptions go before campaign edits, and camp
 paced. A campaign edited while its last edit is being delivered costs each phone at most one more
 delivery.
 Refuses: to know a wallet. A kind of installation is an `Installations`; adding one is one line in
-`app.delivery.worker.KINDS`.
+`app.delivery.worker.SENDERS`.
 """
 
 from __future__ import annotations

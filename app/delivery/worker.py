@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -26,9 +26,11 @@ from app.delivery.google.calls import Calls
 from app.delivery.google.classes import GoogleClasses
 from app.delivery.google.objects import GoogleEdits, GoogleObjects
 from app.delivery.webhooks import Webhooks
-from app.services import clockwork, pulses, reporting
+from app.services import clockwork, pulses, reporting, wallets
 from app.services.changes import Change
 from app.services.deployment import Deployment
+from app.services.wallets.apple.wallet import Apple
+from app.services.wallets.google.wallet import Google
 from app.store.session import Unavailable
 
 #: Seconds between two things a worker says of itself.
@@ -77,14 +79,25 @@ def webhooks(deployment: Deployment) -> Installations[Any]:
     return Webhooks(deployment)
 
 
-#: Every kind of installation that is delivered to.
-KINDS: tuple[Kind, ...] = (
-    apple_pushes,
-    google_classes,
-    google_objects,
-    google_edits,
-    webhooks,
-)
+#: Who delivers to each wallet, by its name.
+SENDERS: Mapping[str, tuple[Kind, ...]] = {
+    Apple.name: (apple_pushes,),
+    Google.name: (google_classes, google_objects, google_edits),
+}
+
+
+def senders() -> tuple[Kind, ...]:
+    """Return every kind of installation that is delivered to: the wallets' and webhooks.
+
+    Raises:
+        LookupError: nobody delivers to one of `WALLETS`.
+    """
+    lacking = [wallet.name for wallet in wallets.WALLETS if wallet.name not in SENDERS]
+    if lacking:
+        raise LookupError(f"Nobody delivers to {', '.join(lacking)}: give it a place in SENDERS.")
+    return (*(kind for wallet in wallets.WALLETS for kind in SENDERS[wallet.name]), webhooks)
+
+
 #: Those whose successes may be forgotten if the machine fails: a push more does no harm.
 FORGETTABLE = frozenset({ApplePushes.name})
 #: What is fetched or wished for from time to time; each decides itself whether it is due.
@@ -98,14 +111,14 @@ class Worker:
         self,
         deployment: Deployment,
         *,
-        kinds: Sequence[Kind] = KINDS,
+        kinds: Sequence[Kind] | None = None,
         chores: Sequence[Callable[[Deployment], None]] = CHORES,
     ) -> None:
         self._deployment = deployment
         self._chores = chores
         self.runners = [
             Runner(deployment, kind, lasting=kind.name not in FORGETTABLE)
-            for kind in (make(deployment) for make in kinds)
+            for kind in (make(deployment) for make in (senders() if kinds is None else kinds))
         ]
         self._stop = threading.Event()
         self._threads = [

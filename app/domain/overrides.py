@@ -21,6 +21,8 @@ from app.domain.inputs import MOST_MINOR
 TERMS = ("ends_at", "uses", "percent", "amount_minor", "min_basket_minor")
 #: The uses that an override may set at most: what the database's integers hold, with room.
 MOST_USES = 1_000_000
+#: The clockwork's row that says until when the ends of overrides are counted into versions.
+ENDS_COUNTED = "override_ends"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

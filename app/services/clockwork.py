@@ -27,13 +27,13 @@ from app.services import (
     people,
     security,
     updates,
+    wallets,
 )
 from app.services.codes import queue
 from app.services.deployment import Deployment
 from app.services.security import Actor
 from app.services.tills import Tills, release_lapsed
 from app.services.wallets import holdings
-from app.services.wallets.google import callbacks, digests, notices
 from app.store.dialects import insert_for
 from app.store.models import Campaign, Clockwork, Voucher
 
@@ -114,16 +114,11 @@ def _mark(session: Session, name: str, *, now: dt.datetime) -> Clockwork:
     return session.scalars(select(Clockwork).where(Clockwork.name == name).with_for_update()).one()
 
 
-def _forget_callbacks(deployment: Deployment) -> None:
-    """Drop what guards against repeated callbacks once Google's signature on them has lapsed."""
-    with deployment.database.write() as session:
-        callbacks.forget_nonces(session, now=deployment.now())
-
-
-def _remind(deployment: Deployment) -> None:
-    """Tell holders of gift cards on Android that their money ends soon."""
-    with deployment.database.write() as session:
-        notices.remind(session, now=deployment.now())
+def _do_of_wallets(deployment: Deployment) -> None:
+    """Do what single wallets want done because time passes."""
+    for wallet in wallets.WALLETS:
+        for job in wallet.jobs:
+            job(deployment)
 
 
 def _celebrate(deployment: Deployment) -> None:
@@ -147,7 +142,7 @@ def _show_override_ends(deployment: Deployment) -> None:
     """Grow the version of campaigns whose override ended since the last look."""
     now = deployment.now()
     with deployment.database.write() as session:
-        mark = _mark(session, digests.OVERRIDE_ENDS, now=now)
+        mark = _mark(session, overrides.ENDS_COUNTED, now=now)
         for campaign in session.scalars(
             select(Campaign).where(Campaign.override.is_not(None)).with_for_update()
         ):
@@ -205,9 +200,8 @@ JOBS: tuple[Job, ...] = (
     _withdraw_stopped,
     _celebrate,
     _resume_imports,
-    _forget_callbacks,
     _forget_people,
     _forget_keys,
     _forget_security_events,
-    _remind,
+    _do_of_wallets,
 )

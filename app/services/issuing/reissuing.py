@@ -23,16 +23,14 @@ from sqlalchemy.orm import Session
 from app.domain import codes
 from app.domain.campaign import Authority, BarcodeProfile, Source
 from app.domain.ledger import REPLACED
-from app.services import campaigns, changes, events, security
+from app.services import campaigns, changes, events, security, wallets
 from app.services.issuing.claiming import claim
 from app.services.issuing.wanted import IssueFault, Person, Slot, Wanted
 from app.services.issuing.withdrawing import ENDED, locked
 from app.services.security import Kind
 from app.store.keyring import Keyring
 from app.store.models import (
-    AppleRegistration,
     Campaign,
-    GoogleObject,
     Recipient,
     Voucher,
 )
@@ -132,13 +130,8 @@ def reissue(
         .returning(Voucher.id)
         .execution_options(synchronize_session=False)
     ).all()
-    for held in (AppleRegistration, GoogleObject):
-        session.execute(
-            update(held)
-            .where(held.voucher_id == voucher.id)
-            .values(voucher_id=former.id)
-            .execution_options(synchronize_session=False)
-        )
+    for wallet in wallets.WALLETS:
+        wallet.hand_over(session, voucher.id, to=former.id)
     answer = Reissued(
         public_id=voucher.public_id, key_id=voucher.key_id, new_code=new_code, fresh=True
     )

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from app.services import wallets
+
 #: Functions of a template; each takes the key of a campaign.
 FUNCTIONS = ("promotional_code", "wallet_link", "wallet_buttons", "barcode")
 #: Those after which the code itself is in the text, were it as the name of a picture.
@@ -30,12 +32,13 @@ class Values:
 
     def wallet_buttons(self) -> str:
         if not self.is_html:
-            return f"{self.address}/apple\n{self.address}/google"
+            return "\n".join(f"{self.address}/{wallet.name}" for wallet in wallets.WALLETS)
         address = html.escape(self.address, quote=True)
-        return Markup(  # noqa: S704 - the address is escaped above
-            f'<a href="{address}/apple">Apple Wallet</a> '
-            f'<a href="{address}/google">Google Wallet</a>'
+        links = (
+            f'<a href="{address}/{wallet.name}">{html.escape(wallet.title)}</a>'
+            for wallet in wallets.WALLETS
         )
+        return Markup(" ".join(links))  # noqa: S704 - address and titles are escaped above
 
     def barcode(self) -> str:
         if not self.is_html:

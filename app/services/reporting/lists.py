@@ -20,9 +20,9 @@ from sqlalchemy import and_, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from app.domain import codes
-from app.domain.funnel import Stage
 from app.domain.ledger import REPLACED
 from app.services.reporting.chains import replaced
+from app.services.reporting.rollup import stages
 from app.store.keyring import Keyring
 from app.store.models import (
     Campaign,
@@ -286,7 +286,7 @@ def _line(
             else why.segment_then
         )
         or "",
-        "stages": [stage.value for stage in Stage if first.stages & stage.bit],
+        "stages": [stage.name for stage in stages() if first.stages & stage.bit],
         "used": voucher.used,
         "balance_minor": voucher.balance_minor,
         "redeemed_at": use["first_at"].isoformat() if use else None,

@@ -11,10 +11,10 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.domain.funnel import Stage
+from app.domain.funnel import REFUSED
 from app.services import eventlog
 from app.services.eventlog import Position
-from app.services.reporting.rollup import READER
+from app.services.reporting.rollup import READER, stages
 from app.store.models import FunnelCount, LogReader, Slice, Store
 
 
@@ -44,10 +44,10 @@ class Row:
 
     part: dict[str, str]
     vouchers: dict[str, int] = field(
-        default_factory=lambda: dict.fromkeys((each.value for each in Stage), 0)
+        default_factory=lambda: dict.fromkeys((each.name for each in stages()), 0)
     )
     times: dict[str, int] = field(
-        default_factory=lambda: dict.fromkeys((each.value for each in Stage), 0)
+        default_factory=lambda: dict.fromkeys((each.name for each in stages()), 0)
     )
     refused: dict[str, int] = field(default_factory=dict)
     discount_minor: int = 0
@@ -132,7 +132,7 @@ def funnel(
             )
         row.vouchers[found.stage] += int(found.vouchers)
         row.times[found.stage] += int(found.times)
-        if found.stage == Stage.REFUSED:
+        if found.stage == REFUSED.name:
             row.refused[found.reason] = row.refused.get(found.reason, 0) + int(found.times)
         row.discount_minor += int(found.discount_minor)
         row.spent_minor += int(found.spent_minor)

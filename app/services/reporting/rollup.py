@@ -20,9 +20,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from app.domain.funnel import Stage, stages
+from app.domain import funnel
+from app.domain.funnel import Stage
 from app.domain.ledger import REPLACED
-from app.services import eventlog
+from app.services import eventlog, wallets
 from app.services.deployment import Deployment
 from app.services.eventlog import BEGINNING, EVENT, Position
 from app.services.reporting.chains import firsts
@@ -77,6 +78,12 @@ class _Count:
     revenue_minor: int = 0
 
 
+def stages() -> tuple[Stage, ...]:
+    """Return every stage that reports count, the wallets' own among them, in their order."""
+    own = (wallet.added for wallet in wallets.WALLETS)
+    return (*funnel.BEFORE_WALLETS, *own, *funnel.AFTER_WALLETS)
+
+
 def roll_up(deployment: Deployment, *, limit: int = BATCH) -> bool:
     """Count the next events; returns whether there may be more right now."""
     now = deployment.now()
@@ -116,18 +123,19 @@ def _count(
         first: the first card of the chain, of vouchers that replace one.
     """
     counts: dict[Key, _Count] = defaultdict(_Count)
+    added = {wallet.name: wallet.added for wallet in wallets.WALLETS}
     for row in rows:
         voucher_id = first.get(row.voucher_id, row.voucher_id)
         slice_id, reached = known[voucher_id]
         day = row.at.astimezone(_zone(row.timezone)).date()
-        for stage in stages(row.kind, row.data):
-            reason = (row.reason or "") if stage is Stage.REFUSED else ""
-            count = counts[slice_id, stage.value, day, row.store_id or 0, reason]
+        for stage in funnel.stages(row.kind, row.data, added=added):
+            reason = (row.reason or "") if stage is funnel.REFUSED else ""
+            count = counts[slice_id, stage.name, day, row.store_id or 0, reason]
             count.times += 1
             if not reached & stage.bit:
                 count.vouchers += 1
                 reached |= stage.bit
-            if stage in (Stage.REDEEMED, Stage.REVERSED):
+            if stage in (funnel.REDEEMED, funnel.REVERSED):
                 count.discount_minor += row.discount_minor or 0
                 count.spent_minor -= row.amount_minor or 0
                 # Whoever books sees to it that a basket counts once, while a redemption stands.

@@ -8,7 +8,7 @@ Refuses: to take terms away from holders unless that is asked for by name (`forc
 what was published: another update takes it back.
 """
 
-from app.services.updates.progress import Progress, Reach, forecast, history, progress, reach
+from app.services.updates.progress import Progress, Touched, forecast, history, progress, reach
 from app.services.updates.publish import apply_due, cancel, order, pause, rehearse
 from app.services.updates.update import UpdateFault, Wanted
 from app.services.updates.vouchers import MOST_VOUCHERS, Action, change_vouchers
@@ -17,7 +17,7 @@ __all__ = [
     "MOST_VOUCHERS",
     "Action",
     "Progress",
-    "Reach",
+    "Touched",
     "UpdateFault",
     "Wanted",
     "apply_due",

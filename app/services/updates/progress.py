@@ -1,40 +1,46 @@
-"""How many an update touches, and how far it has come."""
+"""How many an update touches, what it costs, and how far it has come."""
 
 from __future__ import annotations
 
 import datetime as dt
 import uuid
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, case, func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.services import wallets
 from app.services.updates.finding import campaign_called, no_update
 from app.services.updates.update import Wanted
-from app.services.wallets.apple.states import FETCHED, LISTED, PUSHED, Told
-from app.services.wallets.google import digests, standing
-from app.services.wallets.google.standing import Forecast
-from app.store.models import (
-    AppleRegistration,
-    Campaign,
-    CampaignUpdate,
-    GoogleObject,
-    Voucher,
-)
+from app.services.wallets.wallet import Edit, Forecast, Reach
+from app.settings import Settings
+from app.store.models import Campaign, CampaignUpdate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reach:
-    """How many an update touches: passes in wallets, Apple's devices, Google's objects."""
+class Touched:
+    """How many an update touches: passes in all, and what each wallet says of its own."""
 
     passes: int
-    devices: int
-    objects: int
+    wallets: tuple[Reach, ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """All of it by names that are part of the API."""
+        found = {"passes": self.passes}
+        for each in self.wallets:
+            found |= each.targets
+        return found
+
+    def __str__(self) -> str:
+        passes = f"{self.passes} {'pass' if self.passes == 1 else 'passes'}"
+        return f"{passes}: {', '.join(each.text for each in self.wallets)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """An update and how far it has come; counts are of passes in Apple's wallets."""
+    """An update and how far it has come; `counts` are of wallets that tell it, by their names."""
 
     id: uuid.UUID
     campaign: str
@@ -43,48 +49,52 @@ class Progress:
     applied_at: dt.datetime | None
     version: int | None
     paused: bool
-    installed: int
-    pushed: int
-    listed: int
-    fetched: int
+    counts: dict[str, int]
+    #: The same for operators.
+    text: str
     failure: str | None
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as programs read it."""
+        return {
+            "id": self.id,
+            "campaign": self.campaign,
+            "status": self.status,
+            "apply_at": self.apply_at,
+            "applied_at": self.applied_at,
+            "version": self.version,
+            "paused": self.paused,
+            **self.counts,
+            "failure": self.failure,
+        }
 
-def reach(session: Session, key: str) -> Reach:
-    """How many an update of the campaign would touch."""
+
+def reach(session: Session, key: str) -> Touched:
+    """Count how many an update of the campaign would touch."""
     campaign = campaign_called(session, key)
-    row = session.execute(
-        select(func.count(), func.count(AppleRegistration.device_id.distinct()))
-        .select_from(AppleRegistration)
-        .join(Voucher, Voucher.id == AppleRegistration.voucher_id)
-        .where(Voucher.campaign_id == campaign.id)
-    ).one()
-    objects = session.scalar(
-        select(func.count())
-        .select_from(GoogleObject)
-        .join(Voucher, Voucher.id == GoogleObject.voucher_id)
-        .where(Voucher.campaign_id == campaign.id, GoogleObject.status == "inserted")
-    )
-    return Reach(passes=row[0] + (objects or 0), devices=row[1], objects=objects or 0)
+    found = tuple(wallet.reach(session, campaign.id) for wallet in wallets.WALLETS)
+    return Touched(passes=sum(each.passes for each in found), wallets=found)
 
 
-def forecast(session: Session, key: str, wanted: Wanted, *, rate: float) -> Forecast:
-    """What an update would cost at Google at `rate` calls a second; for the campaign named `key`.
+def forecast(
+    session: Session, key: str, wanted: Wanted, *, settings: Settings
+) -> dict[str, Forecast]:
+    """Say what an update of the campaign named `key` would cost, by wallets whose rate is limited.
 
     Raises:
         UpdateFault: there is no such campaign.
     """
     campaign_called(session, key)
-    edit = digests.Edit(
+    edit = Edit(
         presentation=wanted.presentation or {},
         override=wanted.override,
         message=bool(wanted.message),
     )
-    return standing.forecast(session, key, edit, rate=rate)
+    return wallets.forecast(session, key, edit, settings=settings)
 
 
 def progress(session: Session, update_id: uuid.UUID) -> Progress:
-    """How far an update has come.
+    """Say how far an update has come.
 
     Raises:
         UpdateFault: there is no such update.
@@ -93,22 +103,21 @@ def progress(session: Session, update_id: uuid.UUID) -> Progress:
     if row is None:
         raise no_update()
     campaign = session.get_one(Campaign, row.campaign_id)
-
-    def reached(told: Told) -> ColumnElement[int]:
-        return func.coalesce(func.sum(case((told[1] >= (row.version or 0), 1), else_=0)), 0)
-
-    counts = session.execute(
-        select(func.count(), reached(PUSHED), reached(LISTED), reached(FETCHED))
-        .select_from(AppleRegistration)
-        .join(Voucher, Voucher.id == AppleRegistration.voucher_id)
-        .where(Voucher.campaign_id == row.campaign_id)
-    ).one()
+    found = {
+        wallet: wallet.progress(session, row.campaign_id, row.version or 0)
+        for wallet in wallets.WALLETS
+    }
     applied = row.status == "applied"
     status = row.status
     if applied:
-        status = "delivered" if counts[1] == counts[0] else "delivering"
+        delivered = all(each.delivered for each in found.values())
+        status = "delivered" if delivered else "delivering"
         if campaign.delivery_paused and status == "delivering":
             status = "paused"
+    counts: dict[str, int] = {}
+    for each in found.values():
+        counts |= each.counts if applied else each.before
+    lines = (wallet.progressed(each.counts) for wallet, each in found.items() if each.counts)
     return Progress(
         id=row.id,
         campaign=campaign.key,
@@ -117,16 +126,14 @@ def progress(session: Session, update_id: uuid.UUID) -> Progress:
         applied_at=row.applied_at,
         version=row.version,
         paused=campaign.delivery_paused,
-        installed=counts[0],
-        pushed=int(counts[1]) if applied else 0,
-        listed=int(counts[2]) if applied else 0,
-        fetched=int(counts[3]) if applied else 0,
+        counts=counts,
+        text=", ".join(lines),
         failure=row.failure,
     )
 
 
 def history(session: Session, key: str, *, limit: int = 50) -> list[Progress]:
-    """The campaign's updates, newest first."""
+    """Return the campaign's updates, newest first."""
     campaign = campaign_called(session, key)
     ids = session.scalars(
         select(CampaignUpdate.id)

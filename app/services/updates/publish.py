@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.domain import overrides
 from app.domain.campaign import BenefitType
 from app.domain.kinds import KINDS
 from app.domain.overrides import Override
-from app.services import changes
+from app.services import changes, wallets
 from app.services.campaigns import (
     faults_of,
     latest_revision,
@@ -31,12 +31,9 @@ from app.services.updates.update import UpdateFault, Wanted
 from app.settings import Settings
 from app.store.keyring import Keyring
 from app.store.models import (
-    AppleDevice,
-    AppleRegistration,
     Campaign,
     CampaignUpdate,
     Revision,
-    Voucher,
 )
 
 
@@ -251,15 +248,9 @@ def _apply(
     row.status = "applied"
     row.applied_at = now
     row.version = campaign.version
-    row.installed = (
-        session.scalar(
-            select(func.count())
-            .select_from(AppleRegistration)
-            .join(AppleDevice, AppleDevice.id == AppleRegistration.device_id)
-            .join(Voucher, Voucher.id == AppleRegistration.voucher_id)
-            .where(Voucher.campaign_id == campaign.id)
-        )
-        or 0
+    row.installed = sum(
+        wallet.progress(session, campaign.id, campaign.version).installed
+        for wallet in wallets.WALLETS
     )
     session.flush()
     changes.campaign(session, campaign.id)

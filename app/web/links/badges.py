@@ -1,8 +1,8 @@
 """The wallets' official buttons, if the operator has put them there; see static/wallets/README.md.
 
-Apple and Google let issuers use their artwork but not pass it on, so the package has none and the
-pages draw neutral buttons. A file `apple-<language>.svg` or `google-<language>.svg` (or `.png`)
-replaces the neutral one; a language without a file keeps it, because a button in another language
+Their makers let issuers use the artwork but not pass it on, so the package has none and the pages
+draw neutral buttons. A file `<wallet>-<language>.svg` (or `.png`), such as `apple-en.svg`, replaces
+the neutral one; a language without a file keeps it, because a button in another language
 is worse.
 """
 
@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-_NAME = re.compile(r"(apple|google)-([a-z]{2})\.(svg|png)")
+_NAME = re.compile(r"([a-z]+)-([a-z]{2})\.(svg|png)")
 
 
 def found(folder: Path) -> Mapping[tuple[str, str], str]:

@@ -15,6 +15,7 @@ _ROBOTS = "User-agent: *\nDisallow: /p/\nDisallow: /c/\n"
 def register(app: Flask) -> None:
     """Put the doors of this folder into `app`."""
     app.register_blueprint(vouchers.blueprint)
+    vouchers.add_doors(app)
     app.register_blueprint(invitations.blueprint)
     problems.shown_as_page(app, answers.fault_page)
 

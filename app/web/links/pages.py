@@ -33,6 +33,14 @@ from passes.wording import spoken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WalletButton:
+    """The way into a wallet: which one, and what the button says."""
+
+    wallet: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
     """Why a voucher cannot be used now, in a few words and in a sentence."""
 

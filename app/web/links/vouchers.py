@@ -8,18 +8,17 @@ A look by a person is recorded after the page is sent, so that it costs the visi
 from __future__ import annotations
 
 import structlog
-from flask import Blueprint, Response, redirect, request
+from flask import Blueprint, Flask, Response, redirect, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from app.domain.codes import Purpose
+from app.services import wallets
 from app.services.links import MOST_TOGETHER, TOGETHER
 from app.services.wallets import holdings, visits
-from app.services.wallets.apple.pkpass import signed_pass
 from app.services.wallets.content import pass_content
-from app.services.wallets.google import save_links
-from app.services.wallets.google.save_links import TryAgain
 from app.services.wallets.holdings import Holding
 from app.services.wallets.templates import template_for
+from app.services.wallets.wallet import PassFile, TryAgain, Wallet
 from app.store.session import Unavailable
 from app.web import deployment
 from app.web.links import answers, numbers, pages
@@ -28,7 +27,7 @@ from app.web.links.visitors import Device, Visitor, visitor
 from app.web.links.wording import WORDS
 from app.web.problem_codes import ProblemCode
 from app.web.problems import Problem
-from passes import apple, barcode, preview
+from passes import barcode
 from passes.language import closest
 
 blueprint = Blueprint("links", __name__)
@@ -44,15 +43,16 @@ def page(tokens: str) -> Response:
     language = answers.spoken(guest, *(_languages(each) for _, each in found), own=own)
     cards = tuple(_card(token, each, guest, language) for token, each in found)
     single = TOGETHER not in tokens
+    good = TOGETHER.join(each.token for each in cards if not each.spent)
     html = answers.page(
         "voucher.html" if single else "vouchers.html",
         language=language,
         cards=cards,
-        tokens=TOGETHER.join(each.token for each in cards if not each.spent),
+        tokens=good,
         device=guest.device,
+        buttons=_buttons(guest, language, several=TOGETHER in good, all_of_page=not single),
         in_app=guest.in_app,
         address=f"{deployment().settings.base_url}/p/{tokens}",
-        bundle=guest.takes_bundles,
         phone=_phone_code(tokens, guest, cards),
         organization=cards[0].organization,
     )
@@ -61,40 +61,34 @@ def page(tokens: str) -> Response:
     return answer
 
 
-@blueprint.get("/p/<tokens>/apple")
-def apple_pass(tokens: str) -> Response:
-    """The signed pass, or several in a bundle; a phone opens either in Wallet."""
-    house = deployment()
-    now = house.now()
-    found = _worth_adding(_opened(tokens))
-    built = [signed_pass(house, each, now=now) for _, each in found]
-    if TOGETHER in tokens:
-        answer = Response(apple.bundle(built), mimetype=apple.MIME_BUNDLE)
-        name = "vouchers.pkpasses"
-    else:
-        answer = Response(built[0], mimetype=apple.MIME_PASS)
-        name = f"{found[0][1].serial}.pkpass"
-    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return answers.private(answer)
-
-
-@blueprint.get("/p/<tokens>/google")
-def google_save(tokens: str) -> BaseResponse:
-    """On to Google's page that saves the pass, or several in one go."""
+def add(tokens: str, wallet: str) -> BaseResponse:
+    """Hand out the pass for a wallet, or several in one go: a file, or an address to go on to."""
     house = deployment()
     found = _worth_adding(_opened(tokens))
-    target = save_links.link(house, [each for _, each in found], now=house.now())
-    if isinstance(target, TryAgain):
+    given = _wallet(wallet).add(house, [each for _, each in found], now=house.now())
+    if isinstance(given, TryAgain):
         raise Problem(
             ProblemCode.WALLET_WAITING,
-            cause="Google does not have every pass yet.",
+            cause=given.cause,
             remedy="Try again in a few seconds.",
-            headers={"Retry-After": str(max(1, round(target.after.total_seconds())))},
+            headers={"Retry-After": str(max(1, round(given.after.total_seconds())))},
         )
-    answer = redirect(target.url)
-    answer.headers["Cache-Control"] = "no-store"
-    answer.headers["X-Robots-Tag"] = "noindex, nofollow"
-    return answer
+    if isinstance(given, PassFile):
+        answer = Response(given.data, mimetype=given.media_type)
+        answer.headers["Content-Disposition"] = f'attachment; filename="{given.name}"'
+        return answers.private(answer)
+    onward = redirect(given.url)
+    onward.headers["Cache-Control"] = "no-store"
+    onward.headers["X-Robots-Tag"] = "noindex, nofollow"
+    return onward
+
+
+def add_doors(app: Flask) -> None:
+    """Put a door for each wallet into `app`, under the wallet's name."""
+    for wallet in wallets.WALLETS:
+        app.add_url_rule(
+            f"/p/<tokens>/{wallet.name}", "links.add", add, defaults={"wallet": wallet.name}
+        )
 
 
 @blueprint.get("/p/<token>/code.png")
@@ -110,19 +104,17 @@ def code_picture(token: str) -> Response:
 
 @blueprint.get("/p/<token>/pass.png")
 def pass_picture(token: str) -> Response:
-    """The pass as a wallet draws it, for mails: `?wallet=` apple or google, else the device's."""
+    """The pass as a wallet draws it, for mails: the one that `?wallet=` names, or the device's."""
     house = deployment()
     guest = visitor(request)
     holding = _one(token)
     content = pass_content(house, holding, now=house.now())
     own = holding.recipient.language if holding.recipient else None
     spoken = content.presentation.languages
-    asked = request.args.get("wallet") or ("google" if guest.device is Device.ANDROID else "apple")
-    drawn = preview.render(
-        content,
-        wallet="google" if asked == "google" else "apple",
-        language=closest(spoken, guest.wanted(own=own)) or spoken[0],
-    )
+    offered = [wallet for wallet in wallets.WALLETS if guest.device in wallet.devices]
+    # A name that no wallet has, as in a mail that was typed by hand, gets a picture all the same.
+    wallet = wallets.named(request.args.get("wallet") or offered[0].name) or wallets.WALLETS[0]
+    drawn = wallet.picture(content, language=closest(spoken, guest.wanted(own=own)) or spoken[0])
     return answers.private(Response(drawn, mimetype="image/png"))
 
 
@@ -177,6 +169,31 @@ def _one(token: str) -> Holding:
     if TOGETHER in token:
         raise answers.unknown()
     return _opened(token)[0][1]
+
+
+def _wallet(name: str) -> Wallet:
+    found = wallets.named(name)
+    if found is None:
+        raise answers.unknown()
+    return found
+
+
+def _buttons(
+    guest: Visitor, language: Spoken, *, several: bool, all_of_page: bool
+) -> list[pages.WalletButton]:
+    """Return a button for each wallet that the visitor's device has."""
+    words = WORDS[language.page]
+    prefix = "add_all" if all_of_page else "add"
+    return [
+        pages.WalletButton(
+            wallet=wallet.name,
+            # A wallet for which a language has no words of its own is called by its title.
+            label=getattr(words, f"{prefix}_{wallet.name}", wallet.title),
+        )
+        for wallet in wallets.WALLETS
+        if guest.device in wallet.devices
+        and (not several or guest.takes_bundles or not wallet.bundles_need_browser)
+    ]
 
 
 def _worth_adding(found: list[tuple[str, Holding]]) -> list[tuple[str, Holding]]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Response, request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from app.services import campaigns, permissions
+from app.services import campaigns, permissions, wallets
 from app.services.access import Scope
 from app.services.campaigns import CampaignFault, pictures
 from app.services.permissions import Reach
-from app.services.wallets.google import digests, standing
+from app.services.wallets.wallet import Edit
 from app.web import access, deployment
 from app.web.gate import parse_json
 from app.web.heavy import takes_turns
@@ -48,6 +48,9 @@ class WarningBody(BaseModel):
 class ApplyAnswer(BaseModel):
     """What applying a campaign changed, or would change."""
 
+    # Another wallet whose rate is limited says what it costs there.
+    model_config = ConfigDict(extra="allow")
+
     key: str
     created: bool
     applied: bool
@@ -58,7 +61,7 @@ class ApplyAnswer(BaseModel):
         description="What is applied all the same, and will not show as it may be meant"
     )
     google: GoogleBody | None = Field(
-        description="What it costs at Google; null where no pass in a wallet changes"
+        None, description="What it costs at Google; null where no pass in a wallet changes"
     )
 
 
@@ -94,8 +97,7 @@ def apply_campaign(query: ApplyQuery) -> Response:
                 session, draft, organization=house.settings.organization, keyring=keyring
             )
             # Counted here, so that no till waits for it under the lock.
-            edit, rate = digests.edit_of(draft), house.settings.google_rate
-            at_google = standing.forecast(session, draft.key, edit, rate=rate)
+            costs = wallets.forecast(session, draft.key, Edit.of(draft), settings=house.settings)
         with house.database.write() as session:
             plan = campaigns.plan(session, tried)
             if not query.dry_run:
@@ -124,7 +126,11 @@ def apply_campaign(query: ApplyQuery) -> Response:
                     draft.presentation, kind=draft.kind, rules=draft.rules
                 )
             ],
-            google=GoogleBody.of(at_google) if plan.shows and not plan.creates else None,
+            **{
+                name: GoogleBody.of(cost)
+                for name, cost in costs.items()
+                if plan.shows and not plan.creates
+            },
         )
     )
 

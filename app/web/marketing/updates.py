@@ -6,7 +6,6 @@ progress is read at its own address. `dry_run` says the same, refuses the same, 
 
 from __future__ import annotations
 
-import dataclasses
 import uuid
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -25,8 +24,8 @@ from app.services.issuing import Left
 from app.services.permissions import Reach
 from app.services.updates import Action, Wanted
 from app.services.wallets.apple.complaints import newest_complaints
-from app.services.wallets.google.standing import Forecast
 from app.services.wallets.health import assess
+from app.services.wallets.wallet import Forecast
 from app.web import access, deployment
 from app.web.fields import Moment
 from app.web.heavy import takes_turns
@@ -103,6 +102,9 @@ class UpdateBody(BaseModel):
 class TouchesBody(BaseModel):
     """What an update touches."""
 
+    # Each wallet counts its own.
+    model_config = ConfigDict(extra="allow")
+
     passes: int = Field(description="Passes in wallets")
     devices: int = Field(description="Apple's devices that are told")
     objects: int = Field(description="Passes at Google")
@@ -121,6 +123,9 @@ class GoogleBody(BaseModel):
 
 class RehearsedBody(BaseModel):
     """What an update would touch; `dry_run` ordered nothing."""
+
+    # Another wallet whose rate is limited says what it costs there.
+    model_config = ConfigDict(extra="allow")
 
     touches: TouchesBody
     google: GoogleBody
@@ -216,11 +221,11 @@ def order(path: CampaignPath, body: UpdateBody) -> tuple[dict[str, Any], int]:
         warnings = updates.rehearse(
             session, path.key, wanted, settings=house.settings, keyring=house.keyring
         )
-        at_google = updates.forecast(session, path.key, wanted, rate=house.settings.google_rate)
+        costs = updates.forecast(session, path.key, wanted, settings=house.settings)
         return RehearsedBody(
-            touches=TouchesBody(**dataclasses.asdict(touches)),
-            google=GoogleBody.of(at_google),
+            touches=TouchesBody(**touches.counts),
             warnings=warnings,
+            **{name: GoogleBody.of(cost) for name, cost in costs.items()},
         ).model_dump()
 
     def work(session: Session) -> dict[str, Any]:
@@ -324,12 +329,12 @@ def health() -> dict[str, Any]:
     """
     found = assess(deployment())
     only = access.client().campaigns
-    shown: dict[str, Any] = dataclasses.asdict(found)
+    shown = found.as_dict()
     if only is not None:
         return {
             "campaigns": [each for each in shown["campaigns"] if each["campaign"] in only],
             "workers": found.workers,
-            "alarms": [dataclasses.asdict(each) for each in found.alarms if each.of_service],
+            "alarms": [each.as_dict() for each in found.alarms if each.of_service],
         }
     shown["oldest"] = {wallet: since.isoformat() for wallet, since in found.oldest.items()}
     shown["oldest_owed"] = found.oldest_owed.isoformat() if found.oldest_owed else None
@@ -372,7 +377,7 @@ def _found(session: Session, path: UpdatePath) -> updates.Progress:
 def _shown(found: updates.Progress) -> dict[str, Any]:
     return {
         name: value.isoformat() if hasattr(value, "isoformat") else value
-        for name, value in (dataclasses.asdict(found) | {"id": str(found.id)}).items()
+        for name, value in (found.as_dict() | {"id": str(found.id)}).items()
     }
 
 

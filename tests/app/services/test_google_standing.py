@@ -10,7 +10,8 @@ from app.domain.overrides import Override
 from app.services.campaigns import store_presentation, store_terms
 from app.services.deployment import Deployment
 from app.services.wallets.google import standing
-from app.services.wallets.google.digests import CLASS_ALONE, Edit
+from app.services.wallets.google.digests import CLASS_ALONE
+from app.services.wallets.wallet import Edit, Forecast
 from app.store.models import Campaign, GoogleClass, GoogleObject
 from tests.storefront import PERCENT, TEXTS, Storefront
 
@@ -128,7 +129,7 @@ def test_an_edit_of_texts_is_one_call_and_one_of_barcodes_touches_every_pass(
 def test_a_hundred_thousand_passes_take_83_minutes() -> None:
     takes = dt.timedelta(seconds=100_000 / 20)
     assert "100,000 passes are updated one by one, 83 minutes" in str(
-        standing.Forecast(100_000, takes)
+        Forecast(100_000, takes, "Google Wallet")
     )
 
 

@@ -155,9 +155,10 @@ def root_keys_age(database: Database, *, now: dt.datetime) -> tuple[dt.timedelta
         return None
 
 
-def forget_nonces(session: Session, *, now: dt.datetime) -> None:
+def forget_lapsed_nonces(deployment: Deployment) -> None:
     """Drop the nonces of callbacks that would be refused as out of date anyway."""
-    session.execute(delete(GoogleNonce).where(GoogleNonce.expires_at < now))
+    with deployment.database.write() as session:
+        session.execute(delete(GoogleNonce).where(GoogleNonce.expires_at < deployment.now()))
 
 
 _keys_guard = threading.Lock()

@@ -14,7 +14,6 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, ScalarSelect, exists, func, select
@@ -22,9 +21,8 @@ from sqlalchemy.orm import Session
 
 from app.domain import overrides
 from app.domain.nearby import MOST_PLACES
-from app.domain.overrides import Override
-from app.services.campaigns.file import Draft
-from app.services.campaigns.stored import latest_revision, store_presentation, store_terms
+from app.services.campaigns.stored import latest_revision
+from app.services.wallets.wallet import Edit
 from app.store.models import (
     Campaign,
     CampaignUpdate,
@@ -37,49 +35,16 @@ from app.store.models import (
 
 #: Members of a presentation that show on the class alone; words of the marketer's do, too.
 CLASS_ALONE = frozenset({"look", "organization", "fields", "links"})
-#: The clockwork's row that moves when an override's end grows a campaign's version.
-OVERRIDE_ENDS = "override_ends"
 _COLUMNS = ("kind", "authority", "source", "currency", "timezone")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edit:
-    """What is about to change.
-
-    Args:
-        columns: of the campaign.
-        terms, presentation: in their stored form; members that are left out stay, unless `whole`.
-        override: to be laid over the present one.
-        message: whether holders are told something.
-    """
-
-    columns: Mapping[str, Any] = field(default_factory=dict)
-    terms: Mapping[str, Any] = field(default_factory=dict)
-    presentation: Mapping[str, Any] = field(default_factory=dict)
-    override: Override | None = None
-    message: bool = False
-    whole: bool = False
-
-
-def edit_of(draft: Draft) -> Edit:
-    """What a campaign file would change of a campaign that is there."""
-    return Edit(
-        columns={
-            "kind": draft.kind,
-            "authority": draft.authority.value,
-            "source": draft.source.value,
-            "currency": draft.currency,
-            "timezone": draft.timezone,
-        },
-        terms=store_terms(draft.terms),
-        presentation=store_presentation(draft.presentation),
-        whole=True,
-    )
 
 
 def override_ends() -> ScalarSelect[Any]:
     """Until when the ends of overrides are counted into versions; to be read with the campaign."""
-    return select(Clockwork.done_until).where(Clockwork.name == OVERRIDE_ENDS).scalar_subquery()
+    return (
+        select(Clockwork.done_until)
+        .where(Clockwork.name == overrides.ENDS_COUNTED)
+        .scalar_subquery()
+    )
 
 
 def digest(

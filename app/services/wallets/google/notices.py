@@ -22,6 +22,7 @@ from app.domain import overrides
 from app.domain.campaign import Presentation
 from app.domain.kinds import KINDS
 from app.services.campaigns.stored import latest_revision, presentation_of
+from app.services.deployment import Deployment
 from app.services.wallets.content import last_moment
 from app.services.wallets.google import resources
 from app.store.models import Campaign, GoogleMessage, GoogleObject, Voucher
@@ -49,6 +50,12 @@ def texts(presentation: Presentation, key: str, value: Money | dt.datetime) -> l
         }
         for each in languages
     ]
+
+
+def remind_holders(deployment: Deployment) -> None:
+    """Tell holders of gift cards on Android that their money ends soon."""
+    with deployment.database.write() as session:
+        remind(session, now=deployment.now())
 
 
 def remind(session: Session, *, now: dt.datetime, limit: int = 1000) -> int:

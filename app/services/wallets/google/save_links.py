@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import and_, case, func, literal, or_, select, update
 from sqlalchemy.orm import Session
@@ -18,6 +17,7 @@ from app.domain.kinds import KINDS
 from app.services.deployment import Deployment
 from app.services.wallets.google import resources
 from app.services.wallets.holdings import Holding
+from app.services.wallets.wallet import SaveAddress, TryAgain
 from app.store.models import GoogleObject
 from passes import google
 from passes.errors import ResourceError
@@ -32,23 +32,9 @@ SAVING = dt.timedelta(minutes=10)
 _POLL = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
-    """Where the customer goes on to."""
-
-    url: str
-
-
-@dataclass(frozen=True, slots=True)
-class TryAgain:
-    """The object is not at Google yet, and must not travel in a link."""
-
-    after: dt.timedelta
-
-
 def link(
     deployment: Deployment, holdings: Sequence[Holding], *, now: dt.datetime
-) -> Link | TryAgain:
+) -> SaveAddress | TryAgain:
     """Return the address at Google that saves the vouchers.
 
     Waits up to PASSERELLE_GOOGLE_WAIT_MS for the worker to bring the objects to Google; then a
@@ -64,10 +50,10 @@ def link(
     else:
         url = _carrying(deployment, holdings[0], now=now) if len(holdings) == 1 else None
     if url is None:
-        return TryAgain(AGAIN)
+        return TryAgain(AGAIN, cause="Google does not have every pass yet.")
     _ask_later(deployment, [each.voucher.id for each in holdings], now=now)
     # Google's address, or a stand-in's.
-    return Link(f"{deployment.settings.google_save_url}/{url.removeprefix(google.SAVE_URL)}")
+    return SaveAddress(f"{deployment.settings.google_save_url}/{url.removeprefix(google.SAVE_URL)}")
 
 
 def _ready(deployment: Deployment, holdings: Sequence[Holding], *, now: dt.datetime) -> bool:

@@ -15,23 +15,8 @@ from sqlalchemy import ColumnElement, and_, case, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.services.wallets.google import digests
-from app.services.wallets.google.digests import Edit
+from app.services.wallets.wallet import Edit, Forecast
 from app.store.models import Campaign, GoogleClass, GoogleObject, Voucher
-
-
-@dataclass(frozen=True, slots=True)
-class Forecast:
-    """What an edit will cost at Google: passes touched, and how long that takes at the rate."""
-
-    passes: int
-    takes: dt.timedelta
-
-    def __str__(self) -> str:
-        if not self.passes:
-            return "Google Wallet: one call updates every pass."
-        minutes = self.takes.total_seconds() / 60
-        length = f"{minutes:.0f} minutes" if minutes >= 1.5 else "about a minute"
-        return f"Google Wallet: {self.passes:,} passes are updated one by one, {length} in all."
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +55,7 @@ def forecast(session: Session, campaign_key: str, edit: Edit, *, rate: float) ->
             )
             or 0
         )
-    return Forecast(passes, dt.timedelta(seconds=passes / rate))
+    return Forecast(passes, dt.timedelta(seconds=passes / rate), "Google Wallet")
 
 
 def standing(session: Session, *, rate: float, campaign_key: str | None = None) -> Standing:
