@@ -25,7 +25,7 @@ from app.store.models import LogReader, Recipient, Voucher
 
 READER = "stops"
 #: Events of one transaction, and so the most recipients that it locks.
-BATCH = 200
+EVENTS_AT_ONCE = 200
 #: Kinds in the log after which more, or less, is booked of what rules call by one name.
 _KINDS = {
     REDEEMED: ("redeemed", "captured", "reversed", "refunded"),
@@ -61,7 +61,7 @@ def _follow_some(deployment: Deployment) -> bool:
             reader.position, reader.current_at = str(end), now
             return False
         page = eventlog.read(
-            session, Position.parse(reader.position), limit=BATCH, columns=_wanted(names)
+            session, Position.parse(reader.position), limit=EVENTS_AT_ONCE, columns=_wanted(names)
         )
         ids = session.scalars(
             select(Recipient.id)

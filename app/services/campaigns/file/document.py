@@ -179,6 +179,6 @@ def read_rules(reading: Reading, kind: str | None) -> dict[str, Any] | None:
         return None
     section = reading.section("rules", RulesSection, reading.document["rules"])
     money = None if kind is None else KINDS[kind].holds_money
-    if section is None or reading.add(values.faults(section, money=money)):
+    if section is None or reading.add(values.rules_faults(section, money=money)):
         return None
     return built(section, reading.minor)

@@ -19,7 +19,7 @@ _COUPON = ("percent", "amount", "free_shipping")
 _VALUES = (*_COUPON, "card")
 
 
-def faults(rules: RulesSection, *, money: bool | None) -> Iterator[Fault]:
+def rules_faults(rules: RulesSection, *, money: bool | None) -> Iterator[Fault]:
     """Every option of the rules that counts for nothing.
 
     Args:
