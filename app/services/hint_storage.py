@@ -10,10 +10,14 @@ from huey import Huey, PostgresHuey, RedisHuey, SqliteHuey
 from huey.registry import Message
 from huey.serializer import Serializer
 
-from app.services.hints import QueueFault
+from app.faults import Fault
 from app.store import private
 
 NAME = "passerelle"
+
+
+class QueueFault(Fault):
+    """PASSERELLE_QUEUE_URL names no storage that hints can be kept in."""
 
 
 class _JsonSerializer(Serializer):  # type: ignore[misc]

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from app.faults import Fault
 from app.services.changes import Change, Subject
 
 if TYPE_CHECKING:
@@ -32,10 +31,6 @@ PATIENCE = 2
 GATHER = 0.1
 
 Listener = Callable[[frozenset[Change]], None]
-
-
-class QueueFault(Fault):
-    """PASSERELLE_QUEUE_URL names no storage that hints can be kept in."""
 
 
 class Hints:

@@ -209,7 +209,7 @@ def _attribute(
     those for which it was counted before.
     """
     counted = Campaign.key.not_in([each for each in but if each is not None])
-    decisions = session.scalars(
+    kept = session.scalars(
         select(Decision)
         .join(Campaign, Campaign.id == Decision.campaign_id)
         .where(
@@ -220,7 +220,7 @@ def _attribute(
         )
         .order_by(Decision.id)
     ).all()
-    for decision in decisions:
+    for decision in kept:
         first = decision.acted_at is None
         before = decision.spent_minor
         decision.acted_at = decision.acted_at or done.at
@@ -365,14 +365,14 @@ def forget(session: Session, keyring: Keyring, recipient: Recipient, *, now: dt.
     ids = [row.id for row in vouchers]
     if recipient.forgotten_at is not None or recipient.external_id is None:
         return len(ids)
-    decisions = session.execute(
+    decided = session.execute(
         select(Decision.campaign_id, Decision.occasion).where(Decision.recipient_id == recipient.id)
     ).all()
     forgotten.note(
         session,
         keyring,
         recipient.external_id,
-        ((row.campaign_id, row.occasion) for row in (*vouchers, *decisions)),
+        ((row.campaign_id, row.occasion) for row in (*vouchers, *decided)),
         now=now,
     )
     security.record(

@@ -375,7 +375,7 @@ def test_a_stop_that_comes_later_does_not_look_back(deployment: Deployment, till
 def test_every_batch_is_followed_once(
     deployment: Deployment, till: Till, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.services.deciding.following.BATCH", 2)
+    monkeypatch.setattr("app.services.deciding.following.EVENTS_AT_ONCE", 2)
     made(deployment, "spring")
     made(deployment, "reminder", stops=REDEEMED)
     names = [f"r{number}" for number in range(5)]

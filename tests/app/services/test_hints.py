@@ -14,7 +14,8 @@ from app.delivery.worker import Worker
 from app.services import changes
 from app.services.changes import Change, Subject
 from app.services.deployment import Deployment
-from app.services.hints import Hints, QueueFault
+from app.services.hint_storage import QueueFault
+from app.services.hints import Hints
 from app.settings import Settings
 from app.store.models import Voucher
 from tests.apple_world import World, world
