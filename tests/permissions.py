@@ -21,11 +21,15 @@ from werkzeug.test import TestResponse
 
 from app.domain import codes
 from app.domain.codes import Purpose
-from app.services import access, inviting, reporting
+from app.services import (
+    access,
+    invitations,
+    reports,
+)
 from app.services.access import Scope
 from app.services.codes import generated
 from app.services.deployment import Deployment
-from app.services.inviting import Invitation
+from app.services.invitations import Invitation
 from app.store.models import (
     AppleLog,
     Campaign,
@@ -165,7 +169,7 @@ class World:
 
     def count(self) -> None:
         """Let the worker count what happened."""
-        while reporting.roll_up(self.deployment):
+        while reports.roll_up(self.deployment):
             pass
 
     def name(self, start: str = "n") -> str:
@@ -238,9 +242,9 @@ class World:
         """An offer's path."""
         house = self.deployment
         with house.database.read() as session:
-            expires_at = inviting.expiry(session, f"{side}-plain", days=3, now=house.now())
+            expires_at = invitations.expiry(session, f"{side}-plain", days=3, now=house.now())
         offer = Invitation(external_id=self.name("guest-"), expires_at=expires_at)
-        made = inviting.link(house.settings, house.keyring, f"{side}-plain", offer)
+        made = invitations.link(house.settings, house.keyring, f"{side}-plain", offer)
         return made.removeprefix(house.settings.base_url)
 
     def link(self) -> str:

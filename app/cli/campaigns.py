@@ -20,9 +20,9 @@ from app.cli.terminal import (
 )
 from app.domain import codes
 from app.services import (
+    birthday_cards,
     campaigns,
-    celebrating,
-    issuing,
+    issuance,
     links,
     wallets,
 )
@@ -91,7 +91,7 @@ def show(deployment: Deployment) -> None:
     """List the campaigns."""
     with deployment.database.read() as session:
         for row in session.scalars(select(Campaign).order_by(Campaign.id)):
-            stock = issuing.stock(session, row, exact=True)
+            stock = issuance.stock(session, row, exact=True)
             left = "" if stock is None else f"  {stock}"
             say(f"{row.key:30}  {row.kind:9}  {row.status:7}  {row.source:9}{left}")
 
@@ -267,7 +267,7 @@ def issue(
 ) -> None:
     """Issue vouchers of CAMPAIGN to the RECIPIENTS of a CSV file and write their links."""
     with progress_bar("Issuing", "vouchers") as update:
-        outcome = issuing.issue_file(
+        outcome = issuance.issue_file(
             deployment,
             campaign_key,
             recipients,
@@ -292,7 +292,7 @@ def issue(
         with out.open(encoding="utf-8", newline="") as file:
             show_link(next(csv.DictReader(file))["wallet_link"])
     if outcome.forgotten:
-        say(f"  {len(outcome.forgotten)} are left out. {issuing.FORGOTTEN} {issuing.COME_BACK}")
+        say(f"  {len(outcome.forgotten)} are left out. {issuance.FORGOTTEN} {issuance.COME_BACK}")
     if outcome.stock is not None and outcome.stock.low:
         left = counted(outcome.stock.left, "code is", "codes are")
         say(f"Only {left} left: import or generate more.")
@@ -319,7 +319,7 @@ def reissue(deployment: Deployment, serial: str, keep_code: bool, reason: str | 
         raise click.ClickException(f"{serial} is no serial: copy it from the pass or the links.")
     keyring = deployment.keyring
     with deployment.database.write() as session:
-        made = issuing.reissue(
+        made = issuance.reissue(
             session,
             keyring,
             public_id,
@@ -344,7 +344,7 @@ def reissue(deployment: Deployment, serial: str, keep_code: bool, reason: str | 
 @pass_deployment
 def birthdays(deployment: Deployment, campaign_key: str | None, dry_run: bool) -> None:
     """Issue the vouchers that birthdays are due today; run it daily, again at any time."""
-    done = celebrating.celebrate(deployment, campaign_key, dry_run=dry_run)
+    done = birthday_cards.celebrate(deployment, campaign_key, dry_run=dry_run)
     for item in done:
         say(f"{item.campaign}: {item.issued} {'would be ' if dry_run else ''}issued.")
         for why, count in sorted(item.not_given.items()):

@@ -8,10 +8,10 @@ import sys
 import click
 
 from app.cli.terminal import fail, pass_deployment, show_qr
-from app.services import inviting
+from app.services import invitations
 from app.services.deployment import Deployment
-from app.services.inviting import Invitation
-from app.services.issuing import COME_BACK, FORGOTTEN
+from app.services.invitations import Invitation
+from app.services.issuance import COME_BACK, FORGOTTEN
 
 
 @click.command()
@@ -38,8 +38,8 @@ def invite(
     """Print a CSV of links to CAMPAIGN's offer, one for each of the RECIPIENTS' external ids."""
     now, keyring = deployment.now(), deployment.keyring
     with deployment.database.read() as session:
-        expires_at = inviting.expiry(session, campaign, days=days, now=now, occasion=occasion)
-        left_out = inviting.forgotten(session, keyring, campaign, recipients, occasion)
+        expires_at = invitations.expiry(session, campaign, days=days, now=now, occasion=occasion)
+        left_out = invitations.forgotten(session, keyring, campaign, recipients, occasion)
     out = csv.writer(sys.stdout)
     out.writerow(["external_id", "invitation_link"])
     for recipient in recipients:
@@ -52,7 +52,7 @@ def invite(
             expires_at=expires_at,
             made_at=now,
         )
-        link = inviting.link(deployment.settings, keyring, campaign, invitation)
+        link = invitations.link(deployment.settings, keyring, campaign, invitation)
         out.writerow([recipient, link])
     if len(recipients) == 1 and not left_out:
         show_qr(link)

@@ -13,11 +13,18 @@ import orjson
 from babel.numbers import get_currency_precision
 
 from app.cli.terminal import counted, fail, pass_deployment, say
-from app.services import campaigns, deciding, issuing, links, people, security
+from app.services import (
+    campaigns,
+    decisions,
+    issuance,
+    links,
+    people,
+    security,
+)
 from app.services.codes.formats import FileFault, table
-from app.services.deciding import Candidate, Tally
+from app.services.decisions import Candidate, Tally
 from app.services.deployment import Deployment
-from app.services.issuing import IssueFault, Person
+from app.services.issuance import IssueFault, Person
 from app.store import private
 from app.store.models import Campaign
 
@@ -52,7 +59,7 @@ def decide(
         found = campaigns.find(session, campaign)
         if found is None:
             raise IssueFault(f"No campaign {campaign!r} exists.")
-        issuing.refuse_occasion(found, occasion)
+        issuance.refuse_occasion(found, occasion)
         currency = found.currency
         digits = get_currency_precision(currency) if currency else None
     if out is not None and out.exists() and out.samefile(recipients):
@@ -72,7 +79,7 @@ def decide(
             )
             rows = _candidates(table(source), found, occasion, rejected)
             keyring = deployment.keyring
-            for each in deciding.decide(deployment, campaign, rows, tally, dry_run=dry_run):
+            for each in decisions.decide(deployment, campaign, rows, tally, dry_run=dry_run):
                 link = ""
                 if each.issued is not None:
                     link = links.page(
@@ -168,7 +175,7 @@ def points(deployment: Deployment, external_id: str, campaign: str | None) -> No
             fail("There is no such recipient.")
         if campaign is not None and campaigns.find(session, campaign) is None:
             fail(f"No campaign {campaign!r} exists.")
-        found = deciding.points_of(
+        found = decisions.points_of(
             session, recipient.id, external_id, now=deployment.now(), campaign=campaign
         )
     if not any(each.events for each in found):
@@ -216,7 +223,7 @@ def _people(
 ) -> Iterator[tuple[int, Person, dict[str, str]]]:
     for line, cells in rows:
         try:
-            yield line, issuing.person_from(cells), cells
+            yield line, issuance.person_from(cells), cells
         except ValueError as error:
             rejected.append(f"line {line}: {error}")
 
@@ -229,8 +236,8 @@ def _candidates(
 ) -> Iterator[Candidate]:
     for line, person, cells in _people(rows, rejected):
         try:
-            issuing.refuse_occasion(campaign, cells.get("occasion", ""))
-            facts = deciding.amounts_of(cells, campaign.currency)
+            issuance.refuse_occasion(campaign, cells.get("occasion", ""))
+            facts = decisions.amounts_of(cells, campaign.currency)
         except (ValueError, IssueFault) as error:
             rejected.append(f"line {line}: {error}")
             continue

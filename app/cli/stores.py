@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from app.cli.terminal import counted, fail, pass_deployment, say, warn
-from app.services import storefile, stores
+from app.services import stores
 from app.services.deployment import Deployment
 from app.store import private
 
@@ -85,11 +85,11 @@ def import_stores(deployment: Deployment, file: Path, keys_file: Path | None) ->
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         fail(f"{file.name} is no text in UTF-8: export it as CSV in UTF-8.")
-    rows = storefile.read(text)
+    rows = stores.read(text)
     if keys_file is not None and keys_file.exists():
         raise click.UsageError(f"{keys_file} exists: name a file that does not.")
     with deployment.database.write() as session:
-        done = storefile.apply(session, rows, now=deployment.now(), with_keys=keys_file is not None)
+        done = stores.apply(session, rows, now=deployment.now(), with_keys=keys_file is not None)
         # Written before the commit: a key that nobody could read would be worth nothing.
         if keys_file is not None:
             _write(keys_file, done.keys)

@@ -18,7 +18,7 @@ from app.domain import inputs, overrides
 from app.domain.overrides import Override
 from app.services import updates, wallets
 from app.services.deployment import Deployment
-from app.services.issuing import REFUSED, Left
+from app.services.issuance import REFUSED, Left
 from app.services.updates import Action, Progress, Wanted
 from app.services.wallets.apple.complaints import newest_complaints
 from app.services.wallets.health import assess

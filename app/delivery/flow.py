@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from app.services import pulses
+from app.services import heartbeats
 from app.services.deployment import Deployment
 
 #: Pushes per second: where it starts, and the bounds it keeps.
@@ -20,7 +20,7 @@ LEAST = 10.0
 MOST = 5_000.0
 #: Requests of phones at work at the same time, on average and per server process, above which
 #: the rate falls; half of it is room to grow. More than one, since tills go first anyway
-#: (`app.services.precedence`), and a server whose phones never queue stands still between them.
+#: (`app.services.priority`), and a server whose phones never queue stands still between them.
 BUSY = 2.5
 #: Seconds' worth of pushes that are taken at once: fewer would cost a transaction each.
 WORTH = 0.1
@@ -65,7 +65,7 @@ class Flow:
             return
         self._looked_at = now
         with self._deployment.database.read() as session:
-            said = pulses.heard(session, pulses.SERVER, now=self._deployment.now())
+            said = heartbeats.heard(session, heartbeats.SERVER, now=self._deployment.now())
         busiest = 0.0
         returning = 0.0
         for each in said:

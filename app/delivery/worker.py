@@ -26,7 +26,12 @@ from app.delivery.google.calls import Calls
 from app.delivery.google.classes import GoogleClasses
 from app.delivery.google.objects import GoogleEdits, GoogleObjects
 from app.delivery.webhooks import Webhooks
-from app.services import clockwork, pulses, reporting, wallets
+from app.services import (
+    clockwork,
+    heartbeats,
+    reports,
+    wallets,
+)
 from app.services.changes import Change
 from app.services.deployment import Deployment
 from app.services.wallets.apple.wallet import Apple
@@ -143,7 +148,7 @@ class Worker:
         for thread in self._threads:
             thread.join(max(0.1, until - time.monotonic()))
         with suppress(Unavailable), self._deployment.database.write() as session:
-            pulses.end(session, pulses.WORKER)
+            heartbeats.end(session, heartbeats.WORKER)
 
     def end(self) -> None:
         """Let `run` come to its end; safe in a signal handler."""
@@ -199,7 +204,7 @@ class Worker:
         """Keep the counts that reports are made of."""
         while not self._stop.is_set():
             try:
-                more = reporting.roll_up(self._deployment)
+                more = reports.roll_up(self._deployment)
             except Unavailable as fault:
                 structlog.get_logger().warning("count_waits", reason=str(fault))
                 more = False
@@ -224,7 +229,7 @@ class Worker:
                 }
             try:
                 with self._deployment.database.write() as session:
-                    pulses.say(session, pulses.WORKER, state, now=self._deployment.now())
+                    heartbeats.say(session, heartbeats.WORKER, state, now=self._deployment.now())
                 for chore in self._chores:
                     chore(self._deployment)
             except Unavailable as fault:

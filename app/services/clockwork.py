@@ -20,10 +20,10 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from app.domain import overrides
 from app.services import (
     access,
-    celebrating,
+    birthday_cards,
     changes,
-    deciding,
-    expiring,
+    decisions,
+    expiry,
     people,
     security,
     updates,
@@ -123,7 +123,7 @@ def _do_of_wallets(deployment: Deployment) -> None:
 
 def _celebrate(deployment: Deployment) -> None:
     """Issue the vouchers that birthdays are due, once a local day for each campaign."""
-    for done in celebrating.celebrate(deployment, again=False):
+    for done in birthday_cards.celebrate(deployment, again=False):
         if done.fault or done.missing:
             structlog.get_logger().warning(
                 "birthdays_held_up", campaign=done.campaign, cause=done.fault or "out of codes"
@@ -161,7 +161,7 @@ def _release(deployment: Deployment) -> None:
 
 def _withdraw_stopped(deployment: Deployment) -> None:
     """Take back what stop conditions marked, such as vouchers that a till held then."""
-    deciding.withdraw(deployment.database, now=deployment.now())
+    decisions.withdraw(deployment.database, now=deployment.now())
 
 
 def _forget_keys(deployment: Deployment) -> None:
@@ -193,10 +193,10 @@ def _forget_security_events(deployment: Deployment) -> None:
 JOBS: tuple[Job, ...] = (
     updates.apply_due,
     _show_moments,
-    expiring.note_expired,
+    expiry.note_expired,
     _show_override_ends,
     _release,
-    deciding.follow,
+    decisions.follow,
     _withdraw_stopped,
     _celebrate,
     _resume_imports,

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from app.services import keys
 from app.services.access import Doorkeeper
 from app.services.certificates import Certificates
-from app.services.guessing import Guesses
+from app.services.guesses import Guesses
 from app.services.hints import Hints
-from app.services.precedence import Precedence
+from app.services.priority import Precedence
 from app.services.security import Counting
 from app.settings import Settings
 from app.store.keyring import Keyring

@@ -14,26 +14,32 @@ without 5; and within a window ids give the order, since they too are drawn unde
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 import orjson
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     Select,
     Table,
     and_,
     bindparam,
     func,
+    insert,
     literal_column,
     or_,
     select,
     text,
+    true,
+    update,
 )
 from sqlalchemy.orm import Session
 
 from app.store.dialects import on_sqlite
-from app.store.models import Event
+from app.store.models import Event, Voucher
 
 EVENT = cast(Table, Event.__table__)
 _E = EVENT.c
@@ -157,3 +163,49 @@ def read_by(session: Session, statement: Select[Any], position: Position) -> Sel
         return statement.where(seen)
     within = text(visible.format("until")).bindparams(until=position.until)
     return statement.where(or_(seen, and_(within, _E.id <= position.after)))
+
+
+def append(
+    session: Session,
+    kind: str,
+    voucher_id: int,
+    *,
+    now: dt.datetime,
+    only: ColumnElement[bool] | None = None,
+    together: Mapping[str, Any] | None = None,
+    data: Mapping[str, Any] | None = None,
+    reason: str | None = None,
+) -> int | None:
+    """Append a fact about the voucher; returns its number, or None if `only` does not hold.
+
+    The voucher's row is changed in the database alone: flush what the session changed of it before,
+    and do not change it there afterwards.
+
+    Args:
+        only: a condition on the voucher's row, judged under its lock.
+        together: columns of the row that change with it.
+        data: what else is to be known, for programs.
+        reason: the same, as somebody worded it.
+    """
+    numbered = session.execute(
+        update(Voucher)
+        .where(Voucher.id == voucher_id, true() if only is None else only)
+        .values(events=Voucher.events + 1, **(together or {}))
+        .returning(Voucher.events, Voucher.campaign_id)
+        .execution_options(synchronize_session=False)
+    ).one_or_none()
+    if numbered is None:
+        return None
+    session.execute(
+        insert(Event).values(
+            kind=kind,
+            at=now,
+            campaign_id=numbered.campaign_id,
+            voucher_id=voucher_id,
+            number=numbered.events,
+            data=None if data is None else dict(data),
+            reason=reason,
+        )
+    )
+    number: int = numbered.events
+    return number

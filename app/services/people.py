@@ -20,9 +20,9 @@ from sqlalchemy.orm import Session
 from app.domain import codes
 from app.domain.lift import Arm, Difference, share, spending
 from app.domain.values import PURCHASE
-from app.services import deciding, security
-from app.services.issuing import Person, forgotten
-from app.services.issuing.recipients import store
+from app.services import decisions, security
+from app.services.issuance import Person, forgotten
+from app.services.issuance.recipients import store
 from app.services.wallets.homes import home_changed, show_home
 from app.store.dialects import insert_for
 from app.store.keyring import Keyring
@@ -76,9 +76,9 @@ def remember(database: Database, people: Iterable[Person], *, now: dt.datetime) 
     while chunk := list(islice(rest, CHUNK)):
         with database.write() as session:
             ids = store(session, chunk, now=now, keyring=None).ids
-            deciding.note(session, ids.values(), now=now)
+            decisions.note(session, ids.values(), now=now)
         count += len(chunk)
-    deciding.withdraw(database, now=now)
+    decisions.withdraw(database, now=now)
     return count
 
 
@@ -96,7 +96,7 @@ def report(
     for some counts as new where it is reported for more, and for those.
 
     A person who is not known yet becomes a recipient, unless they were forgotten. Vouchers that a
-    stop condition takes back are marked: `deciding.withdraw` takes them once this is committed.
+    stop condition takes back are marked: `decisions.withdraw` takes them once this is committed.
     """
     people = [Person(external_id=each.external_id) for each in done]
     ids = store(session, people, now=now, keyring=keyring).ids
@@ -120,7 +120,7 @@ def report(
         if each.name == OUTCOME:
             _attribute(session, ids[each.external_id], each, only=only, but=known or ())
     if fresh:
-        deciding.note(session, ids.values(), now=now)
+        decisions.note(session, ids.values(), now=now)
     return fresh
 
 
@@ -192,7 +192,7 @@ def rehearse(
         recorded = report(session, keyring, done, now=now, only=only)
         names = {each.external_id for each in done}
         ids = session.scalars(select(Recipient.id).where(Recipient.external_id.in_(names))).all()
-        taken = deciding.takeable(session, ids, only=only)
+        taken = decisions.takeable(session, ids, only=only)
         session.rollback()
     return recorded, taken
 

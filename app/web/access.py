@@ -17,7 +17,7 @@ from flask import Flask, g, request
 
 from app.services import permissions, security
 from app.services.access import Client, KeyRefusal, Refused, Scope
-from app.services.guessing import Guessing
+from app.services.guesses import Guessing
 from app.services.permissions import Binding, Reach
 from app.services.security import Actor, Kind, network_of
 from app.web import deployment, till_session

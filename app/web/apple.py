@@ -25,7 +25,7 @@ from werkzeug.http import http_date, parse_date
 
 from app.domain import codes
 from app.domain.codes import Purpose
-from app.services import pulses
+from app.services import heartbeats
 from app.services.deployment import Deployment
 from app.services.metrics import REGISTRY
 from app.services.wallets import holdings
@@ -292,7 +292,7 @@ def register(app: Flask) -> None:
         if said is not None:
             try:
                 with house.database.write(lasting=False) as session:
-                    pulses.say(session, pulses.SERVER, said, now=house.now())
+                    heartbeats.say(session, heartbeats.SERVER, said, now=house.now())
             except Unavailable as fault:
                 structlog.get_logger().warning("pulse_not_stored", cause=str(fault))
         return response

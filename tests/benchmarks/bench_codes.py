@@ -22,10 +22,18 @@ from typing import Any
 from jinja2 import Environment
 from sqlalchemy import insert
 
-from app.services import campaigns, issuing, messages
+from app.services import (
+    campaigns,
+    issuance,
+    mailings,
+)
 from app.services.codes import from_file, generated
 from app.services.deployment import Deployment
-from app.services.issuing import Outcome, Person, Wanted
+from app.services.issuance import (
+    Outcome,
+    Person,
+    Wanted,
+)
 from app.settings import Settings
 from app.store import migrations
 from app.store.models import ImportJob
@@ -256,7 +264,7 @@ def issue_growth() -> Iterator[Figure]:
                     writer.writerow(["external_id", "language", "occasion"])
                     writer.writerows([f"{round_}-{size}-{n}", "fr", "mail"] for n in range(size))
                 began = time.perf_counter()
-                outcome = issuing.issue_file(deployment, "spring", people, folder / "links.csv")
+                outcome = issuance.issue_file(deployment, "spring", people, folder / "links.csv")
                 seconds[size] += time.perf_counter() - began
                 assert (outcome.issued, outcome.missing) == (size, 0)
         growth = (seconds[large] / large) / (seconds[small] / small)
@@ -277,18 +285,18 @@ def rendered_messages() -> Iterator[Figure]:
     people = [Person(external_id=f"p{n}", attributes={"name": "Ada"}) for n in range(count)]
     with _folder() as folder, _database(folder, None) as deployment:
         apply(deployment, codes={"source": "on_demand"})
-        message = messages.read("bench", source, is_html=True)
+        message = mailings.read("bench", source, is_html=True)
         began = time.perf_counter()
-        assert all(item.text for item in messages.render(deployment, message, people))
+        assert all(item.text for item in mailings.render(deployment, message, people))
         ours = time.perf_counter() - began
         began = time.perf_counter()
-        assert all(item.text for item in messages.render(deployment, message, people))
+        assert all(item.text for item in mailings.render(deployment, message, people))
         again = time.perf_counter() - began
         apply(deployment, key="other", codes={"source": "on_demand"})
         began = time.perf_counter()
         outcome = Outcome()
         wanted = (Wanted(person=person, occasion="x") for person in people)
-        for _ in issuing.issue_many(deployment, "other", wanted, outcome):
+        for _ in issuance.issue_many(deployment, "other", wanted, outcome):
             pass
         minting = time.perf_counter() - began
         with deployment.database.read() as session:

@@ -18,11 +18,21 @@ from sqlalchemy import ColumnElement, String, case, cast, insert, literal, null,
 from app.delivery.engine import Runner
 from app.delivery.webhooks import Webhooks
 from app.sandbox.receiver import Receiver
-from app.services import campaigns, deciding, issuing, reporting, webhooks
-from app.services.deciding import Candidate, Tally
+from app.services import (
+    campaigns,
+    decisions,
+    issuance,
+    reports,
+    webhooks,
+)
+from app.services.decisions import Candidate, Tally
 from app.services.deployment import Deployment
-from app.services.issuing import Outcome, Person, Wanted
-from app.services.reporting import Dimension
+from app.services.issuance import (
+    Outcome,
+    Person,
+    Wanted,
+)
+from app.services.reports import Dimension
 from app.settings import Settings
 from app.store import migrations
 from app.store.models import Base, Event, Store, Voucher
@@ -123,7 +133,7 @@ def report_time() -> Iterator[Figure]:
                 },
             )
         began = time.perf_counter()
-        while reporting.roll_up(house):
+        while reports.roll_up(house):
             pass
         rolled = time.perf_counter() - began
         slowest = 0.0
@@ -137,7 +147,7 @@ def report_time() -> Iterator[Figure]:
             for _ in range(5):
                 with house.database.read() as session:
                     began = time.perf_counter()
-                    reporting.funnel(session, campaign_id, by=by, now=house.now())
+                    reports.funnel(session, campaign_id, by=by, now=house.now())
                     times.append(time.perf_counter() - began)
             slowest = max(slowest, median(times))
         fresh = []
@@ -150,11 +160,11 @@ def report_time() -> Iterator[Figure]:
                     )
                 )
             began = time.perf_counter()
-            reporting.roll_up(house)
+            reports.roll_up(house)
             fresh.append(time.perf_counter() - began)
         began = time.perf_counter()
         with house.database.read() as session:
-            differing = reporting.recount(session)
+            differing = reports.recount(session)
         recounted = time.perf_counter() - began
         yield Figure(
             f"{slowest * 1000:.0f} ms for the slowest report of {VOUCHERS:,} vouchers and "
@@ -197,13 +207,13 @@ def issue_by_rules() -> Iterator[Rounds]:
         def measure() -> tuple[float, float]:
             some, others = people(), people()
             began = time.perf_counter()
-            for _ in issuing.issue_many(
+            for _ in issuance.issue_many(
                 house, "plain", (Wanted(person=each) for each in others), Outcome()
             ):
                 pass
             plain = time.perf_counter() - began
             began = time.perf_counter()
-            for _ in deciding.decide(
+            for _ in decisions.decide(
                 house, "ruled", (Candidate(person=each) for each in some), Tally()
             ):
                 pass
@@ -228,13 +238,13 @@ def dry_run() -> Iterator[Rounds]:
                 for number in range(ROUND)
             ]
             began = time.perf_counter()
-            for _ in deciding.decide(
+            for _ in decisions.decide(
                 house, "ruled", (Candidate(person=each) for each in some), Tally(), dry_run=True
             ):
                 pass
             planned = time.perf_counter() - began
             began = time.perf_counter()
-            for _ in issuing.issue_many(
+            for _ in issuance.issue_many(
                 house, "plain", (Wanted(person=each) for each in some), Outcome()
             ):
                 pass

@@ -16,7 +16,7 @@ from PIL import Image
 from app.domain.campaign import Look, Presentation
 from app.services import campaigns
 from app.services.campaigns import pictures
-from app.services.campaigns.artworks import keep, prepared
+from app.services.campaigns.pictures import keep, prepared
 from app.services.deployment import Deployment
 from app.services.wallets.templates import template_of
 from app.settings import Settings

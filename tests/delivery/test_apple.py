@@ -20,10 +20,10 @@ from app.domain import codes
 from app.domain.codes import Purpose
 from app.sandbox.apns import SILENCE, Answer
 from app.sandbox.iphone import Phone
-from app.services import deciding, people
+from app.services import decisions, people
 from app.services.changes import Change, Subject
-from app.services.deciding import Candidate, Tally
-from app.services.issuing import Person
+from app.services.decisions import Candidate, Tally
+from app.services.issuance import Person
 from app.services.people import Did
 from app.store.models import AppleDevice, AppleRegistration, Campaign, Event, Voucher
 from app.store.session import Database
@@ -617,7 +617,7 @@ def test_reminders_are_those_of_the_design() -> None:
 def test_incentive_that_is_withdrawn_once_renewed_shows_so_on_its_phone(apple: World) -> None:
     apply(apple.house, codes={"source": "on_demand"}, rules={"stops": [{"event": "renewed"}]})
     ada = Candidate(person=Person(external_id="ada"))
-    (decided,) = deciding.decide(apple.house, "spring", [ada], Tally())
+    (decided,) = decisions.decide(apple.house, "spring", [ada], Tally())
     assert decided.issued is not None
     given = decided.issued
     ring, now = apple.house.keyring, apple.clock()
@@ -635,7 +635,7 @@ def test_incentive_that_is_withdrawn_once_renewed_shows_so_on_its_phone(apple: W
         with apple.house.database.write() as session:
             renewed = Did(external_id="ada", name="renewed", key="1", at=now)
             people.report(session, apple.house.keyring, [renewed], now=now)
-        assert deciding.withdraw(apple.house.database, now=now) == 1
+        assert decisions.withdraw(apple.house.database, now=now) == 1
         runner.hint([Change(Subject.VOUCHER, issued.id)])
         apple.deliver(runner)
 

@@ -23,7 +23,12 @@ from flask.testing import FlaskClient
 
 from app.cli import main
 from app.domain.codes import Purpose
-from app.services import access, audit, clockwork, reporting
+from app.services import (
+    access,
+    audit,
+    clockwork,
+    reports,
+)
 from app.services.access import Scope
 from app.services.deployment import Deployment
 from tests.conftest import Clock
@@ -107,7 +112,7 @@ class Marketer:
         return self.ask("POST", "/activities", {"activities": [done], **more})
 
     def results(self, campaign: str, query: str = "") -> Any:
-        while reporting.roll_up(self.house):
+        while reports.roll_up(self.house):
             pass
         return self.ask("GET", f"/campaigns/{campaign}/results{query}")["rows"]
 

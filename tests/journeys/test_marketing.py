@@ -11,7 +11,11 @@ import orjson
 import pytest
 from flask.testing import FlaskClient
 
-from app.services import access, clockwork, reporting
+from app.services import (
+    access,
+    clockwork,
+    reports,
+)
 from app.services.access import Scope
 from app.services.deployment import Deployment
 from tests.conftest import Clock
@@ -78,7 +82,7 @@ def barcode(deployment: Deployment, serial: str) -> str:
 
 
 def results(deployment: Deployment, ask: Ask, campaign: str, query: str = "") -> Any:
-    while reporting.roll_up(deployment):
+    while reports.roll_up(deployment):
         pass
     return ask("GET", f"/campaigns/{campaign}/results{query}")["rows"]
 

@@ -12,7 +12,12 @@ import click
 
 from app.domain.campaign import Source
 from app.domain.codes import Purpose
-from app.services import access, campaigns, issuing, stores
+from app.services import (
+    access,
+    campaigns,
+    issuance,
+    stores,
+)
 from app.services.access import Scope
 from app.services.codes import from_file
 from app.services.deployment import Deployment
@@ -63,7 +68,7 @@ def issue(deployment: Deployment, folder: Path) -> dict[str, list[str]]:
     links = {}
     for key in CAMPAIGNS:
         out = folder / f"{key}-links.csv"
-        issuing.issue_file(deployment, key, recipients, out)
+        issuance.issue_file(deployment, key, recipients, out)
         with out.open(encoding="utf-8", newline="") as file:
             links[key] = [row["wallet_link"] for row in csv.DictReader(file)]
     return links

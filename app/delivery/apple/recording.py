@@ -30,7 +30,7 @@ from app.delivery.apple.jobs import (
     update_devices,
 )
 from app.delivery.outcomes import DONE, Done, Drop, Fault, Outcome, Retry
-from app.services import events
+from app.services import eventlog
 from app.services.wallets.apple.states import Pair
 from app.store.models import AppleDevice, AppleRegistration
 
@@ -195,7 +195,7 @@ def _drop(session: Session, job: DevicePush, outcome: Drop, *, now: dt.datetime)
         .returning(AppleRegistration.voucher_id)
     ).all()
     for voucher_id in sorted(gone):
-        events.append(session, "removed", voucher_id, now=now, data={"wallet": "apple"})
+        eventlog.append(session, "removed", voucher_id, now=now, data={"wallet": "apple"})
     session.delete(device)
     session.flush()
 

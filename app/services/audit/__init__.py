@@ -12,7 +12,11 @@ from collections.abc import Callable, Iterator
 
 from sqlalchemy.orm import Session
 
-from app.services.audit import balances, counters, records, successions
+from app.services.audit import (
+    balances,
+    counters,
+    records,
+)
 from app.services.audit.findings import Finding, Section
 from app.store.session import Database
 
@@ -26,8 +30,8 @@ CHECKS: tuple[tuple[str, Callable[[Session], Iterator[Finding]]], ...] = (
     ("Entries state the sum up to them", balances.running),
     ("Codes count what the ledger says", counters.of_codes),
     ("Codes are of one campaign, and free ones of no voucher", counters.belonging),
-    ("A code that was given up has no living voucher", successions.given_up),
-    ("No voucher is redeemable beside its replacement", successions.beside),
+    ("A code that was given up has no living voucher", records.given_up),
+    ("No voucher is redeemable beside its replacement", records.beside),
     ("Budgets count what the ledger says", counters.of_budgets),
     ("Recipients' counters are what the ledger says", counters.of_recipients),
     ("Recipients' counters set aside what the open holds say", counters.held_for_recipients),

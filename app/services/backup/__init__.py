@@ -29,12 +29,11 @@ from sqlalchemy import Table, create_engine, delete, func, select, text
 from sqlalchemy.orm import Session
 
 from app.services import eventlog, security
-from app.services.backup.faults import BackupFault
 from app.services.backup.inventory import Differences, Inventory, compared, taken
-from app.services.backup.manifest import CHUNK, MANIFEST, PROOF, Made, Reader, Writer
-from app.services.deciding import following
+from app.services.backup.manifest import CHUNK, MANIFEST, PROOF, BackupFault, Made, Reader, Writer
+from app.services.decisions import stop
 from app.services.eventlog import Position
-from app.services.reporting.rollup import READER
+from app.services.reports.rollup import READER
 from app.services.security import Kind
 from app.store import migrations, private
 from app.store.models import (
@@ -320,7 +319,7 @@ def _move_readers(session: Session) -> None:
     """Let webhooks and stop conditions go on where they were, and reports count anew: they must
     count nothing twice.
     """
-    stops = select(LogReader).where(LogReader.name == following.READER)
+    stops = select(LogReader).where(LogReader.name == stop.READER)
     for reader in (*session.scalars(select(Webhook)), *session.scalars(stops)):
         reader.position = str(eventlog.rebased(session, Position.parse(reader.position)))
     session.flush()

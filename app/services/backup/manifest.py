@@ -24,7 +24,7 @@ from typing import Any
 
 import orjson
 
-from app.services.backup.faults import BackupFault
+from app.faults import Fault
 from app.services.backup.inventory import Inventory
 from app.store import keyring
 
@@ -228,3 +228,7 @@ def _made(manifest: Mapping[str, Any]) -> Made:
         master_keys=tuple(manifest["master_keys"]),
         inventory=manifest.get("inventory") if manifest["format"] == FORMAT else None,
     )
+
+
+class BackupFault(Fault):
+    """A backup cannot be made or restored; says the remedy."""

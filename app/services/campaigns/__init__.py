@@ -6,7 +6,12 @@ shows the difference and writes it; `shared` is what all passes of a campaign ha
 `stored` reads terms and presentation back on the hot paths.
 """
 
-from app.services.campaigns.applying import Change, Plan, apply, plan
+from app.services.campaigns.apply import (
+    Change,
+    Plan,
+    apply,
+    plan,
+)
 from app.services.campaigns.file import (
     LARGEST_FILE,
     CampaignFault,
@@ -16,7 +21,6 @@ from app.services.campaigns.file import (
     read_document,
     read_file,
 )
-from app.services.campaigns.rules import read_rules, rules_of
 from app.services.campaigns.stored import (
     find,
     issues_until,
@@ -28,9 +32,14 @@ from app.services.campaigns.stored import (
     terms_from,
     terms_of,
 )
-from app.services.campaigns.trying import Tried, faults_of, try_out
-from app.services.campaigns.warning import warnings_of
-from app.services.campaigns.wording import grants_of
+from app.services.campaigns.trial import (
+    Tried,
+    faults_of,
+    try_out,
+)
+from app.services.campaigns.value_rules import read_rules, rules_of
+from app.services.campaigns.value_texts import grants_of
+from app.services.campaigns.warnings import warnings_of
 
 __all__ = [
     "LARGEST_FILE",

@@ -40,7 +40,7 @@ def artwork_of(look: Look, name: str, pictures: Mapping[str, bytes]) -> artwork.
     Args:
         name: the organization's.
         pictures: bytes by digest. One that is not among them is as if the campaign named none, so
-            that no holder goes without a pass; `app.services.campaigns.trying` refuses it before.
+            that no holder goes without a pass; `app.services.campaigns.trial` refuses it before.
 
     Raises:
         passes.errors.PassError: a picture cannot be used; names it and the remedy.

@@ -8,11 +8,21 @@ before it; the movements of a period lead from its opening balance to its closin
 
 from __future__ import annotations
 
-from app.services.closing.days import Line, Listed, day, listed
+from app.services.closing.anomalies import (
+    MANY_CARDS,
+    MANY_REFUNDS,
+    Oddity,
+    odd,
+)
 from app.services.closing.liability import Liability, liability
-from app.services.closing.oddities import MANY_CARDS, MANY_REFUNDS, Oddity, odd
 from app.services.closing.scope import bounds, stores_of
-from app.services.closing.table import to_csv
+from app.services.closing.totals import (
+    Line,
+    Listed,
+    day,
+    listed,
+    to_csv,
+)
 
 __all__ = [
     "MANY_CARDS",

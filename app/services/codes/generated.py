@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from app.domain.campaign import Source
 from app.domain.minting import Recipe
 from app.services import campaigns
-from app.services.campaigns import scanned
+from app.services.campaigns import barcodes
 from app.services.codes import formats, table
 from app.services.codes.jobs import (
     GENERATED,
@@ -63,7 +63,7 @@ def generate(
         )
     with deployment.database.read() as session:
         shown = campaigns.presentation_of(campaigns.latest_revision(session, campaign))
-    symbology = scanned.symbology_of_codes(shown, campaign.authority)
+    symbology = barcodes.symbology_of_codes(shown, campaign.authority)
     if symbology is not None and not fits(recipe_of(campaign).widest(), symbology):
         raise ImportFault(
             f"The pattern of {campaign_key} makes codes that are too long for its"

@@ -26,7 +26,7 @@ from app.domain.campaign import Source
 from app.domain.kinds import KINDS
 from app.faults import Fault
 from app.services import campaigns
-from app.services.campaigns import scanned
+from app.services.campaigns import barcodes
 from app.services.codes import table
 from app.services.codes.formats import FileFault
 from app.services.codes.reasons import REASONS, REPEATS, Expected, Reason, Reject
@@ -327,7 +327,7 @@ def expected(deployment: Deployment, campaign: Campaign) -> Expected:
         starts_at=terms.validity.starts_at,
         now=deployment.now(),
         timezone=campaign.timezone,
-        symbology=scanned.symbology_of_codes(shown, campaign.authority),
+        symbology=barcodes.symbology_of_codes(shown, campaign.authority),
     )
 
 

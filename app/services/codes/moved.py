@@ -26,7 +26,7 @@ from sqlalchemy.orm import Session
 from app.domain.campaign import Source
 from app.domain.kinds import KINDS
 from app.services import campaigns
-from app.services.campaigns import scanned
+from app.services.campaigns import barcodes
 from app.services.codes import load
 from app.services.codes.jobs import (
     NOTE_EVERY,
@@ -238,13 +238,13 @@ def _refuse_unreadable(session: Session, deployment: Deployment, source: str, ta
     """Raise ImportFault where tills could not read codes off the passes that they would be on."""
     giving, taking = campaign_called(session, source), campaign_called(session, target)
     shown = campaigns.presentation_of(campaigns.latest_revision(session, taking))
-    symbology = scanned.symbology_of_codes(shown, taking.authority)
+    symbology = barcodes.symbology_of_codes(shown, taking.authority)
     if symbology is None:
         return
-    found = scanned.misfits(session, deployment.keyring, giving, symbology, unissued=True)
+    found = barcodes.misfits(session, deployment.keyring, giving, symbology, unissued=True)
     if found:
         raise ImportFault(
-            f"{scanned.counted(found)} of the codes of {source} are too long for the"
+            f"{barcodes.counted(found)} of the codes of {source} are too long for the"
             f" {symbology.value} barcode of {target}, which tills read with {narrow(symbology)}:"
             " show codes as qr there, or take from another campaign."
         )

@@ -6,10 +6,20 @@ right can make happen as often as they like (a wrong key, a missing scope) is co
 written every minute in a few rows, so that nobody fills the table or slows the tills with it.
 """
 
-from app.services.security.actors import Actor, act_as, acting
-from app.services.security.counting import Counting, network_of
-from app.services.security.events import Kind, record
-from app.services.security.listing import Event, Wanted, listed, retain
+from app.services.security.counters import Counting, network_of
+from app.services.security.events import (
+    Actor,
+    Kind,
+    act_as,
+    acting,
+    record,
+)
+from app.services.security.history import (
+    Event,
+    Wanted,
+    listed,
+    retain,
+)
 
 __all__ = [
     "Actor",

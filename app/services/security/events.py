@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from contextvars import ContextVar
+from dataclasses import dataclass
 from enum import StrEnum
 
 from sqlalchemy import Connection, insert
 from sqlalchemy.orm import Session
 
-from app.services.security.actors import Actor, acting
 from app.store.models import SecurityEvent
 
 #: What people wrote as a reason is cut to this many characters.
@@ -78,3 +79,32 @@ def record(
             count=count,
         )
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who did something, as far as the door knows; never a secret."""
+
+    #: Of the API key, the part that `passerelle access list` shows.
+    key_prefix: str | None = None
+    #: `store/terminal`.
+    terminal: str | None = None
+    #: Who stood at the terminal, or the system's user at the command line.
+    operator: str | None = None
+    #: The command, `clock` for what happens because time passes.
+    command: str | None = None
+    address: str | None = None
+
+
+_NOBODY = Actor()
+_acting: ContextVar[Actor] = ContextVar("passerelle_actor", default=_NOBODY)
+
+
+def act_as(actor: Actor) -> None:
+    """Bind the actor of what this thread does from now on."""
+    _acting.set(actor)
+
+
+def acting() -> Actor:
+    """The actor of what this thread does."""
+    return _acting.get()

@@ -10,9 +10,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.domain import codes
-from app.services import changes, events, issuing
+from app.services import (
+    changes,
+    eventlog,
+    issuance,
+)
 from app.services.deployment import Deployment
-from app.services.issuing import Changed, Left, meant_by
+from app.services.issuance import (
+    Changed,
+    Left,
+    meant_by,
+)
 from app.services.updates.update import UpdateFault
 from app.store.models import Voucher
 
@@ -65,7 +73,7 @@ def change_vouchers(
             "reason_mismatch", "reason is for withdrawing.", "Give it with withdraw, and only then."
         )
     if action is Action.WITHDRAW:
-        return issuing.withdraw(deployment, serials, reason=reason, only=only)
+        return issuance.withdraw(deployment, serials, reason=reason, only=only)
     now = deployment.now()
     with deployment.database.write() as session:
         done: dict[int, Left | None] = {}
@@ -102,6 +110,6 @@ def _change(
         if ends_at == voucher.ends_at:
             return Left.KEPT
         together["ends_at"] = ends_at
-    events.append(session, "updated", voucher.id, now=now, together=together)
+    eventlog.append(session, "updated", voucher.id, now=now, together=together)
     changes.voucher(session, voucher.id)
     return None

@@ -9,7 +9,7 @@ from sqlalchemy import exists, select, update
 from sqlalchemy.orm import Session
 
 from app.domain.validity import begins_when_added, window
-from app.services import changes, events
+from app.services import changes, eventlog
 from app.services.campaigns.stored import terms_from
 from app.store.models import Campaign, Event, Revision, Voucher
 
@@ -21,7 +21,7 @@ def record_added(session: Session, voucher_id: int, *, now: dt.datetime, wallet:
     shows it. An end that was set by hand before stays, and so does whatever the end is later: a
     pass that is removed and added again gains nothing.
     """
-    number = events.append(session, "added", voucher_id, now=now, data={"wallet": wallet})
+    number = eventlog.append(session, "added", voucher_id, now=now, data={"wallet": wallet})
     given = session.execute(
         select(Revision.terms, Campaign.timezone)
         .join(Voucher, Voucher.revision_id == Revision.id)

@@ -12,7 +12,7 @@ from app.domain.kinds import KINDS
 from app.domain.nearby import MOST_PLACES, nearest
 from app.services import campaigns, keys, links, movements
 from app.services.campaigns.shared import labelled_in
-from app.services.campaigns.wording import own_words
+from app.services.campaigns.value_texts import own_words
 from app.services.deployment import Deployment
 from app.services.wallets.holdings import Holding, code_text, current
 from app.services.wallets.homes import HOME

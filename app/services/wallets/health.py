@@ -16,7 +16,11 @@ from typing import Any
 
 from prometheus_client import Gauge
 
-from app.services import pulses, wallets, webhooks
+from app.services import (
+    heartbeats,
+    wallets,
+    webhooks,
+)
 from app.services.deployment import Deployment
 from app.services.metrics import REGISTRY
 from app.services.wallets.wallet import Alarm, Failure, WalletHealth
@@ -109,7 +113,7 @@ def _judged(deployment: Deployment, found: dict[str, WalletHealth]) -> Health:
     now = deployment.now()
     with deployment.database.read() as session:
         untold = webhooks.untold(session)
-        workers = pulses.heard(session, pulses.WORKER, now=now)
+        workers = heartbeats.heard(session, heartbeats.WORKER, now=now)
     alarms = [
         Alarm(name="certificate", cause=fault, remedy="Replace it; no restart is needed.")
         for fault in deployment.certificates.check()
@@ -204,7 +208,7 @@ def _show(found: Health, *, now: dt.datetime) -> None:
         OLDEST.labels(wallet.name).set((now - since).total_seconds())
 
 
-def _stopped(workers: list[pulses.Said]) -> list[Alarm]:
+def _stopped(workers: list[heartbeats.Said]) -> list[Alarm]:
     alarms = {}
     for worker in workers:
         for kind, state in worker.data.items():

@@ -10,7 +10,7 @@ import threading
 from collections import OrderedDict
 
 from app.services import campaigns
-from app.services.campaigns.artworks import prepared
+from app.services.campaigns.pictures import prepared
 from app.services.campaigns.shared import shared_presentation
 from app.services.deployment import Deployment
 from app.services.wallets.holdings import Holding

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import or_
 
-from app.services import events
+from app.services import eventlog
 from app.services.wallets.holdings import Holding
 from app.store.models import Voucher
 from app.store.session import Database
@@ -40,7 +40,7 @@ def record_views(
     not_lately = or_(Voucher.viewed_at.is_(None), Voucher.viewed_at <= now - PAUSE)
     with database.write() as session:
         numbers = [
-            events.append(
+            eventlog.append(
                 session,
                 "viewed",
                 voucher_id,

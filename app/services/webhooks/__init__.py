@@ -11,20 +11,30 @@ CloudEvents 1.0 in structured JSON (github.com/cloudevents/spec).
 """
 
 from app.services.webhooks.bodies import MEDIA_TYPE, Kind, body, described, message_id, wants
-from app.services.webhooks.faults import WebhookFault
-from app.services.webhooks.lateness import LATE, Untold, oldest_untold, untold
-from app.services.webhooks.registering import (
+from app.services.webhooks.signing import (
+    OVERLAP,
+    WebhookFault,
+    reseal,
+    rotate,
+    sign,
+    signing_secrets,
+    verify,
+)
+from app.services.webhooks.subscriptions import (
+    LATE,
     SCHEDULE,
+    Untold,
     change,
     counts,
     dead_letters,
     describe,
     find,
+    oldest_untold,
     register,
     remove,
     replay,
+    untold,
 )
-from app.services.webhooks.signing import OVERLAP, reseal, rotate, sign, signing_secrets, verify
 
 __all__ = [
     "LATE",

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.faults import Fault
 from app.services import security
-from app.services.webhooks.faults import WebhookFault
 from app.store.keyring import Keyring
 from app.store.models import Webhook
 
@@ -124,3 +124,9 @@ def _secret_bytes(secret: str) -> bytes:
 def bound_to(webhook: Webhook) -> bytes:
     """What a webhook's secrets are bound to."""
     return b"webhook:" + webhook.public_id.bytes
+
+
+class WebhookFault(Fault):
+    """A webhook cannot be made or changed as asked; says the remedy."""
+
+    code = "webhook_faulty"

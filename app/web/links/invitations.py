@@ -20,9 +20,13 @@ from app.domain.campaign import Authority
 from app.domain.codes import Purpose
 from app.domain.kinds import KINDS
 from app.domain.values import Why
-from app.services import campaigns, inviting
-from app.services.campaigns.wording import own_words
-from app.services.inviting import Accepted, Offer, Reason
+from app.services import campaigns, invitations
+from app.services.campaigns.value_texts import own_words
+from app.services.invitations import (
+    Accepted,
+    Offer,
+    Reason,
+)
 from app.services.wallets.content import last_moment
 from app.services.wallets.templates import template_of
 from app.web import deployment
@@ -59,7 +63,7 @@ def accept(campaign: str, invitation: str) -> BaseResponse:
         raise _ended()
     house = deployment()
     with house.database.write() as session:
-        outcome = inviting.accept(
+        outcome = invitations.accept(
             session,
             house.keyring,
             campaign,
@@ -94,7 +98,7 @@ def _found(campaign: str, invitation: str) -> Offer:
     house = deployment()
     keyring = house.keyring
     with house.database.read() as session:
-        found = inviting.offer(session, keyring, campaign, invitation, now=house.now())
+        found = invitations.offer(session, keyring, campaign, invitation, now=house.now())
     if found is None:
         raise answers.unknown()
     return found

@@ -14,11 +14,11 @@ from flask_openapi3 import APIBlueprint, OpenAPI, Tag
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from app.domain import codes
-from app.services import issuing, links
+from app.services import issuance, links
 from app.services.access import Scope
 from app.services.codes import moved
 from app.services.codes.jobs import ImportFault
-from app.services.issuing import IssueFault
+from app.services.issuance import IssueFault
 from app.services.permissions import Reach
 from app.web import access, deployment
 from app.web.heavy import afterwards
@@ -144,14 +144,14 @@ def reissue(path: VoucherPath, body: ReissueBody) -> Response:
     """
     house = deployment()
     public_id = codes.from_serial(path.serial)
-    if public_id is None or (key := issuing.campaign_of(house, public_id)) is None:
+    if public_id is None or (key := issuance.campaign_of(house, public_id)) is None:
         raise access.unknown("voucher")
     if not access.client().may_touch(key):
         raise access.unknown("voucher")
     keyring = house.keyring
     try:
         with house.database.write() as session:
-            made = issuing.reissue(
+            made = issuance.reissue(
                 session,
                 keyring,
                 public_id,

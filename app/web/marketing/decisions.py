@@ -15,10 +15,17 @@ from flask_openapi3 import APIBlueprint, OpenAPI, Tag
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from app.domain import codes
-from app.services import campaigns, deciding, issuing, links, people, security
+from app.services import (
+    campaigns,
+    decisions,
+    issuance,
+    links,
+    people,
+    security,
+)
 from app.services.access import Scope
-from app.services.deciding import Candidate, Tally
-from app.services.issuing import IssueFault
+from app.services.decisions import Candidate, Tally
+from app.services.issuance import IssueFault
 from app.services.people import Did
 from app.services.permissions import Reach
 from app.web import access, deployment
@@ -214,9 +221,9 @@ def decide(body: DecideBody) -> Response:
     ]
     tally = Tally()
     try:
-        issuing.refuse_occasions(house, body.campaign, {each.occasion for each in body.candidates})
+        issuance.refuse_occasions(house, body.campaign, {each.occasion for each in body.candidates})
         decided = list(
-            deciding.decide(house, body.campaign, candidates, tally, dry_run=body.dry_run)
+            decisions.decide(house, body.campaign, candidates, tally, dry_run=body.dry_run)
         )
     except IssueFault as fault:
         raise Problem(
@@ -296,7 +303,7 @@ def report(body: ActivitiesBody) -> Response:
     with house.database.write() as session:
         recorded = people.report(session, keyring, done, now=now, only=only)
     # Repeated by the clock, should this process end here.
-    deciding.withdraw(house.database, now=now)
+    decisions.withdraw(house.database, now=now)
     return _json({"recorded": recorded})
 
 
@@ -347,7 +354,7 @@ def points(path: RecipientPath, query: PointsQuery) -> Response:
             raise access.unknown("recipient")
         if query.campaign is not None and campaigns.find(session, query.campaign) is None:
             raise access.unknown("campaign")
-        found = deciding.points_of(
+        found = decisions.points_of(
             session, recipient.id, path.external_id, now=now, campaign=query.campaign
         )
     return _json(

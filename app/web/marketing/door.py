@@ -9,7 +9,7 @@ from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from app.services.issuing import IssueFault
+from app.services.issuance import IssueFault
 from app.web import access
 from app.web.problems import Problem, problem_of
 

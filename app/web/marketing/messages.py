@@ -9,9 +9,13 @@ import orjson
 from flask import Response
 from pydantic import Field, StringConstraints
 
-from app.services import messages
+from app.services import mailings
 from app.services.access import Scope
-from app.services.messages import About, MessageFault, Rendered
+from app.services.mailings import (
+    About,
+    MessageFault,
+    Rendered,
+)
 from app.services.permissions import Reach
 from app.web import access, deployment
 from app.web.answers import NDJSON, streamed
@@ -44,7 +48,7 @@ class MessageBody(Body):
     """A mailing: its template and its recipients."""
 
     message_id: Name = Field(description="Your own id of the mailing; it never mints twice")
-    template: Annotated[str, StringConstraints(max_length=messages.LONGEST_TEMPLATE)]
+    template: Annotated[str, StringConstraints(max_length=mailings.LONGEST_TEMPLATE)]
     format: Literal["text", "html"] = "html"
     preview: bool = Field(False, description="Sample values; nothing is issued")
     recipients: Annotated[list[AddresseeBody], Field(min_length=1, max_length=MOST_RECIPIENTS)]
@@ -63,8 +67,8 @@ def render_messages(body: MessageBody) -> Response:
     house = deployment()
     client = access.client()
     try:
-        message = messages.read(body.message_id, body.template, is_html=body.format == "html")
-        messages.check(house, message, client.campaigns)
+        message = mailings.read(body.message_id, body.template, is_html=body.format == "html")
+        mailings.check(house, message, client.campaigns)
     except MessageFault as fault:
         raise Problem(
             ProblemCode.TEMPLATE_FAULTY, cause=str(fault), remedy="Mend the template."
@@ -73,7 +77,7 @@ def render_messages(body: MessageBody) -> Response:
         access.giving(key)
     people = [item.person() for item in body.recipients]
     about = {item.external_id: item.about() for item in body.recipients}
-    make = messages.preview if body.preview else messages.render
+    make = mailings.preview if body.preview else mailings.render
     rendered = make(house, message, people, about)
     return streamed(_lines(rendered), mimetype=NDJSON)
 

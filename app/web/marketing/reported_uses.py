@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from app.domain.inputs import MOST_MINOR, ONE_LINE
 from app.services.access import Scope
-from app.services.guessing import Guessing
+from app.services.guesses import Guessing
 from app.services.permissions import Reach
 from app.services.tills import Origin
 from app.services.tills import uses as used

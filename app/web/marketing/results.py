@@ -17,10 +17,14 @@ from flask_openapi3 import APIBlueprint, OpenAPI, Tag
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.domain.funnel import ESTIMATES
-from app.services import campaigns, reporting, security
+from app.services import (
+    campaigns,
+    reports,
+    security,
+)
 from app.services.access import Scope
 from app.services.permissions import Reach
-from app.services.reporting import Dimension
+from app.services.reports import Dimension
 from app.store.models import Campaign
 from app.web import access, deployment
 from app.web.answers import CSV, NDJSON, as_json, streamed
@@ -91,7 +95,7 @@ def results(path: CampaignPath, query: ResultsQuery) -> Response:
     house = deployment()
     with house.database.read() as session:
         campaign = _found(session, path)
-        found = reporting.funnel(
+        found = reports.funnel(
             session,
             campaign.id,
             by=tuple(dict.fromkeys(query.by)),
@@ -139,7 +143,7 @@ def people(path: CampaignPath, query: PeopleQuery) -> Response:
         # Counted before a writer's turn is taken: tills wait for that.
         count = 0
         if keyring is not None:
-            count = reporting.count_people(
+            count = reports.count_people(
                 session, campaign_id, which=query.which, only=client.campaigns
             )
     if count:
@@ -152,7 +156,7 @@ def people(path: CampaignPath, query: PeopleQuery) -> Response:
                 reason=f"list of people: {query.which}",
                 count=count,
             )
-    rows = reporting.people(
+    rows = reports.people(
         house.database, campaign_id, which=query.which, keyring=keyring, only=client.campaigns
     )
     if query.format == "json":

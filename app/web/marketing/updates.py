@@ -20,7 +20,7 @@ from app.domain.inputs import MOST_MINOR
 from app.domain.overrides import Override
 from app.services import updates
 from app.services.access import Scope
-from app.services.issuing import Left
+from app.services.issuance import Left
 from app.services.permissions import Reach
 from app.services.updates import Action, Wanted
 from app.services.wallets.apple.complaints import newest_complaints

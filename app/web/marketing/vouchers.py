@@ -11,10 +11,21 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from app.domain import codes
 from app.domain.values import Why
-from app.services import inviting, issuing, links, permissions
+from app.services import (
+    invitations,
+    issuance,
+    links,
+    permissions,
+)
 from app.services.access import Scope
-from app.services.inviting import Invitation, InvitationFault
-from app.services.issuing import IssueFault, Left, Outcome, Person, Wanted
+from app.services.invitations import Invitation, InvitationFault
+from app.services.issuance import (
+    IssueFault,
+    Left,
+    Outcome,
+    Person,
+    Wanted,
+)
 from app.services.permissions import Reach
 from app.web import access, deployment
 from app.web.fields import Moment, Name
@@ -87,7 +98,7 @@ class RefusedBody(BaseModel):
     external_id: str | None
     occasion: str
     code: Literal["recipient_forgotten", "not_due", "no_birthday"] = "recipient_forgotten"
-    cause: str = issuing.FORGOTTEN
+    cause: str = issuance.FORGOTTEN
 
 
 _CODES: dict[Why, Literal["not_due", "no_birthday"]] = {
@@ -195,7 +206,7 @@ def issue_vouchers(body: IssueBody) -> Response:
     ]
     outcome = Outcome()
     try:
-        issuing.refuse_occasions(house, body.campaign, {item.occasion for item in body.vouchers})
+        issuance.refuse_occasions(house, body.campaign, {item.occasion for item in body.vouchers})
         issued = [
             IssuedBody(
                 serial=codes.serial(item.public_id),
@@ -206,7 +217,7 @@ def issue_vouchers(body: IssueBody) -> Response:
                 ),
                 fresh=item.fresh,
             )
-            for batch in issuing.issue_many(house, body.campaign, wanted, outcome)
+            for batch in issuance.issue_many(house, body.campaign, wanted, outcome)
             for item in batch.issued
         ]
     except IssueFault as fault:
@@ -245,11 +256,11 @@ def invite(path: CampaignPath, body: InviteBody) -> Response:
     now, keyring = house.now(), house.keyring
     try:
         with house.database.read() as session:
-            expires_at = inviting.expiry(
+            expires_at = invitations.expiry(
                 session, path.key, days=body.days, now=now, occasion=body.occasion
             )
             names = {item.external_id for item in body.recipients}
-            gone = inviting.forgotten(session, keyring, path.key, names, body.occasion)
+            gone = invitations.forgotten(session, keyring, path.key, names, body.occasion)
     except InvitationFault:
         raise access.unknown("campaign") from None
     except IssueFault as fault:
@@ -270,7 +281,7 @@ def invite(path: CampaignPath, body: InviteBody) -> Response:
             made_at=now,
         )
         try:
-            link = inviting.link(house.settings, keyring, path.key, invitation)
+            link = invitations.link(house.settings, keyring, path.key, invitation)
         except InvitationFault as fault:
             raise Problem(
                 ProblemCode.NOT_INVITED,
@@ -293,9 +304,9 @@ def withdraw(path: VoucherPath, body: WithdrawBody) -> Response:
     """
     house, only = deployment(), access.client().campaigns
     if body.what == "link":
-        done = issuing.withdraw_link(house, path.serial, only=only)
+        done = issuance.withdraw_link(house, path.serial, only=only)
     else:
-        (done,) = issuing.withdraw(house, [path.serial], reason=body.reason, only=only)
+        (done,) = issuance.withdraw(house, [path.serial], reason=body.reason, only=only)
     if done.left is Left.UNKNOWN:
         raise access.unknown("voucher")
     if done.left is Left.HELD:
@@ -321,5 +332,5 @@ def _refused(wanted: Sequence[Wanted]) -> list[RefusedBody]:
 
 def _forgotten() -> Problem:
     return Problem(
-        ProblemCode.RECIPIENT_FORGOTTEN, cause=issuing.FORGOTTEN, remedy=issuing.COME_BACK
+        ProblemCode.RECIPIENT_FORGOTTEN, cause=issuance.FORGOTTEN, remedy=issuance.COME_BACK
     )

@@ -10,7 +10,7 @@ import pytest
 from click.testing import Result
 from sqlalchemy import select, update
 
-from app.services import events
+from app.services import eventlog
 from app.services.deployment import Deployment
 from app.store.models import Event, Webhook, WebhookDelivery
 from tests.storefront import Storefront
@@ -74,7 +74,7 @@ def test_given_up_events_are_tried_again_and_the_webhook_is_active_again(
     voucher = storefront.voucher(storefront.campaign())
     now = deployment.now()
     with deployment.database.write() as session:
-        events.append(session, "viewed", voucher.id, now=now)
+        eventlog.append(session, "viewed", voucher.id, now=now)
         row = session.scalars(select(Webhook)).one()
         event = session.scalars(select(Event)).one()
         session.add(

@@ -10,7 +10,7 @@ from PIL import Image
 from sqlalchemy import delete, func, select, update
 
 from app.domain.campaign import Look
-from app.services.campaigns import artworks, pictures
+from app.services.campaigns import pictures
 from app.services.deployment import Deployment
 from app.services.wallets import templates
 from app.store.models import Asset, Campaign, PreparedArtwork, Revision
@@ -37,13 +37,13 @@ def test_a_look_is_prepared_once_and_read_by_every_process_after(
     deployment: Deployment, look: Look
 ) -> None:
     now = deployment.now()
-    made = artworks.prepared(deployment.database, look, "Shop", now=now)
+    made = pictures.prepared(deployment.database, look, "Shop", now=now)
     assert _rows(deployment) == 1
     with deployment.database.write() as session:
         session.execute(delete(Asset))
     # The original is gone: it can only have been read.
-    assert artworks.prepared(deployment.database, look, "Shop", now=now) == made
-    other = artworks.prepared(
+    assert pictures.prepared(deployment.database, look, "Shop", now=now) == made
+    other = pictures.prepared(
         deployment.database, replace(look, background="#0b3d2e"), "Shop", now=now
     )
     assert other != made
@@ -54,19 +54,19 @@ def test_what_an_older_release_prepared_otherwise_is_prepared_again(
     deployment: Deployment, look: Look
 ) -> None:
     now = deployment.now()
-    made = artworks.prepared(deployment.database, look, "Shop", now=now)
+    made = pictures.prepared(deployment.database, look, "Shop", now=now)
     with deployment.database.write() as session:
         session.execute(update(PreparedArtwork).values(data=b"not a package"))
-    assert artworks.prepared(deployment.database, look, "Shop", now=now) == made
+    assert pictures.prepared(deployment.database, look, "Shop", now=now) == made
 
 
 def test_a_campaign_without_a_logo_stores_nothing(deployment: Deployment) -> None:
-    artworks.prepared(deployment.database, Look(), "Shop", now=deployment.now())
+    pictures.prepared(deployment.database, Look(), "Shop", now=deployment.now())
     assert _rows(deployment) == 0
 
 
 def test_packed_artwork_is_the_same_when_it_is_unpacked(deployment: Deployment, look: Look) -> None:
-    made = artworks.prepared(deployment.database, look, "Shop", now=deployment.now())
+    made = pictures.prepared(deployment.database, look, "Shop", now=deployment.now())
     assert Artwork.unpacked(made.packed()) == made
     assert made.size == sum(len(each) for each in made.files.values())
     with pytest.raises(ArtworkError):

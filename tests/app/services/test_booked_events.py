@@ -11,12 +11,23 @@ from sqlalchemy import select, update
 
 from app.domain.codes import Purpose
 from app.domain.values import Why
-from app.services import audit, campaigns, clockwork, deciding, eventlog, events, people
+from app.services import (
+    audit,
+    campaigns,
+    clockwork,
+    decisions,
+    eventlog,
+    people,
+)
 from app.services.access import Scope
-from app.services.deciding import Candidate, Points, Tally
-from app.services.deciding.following import READER
+from app.services.decisions import (
+    Candidate,
+    Points,
+    Tally,
+)
+from app.services.decisions.stop import READER
 from app.services.deployment import Deployment
-from app.services.issuing import Person
+from app.services.issuance import Person
 from app.services.people import Did
 from app.store import migrations
 from app.store.models import LogReader, Recipient, Voucher
@@ -40,13 +51,13 @@ def made(deployment: Deployment, key: str, **rules: Any) -> None:
 
 def give(deployment: Deployment, name: str, campaign: str, occasion: str = "") -> Any:
     asked = [Candidate(person=Person(external_id=name), occasion=occasion)]
-    (each,) = deciding.decide(deployment, campaign, asked, Tally())
+    (each,) = decisions.decide(deployment, campaign, asked, Tally())
     return each.issued.voucher_id if each.issued else each.why
 
 
 def would(deployment: Deployment, name: str, campaign: str, occasion: str = "") -> Any:
     asked = [Candidate(person=Person(external_id=name), occasion=occasion)]
-    (each,) = deciding.decide(deployment, campaign, asked, Tally(), dry_run=True)
+    (each,) = decisions.decide(deployment, campaign, asked, Tally(), dry_run=True)
     return each.why or each.tier
 
 
@@ -72,7 +83,7 @@ def points(deployment: Deployment, name: str, campaign: str = "tiered") -> Point
     with deployment.database.read() as session:
         found = people.find(session, name)
         assert found is not None
-        (one,) = deciding.points_of(
+        (one,) = decisions.points_of(
             session, found.id, name, now=deployment.now(), campaign=campaign
         )
     return one
@@ -85,7 +96,7 @@ def counts(found: Points) -> list[tuple[str, int, int, int]]:
 def saw(deployment: Deployment, voucher_id: int, kind: str, times: int = 1) -> None:
     with deployment.database.write() as session:
         for _ in range(times):
-            events.append(session, kind, voucher_id, now=deployment.now())
+            eventlog.append(session, kind, voucher_id, now=deployment.now())
 
 
 def status(deployment: Deployment, voucher_id: int) -> str:
@@ -375,7 +386,7 @@ def test_a_stop_that_comes_later_does_not_look_back(deployment: Deployment, till
 def test_every_batch_is_followed_once(
     deployment: Deployment, till: Till, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.services.deciding.following.EVENTS_AT_ONCE", 2)
+    monkeypatch.setattr("app.services.decisions.stop.EVENTS_AT_ONCE", 2)
     made(deployment, "spring")
     made(deployment, "reminder", stops=REDEEMED)
     names = [f"r{number}" for number in range(5)]
@@ -383,9 +394,9 @@ def test_every_batch_is_followed_once(
     for name in names:
         redeem(deployment, till, give(deployment, name, "spring"))
     noted: list[int] = []
-    note = deciding.following.note
+    note = decisions.stop.note
     monkeypatch.setattr(
-        "app.services.deciding.following.note",
+        "app.services.decisions.stop.note",
         lambda session, ids, *, now: noted.extend(ids) or note(session, ids, now=now),
     )
     clockwork.run(deployment)
@@ -434,5 +445,5 @@ def test_points_of_a_campaign_count_what_was_reported_for_it(deployment: Deploym
     with deployment.database.read() as session:
         found = people.find(session, "ada")
         assert found is not None
-        every = deciding.points_of(session, found.id, "ada", now=deployment.now())
+        every = decisions.points_of(session, found.id, "ada", now=deployment.now())
     assert {each.campaign: each.points for each in every} == {"tiered": 1, "other": 2}

@@ -25,14 +25,18 @@ from app.domain.campaign import Authority, BarcodeProfile, BenefitType, Source
 from app.domain.kinds import KINDS
 from app.domain.rules import Place, Standing
 from app.domain.validity import window
-from app.services import campaigns, issuing
+from app.services import campaigns, issuance
 from app.services.campaigns import CampaignFault, Draft
 from app.services.campaigns.file.document import CampaignFile
-from app.services.campaigns.rules import read_rules
 from app.services.campaigns.shared import shared_presentation
-from app.services.campaigns.wording import worded
+from app.services.campaigns.value_rules import read_rules
+from app.services.campaigns.value_texts import worded
 from app.services.deployment import Deployment
-from app.services.issuing import Outcome, Person, Wanted
+from app.services.issuance import (
+    Outcome,
+    Person,
+    Wanted,
+)
 from app.store.models import Voucher
 from passes import artwork
 from tests.campaign_options import CONTEXTS, OPTIONS, SAMPLES, campaign_of, write
@@ -384,7 +388,7 @@ def test_a_campaign_that_was_stored_with_what_nothing_reads_goes_on(
         assert stored is not None
         assert campaigns.terms_of(campaigns.latest_revision(session, stored)) == odd.terms
     wanted = [Wanted(person=Person(external_id="ada"))]
-    (batch,) = issuing.issue_many(deployment, "card", wanted, Outcome())
+    (batch,) = issuance.issue_many(deployment, "card", wanted, Outcome())
     with deployment.database.read() as session:
         assert session.scalars(select(Voucher.balance_minor)).one() == 1500
     assert len(batch.issued) == 1

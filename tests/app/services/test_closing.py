@@ -162,8 +162,8 @@ def test_liability_leads_from_its_opening_by_its_movements_to_the_balance_of_the
 def test_odd_days_name_who_gave_and_took_and_who_refunds_often(
     shop: Shop, deployment: Deployment, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(closing.oddities, "MANY_CARDS", 1)
-    monkeypatch.setattr(closing.oddities, "MANY_REFUNDS", 0)
+    monkeypatch.setattr(closing.anomalies, "MANY_CARDS", 1)
+    monkeypatch.setattr(closing.anomalies, "MANY_REFUNDS", 0)
     desk = desk_of(deployment, shop)
     quiet, card = shop.voucher("card"), shop.voucher("card")
     made = desk.redeem(quiet, 100)["redemptions"][0]["redemption_id"]

@@ -16,12 +16,27 @@ from sqlalchemy import func, select
 
 import app.examples
 from app.domain.values import Why
-from app.services import access, campaigns, clockwork, deciding, issuing, people
+from app.services import (
+    access,
+    campaigns,
+    clockwork,
+    decisions,
+    issuance,
+    people,
+)
 from app.services.access import Scope
 from app.services.campaigns import CampaignFault
-from app.services.deciding import Candidate, Decided, Tally
+from app.services.decisions import (
+    Candidate,
+    Decided,
+    Tally,
+)
 from app.services.deployment import Deployment
-from app.services.issuing import IssueFault, Person, Wanted
+from app.services.issuance import (
+    IssueFault,
+    Person,
+    Wanted,
+)
 from app.services.people import Did
 from app.services.wallets.holdings import find as find_holding
 from app.store.models import ArmCount, Campaign, Decision, Recipient, Revision, Voucher
@@ -47,7 +62,7 @@ def run(
     deployment: Deployment, *candidates: Candidate, campaign: str = "spring", dry_run: bool = False
 ) -> tuple[list[Decided], Tally]:
     tally = Tally()
-    decided = list(deciding.decide(deployment, campaign, candidates, tally, dry_run=dry_run))
+    decided = list(decisions.decide(deployment, campaign, candidates, tally, dry_run=dry_run))
     return decided, tally
 
 
@@ -330,7 +345,7 @@ def test_plain_issuing_cannot_pass_by_the_rules(deployment: Deployment) -> None:
     with deployment.database.write() as session, pytest.raises(IssueFault, match="by rules"):
         campaign = campaigns.find(session, "spring")
         assert campaign is not None
-        issuing.issue(
+        issuance.issue(
             session,
             keyring,
             campaign,
@@ -406,7 +421,7 @@ def test_forgotten_person_is_in_no_table_and_their_card_still_holds_its_money(
     )
     tally = Tally()
     wanted = Candidate(person=person, occasion=f"basket-of-{name}")
-    (decided,) = deciding.decide(deployment, "card", [wanted], tally)
+    (decided,) = decisions.decide(deployment, "card", [wanted], tally)
     assert decided.issued is not None
     with deployment.database.write() as session:
         people.report(

@@ -8,7 +8,7 @@ import orjson
 import pytest
 from sqlalchemy import select, update
 
-from app.services import expiring
+from app.services import expiry
 from app.services.deployment import Deployment
 from app.store.models import Campaign, Event, LogReader
 from tests.conftest import Clock
@@ -18,7 +18,7 @@ from tests.storefront import Storefront
 @pytest.fixture(autouse=True)
 def watched(deployment: Deployment) -> None:
     """The first look only says from when on."""
-    expiring.note_expired(deployment)
+    expiry.note_expired(deployment)
 
 
 def override(
@@ -35,7 +35,7 @@ def override(
 def expired(deployment: Deployment) -> list[int]:
     """Vouchers of which the log says that they ended, in the order in which it does."""
     for _ in range(2):
-        expiring.note_expired(deployment)
+        expiry.note_expired(deployment)
     with deployment.database.read() as session:
         found = session.scalars(
             select(Event.voucher_id).where(Event.kind == "expired").order_by(Event.id)

@@ -10,7 +10,11 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from app.services import access, audit, issuing
+from app.services import (
+    access,
+    audit,
+    issuance,
+)
 from app.services.access import Scope
 from app.services.codes import formats, from_file, jobs, queue
 from app.services.codes.formats.headings import SYSTEMS, Meaning, meanings_of
@@ -447,12 +451,12 @@ def test_a_code_keeps_the_uses_that_it_had_left(deployment: Deployment) -> None:
 
     with deployment.database.read() as session:
         stored = {
-            issuing.code_of(deployment.keyring, code): code.limit
+            issuance.code_of(deployment.keyring, code): code.limit
             for code in session.scalars(select(Code))
         }
     assert stored == {"MUL-0001": 3, "MUL-0002": None}
-    wanted = [issuing.Wanted(person=issuing.Person(external_id=name)) for name in ("a", "b")]
-    list(issuing.issue_many(deployment, "spring", wanted, issuing.Outcome()))
+    wanted = [issuance.Wanted(person=issuance.Person(external_id=name)) for name in ("a", "b")]
+    list(issuance.issue_many(deployment, "spring", wanted, issuance.Outcome()))
     with deployment.database.read() as session:
         assert sorted(session.scalars(select(Voucher.uses))) == [3, 5]
     assert not any(part.findings for part in audit.run(deployment.database))

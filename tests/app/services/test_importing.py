@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from app.domain.codes import normalise
-from app.services import campaigns, issuing
+from app.services import campaigns, issuance
 from app.services.codes import formats, from_file, generated, jobs, load, queue, table
 from app.services.codes.jobs import ImportFault
 from app.services.codes.sealing import Expected, Reason, Sealer
@@ -228,7 +228,7 @@ def test_codes_become_usable_together_and_the_same_file_again_adds_nothing(
     with deployment.database.read() as session:
         campaign = campaigns.find(session, "spring")
         assert campaign is not None
-        assert issuing.stock(session, campaign) == issuing.Stock(0, None)
+        assert issuance.stock(session, campaign) == issuance.Stock(0, None)
     done = load.load(deployment, standing.id)
     assert (done.status, done.read, done.accepted, done.rejected) == ("complete", 3_002, 3_000, 2)
     assert done.reasons == {"duplicate": 1, "illegal_character": 1}
@@ -237,9 +237,9 @@ def test_codes_become_usable_together_and_the_same_file_again_adds_nothing(
         (3_002, "illegal_character"),
     ]
     with deployment.database.read() as session:
-        assert issuing.stock(session, campaign) == issuing.Stock(3_000, None)
+        assert issuance.stock(session, campaign) == issuance.Stock(3_000, None)
         one = session.scalars(select(Code).limit(1)).one()
-        assert issuing.code_of(deployment.keyring, one).startswith("CODE")
+        assert issuance.code_of(deployment.keyring, one).startswith("CODE")
 
     again = bring(deployment, data)
     assert again.known
@@ -305,7 +305,7 @@ def test_gift_cards_bring_amount_currency_and_pin_and_their_defects_are_named(
     ring = deployment.keyring
     with deployment.database.read() as session:
         stored = {
-            issuing.code_of(ring, code): (code.amount_minor, issuing.pin_of(ring, code))
+            issuance.code_of(ring, code): (code.amount_minor, issuance.pin_of(ring, code))
             for code in session.scalars(select(Code))
         }
     assert stored == {"CARD-0001": (2_500, "1234"), "CARD-0002": (100_050, None)}
@@ -388,7 +388,7 @@ def test_last_characters_are_shown_only_where_forty_bits_stay_unknown(
 
     with deployment.database.read() as session:
         hints = {
-            (issuing.code_of(deployment.keyring, code)[:6] == "SUMMER", code.hint)
+            (issuance.code_of(deployment.keyring, code)[:6] == "SUMMER", code.hint)
             for code in session.scalars(select(Code))
         }
     # Ten random characters of 32 and a check character: 35 bits stay when four are shown.
@@ -434,7 +434,7 @@ def test_an_import_killed_in_its_middle_ends_the_same_when_it_is_started_again(
         loaded = session.scalar(select(func.count()).select_from(Code)) or 0
         campaign = campaigns.find(session, "spring")
         assert campaign is not None
-        assert issuing.stock(session, campaign) == issuing.Stock(0, None)
+        assert issuance.stock(session, campaign) == issuance.Stock(0, None)
     assert 0 < loaded < len(codes)
 
     done = from_file.import_file(deployment, "spring", path)
@@ -468,7 +468,7 @@ def test_a_generation_that_was_killed_is_finished_by_the_worker_with_as_many_cod
 
     assert (done.status, done.accepted) == ("complete", 40_000)
     with deployment.database.read() as session:
-        assert issuing.stock(session, campaign) == issuing.Stock(40_000, None)
+        assert issuance.stock(session, campaign) == issuance.Stock(40_000, None)
         assert session.scalar(select(func.count()).select_from(Code)) == 40_000
     assert queue.resume(deployment) == []
 

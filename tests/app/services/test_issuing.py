@@ -16,12 +16,22 @@ from app.cli import main
 from app.domain import birthdays, codes
 from app.domain.birthdays import LeapDay
 from app.domain.codes import Purpose
-from app.services import campaigns, celebrating, deciding, issuing
+from app.services import (
+    birthday_cards,
+    campaigns,
+    decisions,
+    issuance,
+)
 from app.services.codes import generated, jobs
-from app.services.deciding import Candidate, Tally
+from app.services.decisions import Candidate, Tally
 from app.services.deployment import Deployment
-from app.services.issuing import IssueFault, Outcome, Person, Wanted
-from app.services.issuing.recipients import store
+from app.services.issuance import (
+    IssueFault,
+    Outcome,
+    Person,
+    Wanted,
+)
+from app.services.issuance.recipients import store
 from app.settings import Settings
 from app.store.models import Campaign, Code, Entry, Event, Recipient, Voucher
 from tests.conftest import MASTER_KEYS, Clock
@@ -34,7 +44,7 @@ def wanted(*ids: str, occasion: str = "mail") -> list[Wanted]:
 
 def issue(deployment: Deployment, items: list[Wanted], campaign: str = "spring") -> Outcome:
     outcome = Outcome()
-    for _ in issuing.issue_many(deployment, campaign, items, outcome):
+    for _ in issuance.issue_many(deployment, campaign, items, outcome):
         pass
     return outcome
 
@@ -50,8 +60,8 @@ def test_asked_again_the_same_recipient_and_occasion_get_the_same_voucher(
     apply(deployment)
     bring(deployment, b"".join(b"CODE%04d\n" % n for n in range(10)))
 
-    (first,) = issuing.issue_many(deployment, "spring", wanted("a", "b", "a"), Outcome())
-    (again,) = issuing.issue_many(deployment, "spring", wanted("b", "a"), Outcome())
+    (first,) = issuance.issue_many(deployment, "spring", wanted("a", "b", "a"), Outcome())
+    (again,) = issuance.issue_many(deployment, "spring", wanted("b", "a"), Outcome())
     other = issue(deployment, wanted("a", occasion="other mail"))
 
     assert [item.fresh for item in first.issued] == [True, True, False]
@@ -73,7 +83,7 @@ def test_out_of_codes_it_keeps_what_was_issued_and_says_how_many_are_missing(
         + ";fr;;\nx;français;;\ny;fr;31.12.1990;\n"
     )
 
-    outcome = issuing.issue_file(deployment, "spring", people, links, clear_codes=True)
+    outcome = issuance.issue_file(deployment, "spring", people, links, clear_codes=True)
 
     assert (outcome.issued, outcome.missing) == (250, 50)
     assert outcome.stock is not None
@@ -84,7 +94,7 @@ def test_out_of_codes_it_keeps_what_was_issued_and_says_how_many_are_missing(
     assert deployment.keyring.verify(token, Purpose.LINK) is not None
     # More codes, the same file: the others get theirs, everybody keeps what they have.
     bring(deployment, b"".join(b"MORE%04d\n" % n for n in range(100)))
-    outcome = issuing.issue_file(deployment, "spring", people, links)
+    outcome = issuance.issue_file(deployment, "spring", people, links)
     assert (outcome.issued, outcome.known, outcome.missing) == (300, 250, 0)
     assert [line for line, _ in outcome.rejected] == [302, 303, 304]
     with deployment.database.read() as session:
@@ -103,7 +113,7 @@ def test_two_who_issue_the_same_at_once_give_everybody_one_voucher_and_waste_no_
 
     def work(outcome: Outcome) -> None:
         for at in range(0, 100, 10):
-            for _ in issuing.issue_many(
+            for _ in issuance.issue_many(
                 deployment, "spring", wanted(*people[at : at + 10]), outcome
             ):
                 pass
@@ -119,7 +129,7 @@ def test_two_who_issue_the_same_at_once_give_everybody_one_voucher_and_waste_no_
     with deployment.database.read() as session:
         campaign = campaigns.find(session, "spring")
         assert campaign is not None
-        stock = issuing.stock(session, campaign)
+        stock = issuance.stock(session, campaign)
         assert stock is not None
         assert stock.left == 20
 
@@ -135,7 +145,7 @@ def test_a_gift_card_is_booked_with_its_amount_when_it_is_issued(deployment: Dep
         code = session.scalars(select(Code)).one()
     assert voucher.balance_minor == entry.amount_minor == entry.balance_after_minor == 1_500
     assert voucher.ends_at == dt.datetime(2027, 2, 19, 23, 0, tzinfo=dt.UTC)
-    assert len(issuing.code_of(deployment.keyring, code)) == 17
+    assert len(issuance.code_of(deployment.keyring, code)) == 17
 
 
 def test_a_code_made_on_demand_names_its_recipient_and_still_cannot_be_guessed(
@@ -148,7 +158,7 @@ def test_a_code_made_on_demand_names_its_recipient_and_still_cannot_be_guessed(
 
     with deployment.database.read() as session:
         texts = sorted(
-            issuing.code_of(deployment.keyring, code) for code in session.scalars(select(Code))
+            issuance.code_of(deployment.keyring, code) for code in session.scalars(select(Code))
         )
     assert [text[:19] for text in texts] == ["PANIER-K1-20261121-", "PANIER-K2-20261121-"]
     assert texts[0][19:] != texts[1][19:]
@@ -200,17 +210,17 @@ def test_a_campaign_whose_vouchers_were_all_ended_by_force_issues_nothing_until_
     for dry_run in (True, False):
         with pytest.raises(IssueFault, match="ruled ended on"):
             list(
-                deciding.decide(
+                decisions.decide(
                     deployment, "ruled", [Candidate(person=person)], Tally(), dry_run=dry_run
                 )
             )
-        (birthdays_,) = celebrating.celebrate(deployment, dry_run=dry_run)
+        (birthdays_,) = birthday_cards.celebrate(deployment, dry_run=dry_run)
         assert "card ended on" in str(birthdays_.fault)
     assert count(deployment, Voucher) == 1
 
     end_for_all(deployment, clock.now + dt.timedelta(days=1))
     assert issue(deployment, wanted("b")).issued == 1
-    (birthdays_,) = celebrating.celebrate(deployment)
+    (birthdays_,) = birthday_cards.celebrate(deployment)
     assert (birthdays_.issued, birthdays_.fault) == (1, None)
 
 
@@ -235,8 +245,8 @@ def test_a_revoked_voucher_and_a_withdrawn_link_say_so_and_change_the_pass_once(
         public_id = session.scalars(select(Voucher.public_id)).one()
     serial = codes.serial(public_id)
     for _ in range(2):
-        issuing.withdraw_link(deployment, serial)
-        issuing.withdraw(deployment, [serial])
+        issuance.withdraw_link(deployment, serial)
+        issuance.withdraw(deployment, [serial])
 
     with deployment.database.read() as session:
         voucher = session.scalars(select(Voucher)).one()
@@ -264,9 +274,9 @@ def test_a_year_of_birthdays_with_outages_gives_everybody_exactly_one_card(
     start = clock.now = dt.datetime(2026, 11, 21, 5, 0, tzinfo=dt.UTC)
     day = 0
     while day < 365:
-        celebrating.celebrate(deployment)
+        birthday_cards.celebrate(deployment)
         if day % 30 == 0:
-            assert all(done.issued == 0 for done in celebrating.celebrate(deployment))
+            assert all(done.issued == 0 for done in birthday_cards.celebrate(deployment))
         # Now and then nothing runs for a while.
         day += 12 if day in (60, 200) else 1
         clock.now = start + dt.timedelta(days=day)
@@ -298,11 +308,11 @@ def test_the_clock_looks_for_birthdays_once_a_local_day(
     deployment: Deployment, clock: Clock
 ) -> None:
     apply_document(deployment, card(birthday={"days_ahead": 0}))
-    assert [done.campaign for done in celebrating.celebrate(deployment, again=False)] == ["card"]
-    assert celebrating.celebrate(deployment, again=False) == []
+    assert [done.campaign for done in birthday_cards.celebrate(deployment, again=False)] == ["card"]
+    assert birthday_cards.celebrate(deployment, again=False) == []
     # 23:30 UTC is the next day in Paris.
     clock.now = dt.datetime(2026, 11, 21, 23, 30, tzinfo=dt.UTC)
-    assert [done.campaign for done in celebrating.celebrate(deployment, again=False)] == ["card"]
+    assert [done.campaign for done in birthday_cards.celebrate(deployment, again=False)] == ["card"]
 
 
 def test_birthdays_out_of_codes_go_on_when_there_are_codes_again(
@@ -320,11 +330,11 @@ def test_birthdays_out_of_codes_go_on_when_there_are_codes_again(
             )
             for n in range(5)
         )
-    (done,) = celebrating.celebrate(deployment)
+    (done,) = birthday_cards.celebrate(deployment)
     assert (done.issued, done.missing) == (3, 2)
     generated.generate(deployment, "card", 3)
     clock.advance(days=1)
-    (done,) = celebrating.celebrate(deployment)
+    (done,) = birthday_cards.celebrate(deployment)
     assert (done.issued, done.missing) == (2, 0)
     with deployment.database.read() as session:
         assert session.scalars(select(Campaign.birthdays_through)).one() == dt.date(2026, 11, 22)
@@ -339,7 +349,7 @@ def test_a_count_that_stops_at_the_threshold_says_at_least_and_a_list_says_the_n
     with deployment.database.read() as session:
         campaign = campaigns.find(session, "spring")
         assert campaign is not None
-        near, full = (issuing.stock(session, campaign, exact=exact) for exact in (False, True))
+        near, full = (issuance.stock(session, campaign, exact=exact) for exact in (False, True))
     assert (str(near), str(full)) == ("at least 51 codes left", "195 codes left")
     environment = {
         "PASSERELLE_DATABASE_URL": settings.database_url,
@@ -352,7 +362,7 @@ def test_a_count_that_stops_at_the_threshold_says_at_least_and_a_list_says_the_n
     # What is below the threshold is counted to the end, and told as it is.
     issue(deployment, wanted(*(str(number) for number in range(150))))
     with deployment.database.read() as session:
-        low = issuing.stock(session, campaign)
+        low = issuance.stock(session, campaign)
     assert low is not None
     assert (str(low), low.low) == ("45 codes left", True)
 

@@ -8,13 +8,17 @@ from typing import Any
 import pytest
 from jinja2 import nodes
 
-from app.services import messages
-from app.services.issuing import Person
-from app.services.messages import MessageFault, budget
-from app.services.messages.expressions import Expressions
-from app.services.messages.operations import FILTERS, MOST_WORDS, TESTS
-from app.services.messages.template import fill
-from app.services.messages.values import Sample, Values
+from app.services import mailings
+from app.services.issuance import Person
+from app.services.mailings import MessageFault, operations
+from app.services.mailings.expressions import Expressions
+from app.services.mailings.operations import (
+    FILTERS,
+    MOST_WORDS,
+    TESTS,
+)
+from app.services.mailings.template import fill
+from app.services.mailings.values import Sample, Values
 
 #: Seconds within which anything is refused, on a machine that does other work as well.
 SOON = 10
@@ -26,7 +30,7 @@ class _Vouchers(dict[str, Values]):
 
 
 def _text(source: str, *, is_html: bool = False, **attributes: Any) -> str | None:
-    message = messages.read("m", source, is_html=is_html)
+    message = mailings.read("m", source, is_html=is_html)
     person = Person(external_id="ada", language="fr", attributes=attributes)
     found = fill(message, person, _Vouchers())
     assert found.text is not None, found.fault
@@ -37,7 +41,7 @@ def _fault(source: str, **attributes: Any) -> str:
     """Why there is no text: for anybody, or for this recipient."""
     began = time.thread_time()
     try:
-        message = messages.read("m", source, is_html=True)
+        message = mailings.read("m", source, is_html=True)
         found = fill(message, Person(external_id="ada", attributes=attributes), _Vouchers())
         assert found.text is None, found.text[:80]
         fault = str(found.fault)
@@ -160,7 +164,7 @@ def test_what_the_grammar_does_not_have_is_refused_by_line_before_anybody_gets_i
     source: str, named: str
 ) -> None:
     with pytest.raises(MessageFault, match=r"^(Line \d+ of the|The) template") as fault:
-        messages.read("m", source, is_html=True)
+        mailings.read("m", source, is_html=True)
     assert named in str(fault.value)
 
 
@@ -214,7 +218,7 @@ def test_what_would_grow_or_never_end_is_a_fault_within_its_budget(
     monkeypatch: pytest.MonkeyPatch, source: str, named: str
 ) -> None:
     # Steps and bytes are what is tested here; a slow machine has its time.
-    monkeypatch.setattr(budget, "MOST_SECONDS", 60.0)
+    monkeypatch.setattr(operations, "MOST_SECONDS", 60.0)
     assert named in _fault(source, long="a" * 90_000, more="y" * 1_000_001)
 
 
@@ -239,19 +243,19 @@ def test_every_node_of_jinja_is_in_the_grammar_or_refused() -> None:
     "value", ["", "a" * 90_000, "&" * 90_000, "é" * 90_000, "9" * 90_000, 7, None, 1.5]
 )
 def test_every_filter_of_every_value_ends_within_its_budget(name: str, value: Any) -> None:
-    message = messages.read("m", f"{{{{ recipient.value|{name} }}}}", is_html=False)
+    message = mailings.read("m", f"{{{{ recipient.value|{name} }}}}", is_html=False)
 
     began = time.thread_time()
     found = fill(message, Person(external_id="a", attributes={"value": value}), _Vouchers())
 
-    assert time.thread_time() - began < budget.MOST_SECONDS
+    assert time.thread_time() - began < operations.MOST_SECONDS
     assert (found.text is None) is (found.fault is not None)
 
 
 @pytest.mark.parametrize("name", sorted(TESTS - {"divisibleby"}))
 @pytest.mark.parametrize("value", ["%9999999d", "a" * 90_000, 7, None, 1e300])
 def test_every_test_of_every_value_ends_within_its_budget(name: str, value: Any) -> None:
-    message = messages.read("m", f"{{{{ recipient.value is {name} }}}}", is_html=False)
+    message = mailings.read("m", f"{{{{ recipient.value is {name} }}}}", is_html=False)
 
     found = fill(message, Person(external_id="a", attributes={"value": value}), _Vouchers())
 
@@ -263,7 +267,7 @@ def test_time_is_looked_at_while_a_text_is_made_and_is_one_for_all_of_a_message(
 ) -> None:
     clock = iter(range(1_000))
     monkeypatch.setattr(time, "thread_time", lambda: next(clock) * 40.0)
-    message = messages.read("m", LOOP + "{{ c }}{% endfor %}", is_html=False)
+    message = mailings.read("m", LOOP + "{{ c }}{% endfor %}", is_html=False)
 
     def ask() -> str | None:
         return fill(message, Person(external_id="a"), _Vouchers()).fault

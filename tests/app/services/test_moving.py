@@ -11,12 +11,21 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import func, select, update
 
-from app.services import access, audit, campaigns, issuing
+from app.services import (
+    access,
+    audit,
+    campaigns,
+    issuance,
+)
 from app.services.access import Scope
 from app.services.codes import jobs, moved, queue
 from app.services.codes.jobs import ImportFault
 from app.services.deployment import Deployment
-from app.services.issuing import Outcome, Person, Wanted
+from app.services.issuance import (
+    Outcome,
+    Person,
+    Wanted,
+)
 from app.store.models import Campaign, Code, ImportJob
 from tests.app.cli.test_commands import Run
 from tests.app.cli.test_commands import run as run
@@ -37,14 +46,14 @@ def free(deployment: Deployment, key: str) -> int:
     with deployment.database.read() as session:
         campaign = campaigns.find(session, key)
         assert campaign is not None
-        stock = issuing.stock(session, campaign, exact=True)
+        stock = issuance.stock(session, campaign, exact=True)
         return stock.left if stock else 0
 
 
 def issue(deployment: Deployment, key: str, *names: str) -> Outcome:
     outcome = Outcome()
     items = [Wanted(person=Person(external_id=name)) for name in names]
-    for _ in issuing.issue_many(deployment, key, items, outcome):
+    for _ in issuance.issue_many(deployment, key, items, outcome):
         time.sleep(0.05)
     return outcome
 

@@ -21,13 +21,25 @@ from app.domain import birthdays, codes
 from app.domain.birthdays import Birthdays, LeapDay
 from app.domain.codes import Purpose
 from app.domain.occasions import canonical, of_message, spellings
-from app.services import access, campaigns, celebrating, deciding, inviting, issuing, people
+from app.services import (
+    access,
+    birthday_cards,
+    campaigns,
+    decisions,
+    invitations,
+    issuance,
+    people,
+)
 from app.services.access import Scope
 from app.services.campaigns import CampaignFault
-from app.services.deciding import Candidate, Tally
+from app.services.decisions import Candidate, Tally
 from app.services.deployment import Deployment
-from app.services.inviting import Invitation
-from app.services.issuing import IssueFault, Person, Wanted
+from app.services.invitations import Invitation
+from app.services.issuance import (
+    IssueFault,
+    Person,
+    Wanted,
+)
 from app.store.models import Campaign, Decision, Voucher
 from tests.conftest import Clock
 from tests.marketing import apply, apply_document, card, document
@@ -54,7 +66,7 @@ class Ways:
         return [json.loads(line) for line in answer.text.splitlines()]
 
     def clock(self, name: str) -> str:
-        celebrating.celebrate(self.house)
+        birthday_cards.celebrate(self.house)
         with self.house.database.read() as session:
             vouchers = session.scalars(
                 select(Voucher)
@@ -102,7 +114,7 @@ class Ways:
     def invitation(self, name: str, *, campaign: str = "card") -> str:
         invitation = Invitation(external_id=name, expires_at=self.house.now() + dt.timedelta(9))
         house = self.house
-        link = inviting.link(house.settings, house.keyring, campaign, invitation)
+        link = invitations.link(house.settings, house.keyring, campaign, invitation)
         path = link.removeprefix(house.settings.base_url)
         self.client.get(path)
         answer = self.client.post(path)
@@ -168,7 +180,7 @@ def test_rules_of_a_birthday_campaign_decide_once_whoever_asks(
     assert ways.decide("bob") == "budget"
     assert "budget" in ways.mail("bob")
     assert ways.invitation("bob") == "none"
-    assert celebrating.celebrate(deployment)[0].not_given == {"budget": 1}
+    assert birthday_cards.celebrate(deployment)[0].not_given == {"budget": 1}
 
 
 def test_who_is_held_out_for_a_birthday_gets_nothing_by_any_way(
@@ -178,7 +190,7 @@ def test_who_is_held_out_for_a_birthday_gets_nothing_by_any_way(
     know(deployment, "ada")
 
     assert ways.invitation("ada") == "none"
-    assert celebrating.celebrate(deployment)[0].issued == 0
+    assert birthday_cards.celebrate(deployment)[0].issued == 0
     assert "holdout" in ways.mail("ada")
     assert ways.decide("ada") == "holdout"
     assert vouchers(deployment) == []
@@ -289,7 +301,7 @@ def test_those_born_on_29_february_and_in_january_get_one_card_for_the_year_of_t
 
     assert vouchers(deployment) == ["birthday-2027", "birthday-2027"]
     clock.now = dt.datetime(2027, 3, 1, 12, tzinfo=dt.UTC)
-    celebrating.celebrate(deployment)
+    birthday_cards.celebrate(deployment)
     assert (ways.issue("new"), ways.issue("leap")) == (new, leap)
     assert len(vouchers(deployment)) == 2
 
@@ -400,7 +412,7 @@ def test_rules_of_another_campaign_give_no_birthday_card(
     asked = [Candidate(person=Person(external_id="ada"))]
     for dry_run in (True, False):
         with pytest.raises(IssueFault, match="one for each birthday itself"):
-            list(deciding.decide(deployment, "spring", asked, Tally(), dry_run=dry_run))
+            list(decisions.decide(deployment, "spring", asked, Tally(), dry_run=dry_run))
     assert vouchers(deployment) == []
 
 
@@ -433,7 +445,7 @@ def test_one_ask_for_both_names_of_a_mail_is_one_voucher(deployment: Deployment)
     with deployment.database.write() as session:
         campaign = campaigns.find(session, "spring")
         assert campaign is not None
-        batch = issuing.issue(session, deployment.keyring, campaign, asked, now=deployment.now())
+        batch = issuance.issue(session, deployment.keyring, campaign, asked, now=deployment.now())
     one, same, plain = batch.issued
     assert one.public_id == same.public_id != plain.public_id
     assert (one.fresh, same.fresh, plain.fresh) == (True, False, True)

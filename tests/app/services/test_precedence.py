@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from app.services import access
 from app.services.access import Scope
 from app.services.deployment import Deployment
-from app.services.precedence import Precedence
+from app.services.priority import Precedence
 
 
 def test_what_gives_way_goes_on_when_the_last_till_is_answered() -> None:

@@ -18,18 +18,22 @@ from app.services import (
     access,
     audit,
     campaigns,
-    deciding,
-    events,
-    expiring,
-    issuing,
-    reporting,
+    decisions,
+    eventlog,
+    expiry,
+    issuance,
+    reports,
     security,
 )
 from app.services.access import Scope
-from app.services.deciding import Candidate, Tally
+from app.services.decisions import Candidate, Tally
 from app.services.deployment import Deployment
-from app.services.issuing import Outcome, Person, Wanted
-from app.services.reporting import Dimension
+from app.services.issuance import (
+    Outcome,
+    Person,
+    Wanted,
+)
+from app.services.reports import Dimension
 from app.store import migrations
 from app.store.models import Decision, Event, FunnelCount, Hold, Slice, Voucher
 from tests.conftest import Clock
@@ -39,13 +43,13 @@ from tests.storefront import Storefront
 
 
 def count_all(deployment: Deployment, *, limit: int = 7) -> None:
-    while reporting.roll_up(deployment, limit=limit):
+    while reports.roll_up(deployment, limit=limit):
         pass
 
 
 def funnel(deployment: Deployment, campaign_id: int, *by: Dimension, **days: dt.date) -> Any:
     with deployment.database.read() as session:
-        return reporting.funnel(session, campaign_id, by=by, now=deployment.now(), **days).rows
+        return reports.funnel(session, campaign_id, by=by, now=deployment.now(), **days).rows
 
 
 @pytest.fixture
@@ -70,8 +74,8 @@ def test_vouchers_count_for_their_first_time_at_each_stage_and_money_is_net(
     till.redeem(one.barcode, basket=basket(5000))
     till.redeem(one.barcode, basket=basket(5000))  # refused: used up
     with deployment.database.write() as session:
-        events.append(session, "added", other.id, now=deployment.now(), data={"wallet": "google"})
-        events.append(session, "viewed", other.id, now=deployment.now())
+        eventlog.append(session, "added", other.id, now=deployment.now(), data={"wallet": "google"})
+        eventlog.append(session, "viewed", other.id, now=deployment.now())
 
     count_all(deployment)
 
@@ -117,10 +121,10 @@ def test_parts_are_variant_tier_segment_and_the_campaigns_own_day(
     clock.now = dt.datetime(2026, 11, 21, 22, 59, tzinfo=dt.UTC)
     for voucher in vouchers[:2]:
         with deployment.database.write() as session:
-            events.append(session, "viewed", voucher.id, now=clock.now)
+            eventlog.append(session, "viewed", voucher.id, now=clock.now)
     clock.advance(minutes=2)
     with deployment.database.write() as session:
-        events.append(session, "viewed", vouchers[2].id, now=clock.now)
+        eventlog.append(session, "viewed", vouchers[2].id, now=clock.now)
 
     count_all(deployment)
 
@@ -156,12 +160,12 @@ def test_recount_agrees_whatever_happened_and_finds_a_count_that_is_wrong(
     for _ in range(12):
         with deployment.database.write() as session:
             for _ in range(dice.randrange(6)):
-                events.append(session, dice.choice(kinds), dice.choice(vouchers), now=clock.now)
+                eventlog.append(session, dice.choice(kinds), dice.choice(vouchers), now=clock.now)
         if dice.random() < 0.5:
-            reporting.roll_up(deployment, limit=dice.randrange(1, 9))
+            reports.roll_up(deployment, limit=dice.randrange(1, 9))
         clock.advance(hours=dice.randrange(20))
         with deployment.database.read() as session:
-            assert reporting.recount(session) == []
+            assert reports.recount(session) == []
     count_all(deployment)
 
     with deployment.database.write() as session:
@@ -182,16 +186,16 @@ def test_report_says_until_when_everything_is_counted(
     campaign_id = storefront.campaign()
     voucher = storefront.voucher(campaign_id)
     with deployment.database.read() as session:
-        assert reporting.as_of(session, now=clock.now) is None
+        assert reports.as_of(session, now=clock.now) is None
     count_all(deployment)
     counted_at = clock.now
     clock.advance(minutes=1)
     with deployment.database.read() as session:
-        assert reporting.as_of(session, now=clock.now) == clock.now
+        assert reports.as_of(session, now=clock.now) == clock.now
     with deployment.database.write() as session:
-        events.append(session, "viewed", voucher.id, now=clock.now)
+        eventlog.append(session, "viewed", voucher.id, now=clock.now)
     with deployment.database.read() as session:
-        assert reporting.as_of(session, now=clock.now) == counted_at
+        assert reports.as_of(session, now=clock.now) == counted_at
 
 
 def test_coupon_that_ends_unused_is_recorded_once(
@@ -199,16 +203,16 @@ def test_coupon_that_ends_unused_is_recorded_once(
 ) -> None:
     campaign_id = storefront.campaign()
     ends = clock.now + dt.timedelta(hours=1)
-    expiring.note_expired(deployment)
+    expiry.note_expired(deployment)
     unused = [storefront.voucher(campaign_id, ends_at=ends).id for _ in range(2)]
     storefront.voucher(campaign_id, ends_at=ends, used=1)
     storefront.voucher(storefront.campaign("gift_card"), ends_at=ends)
     clock.advance(minutes=59)
-    expiring.note_expired(deployment)
+    expiry.note_expired(deployment)
     clock.advance(minutes=2)
-    expiring.note_expired(deployment)
+    expiry.note_expired(deployment)
     clock.advance(minutes=2)
-    expiring.note_expired(deployment)
+    expiry.note_expired(deployment)
 
     with deployment.database.read() as session:
         found = session.execute(
@@ -271,7 +275,7 @@ def test_results_answer_over_http_and_only_for_the_keys_campaigns(
     paris.campaign("moon")
     voucher = paris.voucher("sun")
     with deployment.database.write() as session:
-        events.append(session, "viewed", voucher.id, now=deployment.now())
+        eventlog.append(session, "viewed", voucher.id, now=deployment.now())
         key = access.create(
             session, "report", [Scope.REPORT], now=deployment.now(), campaigns=["sun"]
         )
@@ -296,7 +300,7 @@ def people_of(deployment: Deployment, key: str, which: str = "all") -> list[dict
     with deployment.database.read() as session:
         found = campaigns.find(session, key)
         assert found is not None
-    return list(reporting.people(deployment.database, found.id, which=which))
+    return list(reports.people(deployment.database, found.id, which=which))
 
 
 def names_of(deployment: Deployment, key: str, which: str) -> list[str | None]:
@@ -308,7 +312,7 @@ def report_of(deployment: Deployment, key: str, *by: Dimension) -> dict[tuple[st
     with deployment.database.read() as session:
         found = campaigns.find(session, key)
         assert found is not None
-        rows = reporting.funnel(session, found.id, by=by, now=deployment.now()).rows
+        rows = reports.funnel(session, found.id, by=by, now=deployment.now()).rows
     return {tuple(row.part.values()): row for row in rows}
 
 
@@ -561,13 +565,13 @@ def test_people_are_listed_where_the_report_counts_them_whichever_campaign_the_c
         for name, score in (("ada", 10), ("bob", 10), ("cyd", 1), ("dee", 1))
     ]
     barcodes = {}
-    for each in deciding.decide(deployment, "spring", asked, Tally()):
+    for each in decisions.decide(deployment, "spring", asked, Tally()):
         assert each.issued is not None
         barcodes[each.candidate.person.external_id] = deployment.keyring.token(
             Purpose.BARCODE, key_id=each.issued.key_id, public_id=each.issued.public_id
         )
     own = Wanted(person=Person(external_id="eve"))
-    list(issuing.issue_many(deployment, "card", [own], Outcome()))
+    list(issuance.issue_many(deployment, "card", [own], Outcome()))
     till = Till(client, paris.key(Scope.POS, store="paris", terminal="1"))
     till.redeem(barcodes["ada"], amount={"minor": 500, "currency": "EUR"})
     till.redeem(barcodes["cyd"])
@@ -599,7 +603,7 @@ def test_card_that_replaces_another_is_one_with_it_in_lists_and_reports(
         rules={"tiers": [{"key": "all", "campaign": "card"}]},
     )
     asked = [Candidate(person=Person(external_id=name), occasion="may") for name in ("ada", "bob")]
-    ada, bob = deciding.decide(deployment, "spring", asked, Tally())
+    ada, bob = decisions.decide(deployment, "spring", asked, Tally())
     key = paris.key(Scope.POS, Scope.POS_SUPERVISOR, store="paris", terminal="1")
     till = Till(client, key)
     eur = {"currency": "EUR"}
@@ -637,8 +641,8 @@ def test_card_that_replaces_another_is_one_with_it_in_lists_and_reports(
     assert (row.vouchers["issued"], row.vouchers["redeemed"], row.spent_minor) == (2, 2, 300)
     assert report_of(deployment, "card") == {}
     with deployment.database.read() as session:
-        assert reporting.recount(session) == []
-        assert reporting.misplaced(session) == []
+        assert reports.recount(session) == []
+        assert reports.misplaced(session) == []
 
 
 def test_use_that_no_limit_had_room_for_makes_a_redeemer(
@@ -668,7 +672,7 @@ def test_audit_names_a_voucher_that_is_counted_in_another_part(
     paris.campaign("sun")
     voucher = paris.voucher("sun", variant="a")
     with deployment.database.write() as session:
-        events.append(session, "viewed", voucher.id, now=deployment.now())
+        eventlog.append(session, "viewed", voucher.id, now=deployment.now())
     count_all(deployment)
     with deployment.database.write() as session:
         session.execute(update(Slice).values(variant="b"))
@@ -681,7 +685,7 @@ def test_audit_names_a_voucher_that_is_counted_in_another_part(
 def test_list_of_several_pages_leaves_nobody_out(
     deployment: Deployment, paris: Shop, monkeypatch: pytest.MonkeyPatch, which: str
 ) -> None:
-    monkeypatch.setattr("app.services.reporting.lists.PAGE", 2)
+    monkeypatch.setattr("app.services.reports.lists.PAGE", 2)
     paris.campaign("sun")
     paris.campaign("moon")
     for number in range(5):

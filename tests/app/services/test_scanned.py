@@ -12,8 +12,8 @@ from PIL import Image
 from sqlalchemy import func, select, update
 
 from app.domain.codes import Purpose
-from app.services import issuing, updates
-from app.services.campaigns import CampaignFault, scanned
+from app.services import issuance, updates
+from app.services.campaigns import CampaignFault, barcodes
 from app.services.codes import jobs, moved
 from app.services.codes.jobs import ImportFault
 from app.services.deployment import Deployment
@@ -54,8 +54,8 @@ def issued(deployment: Deployment, count: int) -> list[str]:
     keyring = deployment.keyring
     with deployment.database.write() as session:
         campaign = session.scalars(select(Campaign)).one()
-        wanted = [issuing.Wanted(person=None)] * count
-        batch = issuing.issue(session, keyring, campaign, wanted, now=deployment.now())
+        wanted = [issuance.Wanted(person=None)] * count
+        batch = issuance.issue(session, keyring, campaign, wanted, now=deployment.now())
     return [
         keyring.token(Purpose.LINK, key_id=each.key_id, public_id=each.public_id)
         for each in batch.issued
@@ -149,7 +149,7 @@ def test_an_edit_whose_barcode_cannot_hold_codes_that_are_there_is_refused_with_
 def test_codes_that_came_since_they_were_looked_at_are_looked_at_too(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scanned, "BATCH", 2)
+    monkeypatch.setattr(barcodes, "BATCH", 2)
     square = {"barcode": {"profile": "code", "symbology": "qr"}}
     apply(deployment, **square)
     bring(deployment, as_lines(READ))
@@ -157,7 +157,7 @@ def test_codes_that_came_since_they_were_looked_at_are_looked_at_too(
     def misfits() -> int:
         with deployment.database.read() as session:
             campaign = session.scalars(select(Campaign)).one()
-            return scanned.misfits(session, deployment.keyring, campaign, Symbology.CODE128)
+            return barcodes.misfits(session, deployment.keyring, campaign, Symbology.CODE128)
 
     assert misfits() == 0
     bring(deployment, as_lines(UNREAD))

@@ -13,11 +13,23 @@ from sqlalchemy import select, update
 from app.domain import codes
 from app.domain.codes import Purpose
 from app.domain.values import Why
-from app.services import access, audit, campaigns, clockwork, deciding, issuing, people
+from app.services import (
+    access,
+    audit,
+    campaigns,
+    clockwork,
+    decisions,
+    issuance,
+    people,
+)
 from app.services.access import Scope
-from app.services.deciding import Candidate, Tally
+from app.services.decisions import Candidate, Tally
 from app.services.deployment import Deployment
-from app.services.issuing import Outcome, Person, Wanted
+from app.services.issuance import (
+    Outcome,
+    Person,
+    Wanted,
+)
 from app.services.people import Did
 from app.store import migrations
 from app.store.models import Activity, Campaign, Decision, Event, Stopping, Voucher
@@ -32,7 +44,7 @@ def give(deployment: Deployment, *names: str, campaign: str = "spring", **more: 
     asked = [Candidate(person=Person(external_id=name, **more)) for name in names]
     return [
         each.issued.voucher_id if each.issued else each.why
-        for each in deciding.decide(deployment, campaign, asked, Tally())
+        for each in decisions.decide(deployment, campaign, asked, Tally())
     ]
 
 
@@ -41,7 +53,7 @@ def plainly(deployment: Deployment, *names: str, campaign: str = "spring") -> li
     wanted = [Wanted(person=Person(external_id=name)) for name in names]
     return [
         each.voucher_id
-        for batch in issuing.issue_many(deployment, campaign, wanted, Outcome())
+        for batch in issuance.issue_many(deployment, campaign, wanted, Outcome())
         for each in batch.issued
     ]
 
@@ -50,7 +62,7 @@ def did(deployment: Deployment, name: str, event: str = "renewed", key: str = "1
     with deployment.database.write() as session:
         done = Did(external_id=name, name=event, key=key, at=deployment.now())
         people.report(session, deployment.keyring, [done], now=deployment.now())
-    return deciding.withdraw(deployment.database, now=deployment.now())
+    return decisions.withdraw(deployment.database, now=deployment.now())
 
 
 def statuses(deployment: Deployment, *ids: int) -> list[tuple[str, int]]:
@@ -217,7 +229,7 @@ def test_blocked_voucher_is_withdrawn_once_it_is_unblocked(
             now=deployment.now(),
         )
     turn("block", after)
-    assert deciding.withdraw(deployment.database, now=deployment.now()) == 0
+    assert decisions.withdraw(deployment.database, now=deployment.now()) == 0
     assert [status for status, _ in statuses(deployment, before, after)] == ["blocked"] * 2
 
     for voucher_id in (before, after):
@@ -258,7 +270,7 @@ def test_event_from_before_its_days_takes_nothing_back(
     (ada,) = give(deployment, "ada")
     with deployment.database.write() as session:
         people.report(session, deployment.keyring, [old], now=clock.now)
-    assert deciding.withdraw(deployment.database, now=clock.now) == 0
+    assert decisions.withdraw(deployment.database, now=clock.now) == 0
     assert statuses(deployment, ada) == [("active", 1)]
     clock.advance(days=1)
     assert did(deployment, "ada") == 1
@@ -415,7 +427,7 @@ def test_days_of_a_stop_count_back_from_the_issue_of_a_voucher_that_no_rule_deci
     with deployment.database.write() as session:
         people.report(session, deployment.keyring, [earlier, later], now=clock.now)
 
-    assert deciding.withdraw(deployment.database, now=clock.now) == 1
+    assert decisions.withdraw(deployment.database, now=clock.now) == 1
     assert [status for status, _ in statuses(deployment, *ids)] == ["active", "revoked"]
 
 
@@ -469,7 +481,7 @@ def test_dry_run_and_real_run_agree_on_who_had_a_voucher_before_the_rules(
     tallies = Tally(), Tally()
 
     for tally, dry_run in zip(tallies, (True, False), strict=True):
-        list(deciding.decide(deployment, "spring", asked, tally, dry_run=dry_run))
+        list(decisions.decide(deployment, "spring", asked, tally, dry_run=dry_run))
 
     for tally in tallies:
         assert (tally.given, tally.known, tally.not_given) == (1, 1, {"stopped": 1})
@@ -498,6 +510,6 @@ def test_what_a_server_of_the_earlier_release_marks_after_the_update_is_withdraw
     with deployment.database.write() as session:
         session.execute(update(Decision).values(stopping=True))
 
-    assert deciding.withdraw(deployment.database, now=deployment.now()) == 1
-    assert deciding.withdraw(deployment.database, now=deployment.now()) == 0
+    assert decisions.withdraw(deployment.database, now=deployment.now()) == 1
+    assert decisions.withdraw(deployment.database, now=deployment.now()) == 0
     assert statuses(deployment, ada) == [("revoked", 2)]

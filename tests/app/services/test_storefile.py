@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import func, select
 
-from app.services import access, storefile
+from app.services import access, stores
 from app.services.deployment import Deployment
 from app.services.stores import StoreFault
 from app.store.models import ApiKey, Store, Terminal
@@ -19,10 +19,10 @@ web;www;;;;online;;
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_file_makes_stores_terminals_and_keys_once(deployment: Deployment) -> None:
-    rows = storefile.read(FILE)
+    rows = stores.read(FILE)
     for expected in ((2, 3, 3), (0, 0, 0)):
         with deployment.database.write() as session:
-            done = storefile.apply(session, rows, now=deployment.now(), with_keys=True)
+            done = stores.apply(session, rows, now=deployment.now(), with_keys=True)
         assert (done.stores, done.terminals, len(done.keys)) == expected
         if expected[0]:
             keys = {(store, terminal): key for store, terminal, key in done.keys}
@@ -49,4 +49,4 @@ def test_a_file_makes_stores_terminals_and_keys_once(deployment: Deployment) -> 
 )
 def test_every_fault_of_a_file_is_named_and_nothing_imported(content: str, cause: str) -> None:
     with pytest.raises(StoreFault, match=cause):
-        storefile.read(content)
+        stores.read(content)

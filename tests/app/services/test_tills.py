@@ -17,7 +17,7 @@ from app.domain.campaign import Benefit, BenefitType, Products, Source, Terms
 from app.services import access
 from app.services.access import Client, Scope
 from app.services.deployment import Deployment
-from app.services.guessing import LIMITS
+from app.services.guesses import LIMITS
 from app.services.tills import Item, Origin, Redemption, Tills
 from app.services.tills.attempt import lock_name
 from app.store.models import Entry, IdempotencyRecord

@@ -11,11 +11,16 @@ from flask.testing import FlaskClient
 from PIL import Image
 from sqlalchemy import func, select
 
-from app.services import access, campaigns, deciding, issuing
+from app.services import (
+    access,
+    campaigns,
+    decisions,
+    issuance,
+)
 from app.services.access import Scope
 from app.services.campaigns import CampaignFault
 from app.services.deployment import Deployment
-from app.services.issuing import Person, Wanted
+from app.services.issuance import Person, Wanted
 from app.services.wallets import holdings
 from app.services.wallets.content import pass_content
 from app.store.models import Asset, Campaign, Revision, Voucher
@@ -48,7 +53,7 @@ def places(
     return {error["at"] for error in refused.json["errors"]}
 
 
-def content_of(deployment: Deployment, decided: deciding.Decided) -> PassContent:
+def content_of(deployment: Deployment, decided: decisions.Decided) -> PassContent:
     """What the pass shows of what was decided."""
     assert decided.issued is not None
     with deployment.database.read() as session:
@@ -178,9 +183,9 @@ def test_values_with_words_of_their_own_are_accepted_and_those_who_get_them_read
     key = apply_document(
         deployment, document(codes={"source": "on_demand"}, texts=FRENCH, rules=rules)
     )
-    people = [deciding.Candidate(person=Person(external_id="a"), facts={"score": 900})]
+    people = [decisions.Candidate(person=Person(external_id="a"), facts={"score": 900})]
 
-    (decided,) = deciding.decide(deployment, key, people, deciding.Tally())
+    (decided,) = decisions.decide(deployment, key, people, decisions.Tally())
 
     shown = content_of(deployment, decided)
     assert isinstance(shown.offer, Localized)
@@ -197,8 +202,8 @@ def test_a_value_with_words_alone_shows_them_and_what_it_left_out_follows_the_ca
         return document(codes={"source": "on_demand"}, texts=texts, rules={"tiers": [gold]})
 
     key = apply_document(deployment, file("Once."))
-    people = [deciding.Candidate(person=Person(external_id="a"))]
-    (decided,) = deciding.decide(deployment, key, people, deciding.Tally())
+    people = [decisions.Candidate(person=Person(external_id="a"))]
+    (decided,) = decisions.decide(deployment, key, people, decisions.Tally())
     apply_document(deployment, file("Once, and not on Sundays."))
 
     shown = content_of(deployment, decided)
@@ -276,7 +281,7 @@ def test_a_token_is_drawn_in_the_barcode_that_the_campaign_names(
         campaign = campaigns.find(session, key)
         assert campaign is not None
         wanted = [Wanted(person=Person(external_id="a"))]
-        issuing.issue(session, keyring, campaign, wanted, now=deployment.now())
+        issuance.issue(session, keyring, campaign, wanted, now=deployment.now())
     with deployment.database.read() as session:
         public_id = session.scalars(select(Voucher.public_id)).one()
         holding = holdings.find(session, public_id)

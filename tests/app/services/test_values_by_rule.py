@@ -13,13 +13,20 @@ from sqlalchemy import func, select, update
 
 from app.cli import main
 from app.domain.values import Why
-from app.services import access, audit, campaigns, celebrating, deciding, people
+from app.services import (
+    access,
+    audit,
+    birthday_cards,
+    campaigns,
+    decisions,
+    people,
+)
 from app.services.access import Scope
 from app.services.campaigns import CampaignFault
 from app.services.codes import generated
-from app.services.deciding import Candidate, Tally
+from app.services.decisions import Candidate, Tally
 from app.services.deployment import Deployment
-from app.services.issuing import Person
+from app.services.issuance import Person
 from app.services.people import Did
 from app.store.models import Campaign, Decision, Recipient, Voucher
 from tests.conftest import Clock
@@ -55,7 +62,7 @@ def right(deployment: Deployment) -> bool:
 
 
 def birthday(deployment: Deployment, *, dry_run: bool = False) -> Any:
-    (done,) = celebrating.celebrate(deployment, dry_run=dry_run)
+    (done,) = birthday_cards.celebrate(deployment, dry_run=dry_run)
     return done
 
 
@@ -81,7 +88,7 @@ def test_birthday_cards_have_the_value_that_the_rules_say_and_nobody_else_gets_o
     know(deployment, cyd=300)
     assert birthday(deployment, dry_run=True).issued == 1
     assert birthday(deployment).issued == 1
-    assert celebrating.celebrate(deployment, again=False) == []
+    assert birthday_cards.celebrate(deployment, again=False) == []
     assert cards(deployment) == {"ada": 3000, "bob": 1500, "cyd": 1500}
     clock.now = clock.now.replace(year=2027)
     assert birthday(deployment).issued == 3
@@ -115,7 +122,7 @@ def test_birthdays_keep_the_holdout_the_caps_and_the_budget_and_the_dry_run_agre
             .values(birth_date=BORN.replace(day=22), birth_day=1122)
         )
     capped = [Candidate(person=Person(external_id=f"r{number}")) for number in range(3)]
-    list(deciding.decide(deployment, "spring", capped, Tally()))
+    list(decisions.decide(deployment, "spring", capped, Tally()))
 
     planned, done = birthday(deployment, dry_run=True), birthday(deployment)
 
@@ -286,7 +293,7 @@ def test_message_keeps_the_holdout_and_the_limits_and_its_preview_agrees(
         Candidate(person=Person(external_id=each["external_id"]), occasion="message:m1")
         for each in names
     ]
-    planned = list(deciding.decide(deployment, "spring", asked, Tally(), dry_run=True))
+    planned = list(decisions.decide(deployment, "spring", asked, Tally(), dry_run=True))
     sent = mailer.send("[promotional_code(spring)]", *names)
 
     why = [line.get("not_given", {}).get("spring") for line in sent]

@@ -23,8 +23,8 @@ from app.domain.overrides import Override
 from app.services import access, clockwork, people, updates
 from app.services.access import Client, Scope
 from app.services.deployment import Deployment
-from app.services.issuing import Person
-from app.services.issuing.recipients import store
+from app.services.issuance import Person
+from app.services.issuance.recipients import store
 from app.services.tills import CardAction, CardCall, Item, Origin, Redemption, Reversal, Tills
 from app.services.tills.requests import Capture
 from app.services.updates import Wanted

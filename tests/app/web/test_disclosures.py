@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from app.services import issuing, security
+from app.services import issuance, security
 from app.services.access import Scope
 from app.services.deployment import Deployment
 from app.services.security import Kind, Wanted
@@ -114,7 +114,7 @@ def test_a_file_with_codes_in_clear_is_a_disclosure_and_is_its_owners_alone(
     source.write_text("external_id\na\nb\n")
     out.write_text("of an earlier run")
     out.chmod(0o644)
-    issuing.issue_file(deployment, "spring", source, out, clear_codes=True)
+    issuance.issue_file(deployment, "spring", source, out, clear_codes=True)
     assert disclosed(deployment) == [
         ("codes_disclosed", 2, "campaign spring", "issued with codes in clear")
     ]

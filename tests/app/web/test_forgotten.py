@@ -15,12 +15,20 @@ from sqlalchemy import func, select, update
 
 from app.cli.campaigns import issue as issue_command
 from app.cli.invite import invite as invite_command
-from app.services import access, celebrating, clockwork, inviting, issuing, keys, people
+from app.services import (
+    access,
+    birthday_cards,
+    clockwork,
+    invitations,
+    issuance,
+    keys,
+    people,
+)
 from app.services.access import Scope
 from app.services.campaigns import find
 from app.services.deployment import Deployment
-from app.services.inviting import Invitation
-from app.services.issuing import Person, Wanted
+from app.services.invitations import Invitation
+from app.services.issuance import Person, Wanted
 from app.store.models import Base, Forgotten, Recipient, Voucher
 from tests.app.web.test_reissuing import clean
 from tests.conftest import Clock
@@ -134,7 +142,7 @@ def test_a_link_of_a_release_that_did_not_say_when_it_was_made_ends_as_well(
 ) -> None:
     house = marketing.house
     old = Invitation(external_id=ADA, occasion="old", expires_at=house.now() + dt.timedelta(days=9))
-    link = inviting.link(house.settings, house.keyring, "card", old)
+    link = invitations.link(house.settings, house.keyring, "card", old)
     path = link.removeprefix(house.settings.base_url)
     assert marketing.client.get(path).status_code == 200
     assert marketing.voucher("card").status_code == 200
@@ -316,16 +324,16 @@ def test_a_birthday_is_given_once_a_year_whoever_was_forgotten_in_between(
     apply_document(house, card(key="birthday", birthday={"days_ahead": 0}))
     born = today.replace(year=1990).isoformat()
     marketing.come_back(birth_date=born)
-    assert [each.issued for each in celebrating.celebrate(house)] == [1]
+    assert [each.issued for each in birthday_cards.celebrate(house)] == [1]
     marketing.forget()
     marketing.come_back(birth_date=born)
 
     # However few are looked at together, the turn ends.
-    monkeypatch.setattr(celebrating, "CHUNK", 1)
-    assert [each.issued for each in celebrating.celebrate(house, dry_run=True)] == [0]
-    assert [each.issued for each in celebrating.celebrate(house)] == [0]
+    monkeypatch.setattr(birthday_cards, "CHUNK", 1)
+    assert [each.issued for each in birthday_cards.celebrate(house, dry_run=True)] == [0]
+    assert [each.issued for each in birthday_cards.celebrate(house)] == [0]
     marketing.clock.now = marketing.clock.now.replace(year=today.year + 1)
-    assert [each.issued for each in celebrating.celebrate(house)] == [1]
+    assert [each.issued for each in birthday_cards.celebrate(house)] == [1]
     assert marketing.vouchers == (2, 3_000)
 
 
@@ -362,11 +370,11 @@ def test_the_memory_outlives_rotated_keys_and_a_lookup_key_that_was_changed(
 
     for each in (ring, again):
         with database.read() as session:
-            assert issuing.forgotten.gone(session, each, [ADA, "bob"]) == {ADA}
+            assert issuance.forgotten.gone(session, each, [ADA, "bob"]) == {ADA}
             campaign = find(session, "card")
             assert campaign is not None
             asked = {(ADA, "mail"), (ADA, "other"), ("bob", "mail")}
-            found = issuing.forgotten.given(session, each, campaign.id, asked)
+            found = issuance.forgotten.given(session, each, campaign.id, asked)
             assert found == {(ADA, "mail")}
 
 
@@ -384,7 +392,7 @@ def test_who_is_forgotten_while_they_are_given_something_gets_nothing(
         campaign = find(session, "card")
         assert campaign is not None
         wanted = [Wanted(person=Person(external_id=ADA), occasion="mail")]
-        batch = issuing.issue(
+        batch = issuance.issue(
             session, keyring, campaign, wanted, now=house.now(), people={ADA: row_id}
         )
     assert (batch.issued, batch.missing, batch.forgotten) == ((), 0, tuple(wanted))

@@ -14,7 +14,7 @@ from sqlalchemy import update
 from app.services import people
 from app.services.access import Scope
 from app.services.deployment import Deployment
-from app.services.issuing import Person
+from app.services.issuance import Person
 from app.store.models import Recipient
 from app.store.session import Unavailable
 from app.web.answers import CSV, NDJSON, PIECE, streamed
@@ -132,7 +132,7 @@ def test_rendering_of_something_that_fails_is_no_empty_answer(
         raise Unavailable("The database went away.")
         yield
 
-    monkeypatch.setattr("app.services.messages.rendering._texts", fails)
+    monkeypatch.setattr("app.services.mailings.render._texts", fails)
     answer = marketer.post(
         "/api/v1/messages/render",
         json={"message_id": "m", "template": "Hi", "recipients": [{"external_id": "a"}]},
@@ -179,7 +179,7 @@ def test_a_short_answer_that_breaks_is_a_problem(app: Flask) -> None:
 
 
 def test_rows_of_files_have_the_same_rule(deployment: Deployment) -> None:
-    from app.services.issuing import person_from
+    from app.services.issuance import person_from
 
     for cells in ({"external_id": "a\0"}, {"external_id": "a", "town": "\x1b"}):
         with pytest.raises(ValueError, match="which no text may have"):

@@ -22,7 +22,7 @@ from app.domain.campaign import Authority, Source
 from app.services import people
 from app.services.access import Scope
 from app.services.deployment import Deployment
-from app.services.issuing import Person
+from app.services.issuance import Person
 from tests.shop import Shop
 from tests.storefront import Storefront
 

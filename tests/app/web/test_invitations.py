@@ -12,9 +12,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
 from app.cli.invite import invite
-from app.services import inviting
+from app.services import invitations
 from app.services.deployment import Deployment
-from app.services.inviting import Invitation, InvitationFault
+from app.services.invitations import Invitation, InvitationFault
 from app.store.models import Campaign, Code, Event, Recipient, Voucher
 from app.web.links.wording import WORDS
 from tests.browser import IPHONE
@@ -50,7 +50,7 @@ def _path(house: Deployment, key: str, **changes: Any) -> str:
         "occasion": "summer",
         "expires_at": house.now() + days(30),
     }
-    link = inviting.link(house.settings, house.keyring, key, Invitation(**(values | changes)))
+    link = invitations.link(house.settings, house.keyring, key, Invitation(**(values | changes)))
     return link.removeprefix(house.settings.base_url)
 
 

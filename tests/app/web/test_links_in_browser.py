@@ -26,10 +26,10 @@ from app.domain.campaign import (
     Presentation,
     Texts,
 )
-from app.services import inviting, people
+from app.services import invitations, people
 from app.services.deployment import Deployment
-from app.services.inviting import Invitation
-from app.services.issuing import Person
+from app.services.invitations import Invitation
+from app.services.issuance import Person
 from app.settings import Settings
 from app.store.models import Campaign, Code
 from app.web.links.wording import WORDS
@@ -161,7 +161,7 @@ def door(
 
         def offer(campaign: str, name: str) -> str:
             invitation = Invitation(external_id=name, expires_at=now + days(9))
-            link = inviting.link(settings, deployment.keyring, campaign, invitation)
+            link = invitations.link(settings, deployment.keyring, campaign, invitation)
             return link.replace(settings.base_url, url)
 
         yield Door(

@@ -12,12 +12,18 @@ from flask.testing import FlaskClient
 from PIL import Image
 from sqlalchemy import func, select
 
-from app.services import audit, campaigns, deciding, inviting, people
+from app.services import (
+    audit,
+    campaigns,
+    decisions,
+    invitations,
+    people,
+)
 from app.services.codes import generated
-from app.services.deciding import Candidate, Tally
+from app.services.decisions import Candidate, Tally
 from app.services.deployment import Deployment
-from app.services.inviting import Invitation
-from app.services.issuing import Person
+from app.services.invitations import Invitation
+from app.services.issuance import Person
 from app.store.models import Campaign, Code, Decision, Entry, Recipient, Revision, Voucher
 from app.web.links.wording import WORDS
 from tests.conftest import Clock
@@ -62,7 +68,7 @@ def path(deployment: Deployment, name: str, *, key: str = "spring", **more: Any)
         external_id=name, expires_at=deployment.now() + dt.timedelta(days=30), **more
     )
     house = deployment
-    link = inviting.link(house.settings, house.keyring, key, invitation)
+    link = invitations.link(house.settings, house.keyring, key, invitation)
     return link.removeprefix(house.settings.base_url)
 
 
@@ -138,7 +144,7 @@ def test_for_whom_there_is_nothing_the_page_says_so_and_never_why(
     know(deployment, ada=100 if why == "no_tier" else 900, eve=900)
     if why == "capped":
         asked = [Candidate(person=Person(external_id="ada"), occasion="before")]
-        list(deciding.decide(deployment, "spring", asked, Tally()))
+        list(decisions.decide(deployment, "spring", asked, Tally()))
     offered = path(deployment, "ada", attributes={"mail": "ada@example.com"})
     before = counts(deployment)
 

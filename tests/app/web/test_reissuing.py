@@ -12,11 +12,24 @@ from sqlalchemy import func, select
 
 from app.domain import codes
 from app.domain.codes import Purpose
-from app.services import access, audit, changes, issuing, links, reporting
+from app.services import (
+    access,
+    audit,
+    changes,
+    issuance,
+    links,
+    reports,
+)
 from app.services.access import Scope
 from app.services.changes import Subject
 from app.services.deployment import Deployment
-from app.services.issuing import IssueFault, Left, Outcome, Person, Wanted
+from app.services.issuance import (
+    IssueFault,
+    Left,
+    Outcome,
+    Person,
+    Wanted,
+)
 from app.services.wallets import holdings
 from app.services.wallets.apple import registrations
 from app.services.wallets.apple.listing import list_changed
@@ -35,7 +48,7 @@ def issue(house: Deployment, campaign: str, name: str = "ann") -> int:
     """The public id of a voucher of `campaign` for `name`, issued now or before."""
     outcome = Outcome()
     wanted = [Wanted(person=Person(external_id=name), occasion="mail")]
-    (batch,) = issuing.issue_many(house, campaign, wanted, outcome)
+    (batch,) = issuance.issue_many(house, campaign, wanted, outcome)
     return batch.issued[0].public_id
 
 
@@ -67,7 +80,7 @@ def clear(house: Deployment, public_id: int) -> str:
 def reissue(house: Deployment, public_id: int, **options: Any) -> int:
     keyring = house.keyring
     with house.database.write() as session:
-        made = issuing.reissue(session, keyring, public_id, now=house.now(), **options)
+        made = issuance.reissue(session, keyring, public_id, now=house.now(), **options)
     assert made.fresh
     return made.public_id
 
@@ -238,7 +251,7 @@ def test_what_is_over_or_held_or_scanned_as_its_code_is_refused(
     apply_document(deployment, coupon(key="bare", barcode={"profile": "code"}))
     revoked, held, bare = (issue(deployment, "spring", name) for name in ("a", "b", "c"))
     bare = issue(deployment, "bare")
-    issuing.withdraw(deployment, [codes.serial(revoked)])
+    issuance.withdraw(deployment, [codes.serial(revoked)])
     items = [{"barcode": token(deployment, held)}]
     assert till.post("/redemptions", {"mode": "hold", "items": items}).status_code == 200
 
@@ -307,7 +320,7 @@ def test_revoked_by_what_it_was_called_before_it_is_worth_nothing(
     apply_document(deployment, coupon())
     old = issue(deployment, "spring")
     new = reissue(deployment, reissue(deployment, old))
-    done = [issuing.withdraw(deployment, [codes.serial(old)])[0] for _ in range(2)]
+    done = [issuance.withdraw(deployment, [codes.serial(old)])[0] for _ in range(2)]
     assert [each.left for each in done] == [None, Left.WITHDRAWN]
     assert {each.now for each in done} == {codes.serial(new)}
     assert holding(deployment, new).voucher.status == "revoked"
@@ -349,7 +362,7 @@ def test_two_who_issue_a_voucher_anew_at_the_same_time_get_the_same(
         keyring = deployment.keyring
         together.wait()
         with deployment.database.write() as session:
-            return issuing.reissue(session, keyring, old, now=deployment.now()).public_id
+            return issuance.reissue(session, keyring, old, now=deployment.now()).public_id
 
     with ThreadPoolExecutor(2) as pool:
         one, other = pool.map(anew, range(2))
@@ -364,15 +377,15 @@ def test_reports_and_lists_count_one_voucher_with_one_holder(
     assert till.redeem(token(deployment, old))["outcome"] == "accepted"
     new = reissue(deployment, reissue(deployment, old))
     assert till.redeem(token(deployment, new))["outcome"] == "accepted"
-    while reporting.roll_up(deployment, limit=3):
+    while reports.roll_up(deployment, limit=3):
         pass
 
     with deployment.database.read() as session:
         campaign = holding(deployment, new).campaign.id
-        (row,) = reporting.funnel(session, campaign, by=(), now=deployment.now()).rows
+        (row,) = reports.funnel(session, campaign, by=(), now=deployment.now()).rows
         assert (row.vouchers["issued"], row.vouchers["redeemed"]) == (1, 1)
-        assert reporting.recount(session) == []
-        assert reporting.misplaced(session) == []
-    people = list(reporting.people(deployment.database, campaign))
+        assert reports.recount(session) == []
+        assert reports.misplaced(session) == []
+    people = list(reports.people(deployment.database, campaign))
     assert [person["external_id"] for person in people] == ["ann"]
     assert clean(deployment)

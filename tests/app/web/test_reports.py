@@ -11,8 +11,8 @@ from sqlalchemy import select
 from app.domain.campaign import Authority, Source, Terms
 from app.services.access import Scope
 from app.services.deployment import Deployment
-from app.services.guessing import LIMITS
-from app.services.reporting import rollup
+from app.services.guesses import LIMITS
+from app.services.reports import rollup
 from app.store.models import Event, FunnelCount, RecipientUse
 from tests.conftest import Clock
 from tests.shop import Shop, Till

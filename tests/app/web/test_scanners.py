@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from app.domain.campaign import Source, Terms
 from app.domain.codes import Purpose, from_serial
 from app.services import links, resolving
-from app.services.guessing import LIMITS
+from app.services.guesses import LIMITS
 from app.store.models import GuessCount, Voucher
 from tests.shop import Issued, Shop, Till
 

@@ -8,7 +8,12 @@ import threading
 import pytest
 from flask.testing import FlaskClient
 
-from app.services import access, clockwork, guessing, security
+from app.services import (
+    access,
+    clockwork,
+    guesses,
+    security,
+)
 from app.services.access import Scope
 from app.services.deployment import Deployment
 from app.services.security import Actor, Counting, Kind, Wanted
@@ -105,7 +110,7 @@ def test_addresses_without_number_fill_no_table(deployment: Deployment) -> None:
 def test_beyond_a_days_rows_there_is_one_for_each_time_that_is_written(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.services.security.counting.DAILY", 10)
+    monkeypatch.setattr("app.services.security.counters.DAILY", 10)
     for write in range(5):
         for number in range(4):
             by = Actor(address=f"10.0.{write}.{number}")
@@ -119,7 +124,7 @@ def test_beyond_a_days_rows_there_is_one_for_each_time_that_is_written(
 def test_what_is_counted_is_written_by_itself_and_at_the_end(
     deployment: Deployment, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.services.security.counting.SOON", 0.01)
+    monkeypatch.setattr("app.services.security.counters.SOON", 0.01)
     counting = Counting(deployment.database, clock)
     written = threading.Event()
     write = counting._write
@@ -186,7 +191,7 @@ def test_a_guesser_is_locked_out_with_one_event_that_holds_nothing_of_the_code(
     deployment: Deployment, client: FlaskClient, shop: Shop
 ) -> None:
     key = shop.key(store="paris", terminal="1")
-    for number in range(guessing.LIMITS["terminal"] + 3):
+    for number in range(guesses.LIMITS["terminal"] + 3):
         body = {"barcode": f"GUESS-{number:04}"}
         client.post("/pos/v1/scans", json=body, headers=bearer(key))
 

@@ -16,7 +16,12 @@ from werkzeug.test import TestResponse
 
 from app.cli import main
 from app.domain.campaign import Texts
-from app.services import access, clockwork, pulses, updates
+from app.services import (
+    access,
+    clockwork,
+    heartbeats,
+    updates,
+)
 from app.services.access import Scope
 from app.services.changes import Change, Subject
 from app.services.deployment import Deployment
@@ -458,7 +463,7 @@ def test_sync_counts_each_pass_once_and_alarms_name_their_remedy(
     assert found["oldest_owed"] == min(found["oldest"].values())
     with deployment.database.write() as session:
         state = {"apple": {"rests": True, "reason": "BadCertificate", "remedy": "Replace it."}}
-        pulses.say(session, pulses.WORKER, state, now=clock())
+        heartbeats.say(session, heartbeats.WORKER, state, now=clock())
     found = marketer.get("/sync").json
     assert found is not None
     assert found["workers"] == 1

@@ -16,7 +16,12 @@ from sqlalchemy import select, update
 
 from app.cli.updates import vouchers
 from app.domain import codes
-from app.services import access, audit, clockwork, issuing
+from app.services import (
+    access,
+    audit,
+    clockwork,
+    issuance,
+)
 from app.services.access import Scope
 from app.services.deployment import Deployment
 from app.store.models import Entry, Event, SecurityEvent, Voucher
@@ -359,7 +364,7 @@ def test_a_cards_money_that_was_taken_back_is_no_liability_any_more(
         booked = session.scalars(select(Entry.amount_minor)).all()
     clockwork.run(deployment)
     assert sum(booked) == 1_500
-    assert issuing.withdraw(deployment, [codes.serial(old)])[0].left is issuing.Left.WITHDRAWN
+    assert issuance.withdraw(deployment, [codes.serial(old)])[0].left is issuance.Left.WITHDRAWN
     assert clean(deployment)
 
 
@@ -373,14 +378,14 @@ def test_taken_back_issued_anew_and_redeemed_at_the_same_moment_it_is_good_once_
 
     def withdraw(public_id: int) -> Any:
         together.wait()
-        return issuing.withdraw(deployment, [codes.serial(public_id)])[0].left
+        return issuance.withdraw(deployment, [codes.serial(public_id)])[0].left
 
     def anew(public_id: int) -> str:
         together.wait()
         try:
             with deployment.database.write() as session:
-                issuing.reissue(session, keyring, public_id, now=deployment.now())
-        except issuing.IssueFault as refused:
+                issuance.reissue(session, keyring, public_id, now=deployment.now())
+        except issuance.IssueFault as refused:
             return str(refused)
         return "issued anew"
 

@@ -19,7 +19,7 @@ from app.delivery.google.classes import REFUSED_FOR
 from app.delivery.google.objects.job import ObjectJob
 from app.delivery.google.objects.owing import OPEN
 from app.delivery.outcomes import Done, Fault, Outcome, Retry
-from app.services import events
+from app.services import eventlog
 from app.services.wallets.additions import record_added
 from app.services.wallets.google import save_links
 from app.store.models import GoogleClass, GoogleMessage, GoogleObject, Voucher
@@ -84,7 +84,7 @@ def _record_sent(session: Session, row: GoogleObject, job: ObjectJob, *, now: dt
             record_added(session, row.voucher_id, now=now, wallet="google")
     elif before is True:
         row.has_users = False
-        events.append(session, "removed", row.voucher_id, now=now, data={"wallet": "google"})
+        eventlog.append(session, "removed", row.voucher_id, now=now, data={"wallet": "google"})
     elif first:
         # A callback that came meanwhile asks sooner.
         row.ask_users_at = row.ask_users_at or now + save_links.ASK_UNHEARD

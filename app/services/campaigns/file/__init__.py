@@ -15,8 +15,7 @@ from typing import Any
 
 from app.domain import inputs
 from app.services.campaigns.file.document import CampaignFile, read_draft
-from app.services.campaigns.file.draft import Draft
-from app.services.campaigns.file.faults import CampaignFault, Fault
+from app.services.campaigns.file.draft import CampaignFault, Draft, Fault
 from app.services.campaigns.file.reading import Reading
 
 __all__ = [

@@ -14,13 +14,12 @@ from app.domain.campaign import (
     Source,
 )
 from app.domain.kinds import KINDS
-from app.services.campaigns.file import sections, unread, values
+from app.services.campaigns.file import sections, unread
 from app.services.campaigns.file.appearance import read_presentation
-from app.services.campaigns.file.draft import Draft
-from app.services.campaigns.file.faults import CampaignFault
+from app.services.campaigns.file.draft import CampaignFault, Draft
 from app.services.campaigns.file.reading import Reading
 from app.services.campaigns.file.terms import check_codes, read_terms
-from app.services.campaigns.rules import RulesSection, built
+from app.services.campaigns.value_rules import RulesSection, built
 
 
 class CampaignFile(sections.HeadSection):
@@ -179,6 +178,6 @@ def read_rules(reading: Reading, kind: str | None) -> dict[str, Any] | None:
         return None
     section = reading.section("rules", RulesSection, reading.document["rules"])
     money = None if kind is None else KINDS[kind].holds_money
-    if section is None or reading.add(values.rules_faults(section, money=money)):
+    if section is None or reading.add(unread.rules_faults(section, money=money)):
         return None
     return built(section, reading.minor)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from app import faults as mendable
 from app.domain.campaign import (
     Authority,
     Presentation,
@@ -33,7 +34,31 @@ class Draft:
     budget_minor: int | None = None
     #: Birthday settings; None when the campaign is none for birthdays.
     birthday: dict[str, Any] | None = None
-    #: Who gets which value, as `app.services.campaigns.rules` stores it; None is everybody.
+    #: Who gets which value, as `app.services.campaigns.value_rules` stores it; None is everybody.
     rules: dict[str, Any] | None = None
     #: Digest to bytes of the pictures that `presentation.look` names.
     pictures: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with a campaign: where, why, and what to write instead."""
+
+    at: str
+    cause: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.at}: {self.cause} {self.remedy}"
+
+
+class CampaignFault(mendable.Fault):
+    """The campaign cannot be applied; `faults` lists every reason."""
+
+    code = "campaign_faulty"
+
+    def __init__(self, faults: list[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__(
+            "The campaign is faulty:\n" + "\n".join(f"  - {fault}" for fault in faults)
+        )

@@ -12,7 +12,7 @@ from babel.numbers import get_currency_precision
 from pydantic import BaseModel, ValidationError
 
 from app.services.campaigns.file import sections
-from app.services.campaigns.file.faults import Fault
+from app.services.campaigns.file.draft import Fault
 
 MODEL = TypeVar("MODEL", bound=BaseModel)
 

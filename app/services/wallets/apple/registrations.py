@@ -7,7 +7,7 @@ import datetime as dt
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from app.services import events
+from app.services import eventlog
 from app.services.wallets.additions import record_added
 from app.services.wallets.apple.devices import create, forget_if_empty, lock
 from app.store.models import (
@@ -105,7 +105,7 @@ def _give_way(session: Session, voucher_id: int, *, now: dt.datetime) -> None:
         .with_for_update(of=AppleDevice, skip_locked=True)
     ).all():
         session.execute(delete(AppleRegistration).where(AppleRegistration.id == row))
-        events.append(session, "removed", voucher_id, now=now, data={"wallet": "apple"})
+        eventlog.append(session, "removed", voucher_id, now=now, data={"wallet": "apple"})
         forget_if_empty(session, device_id)
 
 
@@ -120,6 +120,6 @@ def unregister(session: Session, *, library_id: str, voucher_id: int, now: dt.da
         .returning(AppleRegistration.id)
     )
     if removed is not None:
-        events.append(session, "removed", voucher_id, now=now, data={"wallet": "apple"})
+        eventlog.append(session, "removed", voucher_id, now=now, data={"wallet": "apple"})
     forget_if_empty(session, device.id)
     return removed is not None

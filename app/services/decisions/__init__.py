@@ -1,0 +1,38 @@
+"""Issuing by rules: who gets which voucher of a campaign, why, and what it costs at most."""
+
+from app.services.decisions.candidates import (
+    Candidate,
+    Decided,
+    Tally,
+    Value,
+)
+from app.services.decisions.knowledge import amounts_of
+from app.services.decisions.points import Points, points_of
+from app.services.decisions.run import (
+    decide,
+    decide_some,
+    lock,
+)
+from app.services.decisions.stop import (
+    follow,
+    note,
+    takeable,
+    withdraw,
+)
+
+__all__ = [
+    "Candidate",
+    "Decided",
+    "Points",
+    "Tally",
+    "Value",
+    "amounts_of",
+    "decide",
+    "decide_some",
+    "follow",
+    "lock",
+    "note",
+    "points_of",
+    "takeable",
+    "withdraw",
+]

@@ -1,0 +1,35 @@
+"""What came of campaigns: counts that the worker keeps, reports over them, lists of people."""
+
+from app.services.reports.funnel import (
+    Dimension,
+    Funnel,
+    Row,
+    as_of,
+    funnel,
+)
+from app.services.reports.lists import (
+    LISTS,
+    count_people,
+    people,
+)
+from app.services.reports.rollup import (
+    Recount,
+    misplaced,
+    recount,
+    roll_up,
+)
+
+__all__ = [
+    "LISTS",
+    "Dimension",
+    "Funnel",
+    "Recount",
+    "Row",
+    "as_of",
+    "count_people",
+    "funnel",
+    "misplaced",
+    "people",
+    "recount",
+    "roll_up",
+]
