@@ -25,8 +25,8 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
     # Imported here, so that importing a part of the service does not load the whole of it.
     import os
 
+    from app.environment import from_environment
     from app.services.deployment import Deployment, utc_now
-    from app.settings import from_environment
     from app.web import api
     from app.web.observing import configure_logging
 

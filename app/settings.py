@@ -1,38 +1,20 @@
-"""Settings: one frozen object, read once from the environment.
+"""Settings: one frozen object with what a deployment decides, each with its default and meaning.
 
-Every fault is found and reported together, each with its remedy, so that an operator mends a
-deployment in one go. A secret may also come from a file named by the same variable with `_FILE`
-appended. Nothing here reads a certificate or opens a database; `create_app` does.
+`app.environment` reads it. Nothing here reads a certificate or opens a database; `create_app` does.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from difflib import get_close_matches
-from ipaddress import IPv4Network, IPv6Network, ip_network
-from itertools import pairwise
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from app.faults import Fault
 
 #: The key a development service falls back to. Production refuses it.
 DEVELOPMENT_KEY = bytes(range(32))
 DEVELOPMENT_KEY_ID = 255
-
-_PASS_TYPE_ID = re.compile(r"^pass\.[A-Za-z0-9.-]+$")
-_TEAM_ID = re.compile(r"^[A-Z0-9]{10}$")
-
-
-_PREFIX = "PASSERELLE_"
-#: What Kubernetes tells every container of its services, of which one may be called `passerelle`.
-_KUBERNETES = re.compile(
-    r"PASSERELLE_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)"
-)
 
 
 class SettingsError(Fault):
@@ -43,51 +25,175 @@ class SettingsError(Fault):
         super().__init__("Settings are faulty:\n" + "\n".join(f"  - {fault}" for fault in faults))
 
 
+def _means(meaning: str) -> dict[str, str]:
+    """What a setting means, which the guide lists with its default."""
+    return {"meaning": meaning}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What a deployment decides. Field names are the variables' names without `PASSERELLE_`."""
+    """What a deployment decides. Field names are the variables' names without `PASSERELLE_`.
 
-    env: str = "development"
-    base_url: str = "http://127.0.0.1:8000"
-    #: May hold a password, as the queue's may; `repr` shows neither.
-    database_url: str = field(default="sqlite:///var/passerelle.sqlite", repr=False)
-    queue_url: str = field(default="sqlite:///var/queue.sqlite", repr=False)
-    #: Key id (1 to 255) to 32 bytes, newest first. `repr` never shows them.
-    master_keys: Mapping[int, bytes] = field(
-        default_factory=lambda: {DEVELOPMENT_KEY_ID: DEVELOPMENT_KEY}, repr=False
+    Fields that `repr` does not show are secrets, which a file may hold, too.
+    """
+
+    env: str = field(
+        default="development",
+        metadata=_means(
+            "`development` or `production`. Production refuses throw-away certificates, master "
+            "keys that nobody drew at random, and plain http in every address, webhooks' too."
+        ),
     )
-    certs: Path = Path("var/certs")
-    pass_type_id: str = "pass.example.passerelle"  # noqa: S105 - an identifier
-    team_id: str = "EXAMPLE123"
-    #: Where imports keep sealed codes until they are loaded.
-    spool: Path = Path("var/spool")
-    google_issuer_id: str = "3388000000000000000"
-    apns_url: str = "https://api.push.apple.com"
-    apns_ca: Path | None = None
-    google_api_url: str = "https://walletobjects.googleapis.com"
-    google_callback_keys_url: str = "https://pay.google.com/gp/m/issuer/keys"
-    google_save_url: str = "https://pay.google.com/gp/v/save"
-    #: Calls a second to Google, over all workers; Google's own limit is 20.
-    google_rate: int = 20
-    #: Milliseconds that a customer's link waits for the worker to bring the pass to Google.
-    google_wait_ms: int = 2000
-    organization: str = "Passerelle"
-    log_level: str = "info"
-    #: Threads that serve requests in one process.
-    threads: int = 8
-    #: How many proxies in front of the service set X-Forwarded-For; 0 trusts none.
-    trusted_proxies: int = 0
-    #: Days after which people of whom nothing was heard are forgotten; 0 forgets nobody.
-    retention_days: int = 0
-    #: Networks that webhooks may reach although they are not public.
-    webhook_allow: tuple[IPv4Network | IPv6Network, ...] = ()
-    #: What `/metrics` and the details of `/readyz` ask for; without one they are for this machine
-    #: in development, and for nobody in production.
-    metrics_token: str | None = field(default=None, repr=False)
-    #: Whether browsers insist on https for the hosts below BASE_URL's, too.
-    hsts_subdomains: bool = False
-    #: Days after which security events are removed.
-    security_days: int = 400
+    base_url: str = field(
+        default="http://127.0.0.1:8000",
+        metadata=_means(
+            "The public address of the service, under which links and phones reach it. Production "
+            "needs https."
+        ),
+    )
+    database_url: str = field(
+        default="sqlite:///var/passerelle.sqlite",
+        repr=False,
+        metadata=_means(
+            "The database: `sqlite:///path` or `postgresql://user:password@host/name`."
+        ),
+    )
+    queue_url: str = field(
+        default="sqlite:///var/queue.sqlite",
+        repr=False,
+        metadata=_means(
+            "Where workers get hints of what to do: `sqlite:///path`, `redis://host` or "
+            "`postgresql://…`. Losing it loses nothing."
+        ),
+    )
+    master_keys: Mapping[int, bytes] = field(
+        default_factory=lambda: {DEVELOPMENT_KEY_ID: DEVELOPMENT_KEY},
+        repr=False,
+        metadata=_means(
+            "The keys that seal codes and sign barcodes and links, as `id:base64` with ids from 1 "
+            "to 255, the newest first. `passerelle keys generate` makes one. Development has one "
+            "of its own."
+        ),
+    )
+    certs: Path = field(
+        default=Path("var/certs"),
+        metadata=_means(
+            "The folder with `apple/pass.pem`, `apple/pass.key`, `apple/wwdr.pem` and "
+            "`google/service-account.json`."
+        ),
+    )
+    spool: Path = field(
+        default=Path("var/spool"),
+        metadata=_means("Where imports keep sealed codes until they are loaded."),
+    )
+    pass_type_id: str = field(
+        default="pass.example.passerelle",
+        metadata=_means(
+            "Apple's identifier of the passes, as the certificate names it. Production has no "
+            "default."
+        ),
+    )
+    team_id: str = field(
+        default="EXAMPLE123",
+        metadata=_means(
+            "Apple's identifier of your team: ten letters and digits. Production has no default."
+        ),
+    )
+    google_issuer_id: str = field(
+        default="3388000000000000000",
+        metadata=_means(
+            "The number that Google's Wallet console shows. Production has no default."
+        ),
+    )
+    organization: str = field(default="Passerelle", metadata=_means("Whose name passes carry."))
+    trusted_proxies: int = field(
+        default=0,
+        metadata=_means(
+            "How many proxies in front of the service set `X-Forwarded-For`, 0 to 10. `/readyz` "
+            "warns of one that is not declared."
+        ),
+    )
+    threads: int = field(
+        default=8,
+        metadata=_means(
+            "How many requests a process works on at once, 2 to 256; a quarter is kept for tills. "
+            "It holds at most 12 more connections to the database than that."
+        ),
+    )
+    metrics_token: str | None = field(
+        default=None,
+        repr=False,
+        metadata=_means(
+            "What `/metrics` and the details of `/readyz` ask for: 16 to 200 visible ASCII "
+            "characters. Without it development tells whoever asks from the same machine, and "
+            "production nobody."
+        ),
+    )
+    log_level: str = field(
+        default="info", metadata=_means("`debug`, `info`, `warning` or `error`.")
+    )
+    google_rate: int = field(
+        default=20,
+        metadata=_means(
+            "Calls a second to Google, over all workers on all machines, 1 to 1000. Google allows "
+            "20."
+        ),
+    )
+    google_wait_ms: int = field(
+        default=2000,
+        metadata=_means(
+            "Milliseconds that a customer's link waits for the pass to be at Google, 0 to 10000."
+        ),
+    )
+    retention_days: int = field(
+        default=0,
+        metadata=_means(
+            "Days after which people of whom nothing was heard are forgotten, up to 36500; 0 "
+            "forgets nobody."
+        ),
+    )
+    security_days: int = field(
+        default=400, metadata=_means("Days after which security events are removed, 30 to 3650.")
+    )
+    hsts_subdomains: bool = field(
+        default=False,
+        metadata=_means(
+            "`yes` or `no`: whether browsers insist on https for the hosts below `BASE_URL`'s, too."
+        ),
+    )
+    webhook_allow: tuple[IPv4Network | IPv6Network, ...] = field(
+        default=(),
+        metadata=_means(
+            "Networks that webhooks may reach although they are not public, such as "
+            "`10.20.0.0/16`, separated by commas or spaces."
+        ),
+    )
+    apns_url: str = field(
+        default="https://api.push.apple.com",
+        metadata=_means("Apple's push service; another one is for stand-ins."),
+    )
+    apns_ca: Path | None = field(
+        default=None,
+        metadata=_means(
+            "A file with the certificate authority of a stand-in for Apple's push service."
+        ),
+    )
+    google_api_url: str = field(
+        default="https://walletobjects.googleapis.com",
+        metadata=_means("Google's Wallet API; another one is for stand-ins."),
+    )
+    google_callback_keys_url: str = field(
+        default="https://pay.google.com/gp/m/issuer/keys",
+        metadata=_means(
+            "Where Google publishes the keys that sign its callbacks; another one is for stand-ins."
+        ),
+    )
+    google_save_url: str = field(
+        default="https://pay.google.com/gp/v/save",
+        metadata=_means(
+            "Where customers save a pass to Google Wallet; another one is for stand-ins."
+        ),
+    )
 
     @property
     def production(self) -> bool:
@@ -96,251 +202,3 @@ class Settings:
     @property
     def newest_key_id(self) -> int:
         return next(iter(self.master_keys))
-
-
-def from_environment(environ: Mapping[str, str]) -> Settings:
-    """Read `PASSERELLE_*` from `environ`.
-
-    Raises:
-        SettingsError: names every fault found, with its remedy.
-    """
-    reader = _Reader(environ)
-    reader.faults += unknown(environ)
-    defaults = Settings()
-    env = reader.choice("ENV", defaults.env, ("development", "production"))
-    keys = reader.master_keys()
-    settings = Settings(
-        env=env,
-        base_url=reader.url("BASE_URL", defaults.base_url),
-        database_url=reader.database_url(defaults.database_url),
-        queue_url=reader.text("QUEUE_URL", defaults.queue_url, secret=True),
-        master_keys=keys or defaults.master_keys,
-        certs=Path(reader.text("CERTS", str(defaults.certs))),
-        spool=Path(reader.text("SPOOL", str(defaults.spool))),
-        pass_type_id=reader.matching(
-            "PASS_TYPE_ID", defaults.pass_type_id, _PASS_TYPE_ID, "such as pass.com.example.coupons"
-        ),
-        team_id=reader.matching(
-            "TEAM_ID", defaults.team_id, _TEAM_ID, "Apple's ten letters and digits"
-        ),
-        google_issuer_id=reader.matching(
-            "GOOGLE_ISSUER_ID",
-            defaults.google_issuer_id,
-            re.compile(r"^\d+$"),
-            "the number that Google's Wallet console shows",
-        ),
-        apns_url=reader.url("APNS_URL", defaults.apns_url),
-        apns_ca=Path(ca) if (ca := reader.text("APNS_CA", "")) else None,
-        google_api_url=reader.url("GOOGLE_API_URL", defaults.google_api_url),
-        google_callback_keys_url=reader.url(
-            "GOOGLE_CALLBACK_KEYS_URL", defaults.google_callback_keys_url
-        ),
-        google_save_url=reader.url("GOOGLE_SAVE_URL", defaults.google_save_url),
-        google_wait_ms=reader.integer("GOOGLE_WAIT_MS", defaults.google_wait_ms, 0, 10_000),
-        google_rate=reader.integer("GOOGLE_RATE", defaults.google_rate, 1, 1000),
-        organization=reader.text("ORGANIZATION", defaults.organization),
-        log_level=reader.choice(
-            "LOG_LEVEL", defaults.log_level, ("debug", "info", "warning", "error")
-        ),
-        threads=reader.integer("THREADS", defaults.threads, 1, 256),
-        trusted_proxies=reader.integer("TRUSTED_PROXIES", defaults.trusted_proxies, 0, 10),
-        retention_days=reader.integer("RETENTION_DAYS", defaults.retention_days, 0, 36_500),
-        webhook_allow=reader.networks("WEBHOOK_ALLOW"),
-        metrics_token=reader.token("METRICS_TOKEN"),
-        hsts_subdomains=reader.choice("HSTS_SUBDOMAINS", "no", ("no", "yes")) == "yes",
-        security_days=reader.integer("SECURITY_DAYS", defaults.security_days, 30, 3_650),
-    )
-    if settings.production:
-        for name, address in (
-            ("BASE_URL", settings.base_url),
-            ("APNS_URL", settings.apns_url),
-            ("GOOGLE_API_URL", settings.google_api_url),
-            ("GOOGLE_CALLBACK_KEYS_URL", settings.google_callback_keys_url),
-            ("GOOGLE_SAVE_URL", settings.google_save_url),
-        ):
-            if not address.startswith("https://"):
-                reader.fault(name, "is plain http", "production needs an https address")
-        for key_id, secret in settings.master_keys.items():
-            if weakness := _weakness(secret):
-                reader.fault(
-                    "MASTER_KEYS",
-                    f"key {key_id} {weakness}",
-                    "make one with `passerelle keys generate`",
-                )
-        if len(set(settings.master_keys.values())) < len(settings.master_keys):
-            reader.fault(
-                "MASTER_KEYS",
-                "holds one key under two ids",
-                "make each with `passerelle keys generate`",
-            )
-        for name in ("PASS_TYPE_ID", "TEAM_ID", "GOOGLE_ISSUER_ID"):
-            if not environ.get(f"PASSERELLE_{name}"):
-                reader.fault(name, "is missing", "production has no default for it")
-    if reader.faults:
-        raise SettingsError(reader.faults)
-    return settings
-
-
-def named_master_keys(environ: Mapping[str, str]) -> Mapping[int, bytes]:
-    """Return the master keys that the environment names and that can be read.
-
-    For the id of a new key: whatever else is not set yet is nothing to who makes the first one.
-
-    Raises:
-        SettingsError: a setting is misspelt, so that its value is not seen.
-    """
-    if misspelt := unknown(environ):
-        raise SettingsError(misspelt)
-    return _Reader(environ).master_keys() or Settings().master_keys
-
-
-def unknown(environ: Mapping[str, str]) -> list[str]:
-    """What is wrong with names that look like settings and are none, each with the nearest one.
-
-    A misspelt setting would leave its default in force without a word.
-    """
-    names = {f"{_PREFIX}{each.name.upper()}" for each in fields(Settings)}
-    # What `repr` does not show is a secret, and a secret may come from a file.
-    names |= {f"{_PREFIX}{each.name.upper()}_FILE" for each in fields(Settings) if not each.repr}
-    found = []
-    for name in sorted(environ):
-        upper = name.upper()
-        if not upper.startswith(_PREFIX) or name in names or _KUBERNETES.fullmatch(name):
-            continue
-        near = get_close_matches(upper, sorted(names), n=1, cutoff=0.8)
-        remedy = f"write {near[0]}" if near else "see the settings in README.md, or rename it"
-        found.append(f"{name} is no setting: {remedy}.")
-    return found
-
-
-def _weakness(secret: bytes) -> str | None:
-    """Why a master key is none that `keys generate` made; None when nothing says so.
-
-    Of 32 random bytes about 30 differ: that chance makes one that is refused here is about as
-    likely as guessing it.
-    """
-    steps = {(after - before) % 256 for before, after in pairwise(secret)}
-    if secret == DEVELOPMENT_KEY:
-        return "is the development key, or is missing"
-    if len(steps) == 1:
-        return "counts up or down, or repeats one byte"
-    if any(secret == (secret[:period] * 32)[:32] for period in range(1, 17)):
-        return "repeats itself"
-    if len(set(secret)) < 16:
-        return "has too few different bytes"
-    if all(32 <= byte < 127 for byte in secret):
-        return "is a text, not random bytes"
-    return None
-
-
-class _Reader:
-    """Takes values out of the environment and collects what is wrong with them."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self.environ = environ
-        self.faults: list[str] = []
-
-    def fault(self, name: str, cause: str, remedy: str) -> None:
-        self.faults.append(f"PASSERELLE_{name} {cause}: {remedy}.")
-
-    def text(self, name: str, default: str, *, secret: bool = False) -> str:
-        value = self.environ.get(f"PASSERELLE_{name}", "").strip()
-        path = self.environ.get(f"PASSERELLE_{name}_FILE", "").strip() if secret else ""
-        if value and path:
-            self.fault(name, "is set and so is its _FILE form", "set one of the two")
-        if path:
-            try:
-                return Path(path).read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                reason = getattr(error, "strerror", None) or "is not UTF-8 text"
-                self.fault(f"{name}_FILE", f"cannot be read ({reason})", "name a readable file")
-                return default
-        return value or default
-
-    def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
-        value = self.text(name, default)
-        if value not in choices:
-            self.fault(name, f"is {value!r}", f"use one of {', '.join(choices)}")
-        return value
-
-    def matching(self, name: str, default: str, pattern: re.Pattern[str], remedy: str) -> str:
-        value = self.text(name, default)
-        if not pattern.match(value):
-            self.fault(name, f"is {value!r}", f"it should be {remedy}")
-        return value
-
-    def token(self, name: str) -> str | None:
-        value = self.text(name, "", secret=True)
-        if value and not re.fullmatch(r"[\x21-\x7e]{16,200}", value):
-            # It is not repeated: it is a secret.
-            self.fault(
-                name,
-                "is no secret that a header can carry",
-                "use 16 to 200 visible ASCII characters, such as `openssl rand -hex 32` prints",
-            )
-        return value or None
-
-    def integer(self, name: str, default: int, low: int, high: int) -> int:
-        value = self.text(name, str(default))
-        if not value.isascii() or not value.isdigit() or not low <= int(value) <= high:
-            self.fault(name, f"is {value!r}", f"use a whole number from {low} to {high}")
-            return default
-        return int(value)
-
-    def networks(self, name: str) -> tuple[IPv4Network | IPv6Network, ...]:
-        found = []
-        for item in filter(None, re.split(r"[\s,]+", self.text(name, ""))):
-            try:
-                found.append(ip_network(item))
-            except ValueError:
-                self.fault(name, f"names {item!r}", "write networks such as 10.20.0.0/16")
-        return tuple(found)
-
-    def url(self, name: str, default: str) -> str:
-        value = self.text(name, default).rstrip("/")
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            self.fault(name, f"is {value!r}", "use an address with http:// or https://")
-        elif parts.query or parts.fragment or parts.username:
-            self.fault(name, "has a query, fragment or password", "leave those out")
-        return value
-
-    def database_url(self, default: str) -> str:
-        value = self.text("DATABASE_URL", default, secret=True)
-        # The address may hold a password, so that the fault names the scheme only.
-        scheme = value.partition(":")[0]
-        if scheme in ("postgres", "postgresql"):
-            return "postgresql+psycopg:" + value.partition(":")[2]
-        if scheme not in ("sqlite", "postgresql+psycopg"):
-            self.fault(
-                "DATABASE_URL",
-                f"starts with {scheme!r}",
-                "use sqlite:///path or postgresql://user:password@host/name",
-            )
-        return value
-
-    def master_keys(self) -> dict[int, bytes]:
-        text = self.text("MASTER_KEYS", "", secret=True)
-        keys: dict[int, bytes] = {}
-        for number, item in enumerate(filter(None, re.split(r"[\s,]+", text)), start=1):
-            # A faulty item is named by its place: its text may be a secret.
-            key_id, _, encoded = item.partition(":")
-            try:
-                secret = base64.b64decode(encoded, validate=True)
-            except (binascii.Error, ValueError):
-                secret = b""
-            if not key_id.isascii() or not key_id.isdigit() or not 1 <= int(key_id) <= 255:
-                self.fault(
-                    "MASTER_KEYS", f"item {number} has no id", "write id:base64, id 1 to 255"
-                )
-            elif len(secret) != 32:
-                self.fault(
-                    "MASTER_KEYS",
-                    f"item {number} is not 32 bytes of base64",
-                    "make one with `passerelle keys generate`",
-                )
-            elif int(key_id) in keys:
-                self.fault("MASTER_KEYS", f"names id {key_id} twice", "give each key its own id")
-            else:
-                keys[int(key_id)] = secret
-        return keys

@@ -31,8 +31,9 @@ from app.cli import (
 )
 from app.cli.mending import mendable
 from app.cli.terminal import asks_for_help, fail, open_deployment
+from app.environment import unknown
 from app.services.deployment import Deployment
-from app.settings import SettingsError, unknown
+from app.settings import SettingsError
 
 
 class Passerelle(click.Group):

@@ -16,8 +16,9 @@ import click
 
 from app.cli.terminal import fail, say
 from app.delivery.google import check as google_check
+from app.environment import from_environment
 from app.services.deployment import Deployment
-from app.settings import Settings, from_environment
+from app.settings import Settings
 from passes.errors import CertificateError
 from passes.signing import diagnose, make_request, throwaway
 from passes.signing import install as put_in_place

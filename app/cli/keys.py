@@ -15,9 +15,9 @@ from app.cli.terminal import (
     progress_bar,
     say,
 )
+from app.environment import named_master_keys
 from app.services import keys as service
 from app.services.deployment import Deployment
-from app.settings import named_master_keys
 
 
 @click.group()

@@ -19,10 +19,10 @@ from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
 import click
 
 from app.domain import inputs
+from app.environment import from_environment
 from app.services import phone_qr, security
 from app.services.deployment import Deployment
 from app.services.security import Actor
-from app.settings import from_environment
 
 P = ParamSpec("P")
 R = TypeVar("R")

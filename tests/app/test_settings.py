@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from app.environment import from_environment
 from app.services import keys
-from app.settings import DEVELOPMENT_KEY, SettingsError, from_environment
+from app.settings import DEVELOPMENT_KEY, SettingsError
 
 KEY = base64.b64encode(hashlib.sha256(b"one").digest()).decode()
 OTHER = base64.b64encode(hashlib.sha256(b"another").digest()).decode()

@@ -25,9 +25,9 @@ from rich.console import Console
 from app.cli.demo import shop
 from app.cli.demo.standins import LOOPBACK, StandIns, phones, stand_ins
 from app.cli.terminal import show_qr
+from app.environment import from_environment
 from app.services.deployment import Deployment
 from app.serving.worker import check_port, run
-from app.settings import from_environment
 from app.store import migrations, private
 
 FOLDER = Path("var/demo")

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from cryptography import x509
 
+from app.environment import from_environment
 from app.sandbox.android import AndroidPhone
 from app.sandbox.apns import ApnsStandIn
 from app.sandbox.certificates import Authority
@@ -23,7 +24,7 @@ from app.sandbox.google import PERSON, GoogleStandIn
 from app.sandbox.iphone import Fleet, Line, Phone
 from app.sandbox.pocket import Pocket
 from app.services.deployment import Deployment
-from app.settings import Settings, from_environment
+from app.settings import Settings
 from app.store import private
 from passes.google import ServiceAccount
 from passes.signing import throwaway_service_account

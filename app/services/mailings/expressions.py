@@ -25,15 +25,21 @@ from app.services.mailings.values import (
 DEEPEST = 60
 #: Numbers that a template may write.
 _LARGEST = 10**15
-#: What may be asked of `loop`.
-_LOOP: dict[str, Callable[[Loop], Any]] = {
-    "index": lambda loop: loop.index0 + 1,
-    "index0": lambda loop: loop.index0,
-    "revindex": lambda loop: loop.length - loop.index0,
-    "revindex0": lambda loop: loop.length - loop.index0 - 1,
-    "first": lambda loop: loop.index0 == 0,
-    "last": lambda loop: loop.index0 == loop.length - 1,
-    "length": lambda loop: loop.length,
+#: What may be asked of `loop`, by name, with what it is.
+LOOP: dict[str, tuple[str, Callable[[Loop], Any]]] = {
+    "index": ("The number of the round, from 1.", lambda loop: loop.index0 + 1),
+    "index0": ("The number of the round, from 0.", lambda loop: loop.index0),
+    "revindex": (
+        "The number of rounds that are left, with this one.",
+        lambda loop: loop.length - loop.index0,
+    ),
+    "revindex0": (
+        "The number of rounds that follow.",
+        lambda loop: loop.length - loop.index0 - 1,
+    ),
+    "first": ("Whether this is the first round.", lambda loop: loop.index0 == 0),
+    "last": ("Whether this is the last round.", lambda loop: loop.index0 == loop.length - 1),
+    "length": ("The number of all rounds.", lambda loop: loop.length),
 }
 #: What marketers know nodes by, and what to write instead.
 _REMEDIES = {
@@ -211,11 +217,11 @@ class Expressions:
     def _attribute(self, node: nodes.Getattr) -> Evaluate:
         name = node.attr
         if isinstance(node.node, nodes.Name) and node.node.name == "loop":
-            ask = _LOOP.get(name)
-            if "loop" not in self.names or ask is None:
+            if "loop" not in self.names or name not in LOOP:
                 raise refused(
-                    node, f"names loop.{name}", f"use {', '.join(_LOOP)} of loop, within a loop"
+                    node, f"names loop.{name}", f"use {', '.join(LOOP)} of loop, within a loop"
                 )
+            _, ask = LOOP[name]
             return lambda run: ask(run.loop) if run.loop is not None else None
         return self._looked_up(self._owner(node.node), lambda run: name)
 

@@ -111,32 +111,61 @@ class Budget:
         self._rest -= self.steps
 
 
-#: Filters of single values, and those that also take lists.
-_OF_NUMBERS = frozenset(["abs", "round"])
-_OF_LISTS = frozenset(["d", "default", "first", "last", "length"])
-_OF_TEXTS = frozenset(
-    [
-        "capitalize",
-        "e",
-        "escape",
-        "float",
-        "int",
-        "lower",
-        "title",
-        "trim",
-        "truncate",
-        "upper",
-        "urlencode",
-    ]
-)
+#: What a template may write after a bar, by name, with what it makes of a value. Those of numbers
+#: and of texts take single values, the others lists as well.
+_OF_NUMBERS = {
+    "abs": "The number without its sign.",
+    "round": "The number rounded, to 0 to 15 digits: `round(2)`. `round(0, 'floor')` and "
+    "`round(0, 'ceil')` round down and up.",
+}
+_OF_LISTS = {
+    "d": "The same as `default`.",
+    "default": "The value, or the one in brackets where the recipient has no such attribute; with "
+    "`true` after it, where the value is empty, too.",
+    "first": "The first entry of a list, or the first character of a text.",
+    "last": "The last entry of a list, or the last character of a text.",
+    "length": "How many entries a list has, or characters a text.",
+}
+_OF_TEXTS = {
+    "capitalize": "The text with a capital first letter and small letters after it.",
+    "e": "The same as `escape`.",
+    "escape": "The text with what HTML would read as marks written as characters. A message in "
+    "HTML escapes every value by itself.",
+    "float": "The number that the text writes, with decimals; 0.0 where it writes none.",
+    "int": "The whole number that the text writes; 0 where it writes none.",
+    "lower": "The text in small letters.",
+    "title": "The text with a capital first letter in each word.",
+    "trim": "The text without spaces around it, or without the characters in brackets.",
+    "truncate": "The beginning of the text, up to so many characters, with `...` at its end.",
+    "upper": "The text in capital letters.",
+    "urlencode": "The text as it is written within an address.",
+}
 FILTERS = _OF_NUMBERS | _OF_LISTS | _OF_TEXTS
-_TESTS_OF_NUMBERS = frozenset(["divisibleby", "even", "odd"])
-_TESTS_OF_TEXTS = frozenset(["lower", "upper"])
+#: What a template may ask after `is`, by name, with what it holds of.
+_TESTS_OF_NUMBERS = {
+    "divisibleby": "The number is a multiple of the one in brackets.",
+    "even": "The number is even.",
+    "odd": "The number is odd.",
+}
+_TESTS_OF_TEXTS = {
+    "lower": "The text has no capital letter.",
+    "upper": "The text has no small letter.",
+}
 TESTS = (
     _TESTS_OF_NUMBERS
     | _TESTS_OF_TEXTS
-    | {"boolean", "defined", "false", "float", "integer", "none", "number", "string", "true"}
-    | {"undefined"}
+    | {
+        "boolean": "The value is `true` or `false`.",
+        "defined": "The recipient has such an attribute.",
+        "false": "The value is `false`.",
+        "float": "The value is a number with decimals.",
+        "integer": "The value is a whole number.",
+        "none": "The value is nothing (`null` in JSON).",
+        "number": "The value is a number.",
+        "string": "The value is a text.",
+        "true": "The value is `true`.",
+        "undefined": "The recipient has no such attribute.",
+    }
 )
 #: Characters of a filter's argument; `default` may give a longer one.
 _LONGEST_ARGUMENT = 100

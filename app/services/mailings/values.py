@@ -25,12 +25,17 @@ class Values:
     is_html: bool
 
     def promotional_code(self) -> str:
+        """The code itself, as text."""
         return self.code
 
     def wallet_link(self) -> str:
+        """The address of the customer's page, from which the pass is added."""
         return self.address
 
     def wallet_buttons(self) -> str:
+        """Links that add the pass to Apple Wallet and to Google Wallet: two addresses in plain
+        text, two links in HTML.
+        """
         if not self.is_html:
             return "\n".join(f"{self.address}/{wallet.name}" for wallet in wallets.WALLETS)
         address = html.escape(self.address, quote=True)
@@ -41,6 +46,7 @@ class Values:
         return Markup(" ".join(links))  # noqa: S704 - address and titles are escaped above
 
     def barcode(self) -> str:
+        """A picture of the barcode: its address in plain text, an image in HTML."""
         if not self.is_html:
             return self.picture
         picture = html.escape(self.picture, quote=True)

@@ -252,7 +252,7 @@ def test_every_filter_of_every_value_ends_within_its_budget(name: str, value: An
     assert (found.text is None) is (found.fault is not None)
 
 
-@pytest.mark.parametrize("name", sorted(TESTS - {"divisibleby"}))
+@pytest.mark.parametrize("name", sorted(TESTS.keys() - {"divisibleby"}))
 @pytest.mark.parametrize("value", ["%9999999d", "a" * 90_000, 7, None, 1e300])
 def test_every_test_of_every_value_ends_within_its_budget(name: str, value: Any) -> None:
     message = mailings.read("m", f"{{{{ recipient.value is {name} }}}}", is_html=False)

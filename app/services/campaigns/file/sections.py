@@ -148,7 +148,7 @@ class CodesSection(Section):
         default=minting.ALPHABET,
         description="The characters that random parts are drawn from: eight or more of A to Z and "
         "0 to 9, each once.",
-        examples=["0123456789ABCDEF"],
+        examples=["0123456789ABCDEFGHJKMNPQRSTVWXYZ"],
     )
     check: bool = Field(
         default=True,
