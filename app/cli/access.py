@@ -53,6 +53,7 @@ def access() -> None:
     multiple=True,
     required=True,
     type=click.Choice([scope.value for scope in Scope]),
+    help="What it may do; several may be named.",
 )
 @click.option("--store", help="Key of the store it is bound to.")
 @click.option("--terminal", help="Key of the terminal, within that store.")

@@ -113,9 +113,25 @@ def check(folder: Path, pass_type_id: str | None, team_id: str | None, online: b
 
 @certs.command("throwaway")
 @_folder
-@click.option("--pass-type-id", envvar="PASSERELLE_PASS_TYPE_ID", default=_DEFAULTS.pass_type_id)
-@click.option("--team-id", envvar="PASSERELLE_TEAM_ID", default=_DEFAULTS.team_id)
-@click.option("--days", type=click.IntRange(1, 3650), default=365, show_default=True)
+@click.option(
+    "--pass-type-id",
+    envvar="PASSERELLE_PASS_TYPE_ID",
+    default=_DEFAULTS.pass_type_id,
+    help="The identifier that the certificate names.",
+)
+@click.option(
+    "--team-id",
+    envvar="PASSERELLE_TEAM_ID",
+    default=_DEFAULTS.team_id,
+    help="The team that the certificate names.",
+)
+@click.option(
+    "--days",
+    type=click.IntRange(1, 3650),
+    default=365,
+    show_default=True,
+    help="They are good for so many days.",
+)
 def make_throwaway(folder: Path, pass_type_id: str, team_id: str, days: int) -> None:
     """Make certificates and a Google key to try everything with; no phone accepts them."""
     if any(folder.glob("apple/pass.*")) or any(folder.glob("google/*.json")):

@@ -18,7 +18,12 @@ from app.services.deployment import Deployment
 _DATE = click.DateTime(formats=["%Y-%m-%d"])
 _MOMENT = click.DateTime(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
 _form = click.option(
-    "--format", "form", type=click.Choice(["csv", "json"]), default="csv", show_default=True
+    "--format",
+    "form",
+    type=click.Choice(["csv", "json"]),
+    default="csv",
+    show_default=True,
+    help="How it is written.",
 )
 
 

@@ -32,7 +32,13 @@ def status(deployment: Deployment, key: str | None) -> None:
 
 
 @google.command()
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 1_000))
+@click.option(
+    "--limit",
+    default=100,
+    show_default=True,
+    type=click.IntRange(1, 1_000),
+    help="At most so many.",
+)
 @pass_deployment
 def callbacks(deployment: Deployment, limit: int) -> None:
     """List genuine callbacks that nothing was done for, the newest first."""

@@ -14,12 +14,24 @@ from app.services.security import Kind, Wanted
 
 
 @click.command("security-events")
-@click.option("--kind", "kinds", multiple=True, type=click.Choice([kind.value for kind in Kind]))
+@click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    type=click.Choice([kind.value for kind in Kind]),
+    help="Of this kind; several may be named.",
+)
 @click.option("--actor", help="A key's prefix, store/terminal, operator, command or address.")
 @click.option("--object", "object_", help="What it was done to, such as 'campaign spring'.")
 @click.option("--since", type=click.DateTime(), help="From this moment on (UTC).")
 @click.option("--until", type=click.DateTime(), help="Before this moment (UTC).")
-@click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 100_000),
+    default=100,
+    show_default=True,
+    help="At most so many.",
+)
 @click.option("--csv", "as_csv", is_flag=True, help="As CSV, with a heading.")
 @pass_deployment
 def security_events(

@@ -31,10 +31,10 @@ def stores_group() -> None:
     "--timezone",
     help="Such as Europe/Paris: its days, and the times in its texts. Also of one that exists.",
 )
-@click.option("--language", default="en", show_default=True)
+@click.option("--language", default="en", show_default=True, help="In which its tills are told.")
 @click.option("--online", is_flag=True, help="It is the web shop.")
-@click.option("--latitude", type=click.FloatRange(-90, 90))
-@click.option("--longitude", type=click.FloatRange(-180, 180))
+@click.option("--latitude", type=click.FloatRange(-90, 90), help="Degrees, north is positive.")
+@click.option("--longitude", type=click.FloatRange(-180, 180), help="Degrees, east is positive.")
 @pass_deployment
 def add(
     deployment: Deployment,

@@ -22,7 +22,13 @@ def webhooks() -> None:
 
 @webhooks.command()
 @click.argument("url")
-@click.option("--kind", "kinds", multiple=True, type=click.Choice([kind.value for kind in Kind]))
+@click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    type=click.Choice([kind.value for kind in Kind]),
+    help="A kind of event that it wants; every kind where none is named.",
+)
 @click.option("--campaign", "campaigns", multiple=True, help="Key of a campaign that it wants.")
 @pass_deployment
 def add(

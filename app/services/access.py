@@ -24,6 +24,7 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from app.domain.explained import Explained
 from app.faults import Fault
 from app.services import security
 from app.store.dialects import insert_for
@@ -40,16 +41,27 @@ _KEY = re.compile(r"pk_([a-z2-7]{8})_([a-z2-7]{32})")
 _NOBODY = hashlib.sha256(b"nobody").digest()
 
 
-class Scope(StrEnum):
+class Scope(Explained):
     """What a key may do; `admin` may do everything."""
 
-    POS = "pos"
-    POS_SUPERVISOR = "pos:supervisor"
-    ISSUE = "issue"
-    CAMPAIGN = "campaign"
-    REPORT = "report"
-    CODES_REVEAL = "codes:reveal"
-    ADMIN = "admin"
+    POS = "pos", "Scan, redeem and take back at a till; activate, load and block gift cards."
+    POS_SUPERVISOR = (
+        "pos:supervisor",
+        "What only a supervisor does at a till: set refusals aside, adjust, unblock and deactivate "
+        "gift cards.",
+    )
+    ISSUE = (
+        "issue",
+        "Bring codes in, issue, decide, invite, render messages, withdraw vouchers and issue them "
+        "anew.",
+    )
+    CAMPAIGN = (
+        "campaign",
+        "Create and change campaigns, change what holders have, and register webhooks.",
+    )
+    REPORT = "report", "Read results, lists, the close of a day and the state of wallets."
+    CODES_REVEAL = "codes:reveal", "Read codes in clear in lists, beside `report`."
+    ADMIN = "admin", "Everything."
 
 
 class KeyRefusal(StrEnum):

@@ -41,7 +41,9 @@ from app.web.proxies import FORWARDED
 blueprint = Blueprint("health", __name__)
 
 CERTIFICATE_DAYS = Gauge(
-    "passerelle_certificate_days_left", "Days until nothing can be signed", registry=REGISTRY
+    "passerelle_certificate_days_left",
+    "Days until the certificate ends and no pass can be signed",
+    registry=REGISTRY,
 )
 
 #: A request that carries one of these came through a proxy, which is on this machine itself.

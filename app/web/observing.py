@@ -31,7 +31,7 @@ REQUESTS = Counter(
 )
 SECONDS = Histogram(
     "passerelle_request_seconds",
-    "Time to answer",
+    "Seconds from a request to its answer",
     ["route"],
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
     registry=REGISTRY,

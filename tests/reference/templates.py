@@ -6,18 +6,18 @@ import inspect
 from collections.abc import Collection
 from typing import TypeVar
 
-from app.services.issuing import Person
-from app.services.messages import FUNCTIONS, LONGEST_TEMPLATE, LONGEST_TEXT, budget, read
-from app.services.messages.expressions import DEEPEST, LOOP
-from app.services.messages.operations import (
+from app.services.issuance import Person
+from app.services.mailings import FUNCTIONS, LONGEST_TEMPLATE, LONGEST_TEXT, operations, read
+from app.services.mailings.expressions import DEEPEST, LOOP
+from app.services.mailings.operations import (
     COMPARISONS,
     FILTERS,
     MOST_WORDS,
     OPERATORS,
     TESTS,
 )
-from app.services.messages.template import fill
-from app.services.messages.values import Sample
+from app.services.mailings.template import fill
+from app.services.mailings.values import Sample
 from tests.reference.markdown import code, fence, listed, paragraph, table
 
 _T = TypeVar("_T")
@@ -204,9 +204,9 @@ def page() -> str:
                 f"- A template has at most {LONGEST_TEMPLATE:,} characters, {MOST_WORDS:,} words "
                 f"and signs between braces, and parts within parts {DEEPEST} deep.",
                 f"- A recipient's text has at most {LONGEST_TEXT:,} bytes and takes at most "
-                f"{budget.MOST_STEPS:,} steps and {budget.MOST_SECONDS:g} second of work; one "
-                f"value in it has at most {budget.LONGEST_VALUE:,} characters.",
-                f"- All texts of a request take at most {budget.MOST_SECONDS_TOGETHER:g} seconds "
+                f"{operations.MOST_STEPS:,} steps and {operations.MOST_SECONDS:g} second of work; one "
+                f"value in it has at most {operations.LONGEST_VALUE:,} characters.",
+                f"- All texts of a request take at most {operations.MOST_SECONDS_TOGETHER:g} seconds "
                 "of work.",
             ]
         ),

@@ -5,44 +5,44 @@ from __future__ import annotations
 import datetime as dt
 from contextvars import ContextVar
 from dataclasses import dataclass
-from enum import StrEnum
 
 from sqlalchemy import Connection, insert
 from sqlalchemy.orm import Session
 
+from app.domain.explained import Explained
 from app.store.models import SecurityEvent
 
 #: What people wrote as a reason is cut to this many characters.
 LONGEST_REASON = 500
 
 
-class Kind(StrEnum):
-    """What happened. README says each in words."""
+class Kind(Explained):
+    """What happened."""
 
-    KEY_REFUSED = "key_refused"
-    SCOPE_REFUSED = "scope_refused"
-    GUESSING_LOCKED = "guessing_locked"
-    KEY_CREATED = "key_created"
-    KEY_CHANGED = "key_changed"
-    KEY_REVOKED = "key_revoked"
-    TILL_SIGNED_IN = "till_signed_in"
-    TILL_SIGNED_OUT = "till_signed_out"
-    CODES_DISCLOSED = "codes_disclosed"
-    LINKS_DISCLOSED = "links_disclosed"
-    PERSON_DISCLOSED = "person_disclosed"
-    PERSON_FORGOTTEN = "person_forgotten"
-    VOUCHER_WITHDRAWN = "voucher_withdrawn"
-    LINK_WITHDRAWN = "link_withdrawn"
-    VOUCHER_REISSUED = "voucher_reissued"
-    REFUSAL_OVERRIDDEN = "refusal_overridden"
-    WEBHOOK_CREATED = "webhook_created"
-    WEBHOOK_CHANGED = "webhook_changed"
-    WEBHOOK_SECRET_ROTATED = "webhook_secret_rotated"  # noqa: S105 - a kind of event
-    WEBHOOK_REMOVED = "webhook_removed"
-    MASTER_KEY_RETIRED = "master_key_retired"
-    LOOKUP_KEY_REPLACED = "lookup_key_replaced"
-    BACKUP_MADE = "backup_made"
-    BACKUP_RESTORED = "backup_restored"
+    KEY_REFUSED = "key_refused", "A request came with a key that opens nothing."
+    SCOPE_REFUSED = "scope_refused", "A key lacked the scope, or its binding ruled the call out."
+    GUESSING_LOCKED = "guessing_locked", "Whoever guessed codes was locked out for a while."
+    KEY_CREATED = "key_created", "An API key was made."
+    KEY_CHANGED = "key_changed", "The name, scopes or end of an API key were changed."
+    KEY_REVOKED = "key_revoked", "An API key was revoked."
+    TILL_SIGNED_IN = "till_signed_in", "A terminal signed in to the till page."
+    TILL_SIGNED_OUT = "till_signed_out", "A terminal signed out of the till page."
+    CODES_DISCLOSED = "codes_disclosed", "Codes were given out in clear."
+    LINKS_DISCLOSED = "links_disclosed", "Links that existed were given out again."
+    PERSON_DISCLOSED = "person_disclosed", "What is held about a person was given out."
+    PERSON_FORGOTTEN = "person_forgotten", "A person was forgotten."
+    VOUCHER_WITHDRAWN = "voucher_withdrawn", "A voucher was withdrawn."
+    LINK_WITHDRAWN = "link_withdrawn", "The link of a voucher was withdrawn."
+    VOUCHER_REISSUED = "voucher_reissued", "A voucher was issued anew, with another link."
+    REFUSAL_OVERRIDDEN = "refusal_overridden", "A supervisor set a refusal aside."
+    WEBHOOK_CREATED = "webhook_created", "A webhook was registered."
+    WEBHOOK_CHANGED = "webhook_changed", "A webhook was changed."
+    WEBHOOK_SECRET_ROTATED = "webhook_secret_rotated", "A webhook got a new secret."
+    WEBHOOK_REMOVED = "webhook_removed", "A webhook was removed."
+    MASTER_KEY_RETIRED = "master_key_retired", "A master key was retired."
+    LOOKUP_KEY_REPLACED = "lookup_key_replaced", "The key by which codes are found was replaced."
+    BACKUP_MADE = "backup_made", "A backup was written."
+    BACKUP_RESTORED = "backup_restored", "The database was filled from a backup."
 
 
 def record(

@@ -25,7 +25,12 @@ from app.services.deployment import Deployment
 from app.services.metrics import REGISTRY
 from app.services.wallets.wallet import Alarm, Failure, WalletHealth
 
-ALARMS = Gauge("passerelle_alarm", "Something to mend", ["name"], registry=REGISTRY)
+ALARMS = Gauge(
+    "passerelle_alarm",
+    "1 while an alarm is on; `passerelle sync` says its cause and remedy",
+    ["name"],
+    registry=REGISTRY,
+)
 OLDEST = Gauge(
     "passerelle_oldest_owed_seconds",
     "How long the device, or object at Google, that waits longest has waited",

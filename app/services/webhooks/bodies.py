@@ -2,37 +2,69 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Any
 
 import orjson
 from sqlalchemy import Select, select
 
 from app.domain import codes
+from app.domain.explained import Explained
 from app.services.eventlog import EVENT
 from app.store.models import Campaign, Entry, Recipient, Store, Terminal, Voucher, Webhook
 
 MEDIA_TYPE = "application/cloudevents+json"
 
 
-class Kind(StrEnum):
+class Kind(Explained):
     """What events tell of; a name never changes its meaning."""
 
-    ISSUED = "issued"
-    VIEWED = "viewed"
-    ADDED = "added"
-    REMOVED = "removed"
-    SCANNED = "scanned"
-    REFUSED = "refused"
-    REDEEMED = "redeemed"
-    REVERSED = "reversed"
-    HELD = "held"
-    CAPTURED = "captured"
-    VOIDED = "voided"
-    LOADED = "loaded"
-    REFUNDED = "refunded"
-    UPDATED = "updated"
-    EXPIRED = "expired"
+    ISSUED = "issued", "A voucher was issued to a recipient, or to nobody yet."
+    VIEWED = (
+        "viewed",
+        "Somebody looked at the voucher's page. `details.device` is `iphone`, `android` or "
+        "`desktop`.",
+    )
+    ADDED = "added", "The pass was added to a wallet. `details.wallet` is `apple` or `google`."
+    REMOVED = (
+        "removed",
+        "The pass was removed from its last device, or from Google Wallet. `details.wallet` names "
+        "the wallet.",
+    )
+    SCANNED = (
+        "scanned",
+        "A till asked what the voucher is. `reason` is the refusal that a redemption would get.",
+    )
+    REFUSED = "refused", "A till was refused. `reason` is the refusal."
+    REDEEMED = (
+        "redeemed",
+        "The voucher was redeemed. `details` has the discount or the amount, and what the basket "
+        "came to.",
+    )
+    REVERSED = "reversed", "A redemption was undone on the same day by the till that made it."
+    HELD = "held", "Uses or money were set aside. `details.hold_id` names the hold."
+    CAPTURED = "captured", "A hold was redeemed, in whole or in part."
+    VOIDED = (
+        "voided",
+        "What a hold had set aside was released. `details.because` is `voided`, `lapsed`, or "
+        "`captured` for the rest of a captured hold.",
+    )
+    ACTIVATED = "activated", "A gift card was activated."
+    LOADED = "loaded", "Money was put on a gift card."
+    ADJUSTED = "adjusted", "A supervisor corrected the balance of a gift card."
+    BLOCKED = "blocked", "A gift card was blocked."
+    UNBLOCKED = "unblocked", "A gift card was unblocked."
+    DEACTIVATED = "deactivated", "A gift card was ended by order."
+    REFUNDED = (
+        "refunded",
+        "Money or a use of a redemption was given back, or a refund was undone; then "
+        "`details.amount_minor` is negative.",
+    )
+    UPDATED = (
+        "updated",
+        "The voucher changed otherwise: it was withdrawn, issued anew, given other terms, or money "
+        "moved between a card and its replacement.",
+    )
+    EXPIRED = "expired", "The voucher's time ended, or money of an ended card expired."
 
 
 def described() -> Select[Any]:

@@ -1,0 +1,44 @@
+"""Why a till is told no: every reason, with the English texts and what may be done."""
+
+from __future__ import annotations
+
+from app.domain.refusals import OVERRIDABLE, RETRYABLE, Reason
+from app.domain.wording import LANGUAGES
+from tests.reference.markdown import code, paragraph, table
+
+
+def page() -> str:
+    rows = []
+    for reason in Reason:
+        cashier, customer = LANGUAGES["en"][reason]
+        rows.append(
+            (
+                code(reason.value),
+                cashier,
+                customer,
+                "yes" if reason in RETRYABLE else "no",
+                "yes" if reason in OVERRIDABLE else "no",
+            )
+        )
+    return "\n".join(
+        [
+            "# Refusals\n",
+            paragraph(
+                "This page lists every reason for which a till is told no: what the cashier and "
+                "the customer read, and what may be done about it."
+            ),
+            paragraph(
+                'A refusal is HTTP 200 with `"outcome": "refused"`. `reason` is its stable name '
+                "for programs; `cashier` and `customer` of `texts` are the texts below, in the "
+                "store's language. Words in braces are filled with the `details` of the refusal. "
+                "Any other status than 200 means that the request was not worked on; see "
+                "[problems](problems.md)."
+            ),
+            paragraph(
+                "*Again*: the same scan may get past later, or with another basket, an amount or a "
+                "PIN. *Override*: a supervisor's key may set the refusal aside with `override`. No "
+                "counter can be set aside."
+            ),
+            table(("reason", "the cashier reads", "the customer reads", "again", "override"), rows),
+        ]
+    )
