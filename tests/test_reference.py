@@ -47,9 +47,9 @@ def _written_kinds(file: Path) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)
-            if called in ("events.append", "books.event", "event", "self._books.note"):
+            if called in ("eventlog.append", "books.event", "event", "self._books.note"):
                 given = [each.value for each in node.keywords if each.arg == "kind"]
-                given += node.args[1:2] if called == "events.append" else []
+                given += node.args[1:2] if called == "eventlog.append" else []
                 for value in given:
                     yield from _texts(value, tables)
         elif isinstance(node, ast.Dict) and "Event" in file.read_text(encoding="utf-8"):

@@ -204,10 +204,10 @@ def page() -> str:
                 f"- A template has at most {LONGEST_TEMPLATE:,} characters, {MOST_WORDS:,} words "
                 f"and signs between braces, and parts within parts {DEEPEST} deep.",
                 f"- A recipient's text has at most {LONGEST_TEXT:,} bytes and takes at most "
-                f"{operations.MOST_STEPS:,} steps and {operations.MOST_SECONDS:g} second of work; one "
-                f"value in it has at most {operations.LONGEST_VALUE:,} characters.",
-                f"- All texts of a request take at most {operations.MOST_SECONDS_TOGETHER:g} seconds "
-                "of work.",
+                f"{operations.MOST_STEPS:,} steps and {operations.MOST_SECONDS:g} second of work; "
+                f"one value in it has at most {operations.LONGEST_VALUE:,} characters.",
+                f"- All texts of a request take at most {operations.MOST_SECONDS_TOGETHER:g} "
+                "seconds of work.",
             ]
         ),
     ]
