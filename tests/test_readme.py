@@ -11,9 +11,9 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_readme_names_every_setting() -> None:
-    table = README[README.index("### Settings") : README.index("### Keys and secrets")]
-    named = set(re.findall(r"`([A-Z][A-Z_]+)`", table))
+def test_the_page_of_settings_names_every_setting() -> None:
+    page = (ROOT / "app" / "guide" / "settings.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"^\| `PASSERELLE_([A-Z_]+)`", page, flags=re.MULTILINE))
 
     assert {field.name.upper() for field in dataclasses.fields(Settings)} - named == set()
     assert named - {field.name.upper() for field in dataclasses.fields(Settings)} == set()

@@ -93,7 +93,7 @@ class GenerateBody(Body):
 @access.requires(Scope.ISSUE, reach=Reach.CAMPAIGNS)
 @takes_turns("imports")
 def import_codes(query: ImportQuery) -> Response:
-    """Import codes: the file is the request's body, in any format that README names.
+    """Import codes: the file is the request's body, in any format that the guide names.
 
     The answer comes when the file has been read; loading goes on, and `GET` says how far it is. An
     import of which nothing can be used has the status `failed`, and says why. Where it cannot be

@@ -56,7 +56,7 @@ def read_file(path: Path) -> Draft:
         ) from None
     except RecursionError:
         raise CampaignFault(
-            [Fault(str(path), "nests without end.", "Write the sections that README shows.")]
+            [Fault(str(path), "nests without end.", "Write the sections that the guide shows.")]
         ) from None
     except ValueError as error:
         # The parser's own, or that of a number with thousands of digits.
