@@ -1,9 +1,8 @@
-"""From one logo and one banner, every size each wallet wants.
+"""This module makes, from one logo and one banner, every size that each wallet wants.
 
-Promises pictures that are not distorted, upright, in sRGB, of exactly the sizes that Apple and
-Google document, as small files. Refuses, with an ArtworkError, what is broken, animated, too small
-to be sharp or large enough to be a bomb; and with a ContrastError a logo that vanishes on its
-background and a banner on which the offer cannot be read.
+The pictures are not distorted, upright, in sRGB, of exactly the sizes that Apple and Google
+document, and small files. A ContrastError refuses a logo that vanishes on its background and a
+banner on which the offer cannot be read.
 """
 
 from __future__ import annotations
@@ -26,17 +25,11 @@ from passes.colour import (
     rgb,
 )
 from passes.errors import ArtworkError, ContrastError
+from passes.pictures import badge, contain, cover, encode, flatten, open_picture, pixels, trim
 
 if TYPE_CHECKING:
     from PIL import Image
 
-LARGEST_BYTES = 10_000_000
-#: A photograph of 16 megapixels is more than ten times what any wallet shows; decoding it takes
-#: some 200 MB for a moment.
-LARGEST_PIXELS = 16_000_000
-#: Passes over a progressive JPEG: real ones have ten or so, and each costs as much as the picture.
-MOST_SCANS = 64
-_SCAN = b"\xff\xda"
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Apple, in points; each is needed at @1x, @2x and @3x.
 _ICON = (38, 38)
@@ -48,13 +41,9 @@ _STRIP = (375, 144)
 # Google, in pixels.
 _GOOGLE_LOGO = (660, 660)
 _HERO = (1032, 336)
-_WORKED_ON = (2 * 1125, 2 * 660)
 _SCALES = {"": 1, "@2x": 2, "@3x": 3}
 _LEAST_LOGO = (320, 100)
 _LEAST_BANNER = (750, 240)
-# A banner is cropped to its frame; beyond this share its subject is probably lost.
-_MOST_CROPPED = 0.6
-_PHOTO_BYTES = 40_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +161,12 @@ def prepare(
     """
     check_colour("background", background)
     check_colour("foreground", foreground)
-    mark = _trim(_open("logo", logo, _LEAST_LOGO, either=True))
+    mark = trim(open_picture("logo", logo, _LEAST_LOGO, either=True))
     _check_visible(mark, background)
-    sign = mark if icon is None else _trim(_open("icon", icon, (114, 114)))
+    sign = mark if icon is None else trim(open_picture("icon", icon, (114, 114)))
     picture = None
     if banner is not None:
-        picture = _flatten(_open("banner", banner, _LEAST_BANNER), background)
+        picture = flatten(open_picture("banner", banner, _LEAST_BANNER), background)
         _check_banner(picture, foreground)
     return _sizes(mark, sign, picture, background)
 
@@ -202,7 +191,7 @@ def monogram(name: str, *, background: str, foreground: str) -> Artwork:
     ImageDraw.Draw(sign).text(
         (240, 240), name[:1].upper(), (*rgb(foreground), 255), typeface(400, BOLD), anchor="mm"
     )
-    return _sizes(_trim(mark), _trim(sign), None, background)
+    return _sizes(trim(mark), trim(sign), None, background)
 
 
 def _sizes(
@@ -210,15 +199,15 @@ def _sizes(
 ) -> Artwork:
     files: dict[str, bytes] = {}
     for suffix, scale in _SCALES.items():
-        files[f"icon{suffix}.png"] = _encode(_badge(sign, _ICON[0] * scale, 0.12, background))
-        files[f"logo{suffix}.png"] = _encode(_contain(mark, _LOGO[0] * scale, _LOGO[1] * scale))
+        files[f"icon{suffix}.png"] = encode(badge(sign, _ICON[0] * scale, 0.12, background))
+        files[f"logo{suffix}.png"] = encode(contain(mark, _LOGO[0] * scale, _LOGO[1] * scale))
         if banner is not None:
             size = (_STRIP[0] * scale, _STRIP[1] * scale)
-            files[f"strip{suffix}.png"] = _encode(_cover(banner, *size))
+            files[f"strip{suffix}.png"] = encode(cover(banner, *size))
     # Google masks the logo with a circle and asks for a margin of 15 %.
-    files["google-logo.png"] = _encode(_badge(sign, _GOOGLE_LOGO[0], 0.15, background))
+    files["google-logo.png"] = encode(badge(sign, _GOOGLE_LOGO[0], 0.15, background))
     if banner is not None:
-        files["google-hero.png"] = _encode(_cover(banner, *_HERO))
+        files["google-hero.png"] = encode(cover(banner, *_HERO))
     return Artwork(files)
 
 
@@ -242,173 +231,11 @@ def _png_size(name: str, data: bytes) -> tuple[int, int]:
     return width, height
 
 
-def _open(name: str, data: bytes, least: tuple[int, int], *, either: bool = False) -> Image.Image:
-    """Return the picture as upright 8-bit RGBA in sRGB, or raise ArtworkError."""
-    from PIL import Image, ImageOps
-
-    if len(data) > LARGEST_BYTES:
-        raise ArtworkError(name, "The file is larger than 10 MB.", "Export it smaller.")
-    try:
-        # Reads the header only. Whatever a hostile file makes a decoder raise, it is the file's
-        # fault and not ours: hence the bare Exception here and below.
-        opened = Image.open(BytesIO(data), formats=("PNG", "JPEG", "WEBP", "GIF"))
-    except Exception as error:
-        raise ArtworkError(
-            name, "It is not a picture.", "Give a PNG, JPEG, WebP or GIF file."
-        ) from error
-    width, height = opened.size
-    if width * height > LARGEST_PIXELS:
-        raise ArtworkError(
-            name, f"It has {width}×{height} pixels.", "Export it with 16 megapixels at most."
-        )
-    if opened.format == "JPEG" and data.count(_SCAN) > MOST_SCANS:
-        raise ArtworkError(
-            name, f"It has more than {MOST_SCANS} scans.", "Export it as a plain JPEG or a PNG."
-        )
-    try:
-        if getattr(opened, "n_frames", 1) > 1:
-            raise ArtworkError(name, "It is animated.", "Export one frame of it.")
-        picture = _to_rgba(_worked_on(ImageOps.exif_transpose(opened)))
-    except ArtworkError:
-        raise
-    except Exception as error:
-        raise ArtworkError(
-            name, "The picture is damaged or cut off.", "Export it again."
-        ) from error
-    width, height = picture.size
-    fits = (width >= least[0], height >= least[1])
-    if not (any(fits) if either else all(fits)):
-        raise ArtworkError(
-            name,
-            f"At {width}×{height} pixels it would look blurred.",
-            f"Give it at least {least[0]} pixels wide {'or' if either else 'and'} {least[1]} high.",
-        )
-    return picture
-
-
-def _worked_on(picture: Image.Image) -> Image.Image:
-    """Make a large picture small before it is worked on, still twice what any wallet shows."""
-    from PIL import Image
-
-    factor = min(picture.width / _WORKED_ON[0], picture.height / _WORKED_ON[1])
-    if factor <= 1 or picture.mode not in ("L", "LA", "RGB", "RGBA", "CMYK"):
-        return picture
-    size = (round(picture.width / factor), round(picture.height / factor))
-    small = picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
-    small.info = picture.info
-    return small
-
-
-def _to_rgba(picture: Image.Image) -> Image.Image:
-    from PIL import Image, ImageCms
-
-    if picture.mode.startswith(("I", "F")):
-        # 16 bits a pixel; Pillow's own conversion would cut off instead of scaling.
-        top = 65535 if picture.mode.startswith("I") else 1
-        picture = picture.convert("F").point(lambda value: value * (255 / top)).convert("L")
-    profile = picture.info.get("icc_profile")
-    if profile and picture.mode in ("RGB", "CMYK"):
-        picture = (
-            ImageCms.profileToProfile(
-                picture,
-                ImageCms.ImageCmsProfile(BytesIO(profile)),
-                ImageCms.createProfile("sRGB"),
-                outputMode="RGB",
-            )
-            or picture
-        )
-    rgba: Image.Image = picture.convert("RGBA")
-    if rgba.getchannel("A").getextrema() == (0, 0):
-        raise ArtworkError("picture", "It is fully transparent.", "Export it again.")
-    return Image.frombytes("RGBA", rgba.size, rgba.tobytes())  # without EXIF, profile, comments
-
-
-def _trim(picture: Image.Image) -> Image.Image:
-    """Cut off transparent margins."""
-    box = picture.getchannel("A").point(lambda alpha: 255 if alpha > 8 else 0).getbbox()
-    return picture.crop(box) if box else picture
-
-
-def _flatten(picture: Image.Image, background: str) -> Image.Image:
-    from PIL import Image
-
-    ground = Image.new("RGBA", picture.size, (*rgb(background), 255))
-    ground.alpha_composite(picture)
-    return ground.convert("RGB")
-
-
-def _contain(picture: Image.Image, width: int, height: int) -> Image.Image:
-    from PIL import Image
-
-    scale = min(width / picture.width, height / picture.height)
-    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    return picture.resize(size, Image.Resampling.LANCZOS)
-
-
-def _badge(picture: Image.Image, side: int, margin: float, background: str) -> Image.Image:
-    """Return the picture in the middle of a square of the background colour."""
-    from PIL import Image
-
-    inner = round(side * (1 - 2 * margin))
-    small = _contain(picture, inner, inner)
-    badge = Image.new("RGBA", (side, side), (*rgb(background), 255))
-    badge.alpha_composite(small, ((side - small.width) // 2, (side - small.height) // 2))
-    return badge.convert("RGB")
-
-
-def _cover(picture: Image.Image, width: int, height: int) -> Image.Image:
-    """Return the middle of the picture, filling the frame."""
-    from PIL import Image
-
-    have, want = picture.width / picture.height, width / height
-    kept = min(have, want) / max(have, want)
-    if kept < 1 - _MOST_CROPPED:
-        raise ArtworkError(
-            "banner",
-            f"Only {kept:.0%} of it would be seen in a frame of {width}×{height}.",
-            "Give one about two and a half times as wide as high.",
-        )
-    scale = max(width / picture.width, height / picture.height)
-    part_width, part_height = width / scale, height / scale
-    # Rounding may leave a hair's breadth outside of the picture, which Pillow refuses.
-    left = max(0.0, (picture.width - part_width) / 2)
-    top = max(0.0, (picture.height - part_height) / 2)
-    return picture.resize(
-        (width, height),
-        Image.Resampling.LANCZOS,
-        box=(
-            left,
-            top,
-            min(left + part_width, picture.width),
-            min(top + part_height, picture.height),
-        ),
-    )
-
-
-def _encode(picture: Image.Image) -> bytes:
-    """Return the picture as PNG; photographs with 256 colours where that saves much."""
-    data = _save(picture)
-    if len(data) > _PHOTO_BYTES and picture.mode == "RGB":
-        from PIL import Image
-
-        few = _save(
-            picture.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG)
-        )
-        return min(data, few, key=len)
-    return data
-
-
-def _save(picture: Image.Image) -> bytes:
-    out = BytesIO()
-    picture.save(out, "PNG", optimize=True)
-    return out.getvalue()
-
-
 def _check_visible(mark: Image.Image, background: str) -> None:
     """Raise ContrastError where next to nothing of the logo stands out from its background."""
-    small = _contain(mark, 48, 48)
+    small = contain(mark, 48, 48)
     ground = rgb(background)
-    inked = [(red, green, blue) for red, green, blue, alpha in _pixels(small) if alpha > 128]
+    inked = [(red, green, blue) for red, green, blue, alpha in pixels(small) if alpha > 128]
     seen = [each for each in inked if contrast(each, ground) >= 1.5]
     if len(seen) * 10 < len(inked):
         main = inked[len(inked) // 2]
@@ -421,9 +248,9 @@ def _check_visible(mark: Image.Image, background: str) -> None:
 
 def _check_banner(banner: Image.Image, foreground: str) -> None:
     """Raise unless the offer, drawn large over the left of the banner, can be read there."""
-    frame = _cover(banner, 375, 144)
+    frame = cover(banner, 375, 144)
     left = frame.crop((0, 20, 240, 124)).resize((12, 5))
-    cells: list[Rgb] = [(each[0], each[1], each[2]) for each in _pixels(left)]
+    cells: list[Rgb] = [(each[0], each[1], each[2]) for each in pixels(left)]
 
     def readable(ink: Rgb) -> float:
         return sum(contrast(ink, cell) >= LEGIBLE_LARGE for cell in cells) / len(cells)
@@ -442,12 +269,6 @@ def _check_banner(banner: Image.Image, foreground: str) -> None:
         "It is too restless for text in any colour to be read on its left.",
         "Make its left side evenly dark or evenly light.",
     )
-
-
-def _pixels(picture: Image.Image) -> list[tuple[int, ...]]:
-    data = picture.tobytes()
-    step = len(picture.getbands())
-    return [tuple(data[at : at + step]) for at in range(0, len(data), step)]
 
 
 def _hex(colour: Rgb) -> str:

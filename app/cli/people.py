@@ -19,6 +19,7 @@ from app.services import (
     issuance,
     links,
     people,
+    privacy,
     security,
 )
 from app.services.codes.formats import FileFault, table
@@ -160,7 +161,7 @@ def show(deployment: Deployment, external_id: str) -> None:
             now=deployment.now(),
             object=f"recipient {recipient.id}",
         )
-        say(orjson.dumps(people.held(session, recipient), option=orjson.OPT_INDENT_2).decode())
+        say(orjson.dumps(privacy.held(session, recipient), option=orjson.OPT_INDENT_2).decode())
 
 
 @recipients.command()
@@ -206,7 +207,7 @@ def forget(deployment: Deployment, external_id: str) -> None:
         recipient = people.find(session, external_id)
         if recipient is None:
             fail("There is no such recipient.")
-        count = people.forget(session, keyring, recipient, now=deployment.now())
+        count = privacy.forget(session, keyring, recipient, now=deployment.now())
     stay = counted(count, "voucher stays", "vouchers stay")
     say(f"The person is forgotten; {stay}, belonging to nobody known.")
 

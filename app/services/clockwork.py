@@ -24,7 +24,7 @@ from app.services import (
     changes,
     decisions,
     expiry,
-    people,
+    privacy,
     security,
     updates,
     wallets,
@@ -178,7 +178,7 @@ def _forget_people(deployment: Deployment) -> None:
     while days:
         with deployment.database.write() as session:
             before = now - dt.timedelta(days=days)
-            if people.forget_inactive(session, keyring, before=before, now=now, limit=100) < 100:
+            if privacy.forget_inactive(session, keyring, before=before, now=now, limit=100) < 100:
                 return
 
 

@@ -16,8 +16,9 @@ from app.services.campaigns.shared import artwork_of, pictures_of
 from app.store.dialects import insert_for
 from app.store.models import Asset, PreparedArtwork
 from app.store.session import Database
-from passes.artwork import LARGEST_PIXELS, MOST_SCANS, Artwork
+from passes.artwork import Artwork
 from passes.errors import ArtworkError
+from passes.pictures import LARGEST_PIXELS, MOST_SCANS
 
 _MEDIA = {"PNG": "image/png", "JPEG": "image/jpeg"}
 

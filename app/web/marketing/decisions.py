@@ -21,6 +21,7 @@ from app.services import (
     issuance,
     links,
     people,
+    privacy,
     security,
 )
 from app.services.access import Scope
@@ -335,7 +336,7 @@ def held(path: RecipientPath) -> Response:
             now=house.now(),
             object=f"recipient {recipient.id}",
         )
-        return _json(people.held(session, recipient))
+        return _json(privacy.held(session, recipient))
 
 
 @blueprint.get("/recipients/<external_id>/points", responses={200: PointsAnswer})
@@ -383,7 +384,7 @@ def forget(path: RecipientPath) -> Response:
         recipient = people.find(session, path.external_id)
         if recipient is None:
             raise access.unknown("recipient")
-        return _json({"vouchers": people.forget(session, keyring, recipient, now=house.now())})
+        return _json({"vouchers": privacy.forget(session, keyring, recipient, now=house.now())})
 
 
 def _json(body: dict[str, Any]) -> Response:

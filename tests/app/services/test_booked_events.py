@@ -18,6 +18,7 @@ from app.services import (
     decisions,
     eventlog,
     people,
+    privacy,
 )
 from app.services.access import Scope
 from app.services.decisions import (
@@ -251,7 +252,7 @@ def test_whose_voucher_is_nobodys_and_who_is_forgotten_have_no_points(
     with deployment.database.write() as session:
         row = people.find(session, "ada")
         assert row is not None
-        people.forget(session, deployment.keyring, row, now=deployment.now())
+        privacy.forget(session, deployment.keyring, row, now=deployment.now())
     people.remember(deployment.database, [Person(external_id="ada")], now=deployment.now())
     # Who comes back is somebody new.
     assert points(deployment, "ada").points == 0

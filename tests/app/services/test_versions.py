@@ -20,7 +20,7 @@ from sqlalchemy import select, update
 
 from app.domain.campaign import Benefit, BenefitType, Presentation, Terms
 from app.domain.overrides import Override
-from app.services import access, clockwork, people, updates
+from app.services import access, clockwork, privacy, updates
 from app.services.access import Client, Scope
 from app.services.deployment import Deployment
 from app.services.issuance import Person
@@ -173,7 +173,7 @@ class Walk:
             ).all()
             if len(somebody) > 3:
                 gone = self.chance.choice(somebody)
-                people.forget(session, self.deployment.keyring, gone, now=self.clock.now)
+                privacy.forget(session, self.deployment.keyring, gone, now=self.clock.now)
 
     def time_passes(self) -> None:
         self.clock.advance(hours=self.chance.randrange(1, 20))

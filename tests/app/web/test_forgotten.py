@@ -23,6 +23,7 @@ from app.services import (
     issuance,
     keys,
     people,
+    privacy,
 )
 from app.services.access import Scope
 from app.services.campaigns import find
@@ -406,6 +407,9 @@ def test_forgetting_again_changes_nothing(marketing: Marketing) -> None:
     with house.database.write() as session:
         recipient = people.find(session, ADA)
         assert recipient is not None
-        assert [people.forget(session, keyring, recipient, now=house.now()) for _ in "ab"] == [1, 1]
+        assert [privacy.forget(session, keyring, recipient, now=house.now()) for _ in "ab"] == [
+            1,
+            1,
+        ]
     with house.database.read() as session:
         assert session.scalar(select(func.count()).select_from(Forgotten)) == 2
