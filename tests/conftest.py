@@ -29,6 +29,7 @@ from app.settings import Settings
 from app.store import migrations
 from app.store.session import Database
 from passes.signing import throwaway
+from tests.described import judged
 from tests.storefront import Storefront
 
 # A run repeats itself, so that a change fails and not luck; `make explore` draws anew each time.
@@ -153,9 +154,12 @@ def settings(database_url: str, certs: Path, tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def app(settings: Settings, clock: Clock) -> Iterator[Flask]:
+    """The application; what it answers with success is held to its description."""
     app = create_app(settings, clock=clock)
+    undescribed = judged(app)
     yield app
     app.extensions["passerelle"].close()
+    assert not undescribed
 
 
 @pytest.fixture

@@ -162,7 +162,7 @@ class World:
                 )
                 session.add(
                     AppleLog(
-                        at=now, kind="pass", serial=voucher.serial, message=f"complaint of {side}"
+                        at=now, kind="other", serial=voucher.serial, message=f"complaint of {side}"
                     )
                 )
         self.count()

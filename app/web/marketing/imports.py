@@ -1,14 +1,16 @@
-"""Codes that arrive as files, which are read as they come and never stored in clear."""
+"""Imports: codes that arrive as files, which are read as they come and never stored in clear, and
+codes that are made by a campaign's pattern.
+"""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Annotated, BinaryIO, cast
+from typing import Annotated, Any, BinaryIO, cast
 
 from flask import Response, request
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, RootModel, StringConstraints
 
 from app.services.access import Scope
 from app.services.codes import from_file, generated, jobs, load
@@ -17,9 +19,11 @@ from app.services.codes.jobs import ImportFault, Standing
 from app.services.permissions import Reach
 from app.web import access, deployment
 from app.web.answers import CSV, streamed
+from app.web.description import content, example, fails_with, takes
 from app.web.fields import Name
 from app.web.heavy import afterwards, takes_turns
-from app.web.marketing.door import Body, CampaignPath, answered, blueprint
+from app.web.marketing.door import Body, CampaignPath, answered, one_of, part
+from app.web.problem_codes import ProblemCode
 from app.web.problems import Problem, ProblemBody, problem_of
 
 LARGEST_FILE = 16 * 1024**3
@@ -28,8 +32,10 @@ LARGEST_FILE = 16 * 1024**3
 class ImportQuery(Body):
     """Which campaign a file of codes is for, and how it is read."""
 
-    campaign: Name
-    filename: Annotated[str, StringConstraints(max_length=200)] = "upload"
+    campaign: Name = Field(description="Key of the campaign that gets the codes")
+    filename: Annotated[str, StringConstraints(max_length=200)] = Field(
+        "upload", description="The file's name, by which people find the import again"
+    )
     column: list[Annotated[str, StringConstraints(max_length=150)]] = Field(
         [],
         max_length=50,
@@ -41,27 +47,57 @@ class ImportQuery(Body):
     )
 
 
+_IMPORT: dict[str, Any] = {
+    "id": "0197a3c0-5f6e-7c11-9a54-0d7e5c3b2a10",
+    "campaign": "summer",
+    "status": "complete",
+    "filename": "codes.csv",
+    "read": 10_000,
+    "accepted": 9_998,
+    "repeated": 1,
+    "rejected": 2,
+    "reasons": {"duplicate": 1, "too_short": 1},
+    "error": None,
+    "known": False,
+}
+
+
 class ImportBody(BaseModel):
     """How far an import is."""
 
-    id: str
-    campaign: str
-    status: str
-    filename: str
-    read: int
-    accepted: int
+    model_config = example(**_IMPORT)
+
+    id: str = Field(description="The import's id")
+    campaign: str = Field(description="Key of the campaign that gets the codes")
+    status: str = Field(
+        description="reading: records are being checked. loading: codes go into the campaign, "
+        "and none is usable yet. complete: all of them are usable. cancelling, cancelled, failed: "
+        "none is",
+        json_schema_extra=one_of(
+            "reading", "loading", "complete", "cancelling", "cancelled", "failed"
+        ),
+    )
+    filename: str = Field(description="The file's name, or where the codes come from")
+    read: int = Field(description="Records that were read")
+    accepted: int = Field(description="Codes that the campaign gets")
     repeated: int = Field(description="Of the rejected, those whose code the campaign has")
     rejected: int = Field(description="Records refused; with the accepted ones, all that were read")
-    reasons: dict[str, int]
+    reasons: dict[str, int] = Field(description="By reason, how many records were refused")
     error: str | None = Field(description="Why it failed, and what to do")
     known: bool = Field(description="The same file had been imported: nothing was added")
+
+
+class ImportsAnswer(RootModel[list[ImportBody]]):
+    """Imports, the newest first, at most 200."""
+
+    model_config = {"json_schema_extra": {"example": [_IMPORT]}}
 
 
 class ColumnBody(BaseModel):
     """A column of a file, to be chosen."""
 
     number: int = Field(description="From 1")
-    heading: str
+    heading: str = Field(description="Its heading; empty where the file has none")
     meaning: str | None = Field(description="What it was taken for, or most likely is")
     cells: list[str] = Field(description="Its first cells, as in the file that was sent")
 
@@ -78,27 +114,47 @@ class ImportProblemBody(ProblemBody):
 
 
 class ImportPath(BaseModel):
-    """An import's id."""
+    """An import by its id."""
 
-    import_id: uuid.UUID
+    import_id: uuid.UUID = Field(description="The import's id")
 
 
 class GenerateBody(Body):
     """How many codes to make."""
 
-    count: Annotated[int, Field(ge=1, le=1_000_000)]
+    model_config = example(count=10_000)
+
+    count: Annotated[int, Field(ge=1, le=1_000_000)] = Field(description="How many codes to make")
 
 
-@blueprint.post("/imports", responses={"202": ImportBody, "422": ImportProblemBody})
+_FILE = "code,amount\r\nSUN-7KQ2,15.00\r\nSUN-9MXT,15.00\r\n"
+_REJECTS = 'line,reason,text\n7,duplicate,"An earlier line of the file has the same code."\n'
+
+blueprint = part("imports", "Codes of a campaign: from files, and made by its pattern")
+
+
+@blueprint.post("/imports", responses={202: ImportBody, 422: ImportProblemBody})
 @access.requires(Scope.ISSUE, reach=Reach.CAMPAIGNS)
+@takes({CSV: _FILE, "application/octet-stream": b""})
+@fails_with(
+    ProblemCode.CAMPAIGN_UNKNOWN,
+    ProblemCode.IMPORT_REFUSED,
+    ProblemCode.COLUMNS_UNCLEAR,
+    ProblemCode.COUPON_UNCLEAR,
+)
 @takes_turns("imports")
 def import_codes(query: ImportQuery) -> Response:
     """Import codes: the file is the request's body, in any format that the guide names.
 
+    For marketers and shops whose codes exist already: one code a line, CSV, coupon XML or a shop's
+    export, plain or gzipped, up to 16 GB. What a file is, is told by its content, whatever its
+    media type says.
+
     The answer comes when the file has been read; loading goes on, and `GET` says how far it is. An
     import of which nothing can be used has the status `failed`, and says why. Where it cannot be
     told which columns hold codes and money, nothing is stored: the problem `columns_unclear` has
-    the columns and their first cells, and the file is sent again with `column`.
+    the columns and their first cells, and the file is sent again with `column`. The same file
+    sent again adds nothing.
     """
     request.max_content_length = LARGEST_FILE
     access.campaign(query.campaign)
@@ -119,10 +175,13 @@ def import_codes(query: ImportQuery) -> Response:
     return answer
 
 
-@blueprint.get("/imports", responses={"200": ImportBody})
+@blueprint.get("/imports", responses={200: ImportsAnswer})
 @access.requires(Scope.ISSUE, Scope.REPORT, reach=Reach.CAMPAIGNS)
 def list_imports() -> Response:
-    """List the newest imports of the campaigns that the key may touch."""
+    """List the newest 200 imports of the campaigns that the key may touch.
+
+    The header `X-Total-Count` counts those that are not listed any more, too.
+    """
     total, found = jobs.listed(deployment(), access.client().campaigns)
     answer = answered([_import(item) for item in found])
     # Those that are no longer listed are counted all the same.
@@ -130,17 +189,27 @@ def list_imports() -> Response:
     return answer
 
 
-@blueprint.get("/imports/<import_id>", responses={"200": ImportBody})
+@blueprint.get("/imports/<import_id>", responses={200: ImportBody})
 @access.requires(Scope.ISSUE, Scope.REPORT, reach=Reach.CAMPAIGNS)
+@fails_with(ProblemCode.IMPORT_UNKNOWN)
 def show_import(path: ImportPath) -> Response:
-    """Say how far an import is."""
+    """Show how far an import is, or a move of codes, or a generation.
+
+    For whoever waits for the codes: they are usable, all at once, when it is `complete`.
+    """
     return answered(_import(_known_import(path.import_id)))
 
 
-@blueprint.get("/imports/<import_id>/rejects")
+@blueprint.get(
+    "/imports/<import_id>/rejects", responses={200: content({CSV: _REJECTS}, "The refused rows")}
+)
 @access.requires(Scope.ISSUE, Scope.REPORT, reach=Reach.CAMPAIGNS)
-def import_rejects(path: ImportPath) -> Response:
-    """The refused rows as CSV: line, reason and its text."""
+@fails_with(ProblemCode.IMPORT_UNKNOWN)
+def list_import_rejects(path: ImportPath) -> Response:
+    """Stream the refused rows as CSV: line, reason for programs, and the reason's text.
+
+    For whoever mends the file. Codes are not among it, since they are never stored in clear.
+    """
     _known_import(path.import_id)
     house = deployment()
 
@@ -152,20 +221,29 @@ def import_rejects(path: ImportPath) -> Response:
     return streamed(lines(), mimetype=CSV)
 
 
-@blueprint.post("/imports/<import_id>/cancel", responses={"200": ImportBody})
+@blueprint.post("/imports/<import_id>/cancel", responses={200: ImportBody})
 @access.requires(Scope.ISSUE, reach=Reach.CAMPAIGNS)
+@fails_with(ProblemCode.IMPORT_UNKNOWN, ProblemCode.IMPORT_REFUSED)
 def cancel_import(path: ImportPath) -> Response:
-    """Stop an import that is not complete, and take its codes away again."""
+    """Stop an import that is not complete, and take its codes away again.
+
+    One that is complete is refused: its codes are in use.
+    """
     _known_import(path.import_id)
     with _Faults():
         return answered(_import(jobs.cancel(deployment(), path.import_id)))
 
 
-@blueprint.post("/campaigns/<key>/codes", responses={"200": ImportBody})
+@blueprint.post("/campaigns/<key>/codes", responses={200: ImportBody})
 @access.requires(Scope.ISSUE, reach=Reach.CAMPAIGNS)
+@fails_with(ProblemCode.CAMPAIGN_UNKNOWN, ProblemCode.IMPORT_REFUSED)
 @takes_turns("imports")
 def generate_codes(path: CampaignPath, body: GenerateBody) -> Response:
-    """Generate codes by the campaign's pattern."""
+    """Make codes by the campaign's pattern, up to 1,000,000 in one request.
+
+    For campaigns whose codes are `generated`. Each request makes as many again: it is not to be
+    repeated because an answer was lost; `GET /api/v1/imports` lists what was made.
+    """
     access.campaign(path.key)
     with _Faults():
         return answered(_import(generated.generate(deployment(), path.key, body.count)))

@@ -1,6 +1,6 @@
-"""Operators' door to the security events: `GET /api/v1/security-events`.
+"""Security events: who did what to keys, codes and people.
 
-It needs the scope `admin` of a key that is bound to nothing, since events tell of every campaign
+They need the scope `admin` of a key that is bound to nothing, since events tell of every campaign
 and store.
 """
 
@@ -10,10 +10,8 @@ from dataclasses import asdict
 from typing import Annotated, Literal
 from urllib.parse import urlencode
 
-import orjson
 from flask import Response, request
-from flask_openapi3 import APIBlueprint, OpenAPI, Tag
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, Field, WithJsonSchema
 
 from app.domain.inputs import MOST_INTEGER
 from app.services import security
@@ -22,66 +20,97 @@ from app.services.closing import to_csv
 from app.services.permissions import Reach
 from app.services.security import Event, Kind
 from app.web import access, deployment
+from app.web.answers import CSV
+from app.web.description import content, example
 from app.web.fields import Moment, Name
+from app.web.marketing.door import Body, answered, one_of, part, table
+
+#: A kind of security event; webhooks have kinds of their own, so that it has no name of its own in
+#: the description.
+EventKind = Annotated[Kind, WithJsonSchema({"type": "string", **one_of(*Kind)})]
 
 
-class EventsQuery(BaseModel):
+class EventsQuery(Body):
     """Which events; what is left out does not choose."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    kind: Annotated[list[Kind], Field(max_length=len(Kind))] = []
+    kind: Annotated[list[EventKind], Field(max_length=len(Kind))] = Field(
+        [], description="Kinds of event; repeat it for each"
+    )
     actor: Name | None = Field(
         None, description="A key's prefix, store/terminal, operator, command or address"
     )
     object: Name | None = Field(None, description="What it was done to, such as `campaign spring`")
-    since: Moment | None = None
-    until: Moment | None = None
+    since: Moment | None = Field(None, description="The earliest moment")
+    until: Moment | None = Field(None, description="The moment before which they happened")
     cursor: Annotated[int, Field(ge=1, le=MOST_INTEGER)] | None = Field(
         None, description="`next` of the page before"
     )
-    limit: Annotated[int, Field(ge=1, le=1_000)] = 100
-    format: Literal["json", "csv"] = "json"
+    limit: Annotated[int, Field(ge=1, le=1_000)] = Field(
+        100, description="How many events a page has at most"
+    )
+    format: Literal["json", "csv"] = Field("json", description="How they are written")
 
 
 class EventBody(BaseModel):
     """Something that bears on security."""
 
-    id: int
-    at: str
-    kind: str
+    id: int = Field(description="The event's number; later ones have larger numbers")
+    at: AwareDatetime = Field(description="When it happened")
+    kind: str = Field(description="What happened", json_schema_extra=one_of(*Kind))
     count: int = Field(description="How many: codes of one list, refusals of one minute")
     key_prefix: str | None = Field(description="Of the API key that asked")
-    terminal: str | None
+    terminal: str | None = Field(description="Where it was done, as store/terminal")
     operator: str | None = Field(description="Who stood at the terminal, or at the command line")
-    command: str | None
-    address: str | None
+    command: str | None = Field(description="The command that did it")
+    address: str | None = Field(description="The address from which it was asked")
     object: str | None = Field(description="What it was done to")
-    reason: str | None
+    reason: str | None = Field(description="Why, as somebody or the service worded it")
 
 
 class EventsAnswer(BaseModel):
     """Events, newest first."""
 
-    events: list[EventBody]
+    model_config = example(
+        events=[
+            {
+                "id": 4211,
+                "at": "2026-06-03T16:20:00+00:00",
+                "kind": "codes_disclosed",
+                "count": 1200,
+                "key_prefix": "7Hc2kQ",
+                "terminal": None,
+                "operator": None,
+                "command": None,
+                "address": "203.0.113.7",
+                "object": "campaign summer",
+                "reason": "list of people: redeemers",
+            }
+        ],
+        next=4211,
+    )
+
+    events: list[EventBody] = Field(description="The events, the newest first")
     next: int | None = Field(description="`cursor` of the next page; null on the last one")
 
 
-blueprint = APIBlueprint(
-    "security",
-    __name__,
-    url_prefix="/api/v1",
-    abp_tags=[Tag(name="security", description="Who did what to keys, codes and people")],
-    abp_security=access.SECURITY,
+_EVENTS = (
+    "id,at,kind,count,key_prefix,terminal,operator,command,address,object,reason\r\n"
+    "4211,2026-06-03 16:20:00+00:00,codes_disclosed,1200,7Hc2kQ,,,,203.0.113.7,campaign summer,"
+    "list of people: redeemers\r\n"
 )
 
+blueprint = part("security", "Who did what to keys, codes and people")
 
-@blueprint.get("/security-events", responses={200: EventsAnswer})
+
+@blueprint.get(
+    "/security-events", responses={200: content({"application/json": EventsAnswer, CSV: _EVENTS})}
+)
 @access.requires(Scope.ADMIN, reach=Reach.DEPLOYMENT)
-def events(query: EventsQuery) -> Response:
+def list_security_events(query: EventsQuery) -> Response:
     """List security events, newest first: refused keys, disclosures, withdrawals, settings.
 
-    CSV has the same columns; its next page is in the header `Link`, as JSON's is, too.
+    For operators and their security monitoring. CSV has the same columns; its next page is in the
+    header `Link`, as JSON's is, too.
     """
     house = deployment()
     # Whoever looks sees what this process has counted so far.
@@ -100,19 +129,11 @@ def events(query: EventsQuery) -> Response:
     found = found[: query.limit]
     last = found[-1].id if more else None
     if query.format == "csv":
-        answer = Response(to_csv(found, Event), mimetype="text/csv")
-        answer.headers["Content-Disposition"] = 'attachment; filename="security-events.csv"'
+        answer = table(to_csv(found, Event), name="security-events")
     else:
-        body = {"events": [asdict(each) for each in found], "next": last}
-        answer = Response(orjson.dumps(body), mimetype="application/json")
+        answer = answered({"events": [asdict(each) for each in found], "next": last})
     if last is not None:
         asked = [each for each in request.args.items(multi=True) if each[0] != "cursor"]
         again = urlencode([*asked, ("cursor", str(last))])
         answer.headers["Link"] = f'<{request.path}?{again}>; rel="next"'
-    answer.headers["Cache-Control"] = "no-store"
     return answer
-
-
-def register(app: OpenAPI) -> None:
-    """Put the door of this module into `app`."""
-    app.register_api(blueprint)

@@ -1,4 +1,4 @@
-"""The marketer's trigger and sync health over HTTP, under `/api/v1`.
+"""Updates: what changes for all holders of a campaign, and how far it has reached their phones.
 
 An update answers 202 with how many phones it touches and how long that takes at Google; its
 progress is read at its own address. `dry_run` says the same, refuses the same, and orders nothing.
@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import uuid
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from flask import Response
-from flask_openapi3 import APIBlueprint, OpenAPI, Tag
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 from sqlalchemy.orm import Session
 
 from app.domain import overrides
@@ -20,46 +19,38 @@ from app.domain.inputs import MOST_MINOR
 from app.domain.overrides import Override
 from app.services import updates
 from app.services.access import Scope
-from app.services.issuance import Left
 from app.services.permissions import Reach
-from app.services.updates import Action, Wanted
-from app.services.wallets.apple.complaints import newest_complaints
-from app.services.wallets.health import assess
+from app.services.updates import Wanted
 from app.services.wallets.wallet import Forecast
 from app.web import access, deployment
+from app.web.description import example, fails_with
 from app.web.fields import Moment
 from app.web.heavy import takes_turns
-
-_TAG = Tag(name="updates", description="Change what holders see, and watch it reach their phones")
-
-blueprint = APIBlueprint(
-    "updates",
-    __name__,
-    url_prefix="/api/v1",
-    abp_tags=[_TAG],
-    abp_security=access.SECURITY,
-)
-
-
-class CampaignPath(BaseModel):
-    """A campaign."""
-
-    key: str = Field(description="The campaign's key")
+from app.web.marketing.door import Body, ByWallet, CampaignPath, answered, part
+from app.web.problem_codes import ProblemCode
 
 
 class UpdatePath(BaseModel):
-    """An update."""
+    """An update by its id."""
 
-    update_id: uuid.UUID
+    update_id: uuid.UUID = Field(description="The update's id")
 
 
-class UpdateBody(BaseModel):
+class UpdateBody(Body):
     """What changes for all holders of a campaign."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = example(
+        presentation={"texts": {"en": {"offer": "20 % off everything"}}},
+        message={"en": "We raised your discount to 20 %.", "fr": "Votre remise : 20 %."},
+        percent="20",
+        ends_at="2026-09-30T23:59:59+02:00",
+        dry_run=False,
+    )
 
     presentation: dict[str, Any] | None = Field(
-        None, description="Members of the presentation to lay over the latest one"
+        None,
+        description="Members of the campaign's presentation (texts, look, fields, links, places) "
+        "to lay over the latest one, as the campaign file has them",
     )
     message: dict[str, Annotated[str, StringConstraints(min_length=1, max_length=500)]] | None = (
         Field(None, description="A message by language; phones announce it")
@@ -78,7 +69,7 @@ class UpdateBody(BaseModel):
         gt=0,
         le=100,
         decimal_places=4,
-        description="The percentage, where that is higher than their own",
+        description="The percentage off, where that is higher than their own",
     )
     amount_minor: int | None = Field(
         None,
@@ -99,11 +90,8 @@ class UpdateBody(BaseModel):
     )
 
 
-class TouchesBody(BaseModel):
+class TouchesBody(ByWallet):
     """What an update touches."""
-
-    # Each wallet counts its own.
-    model_config = ConfigDict(extra="allow")
 
     passes: int = Field(description="Passes in wallets")
     devices: int = Field(description="Apple's devices that are told")
@@ -114,90 +102,110 @@ class GoogleBody(BaseModel):
     """What an edit costs at Google, where passes are changed at a limited rate."""
 
     passes: int = Field(description="Passes that are updated one by one; 0: one call updates all")
-    seconds: float = Field(description="How long that takes at the rate, if nothing else is owed")
+    seconds: float = Field(
+        description="How many seconds that takes at the rate, if nothing else is owed"
+    )
 
     @classmethod
     def of(cls, forecast: Forecast) -> GoogleBody:
         return cls(passes=forecast.passes, seconds=forecast.takes.total_seconds())
 
 
-class RehearsedBody(BaseModel):
+REHEARSED: dict[str, Any] = {
+    "touches": {"passes": 5210, "devices": 3100, "objects": 2090},
+    "google": {"passes": 2090, "seconds": 104.5},
+    "warnings": [],
+}
+PROGRESS: dict[str, Any] = {
+    "id": "4b0f4f0e-6a52-4a57-9d05-5f4f4a1f6c11",
+    "campaign": "summer",
+    "status": "delivering",
+    "apply_at": "2026-08-14T08:00:00+00:00",
+    "applied_at": "2026-08-14T08:00:00+00:00",
+    "version": 7,
+    "paused": False,
+    "installed": 3120,
+    "pushed": 2480,
+    "listed": 2105,
+    "fetched": 2098,
+    "failure": None,
+}
+
+
+class RehearsedBody(ByWallet):
     """What an update would touch; `dry_run` ordered nothing."""
 
-    # Another wallet whose rate is limited says what it costs there.
-    model_config = ConfigDict(extra="allow")
+    model_config = example(**REHEARSED)
 
-    touches: TouchesBody
-    google: GoogleBody
+    touches: TouchesBody = Field(description="How many passes and devices are told")
+    google: GoogleBody = Field(description="What it costs at Google")
     warnings: list[str] = Field(
         description="Words that say another value than the update gives: send them as well; and"
         " texts of the update of which a wallet shows only the beginning"
     )
 
 
-class OrderedBody(RehearsedBody):
-    """An update that was ordered, and how far it has come."""
+class ProgressBody(ByWallet):
+    """An update, and how far it has come; counts are of passes in Apple's wallets."""
 
-    id: uuid.UUID
-    campaign: str
-    status: str
-    apply_at: AwareDatetime
-    applied_at: AwareDatetime | None
-    version: int | None
-    paused: bool
-    installed: int
-    pushed: int
-    listed: int
-    fetched: int
-    failure: str | None
+    model_config = example(**PROGRESS)
+
+    id: uuid.UUID = Field(description="The update's id")
+    campaign: str = Field(description="The campaign's key")
+    status: str = Field(
+        description="scheduled: it is published at `apply_at`. delivering, delivered: phones are "
+        "being told, or all were. paused: deliveries of the campaign are held back. failed: "
+        "`failure` says why it could not be published. cancelled: it was taken back",
+    )
+    apply_at: AwareDatetime = Field(description="When it is, or was to be, published")
+    applied_at: AwareDatetime | None = Field(description="When it was published; null before that")
+    version: int | None = Field(
+        description="The campaign's version that it made; null before it is published"
+    )
+    paused: bool = Field(description="Whether deliveries of the campaign are held back")
+    installed: int = Field(description="Passes of the campaign in Apple's wallets")
+    pushed: int = Field(description="Passes whose device was told")
+    listed: int = Field(description="Passes whose device asked what had changed")
+    fetched: int = Field(description="Passes whose device holds the update")
+    failure: str | None = Field(description="Why it could not be published, and what to do")
 
 
-class VouchersBody(BaseModel):
-    """What is done to single vouchers."""
+class OrderedBody(RehearsedBody, ProgressBody):
+    """An update that was ordered, what it touches, and how far it has come."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = example(**REHEARSED, **(PROGRESS | {"pushed": 0, "listed": 0, "fetched": 0}))
 
-    serials: Annotated[
-        list[Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]],
-        Field(min_length=1, max_length=updates.MOST_VOUCHERS),
-    ]
-    action: Literal["update", "prolong", "withdraw"]
-    ends_at: Moment | None = None
-    reason: Annotated[str, StringConstraints(max_length=200)] | None = Field(
-        None, description="Why it is withdrawn; kept with the voucher"
+
+class UpdatesAnswer(BaseModel):
+    """A campaign's updates, newest first, at most 50."""
+
+    model_config = example(
+        updates=[PROGRESS],
     )
 
-
-class LeftBody(BaseModel):
-    """A voucher that was left as it was, or was found by another serial than it has now."""
-
-    serial: str = Field(description="As it was asked for")
-    voucher: str = Field(description="What the voucher is called now")
-    why: Left = Field(
-        description="held: by a till, ask again later; redeemed, expired or withdrawn: it was "
-        "over; kept: it is as asked already"
-    )
+    updates: list[ProgressBody] = Field(description="The updates with their progress")
 
 
-class ChangedBody(BaseModel):
-    """What was done to single vouchers; each that is in no list was changed under its serial."""
-
-    changed: int = Field(description="Vouchers that this request changed")
-    unknown: list[str] = Field(description="Serials that no voucher ever had")
-    left: list[LeftBody] = Field(
-        [], description="Vouchers that were left as they were, and why; absent when there are none"
-    )
-    reissued: dict[str, str] = Field(
-        {},
-        description="Present serials by those asked for, where they differ; absent when none does",
-    )
+blueprint = part("updates", "Change what holders of a campaign see, and watch it reach them")
 
 
 @blueprint.post("/campaigns/<key>/updates", responses={200: RehearsedBody, 202: OrderedBody})
 @access.requires(Scope.CAMPAIGN, reach=Reach.CAMPAIGNS)
+@fails_with(
+    ProblemCode.CAMPAIGN_UNKNOWN,
+    ProblemCode.NOTHING_TO_UPDATE,
+    ProblemCode.INVALID_PRESENTATION,
+    ProblemCode.INVALID_OVERRIDE,
+)
 @takes_turns("campaigns")
-def order(path: CampaignPath, body: UpdateBody) -> tuple[dict[str, Any], int]:
-    """Order an update: now, or at a time."""
+def order_update(path: CampaignPath, body: UpdateBody) -> Response:
+    """Order an update for all holders of a campaign, now or at a time.
+
+    For marketers who change how a campaign looks, tell its holders something, or give them other
+    terms. Terms count for each holder where they are better than the holder's own; `forced` lets
+    them take away, too. It is answered with 202 and what it touches; with `dry_run` with 200 and
+    the same, and nothing is ordered.
+    """
     access.campaign(path.key)
     house = deployment()
     now = house.now()
@@ -210,25 +218,22 @@ def order(path: CampaignPath, body: UpdateBody) -> tuple[dict[str, Any], int]:
         forced=frozenset(overrides.TERMS) if body.forced else frozenset(),
     )
     wanted = Wanted(
-        presentation=body.presentation,
-        message=body.message,
-        override=override,
-        at=body.at,
+        presentation=body.presentation, message=body.message, override=override, at=body.at
     )
-
-    def told(session: Session) -> dict[str, Any]:
+    with house.database.read() as session:
         touches = updates.reach(session, path.key)
         warnings = updates.rehearse(
             session, path.key, wanted, settings=house.settings, keyring=house.keyring
         )
         costs = updates.forecast(session, path.key, wanted, settings=house.settings)
-        return RehearsedBody(
-            touches=TouchesBody(**touches.counts),
-            warnings=warnings,
-            **{name: GoogleBody.of(cost) for name, cost in costs.items()},
-        ).model_dump()
-
-    def work(session: Session) -> dict[str, Any]:
+    rehearsed = RehearsedBody(
+        touches=TouchesBody(**touches.counts),
+        warnings=warnings,
+        **{name: GoogleBody.of(cost) for name, cost in costs.items()},
+    ).model_dump()
+    if body.dry_run:
+        return answered(rehearsed)
+    with house.database.write() as session:
         ordered = updates.order(
             session,
             path.key,
@@ -238,125 +243,74 @@ def order(path: CampaignPath, body: UpdateBody) -> tuple[dict[str, Any], int]:
             now=now,
             api_key_id=access.client().id,
         )
-        return _shown(updates.progress(session, ordered))
-
-    with house.database.read() as session:
-        rehearsed = told(session)
-    if body.dry_run:
-        return rehearsed, 200
-    with house.database.write() as session:
-        return rehearsed | work(session), 202
+        progress = updates.progress(session, ordered)
+    return answered(rehearsed | progress.as_dict(), status=202)
 
 
-@blueprint.get("/campaigns/<key>/updates")
+@blueprint.get("/campaigns/<key>/updates", responses={200: UpdatesAnswer})
 @access.requires(Scope.CAMPAIGN, Scope.REPORT, reach=Reach.CAMPAIGNS)
-def history(path: CampaignPath) -> dict[str, Any]:
-    """The campaign's updates, newest first, with their progress."""
+@fails_with(ProblemCode.CAMPAIGN_UNKNOWN)
+def list_updates(path: CampaignPath) -> Response:
+    """List the campaign's updates, newest first, with their progress.
+
+    For marketers who look back: the newest 50.
+    """
     access.campaign(path.key)
     with deployment().database.read() as session:
         found = updates.history(session, path.key)
-        return {"updates": [_shown(each) for each in found]}
+    return answered({"updates": [each.as_dict() for each in found]})
 
 
-@blueprint.get("/updates/<update_id>")
+@blueprint.get("/updates/<update_id>", responses={200: ProgressBody})
 @access.requires(Scope.CAMPAIGN, Scope.REPORT, reach=Reach.CAMPAIGNS)
-def standing(path: UpdatePath) -> dict[str, Any]:
-    """How far an update has come."""
+@fails_with(ProblemCode.UPDATE_UNKNOWN)
+def show_update(path: UpdatePath) -> Response:
+    """Show how far an update has come.
+
+    For whoever waits until phones hold it. A pass that was listed to a device and not fetched
+    counts as not fetched; what Google is owed is in `GET /api/v1/sync`.
+    """
     with deployment().database.read() as session:
-        return _shown(_found(session, path))
+        return answered(_found(session, path).as_dict())
 
 
-@blueprint.delete("/updates/<update_id>")
+@blueprint.delete("/updates/<update_id>", responses={200: ProgressBody})
 @access.requires(Scope.CAMPAIGN, reach=Reach.CAMPAIGNS)
-def cancel(path: UpdatePath) -> dict[str, Any]:
-    """Take back an update that is not published yet."""
+@fails_with(ProblemCode.UPDATE_UNKNOWN, ProblemCode.ALREADY_PUBLISHED)
+def cancel_update(path: UpdatePath) -> Response:
+    """Take back an update that is not published yet.
+
+    For marketers who changed their mind. What is published is refused with 409: another update
+    takes it back.
+    """
     with deployment().database.write() as session:
         _found(session, path)
         updates.cancel(session, path.update_id)
-        return _shown(updates.progress(session, path.update_id))
+        return answered(updates.progress(session, path.update_id).as_dict())
 
 
-@blueprint.post("/campaigns/<key>/deliveries/pause")
+@blueprint.post("/campaigns/<key>/deliveries/pause", responses={204: None})
 @access.requires(Scope.CAMPAIGN, reach=Reach.CAMPAIGNS)
-def pause(path: CampaignPath) -> Response:
-    """Hold deliveries of the campaign's edits back; redemptions still reach their phones."""
+@fails_with(ProblemCode.CAMPAIGN_UNKNOWN)
+def pause_deliveries(path: CampaignPath) -> Response:
+    """Hold deliveries of the campaign's edits back; redemptions still reach their phones.
+
+    For marketers who found a mistake in an update that is on its way. Pausing again changes
+    nothing.
+    """
     return _pause(path.key, paused=True)
 
 
-@blueprint.post("/campaigns/<key>/deliveries/resume")
+@blueprint.post("/campaigns/<key>/deliveries/resume", responses={204: None})
 @access.requires(Scope.CAMPAIGN, reach=Reach.CAMPAIGNS)
-def resume(path: CampaignPath) -> Response:
-    """Let the deliveries go on."""
+@fails_with(ProblemCode.CAMPAIGN_UNKNOWN)
+def resume_deliveries(path: CampaignPath) -> Response:
+    """Let deliveries of the campaign's edits go on.
+
+    Phones are told the latest state alone, however often it changed meanwhile. Resuming what is
+    not paused changes nothing.
+    """
     return _pause(path.key, paused=False)
-
-
-@blueprint.post("/vouchers/updates", responses={200: ChangedBody})
-@access.requires(Scope.CAMPAIGN, reach=Reach.CAMPAIGNS)
-def change_vouchers(body: VouchersBody) -> dict[str, Any]:
-    """Update, prolong or withdraw up to 1,000 vouchers by their serial numbers.
-
-    A serial that a voucher had before it was issued anew means that voucher.
-    """
-    answers = updates.change_vouchers(
-        deployment(),
-        body.serials,
-        Action(body.action),
-        ends_at=body.ends_at,
-        reason=body.reason,
-        only=access.client().campaigns,
-    )
-    known = [each for each in answers if each.left is not Left.UNKNOWN]
-    found = ChangedBody(
-        changed=len({each.now for each in known if each.left is None}),
-        unknown=[each.serial for each in answers if each.left is Left.UNKNOWN],
-        left=[
-            LeftBody(serial=each.serial, voucher=each.now, why=each.left)
-            for each in known
-            if each.left is not None
-        ],
-        reissued={each.serial: each.now for each in known if each.serial != each.now},
-    )
-    return found.model_dump(mode="json", exclude_defaults=True)
-
-
-@blueprint.get("/sync")
-@access.requires(Scope.REPORT, Scope.CAMPAIGN, reach=Reach.CAMPAIGNS)
-def health() -> dict[str, Any]:
-    """What phones are owed, were told and hold, by campaign; failures and alarms.
-
-    A key that is bound to campaigns sees theirs and the service's own alarms; what is counted over
-    all campaigns is left out.
-    """
-    found = assess(deployment())
-    only = access.client().campaigns
-    shown = found.as_dict()
-    if only is not None:
-        return {
-            "campaigns": [each for each in shown["campaigns"] if each["campaign"] in only],
-            "workers": found.workers,
-            "alarms": [each.as_dict() for each in found.alarms if each.of_service],
-        }
-    shown["oldest"] = {wallet: since.isoformat() for wallet, since in found.oldest.items()}
-    shown["oldest_owed"] = found.oldest_owed.isoformat() if found.oldest_owed else None
-    return shown
-
-
-@blueprint.get("/sync/complaints")
-@access.requires(Scope.REPORT, reach=Reach.CAMPAIGNS)
-def complaints() -> dict[str, Any]:
-    """What devices complained about lately, newest first."""
-    with deployment().database.read() as session:
-        return {
-            "complaints": [
-                {
-                    "at": each.at.isoformat(),
-                    "kind": each.kind,
-                    "serial": each.serial,
-                    "message": each.message,
-                }
-                for each in newest_complaints(session, only=access.client().campaigns)
-            ]
-        }
 
 
 def _pause(key: str, *, paused: bool) -> Response:
@@ -372,15 +326,3 @@ def _found(session: Session, path: UpdatePath) -> updates.Progress:
     if not access.client().may_touch(found.campaign):
         raise access.unknown("update")
     return found
-
-
-def _shown(found: updates.Progress) -> dict[str, Any]:
-    return {
-        name: value.isoformat() if hasattr(value, "isoformat") else value
-        for name, value in (found.as_dict() | {"id": str(found.id)}).items()
-    }
-
-
-def register(app: OpenAPI) -> None:
-    """Put the doors of this module into `app`."""
-    app.register_api(blueprint)

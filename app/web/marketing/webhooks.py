@@ -1,4 +1,4 @@
-"""The marketers' door for webhooks: `/api/v1/webhooks`.
+"""Webhooks: addresses of yours that are told every event.
 
 A secret is shown once, when a webhook is made or its secret is rotated.
 """
@@ -7,62 +7,105 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from flask import Response, jsonify
-from flask_openapi3 import APIBlueprint, OpenAPI, Tag
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from flask import Response
+from pydantic import AwareDatetime, BaseModel, Field, StringConstraints, WithJsonSchema
 from sqlalchemy.orm import Session
 
 from app.services import webhooks
 from app.services.access import Scope
 from app.services.permissions import Binding, Reach
-from app.services.webhooks import WebhookFault
 from app.store.models import Webhook
 from app.web import access, deployment
+from app.web.description import example, fails_with
+from app.web.marketing.door import Body, answered, one_of, part
 from app.web.problem_codes import ProblemCode
-from app.web.problems import Problem
 
 Url = Annotated[str, StringConstraints(min_length=8, max_length=2_000)]
+#: A kind of event; the description names the values where they stand, since security events have
+#: kinds of their own.
+EventKind = Annotated[webhooks.Kind, WithJsonSchema({"type": "string", **one_of(*webhooks.Kind)})]
+Kinds = Annotated[list[EventKind], Field(max_length=50)]
+Campaigns = Annotated[list[str], Field(max_length=1_000)]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class NewWebhook(_Body):
+class NewWebhook(Body):
     """An address, and what it wants; empty lists want everything."""
 
-    url: Url
-    kinds: Annotated[list[webhooks.Kind], Field(max_length=50)] = []
-    campaigns: Annotated[list[str], Field(max_length=1_000)] = []
+    model_config = example(
+        url="https://shop.example.com/hooks/passerelle",
+        kinds=["redeemed", "refunded"],
+        campaigns=["summer"],
+    )
+
+    url: Url = Field(
+        description="Where events are sent by POST; https in production, and a public address "
+        "unless the operator allows its network"
+    )
+    kinds: Kinds = Field([], description="Kinds of event that it wants; empty wants every one")
+    campaigns: Campaigns = Field(
+        [], description="Keys of the campaigns whose events it wants; empty wants every one"
+    )
 
 
-class ChangedWebhook(_Body):
+class ChangedWebhook(Body):
     """What changes; the rest stays."""
 
-    url: Url | None = None
-    kinds: Annotated[list[webhooks.Kind], Field(max_length=50)] | None = None
-    campaigns: Annotated[list[str], Field(max_length=1_000)] | None = None
-    active: bool | None = None
+    model_config = example(
+        kinds=[],
+        active=True,
+    )
+
+    url: Url | None = Field(None, description="Where events are sent from now on")
+    kinds: Kinds | None = Field(None, description="Kinds that it wants; empty wants every one")
+    campaigns: Campaigns | None = Field(
+        None, description="Keys of campaigns whose events it wants; empty wants every one"
+    )
+    active: bool | None = Field(
+        None, description="Whether it is told; made active again, it is told what it missed"
+    )
 
 
 class WebhookPath(BaseModel):
     """A webhook by its id."""
 
-    id: str
+    id: str = Field(description="The webhook's id")
+
+
+_WEBHOOK: dict[str, Any] = {
+    "id": "0e7f3a5c-7a3e-4f57-8a36-2a1f0a3a9d55",
+    "url": "https://shop.example.com/hooks/passerelle",
+    "kinds": ["redeemed", "refunded"],
+    "campaigns": ["summer"],
+    "status": "active",
+    "failure": None,
+    "rotating_until": None,
+    "created_at": "2026-06-01T07:00:00+00:00",
+    "oldest_untold_at": None,
+    "waiting": 0,
+    "dead": 0,
+}
 
 
 class WebhookAnswer(BaseModel):
     """A webhook, without its secret."""
 
-    id: str
-    url: str
-    kinds: list[str]
-    campaigns: list[str]
-    status: str = Field(description="active or disabled")
+    model_config = example(**_WEBHOOK)
+
+    id: str = Field(description="The webhook's id")
+    url: str = Field(description="Where events are sent")
+    kinds: list[str] = Field(description="Kinds of event that it wants; empty: every one")
+    campaigns: list[str] = Field(
+        description="Keys of the campaigns whose events it wants; empty: every one"
+    )
+    status: str = Field(
+        description="active or disabled", json_schema_extra=one_of("active", "disabled")
+    )
     failure: str | None = Field(description="Why it last failed; null when it did not")
-    rotating_until: str | None = Field(description="Until when the previous secret signs too")
-    created_at: str
-    oldest_untold_at: str | None = Field(
+    rotating_until: AwareDatetime | None = Field(
+        description="Until when the previous secret signs too; null: it does not"
+    )
+    created_at: AwareDatetime = Field(description="When it was made")
+    oldest_untold_at: AwareDatetime | None = Field(
         description="When the oldest event happened that it was not told yet; null when none"
     )
     waiting: int = Field(description="Events that wait for another attempt")
@@ -72,146 +115,203 @@ class WebhookAnswer(BaseModel):
 class SecretAnswer(WebhookAnswer):
     """A webhook and its new secret, which cannot be read again."""
 
-    secret: str
+    model_config = example(**_WEBHOOK, secret="whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD")  # noqa: S106 - an example
+
+    secret: str = Field(
+        description="The secret with which its events are signed (Standard Webhooks); keep it"
+    )
 
 
 class WebhookList(BaseModel):
-    """Every webhook."""
+    """Every webhook that the key may touch."""
 
-    webhooks: list[WebhookAnswer]
+    model_config = example(
+        webhooks=[_WEBHOOK],
+    )
+
+    webhooks: list[WebhookAnswer] = Field(description="The webhooks, the oldest first")
 
 
 class DeadLetter(BaseModel):
     """An event that was given up."""
 
     id: str = Field(description="The event's webhook-id")
-    kind: str
-    attempts: int
-    failure: str | None
+    kind: str = Field(description="What the event tells of, such as redeemed")
+    attempts: int = Field(description="How often it was tried")
+    failure: str | None = Field(description="Why the last attempt failed")
 
 
 class DeadLetters(BaseModel):
     """Events that were given up, oldest first, at most a thousand."""
 
-    dead: list[DeadLetter]
+    model_config = example(
+        dead=[
+            {
+                "id": "0f3a9c27d18e4b60-4",
+                "kind": "redeemed",
+                "attempts": 10,
+                "failure": "The receiver answered 500.",
+            }
+        ],
+    )
+
+    dead: list[DeadLetter] = Field(description="The events, the oldest first")
 
 
 class Replayed(BaseModel):
     """How many events are tried again."""
 
-    replayed: int
+    model_config = example(
+        replayed=1,
+    )
+
+    replayed: int = Field(description="Events that are tried again")
 
 
-blueprint = APIBlueprint(
-    "webhooks",
-    __name__,
-    url_prefix="/api/v1/webhooks",
-    abp_tags=[Tag(name="webhooks", description="Events to an address of yours")],
-    abp_security=access.SECURITY,
-)
+blueprint = part("webhooks", "Events told to an address of yours")
 
 
-@blueprint.get("", responses={200: WebhookList})
+@blueprint.get("/webhooks", responses={200: WebhookList})
 @access.requires(Scope.CAMPAIGN, reach=Reach.CAMPAIGNS)
-def listed() -> Response:
-    """List the webhooks that the key may touch."""
+def list_webhooks() -> Response:
+    """List the webhooks that the key may touch, and how each does.
+
+    For whoever looks after integrations. A key that is bound to campaigns sees webhooks that want
+    events of its campaigns alone.
+    """
     with deployment().database.read() as session:
         rows = session.query(Webhook).order_by(Webhook.id)
         found = [webhooks.describe(session, row) for row in rows if _may(row.campaigns)]
-    return _answer({"webhooks": found})
+    return answered({"webhooks": found})
 
 
-@blueprint.post("", responses={201: SecretAnswer})
+@blueprint.post("/webhooks", responses={201: SecretAnswer})
 @access.requires(Scope.CAMPAIGN, reach=Reach.CAMPAIGNS)
-def made(body: NewWebhook) -> Response:
-    """Make a webhook that is told what happens from now on; the answer holds its secret."""
+@fails_with(
+    ProblemCode.CAMPAIGN_UNKNOWN, ProblemCode.CAMPAIGN_KEY_REFUSED, ProblemCode.WEBHOOK_FAULTY
+)
+def add_webhook(body: NewWebhook) -> Response:
+    """Make a webhook that is told what happens from now on; the answer holds its secret.
+
+    For systems that follow what becomes of vouchers. Events are CloudEvents, signed as Standard
+    Webhooks say, those of one voucher in order; one that is not answered with 2xx is tried ten
+    times within four days and then kept for replay. No event holds a code, a PIN or a link.
+
+    A key that is bound to campaigns names them: it may not want every campaign's events.
+    """
     house = deployment()
     _refuse_others(body.campaigns)
     keyring = house.keyring
     with house.database.write() as session:
-        try:
-            webhook, secret = webhooks.register(
-                session,
-                keyring,
-                body.url,
-                kinds=body.kinds,
-                campaigns=body.campaigns,
-                now=house.now(),
-                https_only=house.settings.production,
-            )
-        except WebhookFault as fault:
-            raise _faulty(fault) from None
-        return _answer({**webhooks.describe(session, webhook), "secret": secret}, status=201)
+        webhook, secret = webhooks.register(
+            session,
+            keyring,
+            body.url,
+            kinds=body.kinds,
+            campaigns=body.campaigns,
+            now=house.now(),
+            https_only=house.settings.production,
+        )
+        return answered({**webhooks.describe(session, webhook), "secret": secret}, status=201)
 
 
-@blueprint.get("/<id>", responses={200: WebhookAnswer})
+@blueprint.get("/webhooks/<id>", responses={200: WebhookAnswer})
 @access.requires(Scope.CAMPAIGN, reach=Reach.CAMPAIGNS)
-def shown(path: WebhookPath) -> Response:
-    """Show a webhook and how it does."""
+@fails_with(ProblemCode.WEBHOOK_UNKNOWN)
+def show_webhook(path: WebhookPath) -> Response:
+    """Show a webhook and how it does.
+
+    For whoever waits for events: what it has not been told, why it last failed, and how many events
+    were given up.
+    """
     with deployment().database.read() as session:
-        return _answer(webhooks.describe(session, _found(session, path)))
+        return answered(webhooks.describe(session, _found(session, path)))
 
 
-@blueprint.patch("/<id>", responses={200: WebhookAnswer})
+@blueprint.patch("/webhooks/<id>", responses={200: WebhookAnswer})
 @access.requires(Scope.CAMPAIGN, reach=Reach.CAMPAIGNS)
-def changed(path: WebhookPath, body: ChangedWebhook) -> Response:
-    """Change a webhook; one that is made active again is told what it missed."""
+@fails_with(
+    ProblemCode.WEBHOOK_UNKNOWN,
+    ProblemCode.CAMPAIGN_UNKNOWN,
+    ProblemCode.CAMPAIGN_KEY_REFUSED,
+    ProblemCode.WEBHOOK_FAULTY,
+)
+def change_webhook(path: WebhookPath, body: ChangedWebhook) -> Response:
+    """Change a webhook's address and what it wants, or stop it.
+
+    What is left out stays. One that is made active again is told what it missed.
+    """
     house = deployment()
     with house.database.write() as session:
         webhook = _found(session, path)
         if body.campaigns is not None:
             _refuse_others(body.campaigns)
-        try:
-            webhooks.change(
-                session,
-                webhook,
-                now=house.now(),
-                https_only=house.settings.production,
-                **body.model_dump(),
-            )
-        except WebhookFault as fault:
-            raise _faulty(fault) from None
-        return _answer(webhooks.describe(session, webhook))
+        webhooks.change(
+            session,
+            webhook,
+            now=house.now(),
+            https_only=house.settings.production,
+            **body.model_dump(),
+        )
+        return answered(webhooks.describe(session, webhook))
 
 
-@blueprint.delete("/<id>", responses={204: None})
+@blueprint.delete("/webhooks/<id>", responses={204: None})
 @access.requires(Scope.CAMPAIGN, reach=Reach.CAMPAIGNS)
-def removed(path: WebhookPath) -> Response:
-    """Remove a webhook and all that waits for it."""
+@fails_with(ProblemCode.WEBHOOK_UNKNOWN)
+def remove_webhook(path: WebhookPath) -> Response:
+    """Remove a webhook and all that waits for it.
+
+    It cannot be undone: what it was not told yet is not told. To stop one for a while, change it
+    with `active` false.
+    """
     house = deployment()
     with house.database.write() as session:
         webhooks.remove(session, _found(session, path), now=house.now())
     return Response(status=204)
 
 
-@blueprint.post("/<id>/secret", responses={200: SecretAnswer})
+@blueprint.post("/webhooks/<id>/secret", responses={200: SecretAnswer})
 @access.requires(Scope.CAMPAIGN, reach=Reach.CAMPAIGNS)
-def rotated(path: WebhookPath) -> Response:
-    """Give a webhook a new secret; the present one signs beside it for a day."""
+@fails_with(ProblemCode.WEBHOOK_UNKNOWN)
+def rotate_webhook_secret(path: WebhookPath) -> Response:
+    """Give a webhook a new secret, which the answer holds.
+
+    The present secret signs beside it for a day, so that no event is lost while receivers change
+    over.
+    """
     house = deployment()
     keyring = house.keyring
     with house.database.write() as session:
         webhook = _found(session, path)
         secret = webhooks.rotate(session, keyring, webhook, now=house.now())
-        return _answer({**webhooks.describe(session, webhook), "secret": secret})
+        return answered({**webhooks.describe(session, webhook), "secret": secret})
 
 
-@blueprint.get("/<id>/dead", responses={200: DeadLetters})
+@blueprint.get("/webhooks/<id>/dead", responses={200: DeadLetters})
 @access.requires(Scope.CAMPAIGN, reach=Reach.CAMPAIGNS)
-def dead(path: WebhookPath) -> Response:
-    """List the events that were given up."""
+@fails_with(ProblemCode.WEBHOOK_UNKNOWN)
+def list_dead_events(path: WebhookPath) -> Response:
+    """List the events that were given up, the oldest first, at most 1,000.
+
+    For whoever mended a receiver: `POST …/replay` tries all of them again.
+    """
     with deployment().database.read() as session:
-        return _answer({"dead": webhooks.dead_letters(session, _found(session, path))})
+        return answered({"dead": webhooks.dead_letters(session, _found(session, path))})
 
 
-@blueprint.post("/<id>/replay", responses={200: Replayed})
+@blueprint.post("/webhooks/<id>/replay", responses={200: Replayed})
 @access.requires(Scope.CAMPAIGN, reach=Reach.CAMPAIGNS)
-def replayed(path: WebhookPath) -> Response:
-    """Try the events that were given up again."""
+@fails_with(ProblemCode.WEBHOOK_UNKNOWN)
+def replay_dead_events(path: WebhookPath) -> Response:
+    """Try the events that were given up again, from the start of their schedule.
+
+    They arrive later than younger events of their voucher; `sequence` says where they belong.
+    """
     house = deployment()
     with house.database.write() as session:
         count = webhooks.replay(session, _found(session, path), now=house.now())
-    return _answer({"replayed": count})
+    return answered({"replayed": count})
 
 
 def _may(campaigns: list[Any]) -> bool:
@@ -232,21 +332,3 @@ def _found(session: Session, path: WebhookPath) -> Webhook:
     if webhook is None or not _may(webhook.campaigns):
         raise access.unknown("webhook")
     return webhook
-
-
-def _faulty(fault: WebhookFault) -> Problem:
-    return Problem(
-        ProblemCode.WEBHOOK_FAULTY, cause=str(fault), remedy="Mend it and send the request again."
-    )
-
-
-def _answer(body: dict[str, Any], *, status: int = 200) -> Response:
-    response = jsonify(body)
-    response.status_code = status
-    response.headers["Cache-Control"] = "no-store"
-    return response
-
-
-def register(app: OpenAPI) -> None:
-    """Put the doors of this module into `app`."""
-    app.register_api(blueprint)
