@@ -10,7 +10,9 @@ What a customer sees is one value for every wallet, and this package's own names
     content = PassContent(presentation=presentation, serial="c-1",
         barcode=Barcode(payload="PA1…", text="SUMMER-20"), valid_until=…, status=Status.ACTIVE)
 
-A gift card has `kind="gift_card"`, `balance=Money(1500, "EUR")` and a `card_number`. A value that
+A gift card has `kind="gift_card"`, `balance=Money(1500, "EUR")` and a `card_number`. The labels and
+states that a pass has of its own are English, unless `words={"fr": PassWords(…)}` says them in its
+languages. A value that
 exists is valid for every wallet; making one that is not raises a `PassError` with `field`, `cause`
 and `remedy`.
 
@@ -42,6 +44,7 @@ from passes.content import (
     Localized,
     Money,
     PassContent,
+    PassWords,
     Place,
     Presentation,
     RelevantDate,
@@ -65,6 +68,7 @@ __all__ = [
     "Money",
     "PassContent",
     "PassError",
+    "PassWords",
     "Place",
     "Presentation",
     "RelevantDate",

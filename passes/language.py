@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
+from unicodedata import bidirectional
 
 #: Languages whose texts another one's readers read, where CLDR keeps them apart.
 _READ_AS = {"nn": "nb", "nb": "no", "no": "nb"}
@@ -70,6 +71,52 @@ def _fallbacks(tag: str) -> tuple[str, ...]:
     if spelled.count("-") > 1:
         found.append(spelled.rpartition("-")[0])
     return tuple(dict.fromkeys(found))
+
+
+def regional(language: str, wanted: Iterable[str]) -> str:
+    """Return the first wanted tag of a language that CLDR knows, so that `en-GB` gets its own dates
+    and amounts; else the language itself, both as Babel names locales (`en_GB`).
+    """
+    from babel import Locale, UnknownLocaleError
+
+    for tag in wanted:
+        known = canonical(tag)
+        if primary(known) == primary(language):
+            try:
+                return str(Locale.parse(known, sep="-"))
+            except (UnknownLocaleError, ValueError):
+                continue
+    return language.replace("-", "_")
+
+
+#: Scripts that are written from right to left (Unicode), as CLDR names them.
+_RIGHT_TO_LEFT = frozenset(
+    ("Adlm", "Arab", "Hebr", "Mand", "Nkoo", "Rohg", "Samr", "Syrc", "Thaa", "Yezi")
+)
+
+
+@lru_cache(maxsize=1024)
+def direction(tag: str) -> str:
+    """Return which way a language is written, as HTML says it: `ltr` or `rtl`."""
+    from babel.core import get_global
+
+    spelled = canonical(tag)
+    likely = get_global("likely_subtags")
+    for known in (spelled.replace("-", "_"), primary(spelled)):
+        parts = likely.get(known, known).split("_")
+        script = next((each for each in parts if len(each) == 4), None)
+        if script is not None:
+            return "rtl" if script in _RIGHT_TO_LEFT else "ltr"
+    return "ltr"
+
+
+def running(text: str) -> str:
+    """Return which way a text runs by its letters, `ltr` or `rtl`; figures alone run `ltr`, so that
+    −20 % keeps its sign before it in every language.
+    """
+    letters = (bidirectional(each) for each in text)
+    first = next((each for each in letters if each in ("L", "R", "AL")), "L")
+    return "ltr" if first == "L" else "rtl"
 
 
 def primary(tag: str) -> str:

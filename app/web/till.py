@@ -8,6 +8,7 @@ policy allows the reader's WebAssembly, and nothing from elsewhere.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 from flask import Blueprint, Flask, Response, g, render_template, request
@@ -19,6 +20,8 @@ from app.services.security import Actor, Kind
 from app.web import access, deployment, till_session
 from app.web.problem_codes import ProblemCode
 from app.web.problems import Problem, invalid_request
+from app.words import DEFAULT, LANGUAGES
+from passes.language import closest
 
 blueprint = Blueprint("till", __name__)
 
@@ -39,11 +42,22 @@ class SignIn(BaseModel):
 
 @blueprint.get("/till")
 def page() -> Response:
-    """The page; what it shows is fetched by its script, so that it holds no data itself."""
-    answer = Response(render_template("till.html"))
+    """The page with its words in every language; what it shows is fetched by its script."""
+    answer = Response(
+        render_template(
+            "till.html",
+            words=LANGUAGES[closest(LANGUAGES, request.accept_languages.values()) or DEFAULT],
+            languages=LANGUAGES,
+            texts={
+                tag: {**asdict(words.till), "direction": words.direction}
+                for tag, words in LANGUAGES.items()
+            },
+        )
+    )
     answer.headers["Content-Security-Policy"] = _POLICY
     answer.headers["Permissions-Policy"] = "camera=(self), microphone=(), geolocation=()"
     answer.headers["Cache-Control"] = "no-cache"
+    answer.headers["Vary"] = "Accept-Language"
     return answer
 
 

@@ -35,7 +35,6 @@ from passes.apple.strings import Strings
 from passes.content import Barcode, PassContent, Presentation, Slot, Status
 from passes.errors import ArtworkError, ContentError
 from passes.signing.signer import Signer
-from passes.text import word
 from passes.wording import ends_with_day, starts_with_day
 
 _WORDS = (
@@ -77,8 +76,8 @@ class Template:
         self._style = STYLES[presentation.kind].encode()
         self._strings = Strings(languages)
         key = self._strings.key
-        self._words = {name: key(word(name, languages)) for name in _WORDS}
-        self._states = {status: key(word(status.value, languages)) for status in Status}
+        self._words = {name: key(presentation.word(name)) for name in _WORDS}
+        self._states = {status: key(presentation.word(status.value)) for status in Status}
         self._title = key(presentation.title)
         self._offer = key(presentation.offer) if presentation.offer is not None else None
         self._terms = key(presentation.terms) if presentation.terms is not None else None

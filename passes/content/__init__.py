@@ -12,6 +12,7 @@ zone they carry; money is `Money`. No wallet's words appear here.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -39,9 +40,11 @@ from passes.content.parts import (
     check_time,
 )
 from passes.errors import ContentError
+from passes.language import closest
 from passes.money import Money
 from passes.symbology import Symbology
-from passes.text import Localized, Text, check_text
+from passes.text import Localized, Text, check_language, check_text
+from passes.words import ENGLISH, PassWords
 
 __all__ = [
     "Barcode",
@@ -54,6 +57,7 @@ __all__ = [
     "Localized",
     "Money",
     "PassContent",
+    "PassWords",
     "Place",
     "Presentation",
     "RelevantDate",
@@ -74,7 +78,8 @@ class Presentation:
 
     `title` says what it is ("20 % off everything"), `offer` the same at a glance ("−20 %"),
     `description` what a screen reader says. The first of `languages` is the default; every
-    localised text must have all of them. `contact` is how to reach the issuer, shown with the
+    localised text must have all of them. `words` are the pass's own labels and states by language;
+    a language without them has English ones. `contact` is how to reach the issuer, shown with the
     terms among the details.
     """
 
@@ -84,6 +89,7 @@ class Presentation:
     title: Text
     offer: Text | None = None
     languages: tuple[str, ...] = ("en",)
+    words: Mapping[str, PassWords] = field(default_factory=dict, hash=False)
     design: Design = field(default_factory=Design)
     fields: tuple[Field, ...] = ()
     terms: Text | None = None
@@ -98,6 +104,8 @@ class Presentation:
             raise ContentError("kind", f"{self.kind!r} is unknown.", "Use coupon or gift_card.")
         languages = self.languages
         check_languages(languages)
+        for language in self.words:
+            check_language("words", language)
         check_text("organization", self.organization)
         check_translated("description", self.description, languages)
         check_translated("title", self.title, languages)
@@ -129,6 +137,17 @@ class Presentation:
     def language(self) -> str:
         """The default language."""
         return self.languages[0]
+
+    def words_in(self, language: str) -> PassWords:
+        """Return the pass's own words nearest to `language`, else the library's English ones."""
+        if language in self.words:
+            return self.words[language]
+        known = closest(self.words, [language])
+        return ENGLISH if known is None else self.words[known]
+
+    def word(self, name: str) -> Localized:
+        """Return one of the pass's own words, a member of PassWords, in each of its languages."""
+        return Localized({each: getattr(self.words_in(each), name) for each in self.languages})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,7 @@ from passes.content import (
 from passes.errors import ResourceError
 from passes.money import Money
 from passes.symbology import Symbology
-from passes.text import Localized, Text, word
+from passes.text import Localized, Text
 from passes.wording import ends_with_day, spoken, starts_with_day
 
 CLASS_TYPES: dict[Kind, str] = {"coupon": "offerClass", "gift_card": "giftCardClass"}
@@ -146,14 +146,14 @@ def class_resource(
             "programLogo": logo,
             # Without it Google draws no barcode.
             "allowBarcodeRedemption": True,
-            **_localized("cardNumberLabel", word("card_number", languages), language),
-            **_localized("pinLabel", word("pin", languages), language),
+            **_localized("cardNumberLabel", presentation.word("card_number"), language),
+            **_localized("pinLabel", presentation.word("pin"), language),
         }
         texts.insert(0, _module("title", None, presentation.title, language))
         if presentation.offer is not None:
-            texts.append(_module("offer", word("offer", languages), presentation.offer, language))
+            texts.append(_module("offer", presentation.word("offer"), presentation.offer, language))
         if presentation.terms is not None:
-            texts.append(_module("terms", word("terms", languages), presentation.terms, language))
+            texts.append(_module("terms", presentation.word("terms"), presentation.terms, language))
     if texts:
         resource["textModulesData"] = _modules(texts)
     return resource
@@ -191,9 +191,9 @@ def object_resource(content: PassContent, *, object_id: str, class_id: str) -> d
         ),
     ]
     if content.offer is not None:
-        texts.insert(0, _module("offer", word("offer", languages), content.offer, language))
+        texts.insert(0, _module("offer", presentation.word("offer"), content.offer, language))
     if content.terms is not None:
-        texts.append(_module("terms", word("terms", languages), content.terms, language))
+        texts.append(_module("terms", presentation.word("terms"), content.terms, language))
     if texts:
         resource["textModulesData"] = _modules(texts)
     if content.balance is not None:
@@ -211,13 +211,14 @@ def object_resource(content: PassContent, *, object_id: str, class_id: str) -> d
 
 def _standing(content: PassContent) -> Iterable[dict[str, Any]]:
     """What an object says in words because Google has no member for it, or shows it by day only."""
-    languages, language = content.presentation.languages, content.presentation.language
+    presentation = content.presentation
+    languages, language = presentation.languages, presentation.language
 
     def module(key: str, body: Text) -> dict[str, Any]:
-        return _module(key, word(key, languages), body, language)
+        return _module(key, presentation.word(key), body, language)
 
     if content.status in _SAID:
-        yield module("status", word(content.status.value, languages))
+        yield module("status", presentation.word(content.status.value))
     if content.uses is not None and not content.status.spent:
         yield module("uses_left", str(content.uses))
     for key, moment, by_day in (

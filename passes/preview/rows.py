@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from passes.content import Field, PassContent, Slot, Status
-from passes.text import in_language, word
+from passes.text import in_language
 from passes.wording import ends_with_day, spoken, starts_with_day
 
 
@@ -36,8 +36,10 @@ def sayings(content: PassContent, language: str) -> Sayings:
     shared = content.presentation
     default = shared.language
 
+    words = shared.words_in(language)
+
     def own(key: str) -> str:
-        return in_language(word(key, (language,)), language, language)
+        return str(getattr(words, key))
 
     def row(field: Field) -> Row:
         label = "" if field.label is None else in_language(field.label, language, default)

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from PIL import Image, ImageDraw
 
+from app.words import LANGUAGES as WORDS
 from passes import (
     Barcode,
     Design,
@@ -61,6 +62,7 @@ def presentation(art: Artwork | None, **changes: Any) -> Presentation:
     return Presentation(
         **{
             "kind": "coupon",
+            "words": {tag: each.wallet for tag, each in WORDS.items()},
             "organization": "Green Grocer",
             "description": Localized(
                 {

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from app.words import LANGUAGES
 from passes import (
     Barcode,
     Design,
@@ -29,7 +30,7 @@ from passes import (
 from passes.artwork import Artwork
 from passes.colour import contrast, legible, rgb
 from passes.errors import ContentError, ContrastError
-from passes.text import in_language, word
+from passes.text import in_language
 from passes.wording import spoken
 from tests.passes import samples
 
@@ -264,7 +265,16 @@ def test_a_text_falls_back_from_region_to_language_to_default() -> None:
     assert in_language(text, "sv", "en") == "e"
     assert in_language(text, "sv", "fi") == "e"
     assert in_language("plain", "sv", "fi") == "plain"
-    swedish = word("terms", ("sv", "de-AT"))
+    words = {tag: each.wallet for tag, each in LANGUAGES.items()}
+    shared = Presentation(
+        kind="gift_card",
+        organization="O",
+        description="d",
+        title="t",
+        languages=("sv", "de-AT"),
+        words=words,
+    )
+    swedish = shared.word("terms")
     assert isinstance(swedish, Localized)
     assert (swedish["sv"], swedish["de-AT"]) == ("Terms", "Bedingungen")
 

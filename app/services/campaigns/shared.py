@@ -11,6 +11,7 @@ from app.domain.campaign import Look, Presentation, Texts
 from app.domain.kinds import KINDS
 from app.domain.nearby import nearest
 from app.store.models import Asset
+from app.words import LANGUAGES
 from passes import artwork, content
 from passes.content import Localized, Text
 
@@ -92,6 +93,7 @@ def shared_presentation(
         description=localized(lambda each: each.description) or title,
         offer=localized(lambda each: each.offer),
         languages=languages,
+        words={tag: each.wallet for tag, each in LANGUAGES.items()},
         design=content.Design(
             background=look.background,
             foreground=look.foreground,

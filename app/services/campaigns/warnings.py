@@ -14,8 +14,8 @@ from app.domain.kinds import KINDS
 from app.services.campaigns.file.draft import Fault
 from app.services.campaigns.value_rules import read_rules
 from app.services.campaigns.value_texts import grants_of
+from app.words import LANGUAGES, speaks, words_in
 from passes.preview.room import shown_fields, shown_offer, shown_title
-from passes.text import WORD_LANGUAGES, in_language, speaks, word
 from passes.wording import spoken
 
 #: Characters that Google Wallet shows whatever the phone: of titles and of fields by its guidelines
@@ -52,7 +52,7 @@ def warnings_of(
 def _of_languages(presentation: Presentation) -> Iterator[Fault]:
     for language in presentation.texts:
         if not speaks(language):
-            known = ", ".join(sorted(WORD_LANGUAGES))
+            known = ", ".join(sorted(LANGUAGES))
             yield Fault(
                 f"texts.{language}",
                 "has no labels and states of the pass in its language: “Valid until”, “Used” and"
@@ -86,7 +86,7 @@ def _of_fields(presentation: Presentation) -> Iterator[Fault]:
         def said(texts: Mapping[str, str], language: str = language) -> str:
             return texts.get(language) or texts.get(default) or next(iter(texts.values()), "")
 
-        label = in_language(word("valid_until", (language,)), language, language)
+        label = words_in(language).wallet.valid_until
         rows = [(said(each.label), said(each.value)) for _, each in front]
         shown = shown_fields([(label, spoken(_END, language, default)), *rows])[1:]
         for (at, each), row, seen in zip(front, rows, shown, strict=True):

@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from decimal import Decimal
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from babel.dates import format_date, format_datetime
-from babel.numbers import format_currency, get_currency_precision
 from sqlalchemy import Connection
 
-from app.domain import codes, overrides, wording
+from app.domain import codes, overrides
 from app.domain.baskets import Basket
 from app.domain.campaign import Source
 from app.domain.kinds import KINDS
 from app.domain.refusals import OVERRIDABLE, RETRYABLE, Reason
+from app.services import refusal_texts
 from app.services.tills import sql as statements
 from app.services.tills.attempt import Call, Found, Grant, No
-from app.services.tills.requests import Where
-from passes.wording import ends_with_day, starts_with_day
-
-_MONEY = {
-    "available_minor": "available",
-    "missing_minor": "missing",
-    "minimum_minor": "minimum",
-    "left_minor": "left",
-    "cap_minor": "cap",
-}
-_TIMES = frozenset({"starts_at", "ended_at", "at", "until"})
-_DAYS = frozenset({"starts_at", "ended_at"})
 
 
 def voucher(found: Found, after: Any = None) -> dict[str, object]:
@@ -143,67 +127,32 @@ def refusal(connection: Connection, call: Call, no: No) -> dict[str, object]:
                 if call.origin.receipt is None or last.receipt is None
                 else (last.receipt, last.store_id) == (call.origin.receipt, call.where.store_id)
             )
-    cashier, customer = wording.refusal(
+    told = refusal_texts.texts_of(
         refused.reason,
-        call.where.language,
-        _in_words(details, call.where, no.found.standing.timezone if no.found else None),
+        details,
+        language=call.where.language,
+        own=_language(connection, no.found),
+        timezone=call.where.timezone,
+        zone=no.found.standing.timezone if no.found else None,
     )
     return {
         "outcome": "refused",
         "reason": refused.reason.value,
         "item": refused.item,
-        "cashier_text": cashier,
-        "customer_text": customer,
+        "cashier_text": told.cashier,
+        "customer_text": told.customer,
+        "customer_language": told.customer_language,
         "retryable": refused.reason in RETRYABLE,
         "overridable": refused.reason in OVERRIDABLE,
         "details": details,
     }
 
 
-def _in_words(details: dict[str, object], where: Where, zone: str | None) -> dict[str, str]:
-    """Details as the store's people read them: local times, money with its currency.
-
-    Args:
-        zone: the campaign's time zone, by which its days begin and end.
-    """
-    language = wording.language(where.language)
-    words: dict[str, str] = {}
-    for name, value in details.items():
-        if name in _TIMES:
-            moment = dt.datetime.fromisoformat(str(value))
-            day = _day(name, moment.astimezone(ZoneInfo(zone))) if zone and name in _DAYS else None
-            local = moment.astimezone(ZoneInfo(where.timezone))
-            if day is not None:
-                words[name] = format_date(day, "long", locale=language)
-            else:
-                words[name] = format_datetime(local, "short", locale=language)
-            if name == "ended_at":
-                words["ended"] = wording.ended(
-                    where.language, words[name], with_day=day is not None
-                )
-        elif name in _MONEY and isinstance(value, int):
-            words[_MONEY[name]] = _money(value, str(details.get("currency") or ""), language)
-        elif value is not None and not isinstance(value, bool):
-            words[name] = str(value)
-    words["layout"] = f" ({details['layout']})" if details.get("layout") else ""
-    same = details.get("same_receipt")
-    words["receipt"] = "" if same is None else wording.receipt(where.language, same=bool(same))
-    return words
-
-
-def _day(name: str, moment: dt.datetime) -> dt.date | None:
-    """The first or last day that a moment means in its campaign's zone; None for one within a day.
-
-    An end is the first moment that is not valid any more.
-    """
-    if name == "ended_at":
-        last = moment - dt.timedelta(microseconds=1)
-        return last.date() if ends_with_day(last) else None
-    return moment.date() if starts_with_day(moment) else None
-
-
-def _money(minor: int, currency: str, language: str) -> str:
-    if not currency:
-        return str(minor)
-    exact = Decimal(minor).scaleb(-get_currency_precision(currency))
-    return format_currency(exact, currency, locale=language)
+def _language(connection: Connection, found: Found | None) -> str | None:
+    """The language of whoever holds the voucher, as far as it is known."""
+    if found is None or found.row.recipient_id is None:
+        return None
+    language: str | None = connection.execute(
+        statements.READ_LANGUAGE, {"recipient_id": found.row.recipient_id}
+    ).scalar()
+    return language

@@ -16,11 +16,12 @@ from flask import Response, current_app, render_template, request
 from app.web import deployment, policy
 from app.web.links import badges, pages
 from app.web.links.visitors import Visitor, prefers_json, visitor
-from app.web.links.wording import WORDS, Words
 from app.web.problem_codes import ProblemCode
 from app.web.problems import Problem
+from app.words import LANGUAGES
+from app.words.catalogue import PageWords
 from passes.artwork import Artwork
-from passes.language import closest, primary
+from passes.language import closest, direction, primary, running
 
 PATHS = ("/p/", "/c/")
 
@@ -42,7 +43,9 @@ def page(
     return render_template(
         f"links/{template}",
         language=language.page,
-        words=WORDS[language.page],
+        words=LANGUAGES[language.page].page,
+        direction=direction,
+        running=running,
         languages=pages.languages(language.page, language.offered),
         badges=_badges(),
         cards=cards,
@@ -88,13 +91,13 @@ def spoken(guest: Visitor, *campaigns: Sequence[str], own: str | None = None) ->
     """
     wanted = guest.wanted(own=own)
     offered = tuple(
-        tag for tag in WORDS if all(closest(each, [tag]) is not None for each in campaigns)
+        tag for tag in LANGUAGES if all(closest(each, [tag]) is not None for each in campaigns)
     )
     defaults = [each[0] for each in campaigns]
-    language = closest(offered or WORDS, (*wanted, *defaults, "en"))
+    language = closest(offered or LANGUAGES, (*wanted, *defaults, "en"))
     return Spoken(
-        page=language or (offered or tuple(WORDS))[0],
-        offered=offered or tuple(WORDS),
+        page=language or (offered or tuple(LANGUAGES))[0],
+        offered=offered or tuple(LANGUAGES),
         _wanted=wanted,
     )
 
@@ -124,7 +127,7 @@ def fault_page(problem: Problem) -> Response | None:
         return None
     guest = visitor(request)
     language = spoken(guest)
-    title, text = _said(problem, WORDS[language.page])
+    title, text = _said(problem, LANGUAGES[language.page].page)
     answer = Response(
         page(
             "message.html",
@@ -141,7 +144,7 @@ def fault_page(problem: Problem) -> Response | None:
     return private(answer)
 
 
-def _said(problem: Problem, words: Words) -> tuple[str, str]:
+def _said(problem: Problem, words: PageWords) -> tuple[str, str]:
     said = _SAID.get(problem.code)
     if said is not None:
         return said(words)

@@ -32,10 +32,11 @@ from app.services.wallets.templates import template_of
 from app.web import deployment
 from app.web.links import answers, numbers, pages
 from app.web.links.visitors import visitor
-from app.web.links.wording import WORDS
 from app.web.problem_codes import ProblemCode
 from app.web.problems import Problem
+from app.words import LANGUAGES
 from passes.content import Money
+from passes.language import regional
 
 blueprint = Blueprint("invitations", __name__)
 
@@ -122,8 +123,8 @@ def _shown(found: Offer, *, changed: bool = False) -> BaseResponse:
     presentation = template_of(house, campaign, promise.latest).presentation
     spoken = presentation.languages
     language = answers.spoken(guest, spoken, own=own)
-    words = WORDS[language.page]
-    locale = numbers.regional(language.page, guest.wanted(own=own))
+    words = LANGUAGES[language.page].page
+    locale = regional(language.page, guest.wanted(own=own))
     amount = None
     if KINDS[campaign.kind].holds_money and promise.terms.amount_minor and campaign.currency:
         amount = Money(promise.terms.amount_minor, campaign.currency)
@@ -155,8 +156,8 @@ def _nothing(found: Offer, *, status: int) -> Response:
     html = answers.page(
         "message.html",
         language=language,
-        title=WORDS[language.page].nothing,
-        text=WORDS[language.page].nothing_more,
+        title=LANGUAGES[language.page].page.nothing,
+        text=LANGUAGES[language.page].page.nothing_more,
         again=None,
         organization=presentation.organization or house.settings.organization,
     )

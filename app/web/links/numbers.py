@@ -1,34 +1,18 @@
 """Dates and money as a person reads them on the pages (Unicode CLDR, through Babel).
 
-`locale` is a language, with a region where one is known, as `regional` returns it.
+`locale` is a language, with a region where one is known, as `passes.language.regional` returns it.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
 
-from babel import Locale, UnknownLocaleError
+from babel import Locale
 from babel.dates import format_date, format_time
 from babel.numbers import format_currency
 
 from passes.content import Money
-from passes.language import canonical, primary
 from passes.wording import ends_with_day, starts_with_day
-
-
-def regional(language: str, wanted: Iterable[str]) -> str:
-    """The first wanted tag of that language that Babel knows, so that `en-GB` gets its own dates;
-    else the language itself.
-    """
-    for tag in wanted:
-        known = canonical(tag)
-        if primary(known) == language:
-            try:
-                return str(Locale.parse(known, sep="-"))
-            except (UnknownLocaleError, ValueError):
-                continue
-    return language
 
 
 def money(amount: Money, locale: str) -> str:

@@ -16,7 +16,8 @@ from app.domain.campaign import Authority
 from app.services import phone_qr
 from app.services.wallets.holdings import Holding
 from app.web.links import numbers
-from app.web.links.wording import WORDS, Words
+from app.words import LANGUAGES
+from app.words.catalogue import PageWords
 from passes import barcode
 from passes.content import (
     Field,
@@ -91,7 +92,7 @@ def card(
     content: PassContent,
     *,
     token: str,
-    words: Words,
+    words: PageWords,
     locale: str,
     language: str,
     pictures: str,
@@ -192,7 +193,7 @@ def offer_card(
     )
 
 
-def notice(content: PassContent, words: Words, locale: str) -> Notice | None:
+def notice(content: PassContent, words: PageWords, locale: str) -> Notice | None:
     """Why the voucher cannot be used now; None when it can."""
     money = content.balance is not None
     organization = content.presentation.organization
@@ -249,7 +250,7 @@ def colours(cards: Sequence[Card]) -> str:
 
 def languages(current: str, offered: Sequence[str]) -> list[tuple[str, str, bool]]:
     """The languages to choose from: tag, own name, whether it is the current one."""
-    return [(tag, WORDS[tag].name, tag == current) for tag in offered]
+    return [(tag, LANGUAGES[tag].name, tag == current) for tag in offered]
 
 
 Lines = tuple[tuple[str, str], ...]
@@ -295,7 +296,7 @@ def _colours(presentation: Presentation) -> tuple[str, str, str]:
     return design.background, design.foreground, design.label_colour
 
 
-def _validity(content: PassContent, words: Words, locale: str) -> str | None:
+def _validity(content: PassContent, words: PageWords, locale: str) -> str | None:
     if content.status is Status.NOT_YET_VALID and content.valid_from is not None:
         return words.valid_from.format(date=numbers.first_day(content.valid_from, locale))
     until = _day(content.valid_until, locale)

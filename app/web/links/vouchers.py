@@ -21,14 +21,14 @@ from app.services.wallets.templates import template_for
 from app.services.wallets.wallet import PassFile, TryAgain, Wallet
 from app.store.session import Unavailable
 from app.web import deployment
-from app.web.links import answers, numbers, pages
+from app.web.links import answers, pages
 from app.web.links.answers import Spoken
 from app.web.links.visitors import Device, Visitor, visitor
-from app.web.links.wording import WORDS
 from app.web.problem_codes import ProblemCode
 from app.web.problems import Problem
+from app.words import LANGUAGES
 from passes import barcode
-from passes.language import closest
+from passes.language import closest, regional
 
 blueprint = Blueprint("links", __name__)
 
@@ -219,8 +219,8 @@ def _card(token: str, holding: Holding, guest: Visitor, language: Spoken) -> pag
         holding,
         content,
         token=token,
-        words=WORDS[language.page],
-        locale=numbers.regional(language.page, guest.wanted(own=own)),
+        words=LANGUAGES[language.page].page,
+        locale=regional(language.page, guest.wanted(own=own)),
         language=language.among(content.presentation.languages),
         pictures=f"/p/{token}",
     )

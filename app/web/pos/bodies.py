@@ -164,8 +164,9 @@ class Refusal(BaseModel):
     outcome: Literal["refused"]
     reason: Reason
     item: int | None = Field(description="Index of the refused item")
-    cashier_text: str
-    customer_text: str
+    cashier_text: str = Field(description="In the store's language")
+    customer_text: str = Field(description="In the recipient's language, else the store's")
+    customer_language: str = Field(description="The language of the customer's text, such as fr")
     retryable: bool
     overridable: bool
     details: dict[str, Any]

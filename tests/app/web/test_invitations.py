@@ -16,7 +16,7 @@ from app.services import invitations
 from app.services.deployment import Deployment
 from app.services.invitations import Invitation, InvitationFault
 from app.store.models import Campaign, Code, Event, Recipient, Voucher
-from app.web.links.wording import WORDS
+from app.words import LANGUAGES
 from tests.browser import IPHONE
 from tests.storefront import Storefront, days
 
@@ -66,7 +66,7 @@ def test_an_offer_is_shown_by_get_and_issued_by_post_once(
     shown = client.get(path, headers={"Accept-Language": "de"})
 
     assert shown.status_code == 200
-    assert WORDS["fr"].get_voucher in shown.text
+    assert LANGUAGES["fr"].page.get_voucher in shown.text
     assert "Sur tout" in shown.text
     assert "SUN20" not in shown.text
     assert "21 décembre 2026" in shown.text
@@ -181,7 +181,7 @@ def test_an_offer_that_ended_says_so_and_issues_nothing(
 
     for answer in (client.get(path), client.post(path)):
         assert answer.status_code == 410
-        assert WORDS["en"].offer_ended in answer.text
+        assert LANGUAGES["en"].page.offer_ended in answer.text
     assert _vouchers(deployment) == 0
 
 
@@ -203,7 +203,7 @@ def test_an_offer_without_codes_says_that_all_are_gone(
 ) -> None:
     answer = client.post(_path(deployment, _campaign(storefront, code=False)))
     assert answer.status_code == 409
-    assert WORDS["en"].sold_out in answer.text
+    assert LANGUAGES["en"].page.sold_out in answer.text
     assert _vouchers(deployment) == 0
 
 
@@ -239,7 +239,7 @@ def test_a_gift_cards_offer_names_its_amount(
     key = _campaign(storefront, kind="gift_card")
     html = client.get(_path(deployment, key), headers={"Accept-Language": "fr"}).text
     assert "15,00\xa0€" in html
-    assert WORDS["fr"].get_card in html
+    assert LANGUAGES["fr"].page.get_card in html
 
 
 def test_the_command_prints_a_link_for_each_recipient(

@@ -20,7 +20,7 @@ from app.domain.campaign import ExtraField, Look, Presentation, Texts
 from app.services import links
 from app.services.deployment import Deployment
 from app.store.models import Campaign, Event, GoogleObject, Voucher
-from app.web.links.wording import WORDS
+from app.words import LANGUAGES
 from tests.browser import ANDROID, DESKTOP, IPHONE
 from tests.conftest import Clock
 from tests.storefront import TEXTS, Storefront, days
@@ -30,7 +30,7 @@ CHROME_ON_IPHONE = IPHONE.agent.replace("Version/18.1", "CriOS/131.0")
 
 
 #: A campaign in every language of the pages.
-EVERYWHERE = Presentation(texts=dict.fromkeys(WORDS, TEXTS["en"]))
+EVERYWHERE = Presentation(texts=dict.fromkeys(LANGUAGES, TEXTS["en"]))
 
 
 def _page(client: FlaskClient, link: str, agent: str = DESKTOP.agent, **headers: str) -> str:
@@ -44,7 +44,7 @@ def test_each_device_is_offered_its_own_wallet_and_a_desktop_both_and_the_way_to
     client: FlaskClient, storefront: Storefront
 ) -> None:
     link = storefront.voucher(storefront.campaign()).link
-    words = WORDS["en"]
+    words = LANGUAGES["en"].page
 
     def offered(agent: str) -> tuple[bool, ...]:
         html = _page(client, link, agent)
@@ -86,7 +86,7 @@ def test_a_page_is_in_one_language_that_the_campaign_has(
     html = _page(client, link + query, Accept_Language=accept)
 
     assert f'<html lang="{expected}">' in html
-    assert WORDS[expected].at_till in html
+    assert LANGUAGES[expected].page.at_till in html
     assert TEXTS[expected].title in html
     assert not re.search(r"<article[^>]* lang=", html)
     # Only what the whole page can be read in is offered.
@@ -116,7 +116,7 @@ def test_where_no_language_is_common_each_campaign_speaks_its_own(
     html = _page(client, storefront.voucher(campaign).link, Accept_Language="it")
     assert '<html lang="it">' in html
     assert 'lang="sv"' in html
-    assert WORDS["it"].at_till in html
+    assert LANGUAGES["it"].page.at_till in html
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_an_apps_own_browser_says_that_no_wallet_opens_in_it_and_how_to_go_on(
 ) -> None:
     issued = storefront.voucher(storefront.campaign())
     html = _page(client, issued.link, User_Agent=agent)
-    words = WORDS["en"]
+    words = LANGUAGES["en"].page
     said = [
         name
         for name in ("in_app_iphone", "in_app_android")
@@ -165,14 +165,14 @@ def test_an_apps_own_browser_says_that_no_wallet_opens_in_it_and_how_to_go_on(
 def test_every_language_has_every_text_with_the_same_blanks() -> None:
     blanks = {
         tag: {
-            name: sorted(re.findall(r"{\w+}", getattr(words, name)))
-            for name in words.__slots__
-            if getattr(words, name)
+            name: sorted(re.findall(r"{\w+}", getattr(words.page, name)))
+            for name in words.page.__slots__
+            if getattr(words.page, name)
         }
-        for tag, words in WORDS.items()
+        for tag, words in LANGUAGES.items()
     }
     assert all(each == blanks["en"] for each in blanks.values())
-    assert len(blanks["en"]) == len(WORDS["en"].__slots__)
+    assert len(blanks["en"]) == len(LANGUAGES["en"].page.__slots__)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_a_page_counts_the_uses_left_and_says_when_a_campaign_is_paused(
     assert "1 / 1" not in _page(client, once.link)
     with storefront.deployment.database.write() as session:
         session.execute(update(Campaign).values(status="paused"))
-    assert f"<h2>{WORDS['en'].paused}</h2>" in _page(client, issued.link)
+    assert f"<h2>{LANGUAGES['en'].page.paused}</h2>" in _page(client, issued.link)
 
 
 @pytest.mark.parametrize(
@@ -247,12 +247,12 @@ def test_a_page_says_plainly_what_the_voucher_is_good_for(
     }
     campaign = storefront.campaign(kind, presentation=EVERYWHERE)
     issued = storefront.voucher(campaign, **changes)
-    for tag, words in WORDS.items():
+    for tag, words in LANGUAGES.items():
         html = _page(client, issued.link, Accept_Language=tag)
-        notices = {name for name in _NOTICES if f"<h2>{getattr(words, name)}</h2>" in html}
+        notices = {name for name in _NOTICES if f"<h2>{getattr(words.page, name)}</h2>" in html}
         assert notices == ({said} if said else set())
         assert (issued.code in html) is usable
-        assert (words.add_apple in html) is usable
+        assert (words.page.add_apple in html) is usable
         assert ("<svg" in html) is usable
 
 
@@ -269,7 +269,7 @@ def test_a_partners_code_is_shown_in_the_partners_name_and_colours_and_as_a_bare
     )
     html = _page(client, issued.link)
 
-    assert WORDS["en"].partner.format(organization="Café Soleil") in html
+    assert LANGUAGES["en"].page.partner.format(organization="Café Soleil") in html
     assert "--pass:#ffd75e" in html
     # Our tills read tokens; a partner's read the partner's code.
     document = pass_json(client.get(f"/p/{issued.link}/apple").data)
@@ -349,7 +349,7 @@ def test_what_goes_wrong_is_a_page_for_people_and_a_problem_for_programs(
 ) -> None:
     page = client.get("/p/x/y/z", headers={"Accept-Language": "de"})
     assert (page.status_code, page.mimetype) == (404, "text/html")
-    assert WORDS["de"].not_found in page.text
+    assert LANGUAGES["de"].page.not_found in page.text
     assert client.post("/p/x").mimetype == "text/html"
 
     problem = client.get("/p/x", headers={"Accept": "application/json"})
@@ -366,7 +366,7 @@ def test_several_vouchers_of_one_mail_are_added_in_one_tap(
     html = _page(client, together, IPHONE.agent)
     answer = client.get(f"/p/{together}/apple")
 
-    assert WORDS["en"].add_all_apple in html
+    assert LANGUAGES["en"].page.add_all_apple in html
     assert all(f'href="/p/{each.link}"' in html for each in (*issued, used))
     assert answer.mimetype == "application/vnd.apple.pkpasses"
     with zipfile.ZipFile(io.BytesIO(answer.data)) as bundle:
@@ -424,7 +424,7 @@ def test_one_google_link_saves_several_once_google_has_them_and_names_no_secret(
     waiting = client.get(f"/p/{together}/google")
     assert waiting.status_code == 503
     assert waiting.headers["Retry-After"] == "2"
-    assert WORDS["en"].google_later in waiting.text
+    assert LANGUAGES["en"].page.google_later in waiting.text
 
     with deployment.database.write() as session:
         session.execute(

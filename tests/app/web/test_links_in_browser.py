@@ -32,7 +32,7 @@ from app.services.invitations import Invitation
 from app.services.issuance import Person
 from app.settings import Settings
 from app.store.models import Campaign, Code
-from app.web.links.wording import WORDS
+from app.words import LANGUAGES
 from tests.browser import ANDROID, DESKTOP, IPHONE, SMALL, Screen, chromium, context
 from tests.conftest import MASTER_KEYS
 from tests.marketing import apply_document, document
@@ -241,7 +241,7 @@ def scanned(page: Page) -> list[str]:
 def test_a_page_is_readable_scannable_and_in_the_visitors_language_on_every_device(
     browser: Browser, door: Door, screen: Screen, dark: bool, language: str
 ) -> None:
-    words = WORDS[language]
+    words = LANGUAGES[language].page
     coupon = door.vouchers["coupon"]
     with opened(browser, door.at("coupon"), screen, language=language, dark=dark) as page:
         wallets = {
@@ -305,7 +305,7 @@ def test_the_longest_code_that_is_accepted_is_scanned_off_the_page(
 
 def test_a_link_that_does_not_work_says_so_accessibly(browser: Browser, door: Door) -> None:
     with opened(browser, f"{door.url}/p/nothing", SMALL, language="fr", status=404) as page:
-        assert page.get_by_role("heading").inner_text() == WORDS["fr"].not_found
+        assert page.get_by_role("heading").inner_text() == LANGUAGES["fr"].page.not_found
         accessible(page)
 
 
@@ -349,7 +349,7 @@ def test_the_button_fetches_the_signed_pass(browser: Browser, door: Door) -> Non
 def test_an_offer_becomes_a_voucher_with_one_tap(browser: Browser, door: Door) -> None:
     with opened(browser, door.offer, SMALL, dark=True) as page:
         accessible(page)
-        page.get_by_role("button", name=WORDS["en"].get_voucher).click()
+        page.get_by_role("button", name=LANGUAGES["en"].page.get_voucher).click()
         page.get_by_role("link", name="Add to Apple Wallet").wait_for()
         assert "/p/" in page.url
         assert page.get_by_text("SHARED20").is_visible()
@@ -359,7 +359,7 @@ def test_an_offer_becomes_a_voucher_with_one_tap(browser: Browser, door: Door) -
 def test_an_offer_by_rule_is_readable_on_a_phone_and_says_when_it_changed_or_is_nothing(
     browser: Browser, door: Door, language: str
 ) -> None:
-    words = WORDS[language]
+    words = LANGUAGES[language].page
     figure = "−€20.00" if language == "en" else "−20,00\xa0€"
     with opened(browser, door.best, SMALL, language=language) as page:
         assert page.get_by_text(figure).is_visible()
@@ -382,5 +382,5 @@ def test_an_offer_by_rule_is_readable_on_a_phone_and_says_when_it_changed_or_is_
 def test_a_visitor_can_change_the_language(browser: Browser, door: Door) -> None:
     with opened(browser, door.at("coupon"), IPHONE) as page:
         page.get_by_role("link", name="Deutsch").click()
-        page.get_by_role("link", name=WORDS["de"].add_apple).wait_for()
+        page.get_by_role("link", name=LANGUAGES["de"].page.add_apple).wait_for()
         assert page.locator("html").get_attribute("lang") == "de"

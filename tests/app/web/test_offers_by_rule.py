@@ -25,7 +25,7 @@ from app.services.deployment import Deployment
 from app.services.invitations import Invitation
 from app.services.issuance import Person
 from app.store.models import Campaign, Code, Decision, Entry, Recipient, Revision, Voucher
-from app.web.links.wording import WORDS
+from app.words import LANGUAGES
 from tests.conftest import Clock
 from tests.marketing import apply_document, card, document
 
@@ -106,7 +106,7 @@ def test_each_sees_the_value_of_their_tier_and_gets_just_that(
     for language, answer in shown.items():
         assert answer.status_code == 200
         assert amounts[language] in answer.text, language
-        assert WORDS[language].get_voucher in answer.text
+        assert LANGUAGES[language].page.get_voucher in answer.text
     assert "For our best." in shown["en"].text
     own = client.get(good).text
     assert "−5 €" in own
@@ -148,11 +148,11 @@ def test_for_whom_there_is_nothing_the_page_says_so_and_never_why(
     offered = path(deployment, "ada", attributes={"mail": "ada@example.com"})
     before = counts(deployment)
 
-    for language, words in WORDS.items():
+    for language, words in LANGUAGES.items():
         answer = client.get(f"{offered}?lang={language}")
         assert answer.status_code == 200
-        assert words.nothing in answer.text
-        assert words.nothing_more in answer.text
+        assert words.page.nothing in answer.text
+        assert words.page.nothing_more in answer.text
         assert "<form" not in answer.text
         # Word for word what somebody in the holdout of a campaign reads.
         other = client.get(f"{path(deployment, 'eve', key='other')}?lang={language}")
@@ -161,7 +161,7 @@ def test_for_whom_there_is_nothing_the_page_says_so_and_never_why(
 
     refused = client.post(offered)
     assert refused.status_code == 409
-    assert WORDS["en"].nothing in refused.text
+    assert LANGUAGES["en"].page.nothing in refused.text
     with deployment.database.read() as session:
         held_out = session.scalar(
             select(func.count()).select_from(Decision).where(Decision.held_out)
@@ -199,10 +199,10 @@ def test_what_changed_since_it_was_shown_is_said_and_not_given(
     assert answer.status_code == 409
     assert counts(deployment) == before
     if change == "gone":
-        assert WORDS["de"].nothing in answer.text
+        assert LANGUAGES["de"].page.nothing in answer.text
         return
-    assert WORDS["de"].offer_changed in answer.text
-    assert WORDS["de"].offer_changed_more in answer.text
+    assert LANGUAGES["de"].page.offer_changed in answer.text
+    assert LANGUAGES["de"].page.offer_changed_more in answer.text
     assert mark(answer.text) != seen
     taken = client.post(offered, data={"offer": mark(answer.text)})
     assert taken.status_code == 303
@@ -249,7 +249,7 @@ def test_a_value_of_another_campaign_is_shown_in_its_dress_and_found_again(
     assert "A card" in html
     assert "€30.00" in html
     assert "#123456" in html
-    assert WORDS["en"].get_card in html
+    assert LANGUAGES["en"].page.get_card in html
     assert f"{offered}/logo.png" in html
     assert client.get(f"{offered}/logo.png").status_code == 200
 
@@ -281,7 +281,7 @@ def test_an_offer_by_rule_without_codes_says_that_all_are_gone(
     assert client.post(path(deployment, "ada")).status_code == 303
     for answer in (client.get(path(deployment, "bob")), client.post(path(deployment, "bob"))):
         assert answer.status_code == 409
-        assert WORDS["en"].sold_out in answer.text
+        assert LANGUAGES["en"].page.sold_out in answer.text
 
 
 def test_a_birthdays_invitation_says_kindly_that_it_is_not_the_day(
@@ -293,7 +293,7 @@ def test_a_birthdays_invitation_says_kindly_that_it_is_not_the_day(
     offered = path(deployment, "ada", key="card")
 
     early = client.get(offered)
-    assert (early.status_code, WORDS["en"].nothing in early.text) == (200, True)
+    assert (early.status_code, LANGUAGES["en"].page.nothing in early.text) == (200, True)
     assert client.get(path(deployment, "eve", key="card")).text == early.text
     clock.advance(days=2)
     assert "€15.00" in client.get(offered).text

@@ -10,10 +10,10 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
-from app.domain import wording
 from app.domain.campaign import Authority, Channel, OpenHours, Products, Source, Terms
 from app.domain.refusals import Reason
 from app.store.models import Voucher
+from app.words import LANGUAGES, words_in
 from tests.conftest import Clock
 from tests.shop import Shop, Till
 
@@ -225,13 +225,14 @@ def test_reason_is_given_with_its_texts(
         assert "–" not in text, "the text names a detail that the refusal lacks"
 
 
-@pytest.mark.parametrize("language", ["en", "fr", "de", "es"])
+@pytest.mark.parametrize("language", ["en", "fr", "de", "es", "it", "nl", "pl", "pt"])
 def test_every_reason_has_texts_in_every_language(language: str) -> None:
-    texts = wording.LANGUAGES[language]
+    texts = LANGUAGES[language].refusals
 
-    assert set(texts) == set(Reason)
-    assert all(cashier and customer for cashier, customer in texts.values())
-    assert wording.language(f"{language}-CH") == language
+    for told in (texts.cashier, texts.customer):
+        assert set(told.__slots__) == set(Reason)
+        assert all(getattr(told, reason) for reason in Reason)
+    assert words_in(f"{language}-CH").tag == language
 
 
 def test_repeated_scan_says_when_and_where_the_first_was_and_whether_on_this_receipt(

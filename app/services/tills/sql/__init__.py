@@ -38,6 +38,7 @@ from app.services.tills.sql.counters import (
 )
 from app.services.tills.sql.entries import (
     READ_ENTRIES,
+    READ_LANGUAGE,
     READ_LAST_USE,
     READ_PLACE,
     READ_RECEIPT,
@@ -92,6 +93,7 @@ __all__ = [
     "MONEY_LEFT",
     "NUMBER_EVENT",
     "READ_ENTRIES",
+    "READ_LANGUAGE",
     "READ_LAST_USE",
     "READ_PLACE",
     "READ_RECEIPT",

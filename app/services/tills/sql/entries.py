@@ -20,6 +20,7 @@ from app.services.tills.sql.tables import (
     CAMPAIGN,
     ENTRY,
     HOLD,
+    RECIPIENT,
     REVISION,
     STORE,
     TERMINAL,
@@ -86,6 +87,9 @@ READ_LAST_USE = (
     .order_by(E.created_at.desc())
     .limit(1)
 )
+
+#: The language of a recipient, for what a till says to them.
+READ_LANGUAGE = select(RECIPIENT.c.language).where(RECIPIENT.c.id == bindparam("recipient_id"))
 
 #: The coupons of a receipt, set aside or redeemed and not taken back, by the revision whose
 #: terms they keep.

@@ -26,8 +26,8 @@ from app.services.deployment import Deployment
 from app.services.wallets.content import last_moment
 from app.services.wallets.google import resources
 from app.store.models import Campaign, GoogleMessage, GoogleObject, Voucher
+from app.words import words_in
 from passes.content import Money
-from passes.text import in_language, word
 from passes.wording import ends_with_day, spoken
 
 #: How long before its end a holder hears of it, as Google does for offers.
@@ -37,15 +37,16 @@ AWAKE = (6, 22)
 
 
 def texts(presentation: Presentation, key: str, value: Money | dt.datetime) -> list[dict[str, str]]:
-    """Return one of the library's words and a value in every language of the campaign."""
+    """Return a word of the passes, a member of PassWords, and a value in each of the campaign's
+    languages.
+    """
     first = presentation.default_language
     languages = (first, *(each for each in presentation.texts if each != first))
-    header = word(key, languages)
     exact = isinstance(value, dt.datetime) and not ends_with_day(value)
     return [
         {
             "language": each,
-            "header": in_language(header, each, first),
+            "header": getattr(words_in(each).wallet, key),
             "body": spoken(value, each, first, show_time=exact),
         }
         for each in languages

@@ -4,7 +4,7 @@
 import { Camera } from "./camera.js";
 import * as sound from "./sound.js";
 import { Ended, Fault, Silent, Writer, read, session } from "./wire.js";
-import { amount, example, kind, knows, money, say, speak, spoken } from "./words.js";
+import { amount, example, kind, knows, money, say, speak, spoken, time } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const SECTIONS = ["starting", "sign-in", "operator", "work"];
@@ -37,14 +37,24 @@ function show(section) {
   $("operator-change").hidden = operator === "" || section !== "work";
 }
 
-function verdict(manner, sign, word, { figure = "", text = "", customer = "" } = {}) {
+function verdict(manner, sign, word, { figure = "", text = "", own = "", customer = null } = {}) {
   const box = $("verdict");
   box.className = manner;
   box.querySelector(".sign").textContent = sign;
   box.querySelector(".word").textContent = word;
   box.querySelector(".figure").textContent = figure;
   box.querySelector(".text").textContent = text;
-  box.querySelector(".customer").textContent = customer && say("customerSays", { text: customer });
+  box.querySelector(".text").lang = own;
+  box.querySelector(".customer").replaceChildren(...(customer === null ? [] : quoted(customer)));
+}
+
+// What is said to the customer, in the customer's language, among words in the cashier's.
+function quoted({ text, language }) {
+  const quote = document.createElement("bdi");
+  quote.textContent = text;
+  quote.lang = language;
+  const [before, after] = say("customer_says", { text: "\n" }).split("\n");
+  return [before, quote, after];
 }
 
 // A verdict is drawn again when the language changes.
@@ -54,7 +64,7 @@ function draw(how) {
 }
 
 function idle() {
-  verdict("", "", say("ready"), { text: say("readyText") });
+  verdict("", "", say("ready"), { text: say("ready_text") });
 }
 
 function lock(locked) {
@@ -77,13 +87,15 @@ function field() {
 function refusal(answer) {
   sound.refuse();
   draw(() => verdict("refused", "✗", say("refused"), {
-    text: answer.cashier_text, customer: answer.customer_text,
+    text: answer.cashier_text,
+    own: till.store.language,
+    customer: { text: answer.customer_text, language: answer.customer_language },
   }));
 }
 
 function fault(error) {
   sound.refuse();
-  const text = error instanceof Silent ? () => say("noAnswer") : () => error.message;
+  const text = error instanceof Silent ? () => say("no_answer") : () => error.message;
   draw(() => verdict("refused", "!", say("fault"), { text: text() }));
 }
 
@@ -93,7 +105,7 @@ function settled(done) {
   const { about, content, nothing } = done;
   if (nothing) {
     sound.refuse();
-    const text = about.what === "undo" ? "nothingUndone" : "nothingText";
+    const text = about.what === "undo" ? "nothing_undone" : "nothing_text";
     draw(() => verdict("refused", "–", say("nothing"), { text: say(text) }));
   } else if (content.outcome !== "accepted") {
     refusal(content);
@@ -105,7 +117,7 @@ function settled(done) {
     if (content.reason === "insufficient_balance" && card !== null) {
       const { available_minor: available, currency } = content.details;
       card.all = { minor: available, currency };
-      $("take-all").textContent = say("takeAll", { amount: money(available, currency) });
+      $("take-all").textContent = say("take_all", { amount: money(available, currency) });
       $("take-all").hidden = available <= 0;
       return;
     }
@@ -142,7 +154,7 @@ function accepted(about, content) {
   } else if (voucher.benefit) {
     figure = benefit(voucher);
   }
-  if (voucher.uses_left) lines.push(say("usesLeft", { count: voucher.uses_left }));
+  if (voucher.uses_left) lines.push(say("uses_left", { count: voucher.uses_left }));
   verdict("accepted", "✓", say(about.what === "load" ? "loaded" : "accepted"), {
     figure, text: [voucher.name, ...lines].filter(Boolean).join(" · "),
   });
@@ -190,7 +202,7 @@ function missing(isMissing) {
 }
 
 function asking() {
-  verdict("asking", "?", say("asking"), { text: say("askingText") });
+  verdict("asking", "?", say("asking"), { text: say("asking_text") });
 }
 
 // -- scanning -------------------------------------------------------------------------------------
@@ -204,7 +216,7 @@ function basket(currency) {
   const text = $("total").value.trim();
   if (text === "") return {};
   const total = amount(text, currency ?? "EUR");
-  if (total === null) throw new Fault({ detail: say("totalFault", { example: example(currency ?? "EUR") }) }, 0);
+  if (total === null) throw new Fault({ detail: say("total_fault", { example: example(currency ?? "EUR") }) }, 0);
   return { basket: { currency, lines: [{ id: "1", amount_minor: total }] } };
 }
 
@@ -263,11 +275,11 @@ async function askTotal(code, details) {
   $("scan-form").hidden = true;
   draw(() => {
     const lines = [];
-    if (details.minimum_minor) lines.push(say("fromTotal", { amount: money(details.minimum_minor, waiting?.currency ?? "EUR") }));
+    if (details.minimum_minor) lines.push(say("from_total", { amount: money(details.minimum_minor, waiting?.currency ?? "EUR") }));
     if (articles.length > 0) lines.push(say("articles", { names: articles.join(", ") }));
-    $("total-title").textContent = say("totalTitle");
+    $("total-title").textContent = say("total_title");
     $("total-text").textContent = lines.join(" ");
-    verdict("", "", say("totalTitle"), { text: lines.join(" ") });
+    verdict("", "", say("total_title"), { text: lines.join(" ") });
   });
   if ($("whole").value !== "" && !waiting.chosen) await redeemTotal();
   else attend();
@@ -278,8 +290,8 @@ function typedTotal() {
   const whole = amount($("whole").value, currency);
   const part = chosen ? amount($("chosen").value, currency) : 0;
   let fault = "";
-  if (whole === null || part === null) fault = say("amountFault", { example: example(currency) });
-  else if (part > whole) fault = say("chosenFault");
+  if (whole === null || part === null) fault = say("amount_fault", { example: example(currency) });
+  else if (part > whole) fault = say("chosen_fault");
   $("total-fault").textContent = fault;
   if (fault !== "") {
     sound.refuse();
@@ -339,7 +351,7 @@ function typedMoney() {
   const { currency } = card.voucher;
   const minor = amount($("amount").value, currency);
   $("money-fault").textContent =
-    minor === null ? say("amountFault", { example: example(currency) }) : "";
+    minor === null ? say("amount_fault", { example: example(currency) }) : "";
   $("amount").setAttribute("aria-invalid", String(minor === null));
   if (minor === null) {
     sound.refuse();
@@ -371,7 +383,7 @@ async function load() {
   const values = {
     name, amount: money(sum.minor, sum.currency), balance: money(available + sum.minor, sum.currency),
   };
-  if (!window.confirm(say("loadConfirm", values))) return;
+  if (!window.confirm(say("load_confirm", values))) return;
   await write("/pos/v1/gift-cards/load", { barcode: card.code, amount: sum, ...origin() }, { what: "load" });
 }
 
@@ -397,9 +409,7 @@ function drawDay() {
     // Said outright: where a phone's style makes lines of it, it would be no row any more.
     row.role = "row";
     if (entry.taken_back) row.className = "undone";
-    const at = new Intl.DateTimeFormat(spoken(), {
-      hour: "2-digit", minute: "2-digit", second: "2-digit", timeZone: day.timezone,
-    }).format(new Date(entry.at));
+    const at = time(new Date(entry.at), day.timezone);
     const figure = entry.amount_minor !== 0
       ? money(entry.amount_minor, entry.currency)
       : entry.discount_minor !== 0 && entry.currency ? money(-entry.discount_minor, entry.currency) : "";
@@ -428,7 +438,7 @@ function drawDay() {
           returned: money(each.returned_minor, each.currency),
         }) + ` · ${say("uses", { count: each.uses })}`,
   );
-  $("totals").textContent = rows.length === 0 ? say("noSales") : totals.join(" — ");
+  $("totals").textContent = rows.length === 0 ? say("no_sales") : totals.join(" — ");
 }
 
 // Of one sale, that its row names: pressed again it is refused, and no other one is touched.
@@ -438,10 +448,10 @@ function undoer(entry, at, figure) {
   button.type = "button";
   button.className = "undo";
   button.textContent = say("undo");
-  button.setAttribute("aria-label", say("undoOf", values));
+  button.setAttribute("aria-label", say("undo_of", values));
   button.disabled = working;
   button.addEventListener("click", () => {
-    if (!working && window.confirm(say("undoConfirm", values))) undo(entry);
+    if (!working && window.confirm(say("undo_confirm", values))) undo(entry);
   });
   return button;
 }
@@ -515,12 +525,12 @@ async function work() {
 }
 
 async function main() {
-  const wanted = localStorage.getItem("passerelle.till.language") ?? navigator.language.slice(0, 2);
-  speak(wanted);
+  const chosen = localStorage.getItem("passerelle.till.language");
+  speak(...(chosen === null ? navigator.languages : [chosen]));
   $("language").value = spoken();
   // One tab at a time: two would take each other's open answer for a lost one.
   if (navigator.locks && !(await alone())) {
-    $("notice").textContent = say("otherTab");
+    $("notice").textContent = say("other_tab");
     return;
   }
   await begin();
@@ -550,7 +560,7 @@ $("sign-in-form").addEventListener("submit", async (event) => {
   } catch (error) {
     $("starting").hidden = false;
     $("notice").textContent =
-      error instanceof Silent ? say("offline") : say("keyFault", { cause: error.message });
+      error instanceof Silent ? say("offline") : say("key_fault", { cause: error.message });
     $("key").focus();
     return;
   }
@@ -666,11 +676,11 @@ $("take-back").addEventListener("click", () => {
 
 $("camera-start").addEventListener("click", async () => {
   $("camera").hidden = false;
-  $("camera-notice").textContent = say("cameraLooking");
+  $("camera-notice").textContent = say("camera_looking");
   try {
     await camera.start();
   } catch (error) {
-    $("camera-notice").textContent = say("cameraDenied", { cause: error.message || error.name });
+    $("camera-notice").textContent = say("camera_denied", { cause: error.message || error.name });
   }
 });
 $("camera-stop").addEventListener("click", () => {
