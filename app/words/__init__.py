@@ -21,15 +21,15 @@ from passes.language import closest
 _MODULE = re.compile(r"[a-z]{2,3}(_[a-z0-9]{2,8})*")
 
 
-def _catalogues() -> dict[str, Words]:
-    """Read every language's module of this package, in the order of their names."""
+def catalogues() -> dict[str, Words]:
+    """Read the modules of this package that are languages, in the order of their names."""
     names = (each.name for each in iter_modules(__path__) if _MODULE.fullmatch(each.name))
     found: list[Words] = [import_module(f"{__name__}.{name}").WORDS for name in sorted(names)]
     return {each.tag: each for each in found}
 
 
 #: The catalogues by their language's tag.
-LANGUAGES: dict[str, Words] = _catalogues()
+LANGUAGES: dict[str, Words] = catalogues()
 DEFAULT = "en"
 
 

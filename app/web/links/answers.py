@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from flask import Response, current_app, render_template, request
+from markupsafe import Markup
 
 from app.web import deployment, policy
 from app.web.links import badges, pages
 from app.web.links.visitors import Visitor, prefers_json, visitor
 from app.web.problem_codes import ProblemCode
 from app.web.problems import Problem
-from app.words import LANGUAGES
+from app.words import DEFAULT, LANGUAGES
 from app.words.catalogue import PageWords
 from passes.artwork import Artwork
 from passes.language import closest, direction, primary, running
@@ -44,7 +45,7 @@ def page(
         f"links/{template}",
         language=language.page,
         words=LANGUAGES[language.page].page,
-        direction=direction,
+        turned=_turned,
         running=running,
         languages=pages.languages(language.page, language.offered),
         badges=_badges(),
@@ -52,6 +53,14 @@ def page(
         style=pages.colours(cards),
         **values,
     )
+
+
+def _turned(tag: str, around: str = DEFAULT) -> Markup:
+    """The attribute that turns a text in the language `tag`, if what is around it runs the other
+    way.
+    """
+    way = direction(tag)
+    return Markup(' dir="{}"').format(way) if way != direction(around) else Markup()
 
 
 def private(answer: Response, *, cards: tuple[pages.Card, ...] = ()) -> Response:

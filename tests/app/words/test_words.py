@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-import runpy
+import sys
+import zipfile
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from flask.testing import FlaskClient
@@ -16,16 +19,18 @@ import app.words
 from app.domain.campaign import ExtraField, Presentation, Texts
 from app.domain.ledger import EntryKind
 from app.domain.refusals import Reason
-from app.services import presenting
+from app.services import movements
 from app.services.deployment import Deployment
+from app.services.wallets import holdings
+from app.services.wallets.apple.pkpass import signed_pass
+from app.services.wallets.google import notices
 from app.words import LANGUAGES, speaks, words_in
 from app.words.catalogue import CardWords, EntryWords, ReasonWords, TillWords, Words
 from passes import PassWords, Status
-from passes.content import Localized
+from passes.content import Localized, Money
 from tests.conftest import Clock
-from tests.shop import Shop
+from tests.shop import Shop, Till
 from tests.storefront import Storefront
-from tests.verifying import unpacked
 
 STATIC = Path(app.__file__).parent / "web" / "static" / "till"
 TEMPLATES = Path(app.__file__).parent / "web" / "templates"
@@ -135,11 +140,13 @@ def test_a_language_is_found_by_its_file_alone(
     source = Path(app.words.__file__).parent / "it.py"
     (tmp_path / "rm_ch.py").write_text(source.read_text().replace('tag="it"', 'tag="rm-CH"'))
     monkeypatch.setattr(app.words, "__path__", [*app.words.__path__, str(tmp_path)])
-    found = runpy.run_path(app.words.__file__ or "", run_name="app.words")["LANGUAGES"]
-    assert set(found) == {*LANGUAGES, "rm-CH"}
+    try:
+        assert set(app.words.catalogues()) == {*LANGUAGES, "rm-CH"}
+    finally:
+        sys.modules.pop("app.words.rm_ch", None)
 
 
-# -- a further language, from right to left ---------------------------------------------------------
+# -- a further language, from right to left --------------------------------------------------
 
 
 def _written(section: Any, at: str) -> Any:
@@ -183,12 +190,14 @@ def test_a_further_language_is_met_on_the_till_page(client: FlaskClient, hebrew:
     assert f'"{hebrew.till.scan}"'.encode("ascii", "backslashreplace").decode() in kept[1]
 
 
-def test_a_further_language_is_met_in_refusals(deployment: Deployment, hebrew: Words) -> None:
+def test_a_further_language_is_met_in_refusals(
+    client: FlaskClient, deployment: Deployment, hebrew: Words
+) -> None:
     shop = Shop(deployment)
     shop.store("haifa", terminals=("1",), language="he-IL", timezone="Asia/Jerusalem")
     shop.campaign()
     voucher = shop.voucher(status="blocked")
-    refused = shop.till(store="haifa", terminal="1").redeem(voucher.barcode)
+    refused = Till(client, shop.key(store="haifa", terminal="1")).redeem(voucher.barcode)
     assert refused["cashier_text"] == hebrew.refusals.cashier.blocked
     assert refused["customer_text"] == hebrew.refusals.customer.blocked
     assert refused["customer_language"] == "he"
@@ -197,24 +206,36 @@ def test_a_further_language_is_met_in_refusals(deployment: Deployment, hebrew: W
 def test_a_further_language_is_met_on_passes(
     deployment: Deployment, clock: Clock, hebrew: Words
 ) -> None:
-    storefront = Storefront(Shop(deployment))
+    storefront = Storefront(deployment)
     issued = storefront.voucher(storefront.campaign("gift_card", presentation=ISRAELI))
     with deployment.database.read() as session:
-        holding = presenting.find_all(session, [issued.public_id])[0]
-    package = unpacked(presenting.apple_pass(deployment, holding, now=clock.now))
-    strings = package["he.lproj/pass.strings"].decode()
-    assert f'"Terms" = "{hebrew.wallet.terms}";' in strings or "Terms" not in strings
+        (holding,) = holdings.find_all(session, [issued.public_id])
+    package = signed_pass(deployment, holding, now=clock.now)
+    with zipfile.ZipFile(BytesIO(package)) as files:
+        strings = files.read("he.lproj/pass.strings").decode()
     assert f'"Card number" = "{hebrew.wallet.card_number}";' in strings
-    content = presenting.pass_content(deployment, holding, now=clock.now)
-    (field,) = content.fields
+    assert f'"Valid" = "{hebrew.wallet.active}";' in strings
+    moved = [movements.Movement(clock.now, EntryKind.LOAD, 700)]
+    field = movements.field(moved, languages=("en", "he"), currency="EUR", zone=ZoneInfo("UTC"))
+    assert field is not None
     assert isinstance(field.label, Localized)
+    assert isinstance(field.value, Localized)
     assert field.label["he"] == hebrew.card.last_movements
+    assert hebrew.card.load in field.value["he"]
+
+
+def test_a_further_language_is_met_in_what_google_tells(hebrew: Words) -> None:
+    said = notices.texts(ISRAELI, "balance", Money(700, "EUR"))
+    assert {each["language"]: each["header"] for each in said} == {
+        "en": "Balance",
+        "he": hebrew.wallet.balance,
+    }
 
 
 def test_a_further_language_is_met_on_the_customers_page(
     client: FlaskClient, deployment: Deployment, hebrew: Words
 ) -> None:
-    storefront = Storefront(Shop(deployment))
+    storefront = Storefront(deployment)
     issued = storefront.voucher(storefront.campaign(presentation=ISRAELI), language="he")
     html = client.get(f"/p/{issued.link}").get_data(as_text=True)
     assert '<html lang="he" dir="rtl">' in html
