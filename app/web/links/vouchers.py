@@ -182,7 +182,7 @@ def _buttons(
     guest: Visitor, language: Spoken, *, several: bool, all_of_page: bool
 ) -> list[pages.WalletButton]:
     """Return a button for each wallet that the visitor's device has."""
-    words = WORDS[language.page]
+    words = LANGUAGES[language.page].page
     prefix = "add_all" if all_of_page else "add"
     return [
         pages.WalletButton(
