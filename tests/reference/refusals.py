@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from app.domain.refusals import OVERRIDABLE, RETRYABLE, Reason
-from app.domain.wording import LANGUAGES
+from app.words import DEFAULT, LANGUAGES
 from tests.reference.markdown import code, paragraph, table
 
 
 def page() -> str:
     rows = []
+    texts = LANGUAGES[DEFAULT].refusals
     for reason in Reason:
-        cashier, customer = LANGUAGES["en"][reason]
         rows.append(
             (
                 code(reason.value),
-                cashier,
-                customer,
+                getattr(texts.cashier, reason),
+                getattr(texts.customer, reason),
                 "yes" if reason in RETRYABLE else "no",
                 "yes" if reason in OVERRIDABLE else "no",
             )
@@ -29,8 +29,9 @@ def page() -> str:
             ),
             paragraph(
                 'A refusal is HTTP 200 with `"outcome": "refused"`. `reason` is its stable name '
-                "for programs; `cashier` and `customer` of `texts` are the texts below, in the "
-                "store's language. Words in braces are filled with the `details` of the refusal. "
+                "for programs. `cashier_text` is the first text below, in the store's language. "
+                "`customer_text` is the second, in the recipient's language where it is known, "
+                "else in the store's; `customer_language` names it. Words in braces are filled with the `details` of the refusal. "
                 "Any other status than 200 means that the request was not worked on; see "
                 "[problems](problems.md)."
             ),
