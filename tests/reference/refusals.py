@@ -31,7 +31,8 @@ def page() -> str:
                 'A refusal is HTTP 200 with `"outcome": "refused"`. `reason` is its stable name '
                 "for programs. `cashier_text` is the first text below, in the store's language. "
                 "`customer_text` is the second, in the recipient's language where it is known, "
-                "else in the store's; `customer_language` names it. Words in braces are filled with the `details` of the refusal. "
+                "else in the store's; `customer_language` names it. Words in braces are filled "
+                "with the `details` of the refusal. "
                 "Any other status than 200 means that the request was not worked on; see "
                 "[problems](problems.md)."
             ),
