@@ -25,13 +25,13 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
     # Imported here, so that importing a part of the service does not load the whole of it.
     import os
 
+    from app import logs
     from app.environment import from_environment
     from app.services.deployment import Deployment, utc_now
     from app.web import api
-    from app.web.observing import configure_logging
 
     settings = settings or from_environment(os.environ)
-    configure_logging(settings.log_level)
+    logs.configure(settings.log_level)
     deployment = Deployment(settings, clock=clock or utc_now)
     deployment.certificates.insist()
     return api.build(deployment)

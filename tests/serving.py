@@ -51,7 +51,7 @@ class Server:
             stdout=subprocess.DEVNULL,
         )
         deadline = time.monotonic() + PATIENCE
-        while not _ready(self.url):
+        while not is_ready(self.url):
             if self._process.poll() is not None:
                 raise RuntimeError(f"The server ended with {self._process.returncode}.")
             if time.monotonic() > deadline:
@@ -141,7 +141,8 @@ def free_port() -> int:
         return port
 
 
-def _ready(url: str) -> bool:
+def is_ready(url: str) -> bool:
+    """Whether the service at an address says that it should get requests."""
     try:
         with urllib.request.urlopen(f"{url}/readyz", timeout=2) as answer:
             return bool(answer.status == 200)

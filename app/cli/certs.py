@@ -2,12 +2,13 @@
 
 `csr` makes the request that Apple's portal asks for, `install` puts in place what it returns,
 `check` says in plain words what is wrong and what to do, `throwaway` makes certificates to try
-everything with. `certs.example/README.md` leads through Apple's and Google's own pages.
+everything with. The guide's page for operators leads through Apple's and Google's own pages.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +21,7 @@ from app.environment import from_environment
 from app.services.deployment import Deployment
 from app.settings import Settings
 from passes.errors import CertificateError
-from passes.signing import diagnose, make_request, throwaway
+from passes.signing import Finding, diagnose, make_request, throwaway
 from passes.signing import install as put_in_place
 from passes.signing.signer import is_p12
 
@@ -97,7 +98,8 @@ def check(folder: Path, pass_type_id: str | None, team_id: str | None, online: b
     findings = list(
         diagnose(folder, now=datetime.now(UTC), pass_type_id=pass_type_id, team_id=team_id)
     )
-    if online:
+    asks_google = online and not _wrong(findings)
+    if asks_google:
         deployment = Deployment(replace(from_environment(os.environ), certs=folder))
         try:
             findings += google_check.check(deployment)
@@ -107,8 +109,14 @@ def check(folder: Path, pass_type_id: str | None, team_id: str | None, online: b
         say(f"{click.style(each.level, fg=_COLOURS[each.level]):>7}  {each.field}: {each.cause}")
         if each.remedy:
             say(f"         → {each.remedy}")
-    if any(each.level == "error" for each in findings):
+    if online and not asks_google:
+        say("Google was not asked: what is wrong above comes first.")
+    if _wrong(findings):
         fail("The service cannot sign passes for both wallets yet.")
+
+
+def _wrong(findings: Iterable[Finding]) -> bool:
+    return any(each.level == "error" for each in findings)
 
 
 @certs.command("throwaway")

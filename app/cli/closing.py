@@ -33,7 +33,7 @@ def report() -> None:
 
 
 @report.command()
-@click.argument("date", type=_DATE)
+@click.argument("date", metavar="DATE", type=_DATE)
 @click.option("--store", help="Only this store's; every store's otherwise.")
 @_form
 @pass_deployment
@@ -65,7 +65,7 @@ def liability(
 
 
 @report.command("odd-days")
-@click.argument("date", type=_DATE)
+@click.argument("date", metavar="DATE", type=_DATE)
 @_form
 @pass_deployment
 def odd_days(deployment: Deployment, date: dt.datetime, form: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from app import logs
 from app.cli.terminal import pass_deployment, say
 from app.services.deployment import Deployment
 from app.serving.worker import run
@@ -43,6 +44,7 @@ def serve(deployment: Deployment, host: str, port: int, processes: int, worker: 
     _ = deployment.keyring  # A key that is missing is found now, not at the first scan.
     deployment.certificates.insist()
     _ = deployment.hints.huey  # So is a queue address that is wrong.
+    logs.configure(deployment.settings.log_level)
     run(
         application=f"app.cli.applications:{'delivering' if worker else 'alone'}",
         host=host,

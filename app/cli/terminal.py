@@ -18,6 +18,7 @@ from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 import click
 
+from app import logs
 from app.domain import inputs
 from app.environment import from_environment
 from app.services import phone_qr, security
@@ -39,7 +40,9 @@ def open_deployment(ctx: click.Context) -> None:
     Raises:
         SettingsError: names every fault found, with its remedy.
     """
-    ctx.obj = ctx.find_root().obj = Deployment(from_environment(os.environ))
+    settings = from_environment(os.environ)
+    logs.configure_for_people(settings.log_level)
+    ctx.obj = ctx.find_root().obj = Deployment(settings)
     ctx.call_on_close(ctx.obj.close)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from app import logs
 from app.cli.terminal import pass_deployment, say
 from app.delivery.worker import Worker
 from app.services.deployment import Deployment
@@ -36,5 +37,6 @@ def worker(deployment: Deployment) -> None:
     with suppress(OSError):
         # On a machine that serves tills as well, they go first.
         os.nice(NICE)
+    logs.configure(deployment.settings.log_level)
     say("Working. Stop with Ctrl-C; it may also be killed at any moment.")
     working.run()

@@ -31,6 +31,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.mp import WorkerProcess
 
+from app import logs
 from app.faults import Fault
 from app.serving import refusals
 from app.serving.admission import Admission
@@ -82,6 +83,7 @@ def run(*, application: str, host: str, port: int, processes: int, threads: int)
             header_read_timeout=HEAD_SECONDS * 1000, max_buffer_size=HEAD_BYTES
         ),
         log_level=LogLevels.warning,
+        log_dictconfig=logs.of_http_server(),
         respawn_failed_workers=True,
         workers_kill_timeout=PATIENCE,
     ).serve(spawn_target=partial(process, threads=threads))

@@ -7,14 +7,11 @@ X-Request-Id is kept if it is harmless, so that a till's log and ours can be lai
 
 from __future__ import annotations
 
-import logging
 import re
 import secrets
-import sys
 import time
 from typing import Any
 
-import orjson
 import structlog
 from flask import Flask, Response, g, request
 from prometheus_client import Counter, Histogram
@@ -36,24 +33,6 @@ SECONDS = Histogram(
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
     registry=REGISTRY,
 )
-
-
-def configure_logging(level: str) -> None:
-    """Write JSON lines to standard error; once for a process."""
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(serializer=orjson.dumps),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(
-            logging.getLevelNamesMapping()[level.upper()]
-        ),
-        logger_factory=structlog.BytesLoggerFactory(file=sys.stderr.buffer),
-        cache_logger_on_first_use=True,
-    )
 
 
 def register(app: Flask) -> None:

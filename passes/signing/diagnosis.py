@@ -144,7 +144,7 @@ def _google(folder: Path) -> Iterator[Finding]:
             "warning",
             "google/service-account.json",
             "It is a throw-away account: Google does not know it.",
-            "Make a real one as certs.example/README.md says.",
+            "Make a real one: the guide's page for operators leads to it.",
         )
     else:
         yield Finding(

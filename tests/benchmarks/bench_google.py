@@ -14,6 +14,7 @@ from statistics import median, quantiles
 
 from sqlalchemy import select, update
 
+from app import logs
 from app.delivery.worker import Worker, google_classes, google_edits, google_objects
 from app.sandbox.google import GoogleStandIn
 from app.services import changes
@@ -23,7 +24,6 @@ from app.services.wallets.google import resources
 from app.settings import Settings
 from app.store import migrations
 from app.store.models import Campaign, GoogleClass, GoogleObject, Voucher
-from app.web.observing import configure_logging
 from passes.signing import throwaway, throwaway_service_account
 from tests.benchmarks import Figure, benchmark
 from tests.google_wire import google
@@ -180,7 +180,7 @@ def _measure(
 
 @benchmark("redeem-to-google")
 def redeem_to_google() -> Iterator[Figure]:
-    configure_logging("error")
+    logs.configure("error")
     with _world() as (shop, wire, issued):
         deployment = shop.deployment
         calm = _measure(deployment, wire, issued, rate=8, count=_OBJECTS)

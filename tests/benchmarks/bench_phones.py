@@ -31,6 +31,7 @@ import urllib3
 from cryptography import x509
 from sqlalchemy import CursorResult, event
 
+from app import logs
 from app.sandbox.apns import ApnsStandIn
 from app.sandbox.certificates import Authority
 from app.sandbox.iphone import Fleet, Line, Phone
@@ -41,7 +42,6 @@ from app.services.updates import Wanted
 from app.settings import Settings
 from app.store import migrations
 from app.store.models import Campaign
-from app.web.observing import configure_logging
 from passes.signing import throwaway
 from tests.benchmarks import Figure, benchmark
 from tests.serving import Server, free_port, running
@@ -228,7 +228,7 @@ def _used(server: Server) -> Used:
 
 @contextmanager
 def _stage(count: int) -> Iterator[Stage]:
-    configure_logging("error")
+    logs.configure("error")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         certs = folder / "certs"

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from sqlalchemy import insert, update
 
+from app import logs
 from app.delivery.apns import ApnsSender
 from app.delivery.apple import ApplePushes, DevicePush
 from app.delivery.engine import Runner
@@ -28,7 +29,6 @@ from app.services.deployment import Deployment
 from app.settings import Settings
 from app.store import migrations
 from app.store.models import AppleDevice, AppleRegistration, Campaign, Voucher
-from app.web.observing import configure_logging
 from tests.benchmarks import Rounds, benchmark
 from tests.storefront import Storefront
 
@@ -46,7 +46,7 @@ class Unpaced(Flow):
 
 @benchmark("push-rate", goal=1.0, unit="pushes/s")
 def push_rate() -> Iterator[Rounds]:
-    configure_logging("error")
+    logs.configure("error")
     with tempfile.TemporaryDirectory() as name, _server(Path(name)) as port:
         folder = Path(name)
         offset = dt.timedelta()

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 import click
 from rich.console import Console
 
+from app import logs
 from app.cli.demo import shop
 from app.cli.demo.standins import LOOPBACK, StandIns, phones, stand_ins
 from app.cli.terminal import show_qr
@@ -84,13 +85,15 @@ def _run(environment: Mapping[str, str], running: StandIns | None, *, host: str,
     with _step("Opening a store with a till"):
         key = shop.open_store(deployment)
     _explain(deployment, links, key)
-    base, threads = deployment.settings.base_url, deployment.settings.threads
+    settings = deployment.settings
+    base, threads, level = settings.base_url, settings.threads, settings.log_level
     deployment.close()
     if running is None:
         return
     _introduce(running)
     os.environ.update(environment)
     held = [links[name][0] for name in shop.CAMPAIGNS]
+    logs.configure(level)
     with phones(running, held, base_url=base, host=host, tell=_tell):
         run(
             application="app.cli.applications:delivering",

@@ -108,3 +108,12 @@ def test_a_throw_away_folder_is_checked_and_never_overwritten(authority: Path) -
     again = run("throwaway", "--folder", authority)
     assert again.exit_code == 1
     assert "already" in again.output
+
+
+def test_google_is_not_asked_while_the_folder_itself_is_wrong(tmp_path: Path) -> None:
+    done = run("check", tmp_path, "--online")
+
+    assert done.exit_code == 1
+    assert done.stdout.count("There is no certificate.") == 1
+    assert done.stdout.count("There is no service account.") == 1
+    assert "Google was not asked: what is wrong above comes first." in done.stdout
