@@ -26,11 +26,11 @@ def create_app(settings: Settings | None = None, *, clock: Clock | None = None) 
     import os
 
     from app import logs
-    from app.environment import from_environment
+    from app.services.certificates import settings_with_certificates
     from app.services.deployment import Deployment, utc_now
     from app.web import api
 
-    settings = settings or from_environment(os.environ)
+    settings = settings or settings_with_certificates(os.environ)
     logs.configure(settings.log_level)
     deployment = Deployment(settings, clock=clock or utc_now)
     deployment.certificates.insist()

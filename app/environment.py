@@ -74,7 +74,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         log_level=reader.choice(
             "LOG_LEVEL", defaults.log_level, ("debug", "info", "warning", "error")
         ),
-        threads=reader.integer("THREADS", defaults.threads, 1, 256),
+        threads=reader.integer("THREADS", defaults.threads, 2, 256),
         trusted_proxies=reader.integer("TRUSTED_PROXIES", defaults.trusted_proxies, 0, 10),
         retention_days=reader.integer("RETENTION_DAYS", defaults.retention_days, 0, 36_500),
         webhook_allow=reader.networks("WEBHOOK_ALLOW"),
@@ -109,7 +109,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
             if not environ.get(f"PASSERELLE_{name}"):
                 reader.fault(name, "is missing", "production has no default for it")
     if reader.faults:
-        raise SettingsError(reader.faults)
+        raise SettingsError(reader.faults, settings=settings)
     return settings
 
 

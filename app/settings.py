@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -18,10 +18,14 @@ DEVELOPMENT_KEY_ID = 255
 
 
 class SettingsError(Fault):
-    """The environment does not describe a service that can run; `faults` lists every reason."""
+    """The environment does not describe a service that can run; `faults` lists every reason.
 
-    def __init__(self, faults: list[str]) -> None:
+    `settings` are what could be read of it, with defaults in the place of what could not.
+    """
+
+    def __init__(self, faults: Sequence[str], *, settings: Settings | None = None) -> None:
         self.faults = tuple(faults)
+        self.settings = settings
         super().__init__("Settings are faulty:\n" + "\n".join(f"  - {fault}" for fault in faults))
 
 

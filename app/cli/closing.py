@@ -10,8 +10,8 @@ from typing import Any
 import click
 import orjson
 
-from app.cli.terminal import fail, pass_deployment, say
-from app.services import closing
+from app.cli.terminal import pass_deployment, say
+from app.services import closing, stores
 from app.services.closing import Liability, Line, Oddity
 from app.services.deployment import Deployment
 
@@ -40,8 +40,8 @@ def report() -> None:
 def day(deployment: Deployment, date: dt.datetime, store: str | None, form: str) -> None:
     """Print the day DATE by store, terminal, operator and currency."""
     with deployment.database.read() as session:
-        if store is not None and not closing.stores_of(session, store=store):
-            fail(f"No store {store!r} exists: look for its key in the day of all stores.")
+        if store is not None:
+            stores.required(session, store)
         _print(closing.day(session, date.date(), store=store), Line, form)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from app.cli.terminal import fail, pass_deployment, say
+from app.cli.terminal import pass_deployment, say
 from app.services import campaigns
 from app.services.deployment import Deployment
 from app.services.wallets.google import standing
@@ -23,8 +23,8 @@ def status(deployment: Deployment, key: str | None) -> None:
     """Say how many passes are held, how many lag and for how long, and what fails."""
     rate = deployment.settings.google_rate
     with deployment.database.read() as session:
-        if key is not None and campaigns.find(session, key) is None:
-            fail(f"No campaign {key!r} exists: `passerelle campaign list` shows them.")
+        if key is not None:
+            campaigns.required(session, key)
         found = standing.standing(session, rate=rate, campaign_key=key)
     say(f"{found}")
     for reason, count in found.failing:

@@ -57,9 +57,7 @@ def decide(
     are amounts of the campaign's currency; any other column is an attribute.
     """
     with deployment.database.read() as session:
-        found = campaigns.find(session, campaign)
-        if found is None:
-            raise IssueFault(f"No campaign {campaign!r} exists.")
+        found = campaigns.required(session, campaign)
         issuance.refuse_occasion(found, occasion)
         currency = found.currency
         digits = get_currency_precision(currency) if currency else None
@@ -152,9 +150,7 @@ def bring(deployment: Deployment, file: Path) -> None:
 def show(deployment: Deployment, external_id: str) -> None:
     """Print everything that is held about a person, as JSON; that it was read is recorded."""
     with deployment.database.write() as session:
-        recipient = people.find(session, external_id)
-        if recipient is None:
-            fail("There is no such recipient.")
+        recipient = people.required(session, external_id)
         security.record(
             session,
             security.Kind.PERSON_DISCLOSED,
@@ -171,11 +167,9 @@ def show(deployment: Deployment, external_id: str) -> None:
 def points(deployment: Deployment, external_id: str, campaign: str | None) -> None:
     """Say what a recipient's points are now, by campaign, and what they come from."""
     with deployment.database.read() as session:
-        recipient = people.find(session, external_id)
-        if recipient is None:
-            fail("There is no such recipient.")
-        if campaign is not None and campaigns.find(session, campaign) is None:
-            fail(f"No campaign {campaign!r} exists.")
+        recipient = people.required(session, external_id)
+        if campaign is not None:
+            campaigns.required(session, campaign)
         found = decisions.points_of(
             session, recipient.id, external_id, now=deployment.now(), campaign=campaign
         )
@@ -204,9 +198,7 @@ def forget(deployment: Deployment, external_id: str) -> None:
     """
     keyring = deployment.keyring
     with deployment.database.write() as session:
-        recipient = people.find(session, external_id)
-        if recipient is None:
-            fail("There is no such recipient.")
+        recipient = people.required(session, external_id)
         count = privacy.forget(session, keyring, recipient, now=deployment.now())
     stay = counted(count, "voucher stays", "vouchers stay")
     say(f"The person is forgotten; {stay}, belonging to nobody known.")

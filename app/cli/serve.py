@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from app import logs
@@ -9,6 +11,14 @@ from app.cli.terminal import pass_deployment, say
 from app.services.deployment import Deployment
 from app.serving.worker import run
 from app.store import migrations
+
+BASE_URL = "PASSERELLE_BASE_URL"
+
+
+def address(host: str, port: int) -> str:
+    """Return where a browser of this machine finds a server that listens there."""
+    own = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - read here, not listened on
+    return f"http://{own.get(host, f'[{host}]' if ':' in host else host)}:{port}"
 
 
 @click.command()
@@ -44,6 +54,12 @@ def serve(deployment: Deployment, host: str, port: int, processes: int, worker: 
     _ = deployment.keyring  # A key that is missing is found now, not at the first scan.
     deployment.certificates.insist()
     _ = deployment.hints.huey  # So is a queue address that is wrong.
+    if not deployment.settings.production and not os.environ.get(BASE_URL, "").strip():
+        os.environ[BASE_URL] = own = address(host, port)
+        if own != deployment.settings.base_url:
+            say(
+                f"Links lead to {own}. Set {BASE_URL} to it, so that other commands' links do, too."
+            )
     logs.configure(deployment.settings.log_level)
     run(
         application=f"app.cli.applications:{'delivering' if worker else 'alone'}",

@@ -22,6 +22,7 @@ from app import logs
 from app.domain import inputs
 from app.environment import from_environment
 from app.services import phone_qr, security
+from app.services.certificates import settings_with_certificates
 from app.services.deployment import Deployment
 from app.services.security import Actor
 
@@ -40,7 +41,8 @@ def open_deployment(ctx: click.Context) -> None:
     Raises:
         SettingsError: names every fault found, with its remedy.
     """
-    settings = from_environment(os.environ)
+    signs = ctx.invoked_subcommand in ("serve", "worker")
+    settings = (settings_with_certificates if signs else from_environment)(os.environ)
     logs.configure_for_people(settings.log_level)
     ctx.obj = ctx.find_root().obj = Deployment(settings)
     ctx.call_on_close(ctx.obj.close)

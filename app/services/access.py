@@ -25,7 +25,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from app.domain.explained import Explained
-from app.faults import Fault
+from app.faults import Fault, StoreUnknown
 from app.services import security
 from app.store.dialects import insert_for
 from app.store.models import ApiKey, Campaign, Store, Terminal, TillSignOut
@@ -142,15 +142,15 @@ def create(
     if store is not None:
         store_id = session.scalar(select(Store.id).where(Store.key == store))
         if store_id is None:
-            raise AccessFault(f"No store {store!r} exists: create it first.")
+            raise StoreUnknown(store)
     if terminal is not None:
         if store_id is None:
-            raise AccessFault("A terminal is named within its store: name the store too.")
+            raise AccessFault("A terminal is named within its store.", "Name the store too.")
         terminal_id = session.scalar(
             select(Terminal.id).where(Terminal.store_id == store_id, Terminal.key == terminal)
         )
         if terminal_id is None:
-            raise AccessFault(f"Store {store!r} has no terminal {terminal!r}: create it first.")
+            raise AccessFault(f"Store {store!r} has no terminal {terminal!r}.", "Create it first.")
     if campaigns is not None:
         known = set(session.scalars(select(Campaign.key).where(Campaign.key.in_(campaigns))))
         if missing := sorted(set(campaigns) - known):
@@ -202,7 +202,7 @@ def change(
     _refuse_past(expires_at, now=now)
     row = _by_prefix(session, prefix)
     if row.revoked_at is not None:
-        raise AccessFault(f"pk_{prefix}_… is revoked for good: create another key.")
+        raise AccessFault(f"pk_{prefix}_… is revoked for good.", "Create another key.")
     told = []
     if name is not None:
         row.name = name
@@ -214,7 +214,7 @@ def change(
         row.expires_at = expires_at
         told.append(f"ends {expires_at.isoformat()}" if expires_at else "ends never")
     if not told:
-        raise AccessFault("Nothing to change: name --name, --scope or --expires.")
+        raise AccessFault("Nothing to change.", "Name --name, --scope or --expires.")
     security.record(
         session,
         security.Kind.KEY_CHANGED,
@@ -226,7 +226,7 @@ def change(
 
 def _refuse_past(expires_at: dt.datetime | None, *, now: dt.datetime) -> None:
     if expires_at is not None and expires_at <= now:
-        raise AccessFault("The key would be over already: name a later end.")
+        raise AccessFault("The key would be over already.", "Name a later end.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -391,5 +391,7 @@ def revoke(session: Session, prefix: str, *, now: dt.datetime) -> None:
 def _by_prefix(session: Session, prefix: str) -> ApiKey:
     row = session.scalar(select(ApiKey).where(ApiKey.prefix == prefix).with_for_update())
     if row is None:
-        raise AccessFault(f"No key starts with pk_{prefix}_: `passerelle access list` shows them.")
+        raise AccessFault(
+            f"No key starts with pk_{prefix}_.", "`passerelle access list` shows them."
+        )
     return row

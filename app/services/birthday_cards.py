@@ -73,8 +73,8 @@ def celebrate(
         found = session.scalars(statement.order_by(Campaign.id)).all()
     if campaign_key is not None and not found:
         raise IssueFault(
-            f"{campaign_key!r} is no live campaign for birthdays: add a section [birthday] to "
-            "its file and apply it."
+            f"{campaign_key!r} is no live campaign for birthdays.",
+            "Add a section [birthday] to its file and apply it.",
         )
     return [
         _Run(deployment, campaign, dry_run=dry_run).celebrated()

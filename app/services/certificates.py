@@ -12,11 +12,12 @@ from __future__ import annotations
 import datetime as dt
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import structlog
 
+from app.environment import from_environment
 from app.faults import Fault
 from app.settings import Settings, SettingsError
 from passes.errors import PassError
@@ -34,6 +35,22 @@ class CertificateFault(Fault):
 
     code = "misconfigured"
     retry_after = 30
+
+
+def settings_with_certificates(environ: Mapping[str, str]) -> Settings:
+    """Read the settings of a process that signs passes.
+
+    Raises:
+        SettingsError: names every fault of the settings and, in production, of the certificates as
+            well, so that nobody mends the ones only to be told of the others.
+    """
+    try:
+        return from_environment(environ)
+    except SettingsError as error:
+        if error.settings is None or not error.settings.production:
+            raise
+        beside = Certificates(error.settings, clock=lambda: dt.datetime.now(dt.UTC)).faults()
+        raise SettingsError([*error.faults, *beside]) from None
 
 
 class Certificates:
@@ -85,6 +102,10 @@ class Certificates:
         self._look()
         return self._faults
 
+    def faults(self) -> tuple[str, ...]:
+        """Name what is wrong with the files that are there now; takes over those that are right."""
+        return tuple(filter(None, (*self._look_for_apple(), self._look_for_google())))
+
     def insist(self) -> None:
         """Let production start with usable certificates only.
 
@@ -103,7 +124,7 @@ class Certificates:
             folder = self._settings.certs
             if not self._settings.production and not folder.exists():
                 self._make_throwaway(folder)
-            faults = tuple(filter(None, (*self._look_for_apple(), self._look_for_google())))
+            faults = self.faults()
             if faults != self._faults:
                 for fault in faults:
                     structlog.get_logger().error("certificate_fault", cause=fault)

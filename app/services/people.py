@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from app.domain.lift import Arm, Difference, share, spending
 from app.domain.values import PURCHASE
+from app.faults import RecipientUnknown
 from app.services import decisions
 from app.services.issuance import Person
 from app.services.issuance.recipients import store
@@ -266,3 +267,15 @@ def lift(session: Session, campaign_id: int, *, confidence: float = 0.95) -> lis
 def find(session: Session, external_id: str) -> Recipient | None:
     """The recipient of that id."""
     return session.scalar(select(Recipient).where(Recipient.external_id == external_id))
+
+
+def required(session: Session, external_id: str) -> Recipient:
+    """The recipient of that id.
+
+    Raises:
+        RecipientUnknown: there is none.
+    """
+    recipient = find(session, external_id)
+    if recipient is None:
+        raise RecipientUnknown
+    return recipient

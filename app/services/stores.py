@@ -8,6 +8,7 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
@@ -15,13 +16,15 @@ from sqlalchemy.orm import Session
 
 from app.domain import inputs
 from app.domain.campaign import Channel
-from app.faults import Fault
+from app.faults import Fault, StoreUnknown
 from app.services import access
 from app.services.access import Scope
 from app.store.models import ApiKey, Store, Terminal
 
 #: The time zone of a store for which none was given.
 UTC = "UTC"
+#: Keys, the newest, that are compared with one that does not exist.
+COMPARED = 200
 
 
 class StoreFault(Fault):
@@ -80,6 +83,19 @@ def add(
 def exists(session: Session, key: str) -> bool:
     """Whether there is a store of that key."""
     return session.scalar(select(Store.id).where(Store.key == key)) is not None
+
+
+def required(session: Session, key: str) -> Store:
+    """The store of that key.
+
+    Raises:
+        StoreUnknown: there is none; the fault names one whose key looks like it.
+    """
+    store = session.scalar(select(Store).where(Store.key == key))
+    if store is None:
+        keys = session.scalars(select(Store.key).order_by(Store.id.desc()).limit(COMPARED))
+        raise StoreUnknown(key, next(iter(get_close_matches(key[:200], keys, n=1)), None))
+    return store
 
 
 REQUIRED = ("store", "terminal")

@@ -94,6 +94,11 @@ def build(deployment: Deployment) -> Flask:
     def openapi_json() -> Response:
         return Response(openapi(), mimetype="application/json")
 
+    @app.get("/favicon.ico", doc_ui=False)
+    def icon() -> Response:
+        # Browsers ask for it by this name whatever a page says; it is nobody's brand.
+        return app.send_static_file("icon.png")
+
     transport = policy.transport(subdomains=settings.hsts_subdomains)
 
     @app.after_request

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from collections.abc import Collection
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -21,11 +22,14 @@ from sqlalchemy.orm import Session
 
 from app.domain import overrides
 from app.domain.campaign import Presentation, Terms
+from app.faults import CampaignUnknown
 from app.store.models import Campaign, Revision
 from app.store.session import WRITES
 
 #: Revisions that a process keeps for each database.
 KEPT_REVISIONS = 2_048
+#: Keys, the newest, that are compared with one that does not exist.
+COMPARED = 200
 
 _guard = threading.Lock()
 _revisions: WeakKeyDictionary[Engine | Connection, dict[int, Revision]] = WeakKeyDictionary()
@@ -63,6 +67,21 @@ def store_presentation(presentation: Presentation) -> dict[str, Any]:
 def find(session: Session, key: str) -> Campaign | None:
     """The campaign called `key`."""
     return session.scalar(select(Campaign).where(Campaign.key == key))
+
+
+def required(session: Session, key: str, *, locked: bool = False) -> Campaign:
+    """The campaign called `key`, its row locked if asked for.
+
+    Raises:
+        CampaignUnknown: there is none; the fault names one whose key looks like it.
+    """
+    campaign = find(session, key)
+    if campaign is None:
+        keys = session.scalars(select(Campaign.key).order_by(Campaign.id.desc()).limit(COMPARED))
+        raise CampaignUnknown(key, next(iter(get_close_matches(key[:200], keys, n=1)), None))
+    if locked:
+        session.refresh(campaign, with_for_update=True)
+    return campaign
 
 
 def latest_revision(session: Session, campaign: Campaign) -> Revision:

@@ -15,7 +15,7 @@ from app.services.closing.anomalies import (
     odd,
 )
 from app.services.closing.liability import Liability, liability
-from app.services.closing.scope import bounds, stores_of
+from app.services.closing.scope import bounds
 from app.services.closing.totals import (
     Line,
     Listed,
@@ -36,6 +36,5 @@ __all__ = [
     "liability",
     "listed",
     "odd",
-    "stores_of",
     "to_csv",
 ]

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 
 from sqlalchemy import delete, select, update
 
+from app.services import campaigns
 from app.services.codes import formats
 from app.services.codes.formats.columns import is_meaning
 from app.services.codes.jobs import (
@@ -27,7 +28,6 @@ from app.services.codes.jobs import (
     Progress,
     Standing,
     begin,
-    campaign_called,
     discard,
     expected,
     note_progress,
@@ -210,7 +210,7 @@ def _twin(
 ) -> ImportJob | None:
     """An earlier import of the same file into the same campaign, unless its codes are gone."""
     with deployment.database.read() as session:
-        campaign = campaign_called(session, campaign_key)
+        campaign = campaigns.required(session, campaign_key)
         for job in session.scalars(
             select(ImportJob)
             .where(

@@ -17,7 +17,6 @@ from app.services.codes.jobs import (
     Progress,
     Standing,
     begin,
-    campaign_called,
     complete,
     discard,
     expected,
@@ -50,16 +49,16 @@ def generate(
         ImportFault: the campaign's codes are not generated, or its pattern names the recipient.
     """
     with deployment.database.read() as session:
-        campaign = campaign_called(session, campaign_key)
+        campaign = campaigns.required(session, campaign_key)
     if campaign.source != Source.GENERATED.value:
         raise ImportFault(
-            f"The codes of {campaign_key} come from {campaign.source}: only generated ones are "
-            "made ahead."
+            f"The codes of {campaign_key} come from {campaign.source}.",
+            "Only generated ones are made ahead.",
         )
     if recipe_of(campaign).personal:
         raise ImportFault(
-            "The pattern names the recipient, so that codes can be made only when they are "
-            'issued: use source = "on_demand".'
+            "The pattern names the recipient, so that codes can be made only when they are issued.",
+            'Use source = "on_demand".',
         )
     with deployment.database.read() as session:
         shown = campaigns.presentation_of(campaigns.latest_revision(session, campaign))
@@ -67,8 +66,8 @@ def generate(
     if symbology is not None and not fits(recipe_of(campaign).widest(), symbology):
         raise ImportFault(
             f"The pattern of {campaign_key} makes codes that are too long for its"
-            f" {symbology.value} barcode, which tills read with {narrow(symbology)}: shorten it, or"
-            " show codes as qr."
+            f" {symbology.value} barcode, which tills read with {narrow(symbology)}.",
+            "Shorten it, or show codes as qr.",
         )
     job_id = begin(
         deployment, campaign_key, filename=GENERATED, options={"count": count}, files=False
@@ -114,7 +113,7 @@ def make(
         return complete(deployment, job_id)
     discard(deployment, job_id, "failed", "The pattern has too few codes left: lengthen it.")
     raise ImportFault(
-        f"The pattern of {campaign.key} has too few codes left for {count} more: lengthen it."
+        f"The pattern of {campaign.key} has too few codes left for {count} more.", "Lengthen it."
     )
 
 

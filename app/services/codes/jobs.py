@@ -20,11 +20,10 @@ from typing import Any
 
 from babel.numbers import get_currency_precision
 from sqlalchemy import delete, func, select, true, update
-from sqlalchemy.orm import Session
 
 from app.domain.campaign import Source
 from app.domain.kinds import KINDS
-from app.faults import Fault
+from app.faults import Fault, ImportUnknown
 from app.services import campaigns
 from app.services.campaigns import barcodes
 from app.services.codes import table
@@ -63,9 +62,9 @@ class ImportFault(Fault):
 
     code = "import_refused"
 
-    def __init__(self, text: str, *, asked: FileFault | None = None) -> None:
+    def __init__(self, cause: str, remedy: str = "", *, asked: FileFault | None = None) -> None:
         self.asked = asked
-        super().__init__(text)
+        super().__init__(cause, remedy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,15 +95,16 @@ def cancel(deployment: Deployment, job_id: uuid.UUID) -> Standing:
     """Stop an import and take its codes away again.
 
     Raises:
-        ImportFault: it is complete already, or unknown.
+        ImportUnknown: there is none.
+        ImportFault: it is complete already.
     """
     with deployment.database.write() as session:
         job = session.get(ImportJob, job_id, with_for_update=True)
         if job is None:
-            raise ImportFault(f"No import {job_id} is known.")
+            raise ImportUnknown(job_id)
         if job.status == "complete":
             raise ImportFault(
-                "The import is complete and its codes are in use: pause the campaign instead."
+                "The import is complete and its codes are in use.", "Pause the campaign instead."
             )
         if job.status in ("cancelled", "failed"):
             return standing_of(job, session.get_one(Campaign, job.campaign_id).key)
@@ -116,12 +116,12 @@ def standing(deployment: Deployment, job_id: uuid.UUID, *, known: bool = False) 
     """How far an import is.
 
     Raises:
-        ImportFault: it is unknown.
+        ImportUnknown: there is none.
     """
     with deployment.database.read() as session:
         job = session.get(ImportJob, job_id)
         if job is None:
-            raise ImportFault(f"No import {job_id} is known.")
+            raise ImportUnknown(job_id)
         return standing_of(job, session.get_one(Campaign, job.campaign_id).key, known=known)
 
 
@@ -184,11 +184,11 @@ def begin(
     """
     now, newest = deployment.now(), deployment.keyring.newest
     with deployment.database.write() as session:
-        campaign = campaign_called(session, campaign_key)
+        campaign = campaigns.required(session, campaign_key)
         if files and campaign.source != Source.LIST.value:
             raise ImportFault(
-                f"The codes of {campaign_key} are {campaign.source}: only a campaign whose "
-                'source is "list" takes files.'
+                f"The codes of {campaign_key} are {campaign.source}.",
+                'Only a campaign whose source is "list" takes files.',
             )
         noted = {**options, "key_id": newest}
         if job is not None:
@@ -329,14 +329,6 @@ def expected(deployment: Deployment, campaign: Campaign) -> Expected:
         timezone=campaign.timezone,
         symbology=barcodes.symbology_of_codes(shown, campaign.authority),
     )
-
-
-def campaign_called(session: Session, key: str) -> Campaign:
-    """The campaign of that key; raises ImportFault."""
-    campaign = campaigns.find(session, key)
-    if campaign is None:
-        raise ImportFault(f"No campaign {key!r} exists: `passerelle campaign apply` makes one.")
-    return campaign
 
 
 def standing_of(job: ImportJob, campaign_key: str, *, known: bool = False) -> Standing:

@@ -33,7 +33,6 @@ from app.services.codes.jobs import (
     ImportFault,
     Progress,
     Standing,
-    campaign_called,
     complete,
     standing,
 )
@@ -93,7 +92,7 @@ def begin_taking(
     with deployment.database.read() as session:
         _refuse_unreadable(session, deployment, source, target)
     with deployment.database.write() as session:
-        giving, taking = campaign_called(session, source), campaign_called(session, target)
+        giving, taking = campaigns.required(session, source), campaigns.required(session, target)
         _refuse(session, giving, taking, deployment)
         # Whoever asks for the same at the same time waits here, and finds the move.
         session.execute(
@@ -236,7 +235,7 @@ def _pools(session: Session, campaign: Campaign) -> Sequence[uuid.UUID]:
 
 def _refuse_unreadable(session: Session, deployment: Deployment, source: str, target: str) -> None:
     """Raise ImportFault where tills could not read codes off the passes that they would be on."""
-    giving, taking = campaign_called(session, source), campaign_called(session, target)
+    giving, taking = campaigns.required(session, source), campaigns.required(session, target)
     shown = campaigns.presentation_of(campaigns.latest_revision(session, taking))
     symbology = barcodes.symbology_of_codes(shown, taking.authority)
     if symbology is None:
@@ -245,19 +244,19 @@ def _refuse_unreadable(session: Session, deployment: Deployment, source: str, ta
     if found:
         raise ImportFault(
             f"{barcodes.counted(found)} of the codes of {source} are too long for the"
-            f" {symbology.value} barcode of {target}, which tills read with {narrow(symbology)}:"
-            " show codes as qr there, or take from another campaign."
+            f" {symbology.value} barcode of {target}, which tills read with {narrow(symbology)}.",
+            "Show codes as qr there, or take from another campaign.",
         )
 
 
 def _refuse(session: Session, giving: Campaign, taking: Campaign, deployment: Deployment) -> None:
     if giving.id == taking.id:
-        raise ImportFault("A campaign cannot take its own codes: name another campaign.")
+        raise ImportFault("A campaign cannot take its own codes.", "Name another campaign.")
     for campaign in (giving, taking):
         if campaign.source not in _POOLED:
             raise ImportFault(
-                f"The codes of {campaign.key} are {campaign.source}: only those that come from a "
-                "list or were generated ahead move."
+                f"The codes of {campaign.key} are {campaign.source}.",
+                "Only those that come from a list or were generated ahead move.",
             )
     for what, of_one, of_other in (
         ("kind", giving.kind, taking.kind),
@@ -270,13 +269,14 @@ def _refuse(session: Session, giving: Campaign, taking: Campaign, deployment: De
     ):
         if of_one != of_other:
             raise ImportFault(
-                f"The {what} of {giving.key} is {of_one} and that of {taking.key} is {of_other}: "
-                "choose a campaign that has the same."
+                f"The {what} of {giving.key} is {of_one} and that of {taking.key} is {of_other}.",
+                "Choose a campaign that has the same.",
             )
     terms = campaigns.terms_of(campaigns.latest_revision(session, taking))
     ends = campaigns.issues_until(taking, terms)
     if ends is not None and ends <= deployment.now():
         local = ends.astimezone(ZoneInfo(taking.timezone))
         raise ImportFault(
-            f"The campaign {taking.key} ended on {local:%Y-%m-%d %H:%M}: give it a later end first."
+            f"The campaign {taking.key} ended on {local:%Y-%m-%d %H:%M}.",
+            "Give it a later end first.",
         )

@@ -26,7 +26,6 @@ from app.services.decisions.candidates import (
     Value,
 )
 from app.services.decisions.grants import (
-    campaign_called,
     granted,
     value_of,
 )
@@ -72,7 +71,7 @@ class Chunk:
         self.now = now
         self.tally = tally
         self.dry = dry
-        self.campaign = campaign_called(session, campaign_key)
+        self.campaign = campaigns.required(session, campaign_key)
         self.rules: Rules = campaigns.rules_of(self.campaign)
         self.seed = self.campaign.seed or self.campaign.key.encode()
         #: Of candidates whose occasion is not now.
@@ -269,7 +268,7 @@ class Chunk:
         """In a dry run: whether a code is left after those that were planned."""
         left = self.tally.codes
         if campaign_key not in left:
-            campaign = campaign_called(self.session, campaign_key)
+            campaign = campaigns.required(self.session, campaign_key)
             found = stock(self.session, campaign, exact=True, most=self.tally.most_codes)
             left[campaign_key] = 1 << 62 if found is None else found.left
         left[campaign_key] -= 1

@@ -22,18 +22,6 @@ from app.store.models import Campaign, Revision
 _GRANT = TypeAdapter(Grant)
 
 
-def campaign_called(session: Session, key: str) -> Campaign:
-    """The campaign of this key.
-
-    Raises:
-        IssueFault: there is none.
-    """
-    found = campaigns.find(session, key)
-    if found is None:
-        raise IssueFault(f"No campaign {key!r} exists.")
-    return found
-
-
 def value_of(
     session: Session, campaign: Campaign, grant: Grant, *, latest: dict[int, Revision]
 ) -> Value:
@@ -45,12 +33,12 @@ def value_of(
     Raises:
         IssueFault: the campaign that the grant names is unknown, or gives its vouchers itself.
     """
-    source = campaign if grant.campaign is None else campaign_called(session, grant.campaign)
+    source = campaign if grant.campaign is None else campaigns.required(session, grant.campaign)
     if source.birthday is not None and source is not campaign:
         raise IssueFault(
             f"The rules of {campaign.key} give vouchers of {source.key}, which gives one for each "
-            f"birthday itself: name a campaign without [birthday], or write [rules] for "
-            f"{source.key}."
+            f"birthday itself.",
+            f"Name a campaign without [birthday], or write [rules] for {source.key}.",
         )
     if source.id not in latest:
         latest[source.id] = campaigns.latest_revision(session, source)

@@ -98,4 +98,4 @@ def _add(session: Session, campaign: Campaign, rules: Rules, vouchers: int, mino
     if rules.most_minor is not None:
         statement = statement.where(Campaign.given_minor + minor <= rules.most_minor)
     if session.execute(statement).rowcount != 1:  # type: ignore[attr-defined]
-        raise IssueFault("The limits of the rules changed meanwhile: ask again.")
+        raise IssueFault("The limits of the rules changed meanwhile.", "Ask again.")

@@ -59,14 +59,10 @@ def expiry(
     """When invitations end: with the day `days` after today, in the campaign's time zone.
 
     Raises:
-        InvitationFault: there is no such campaign.
+        CampaignUnknown: there is none.
         IssueFault: the campaign says the occasion itself, and the invitations have another one.
     """
-    campaign = campaigns.find(session, campaign_key)
-    if campaign is None:
-        raise InvitationFault(
-            f"There is no campaign {campaign_key}: `passerelle campaign list` shows all."
-        )
+    campaign = campaigns.required(session, campaign_key)
     issuance.refuse_occasion(campaign, occasion)
     return end_of_day(now, ZoneInfo(campaign.timezone), days=days)
 
@@ -78,11 +74,11 @@ def link(settings: Settings, keyring: Keyring, campaign_key: str, invitation: In
         InvitationFault: it has no recipient, or too much to say for an address.
     """
     if not invitation.external_id:
-        raise InvitationFault("An invitation is for somebody: give the recipient's external id.")
+        raise InvitationFault("An invitation is for somebody.", "Give the recipient's external id.")
     text = _write(keyring, campaign_key, invitation)
     if len(text) > _LONGEST // 4:
         raise InvitationFault(
-            "The invitation is too long for an address: give fewer or shorter attributes."
+            "The invitation is too long for an address.", "Give fewer or shorter attributes."
         )
     return f"{settings.base_url}/c/{campaign_key}/{text}"
 

@@ -86,15 +86,14 @@ def issue_many(
         clear_codes: whether the caller shows the codes; then these are recorded.
 
     Raises:
-        IssueFault: the campaign is unknown or issues nothing now.
+        CampaignUnknown: there is none.
+        IssueFault: the campaign issues nothing now.
     """
     rest = iter(wanted)
     keyring = deployment.keyring
     while chunk := list(islice(rest, CHUNK)):
         with deployment.database.write() as session:
-            campaign = campaigns.find(session, campaign_key)
-            if campaign is None:
-                raise IssueFault(f"No campaign {campaign_key!r} exists.")
+            campaign = campaigns.required(session, campaign_key)
             batch = issue(session, keyring, campaign, chunk, now=deployment.now())
             known = sum(not item.fresh for item in batch.issued)
             security.record(
@@ -115,9 +114,7 @@ def issue_many(
             outcome.missing += sum(1 for _ in rest)
             break
     with deployment.database.read() as session:
-        campaign = campaigns.find(session, campaign_key)
-        if campaign is None:
-            raise IssueFault(f"No campaign {campaign_key!r} exists.")
+        campaign = campaigns.required(session, campaign_key)
         outcome.stock = stock(session, campaign)
 
 
@@ -141,13 +138,12 @@ def issue_file(
         IssueFault: the campaign issues nothing now, or the file cannot be read, or `out` is it.
     """
     if out.exists() and recipients.exists() and out.samefile(recipients):
-        raise IssueFault(f"{out} has the recipients: name another file for their links.")
+        raise IssueFault(f"{out} has the recipients.", "Name another file for their links.")
     outcome = Outcome()
     keyring, settings = deployment.keyring, deployment.settings
     with deployment.database.read() as session:
-        campaign = campaigns.find(session, campaign_key)
-    if campaign is not None:
-        refuse_occasion(campaign, occasion)
+        campaign = campaigns.required(session, campaign_key)
+    refuse_occasion(campaign, occasion)
     part = out.with_name(out.name + ".part")
     try:
         with (
@@ -180,8 +176,8 @@ def issue_file(
         raise IssueFault(f"{recipients.name}: {fault}") from None
     except OSError as error:
         raise IssueFault(
-            f"{error.filename or recipients} cannot be used ({error.strerror}): "
-            "name readable recipients and a folder that can be written."
+            f"{error.filename or recipients} cannot be used ({error.strerror}).",
+            "Name readable recipients and a folder that can be written.",
         ) from None
     finally:
         with suppress(FileNotFoundError):

@@ -169,12 +169,13 @@ def reissue(
 def _refuse(session: Session, campaign: Campaign, voucher: Voucher, *, keeps: bool) -> None:
     if voucher.replaced_by_id is not None:
         newest = codes.serial(_followed(session, voucher).public_id)
-        raise IssueFault(f"The card was replaced by {newest}: issue that one anew.")
+        raise IssueFault(f"The card was replaced by {newest}.", "Issue that one anew.")
     if voucher.status in ENDED:
-        raise IssueFault(f"The voucher is {voucher.status}: issue another one.")
+        raise IssueFault(f"The voucher is {voucher.status}.", "Issue another one.")
     if voucher.held or voucher.held_minor:
         raise IssueFault(
-            "A till holds a part of the voucher: capture or void the hold first, then issue anew."
+            "A till holds a part of the voucher.",
+            "Capture or void the hold first, then issue anew.",
         )
     if keeps:
         presentation = campaigns.presentation_of(campaigns.latest_revision(session, campaign))
@@ -183,7 +184,8 @@ def _refuse(session: Session, campaign: Campaign, voucher: Voucher, *, keeps: bo
             or campaign.authority == Authority.PARTNER.value
         ):
             raise IssueFault(
-                "The barcode of the pass is its code, which would still be good: give it a new one."
+                "The barcode of the pass is its code, which would still be good.",
+                "Give it a new one.",
             )
 
 
@@ -195,8 +197,8 @@ def _another_code(
     claimed = claim(session, keyring, campaign, [Slot(wanted, voucher.recipient_id)], now=now)
     if not claimed:
         raise IssueFault(
-            f"The campaign {campaign.key} has no code left to give: import or generate more, or "
-            "keep the code if nobody has read it."
+            f"The campaign {campaign.key} has no code left to give.",
+            "Import or generate more, or keep the code if nobody has read it.",
         )
     return claimed[0].id
 

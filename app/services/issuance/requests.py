@@ -174,18 +174,23 @@ def refuse_occasion(campaign: Campaign, occasion: str) -> None:
 
 
 def refuse_occasions(deployment: Deployment, campaign_key: str, asked: Collection[str]) -> None:
-    """Refuse callers' own occasions as `refuse_occasion` does; an unknown campaign is not seen."""
+    """Refuse callers' own occasions as `refuse_occasion` does.
+
+    Raises:
+        CampaignUnknown: there is none.
+        IssueFault: the campaign says the occasion itself.
+    """
     with deployment.database.read() as session:
-        campaign = campaigns.find(session, campaign_key)
-    if campaign is not None:
-        for each in sorted(asked):
-            refuse_occasion(campaign, each)
+        campaign = campaigns.required(session, campaign_key)
+    for each in sorted(asked):
+        refuse_occasion(campaign, each)
 
 
 def _not_the_callers(campaign: Campaign) -> IssueFault:
     return IssueFault(
-        f"The campaign {campaign.key} gives one voucher for each birthday and says itself for "
-        "which: leave `occasion` out."
+        f"The campaign {campaign.key} gives one voucher for each birthday and says "
+        "itself for which.",
+        "Leave `occasion` out.",
     )
 
 

@@ -72,8 +72,8 @@ def issue(
     if people is None:
         if campaign.rules is not None:
             raise IssueFault(
-                f"The campaign {campaign.key} decides by rules: issue with `passerelle decide` or "
-                "POST /api/v1/decisions."
+                f"The campaign {campaign.key} decides by rules.",
+                "Issue with `passerelle decide` or POST /api/v1/decisions.",
             )
         people = store(
             session,
@@ -199,19 +199,17 @@ def refuse(campaign: Campaign, terms: Terms, *, now: dt.datetime) -> None:
     """
     if campaign.status != "live":
         raise IssueFault(
-            f"The campaign {campaign.key} is {campaign.status}: set it live to issue vouchers."
+            f"The campaign {campaign.key} is {campaign.status}.", "Set it live to issue vouchers."
         )
     ends = campaigns.issues_until(campaign, terms)
     if ends is not None and ends <= now:
-        remedy = "give it a later end to issue vouchers."
+        remedy = "Give it a later end to issue vouchers."
         if ends != terms.validity.ends_at:
             remedy = (
-                "that end was forced on all its vouchers, so that a new one would be over at once; "
+                "That end was forced on all its vouchers, so that a new one would be over at once; "
                 "force a later one with `passerelle campaign update` to issue vouchers."
             )
-        raise IssueFault(
-            f"The campaign {campaign.key} ended on {ends:%Y-%m-%d %H:%M} UTC: {remedy}"
-        )
+        raise IssueFault(f"The campaign {campaign.key} ended on {ends:%Y-%m-%d %H:%M} UTC.", remedy)
 
 
 def _existing(

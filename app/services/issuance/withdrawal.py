@@ -21,13 +21,13 @@ from sqlalchemy.orm import Session
 
 from app.domain import codes
 from app.domain.ledger import HoldStatus
+from app.faults import VoucherUnknown
 from app.services import (
     changes,
     eventlog,
     security,
 )
 from app.services.deployment import Deployment
-from app.services.issuance.requests import IssueFault
 from app.services.issuance.serials import (
     ALIVE,
     STANDING,
@@ -190,7 +190,7 @@ def locked(session: Session, public_id: int) -> Voucher:
     """The voucher, which nobody else changes before this transaction ends.
 
     Raises:
-        IssueFault: no such voucher.
+        VoucherUnknown: there is none.
     """
     # A voucher that is issued anew while its lock is awaited hands the id to another row, which
     # only a second statement sees.
@@ -200,7 +200,7 @@ def locked(session: Session, public_id: int) -> Voucher:
         )
         if voucher is not None:
             return voucher
-    raise IssueFault("No such voucher is known: check its serial.")
+    raise VoucherUnknown
 
 
 def _record(

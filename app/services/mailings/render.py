@@ -244,7 +244,7 @@ def _issue(
     clear: dict[int | None, str] = {}
     now: dt.datetime = deployment.now()
     with deployment.database.write() as session:
-        rows = {key: campaigns.find(session, key) for key in message.campaigns}
+        rows = {key: campaigns.required(session, key) for key in message.campaigns}
         if len(rows) > 1:
             # Each campaign keeps its recipients' rows, which two messages could take in turn.
             decisions.lock(session, keyring, people, now=now)
@@ -260,8 +260,6 @@ def _issue(
                 continue
             got = served.not_given
             try:
-                if campaign is None:
-                    raise IssueFault(f"No campaign {key!r} exists.")
                 if campaign.rules is None:
                     wanted = [
                         Wanted(person=each, occasion=_occasion(message, campaign, each, about))
@@ -346,8 +344,8 @@ def _plan(
     with deployment.database.read() as session:
         for key in sorted(message.campaigns):
             asking = [person for person in people if key in asked[person.external_id]]
-            campaign = campaigns.find(session, key)
-            if asking and campaign is not None and (campaign.rules or campaign.birthday):
+            campaign = campaigns.required(session, key)
+            if asking and (campaign.rules or campaign.birthday):
                 # A campaign that is no draft any more only when the message goes out is shown.
                 with suppress(IssueFault):
                     served.refused(

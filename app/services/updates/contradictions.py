@@ -11,6 +11,7 @@ from babel.numbers import format_currency, get_currency_precision, get_currency_
 
 from app.domain.campaign import Presentation
 from app.domain.overrides import Override
+from app.services.campaigns import Fault
 
 #: Texts that say what a coupon gives. Terms also say what a basket needs or what is taken at most.
 _TEXTS = ("title", "offer", "description")
@@ -19,7 +20,7 @@ _NUMBER = r"\d+(?:[., \u00a0\u202f]\d+)*"
 
 def contradictions(
     presentation: Presentation, override: Override, *, currency: str | None
-) -> list[str]:
+) -> list[Fault]:
     """Warnings, one for each text that says another value, with the way to give the words.
 
     Args:
@@ -27,10 +28,13 @@ def contradictions(
         currency: the campaign's.
     """
     return [
-        f"{at} says “{said}”, and holders will get {value}: give the words as well, such as "
-        f'--presentation words.json with {{"texts": {{"{language}": {{"{name}": "{text}"}}}}}}.'
+        Fault(
+            f"texts.{language}.{name}",
+            f"says “{said}”, and holders will get {value}.",
+            "Give the words as well, such as --presentation words.json with "
+            f'{{"texts": {{"{language}": {{"{name}": "{text}"}}}}}}.',
+        )
         for language, name, said, value, text in _said(presentation, override, currency)
-        if (at := f"texts.{language}.{name}")
     ]
 
 

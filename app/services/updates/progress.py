@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.services import wallets
-from app.services.updates.finding import campaign_called, no_update
+from app.faults import UpdateUnknown
+from app.services import campaigns, wallets
 from app.services.updates.update import Wanted
 from app.services.wallets.wallet import Edit, Forecast, Reach
 from app.settings import Settings
@@ -71,7 +71,7 @@ class Progress:
 
 def reach(session: Session, key: str) -> Touched:
     """Count how many an update of the campaign would touch."""
-    campaign = campaign_called(session, key)
+    campaign = campaigns.required(session, key)
     found = tuple(wallet.reach(session, campaign.id) for wallet in wallets.WALLETS)
     return Touched(passes=sum(each.passes for each in found), wallets=found)
 
@@ -82,9 +82,9 @@ def forecast(
     """Say what an update of the campaign named `key` would cost, by wallets whose rate is limited.
 
     Raises:
-        UpdateFault: there is no such campaign.
+        CampaignUnknown: there is none.
     """
-    campaign_called(session, key)
+    campaigns.required(session, key)
     edit = Edit(
         presentation=wanted.presentation or {},
         override=wanted.override,
@@ -97,11 +97,11 @@ def progress(session: Session, update_id: uuid.UUID) -> Progress:
     """Say how far an update has come.
 
     Raises:
-        UpdateFault: there is no such update.
+        UpdateUnknown: there is none.
     """
     row = session.get(CampaignUpdate, update_id)
     if row is None:
-        raise no_update()
+        raise UpdateUnknown
     campaign = session.get_one(Campaign, row.campaign_id)
     found = {
         wallet: wallet.progress(session, row.campaign_id, row.version or 0)
@@ -134,7 +134,7 @@ def progress(session: Session, update_id: uuid.UUID) -> Progress:
 
 def history(session: Session, key: str, *, limit: int = 50) -> list[Progress]:
     """Return the campaign's updates, newest first."""
-    campaign = campaign_called(session, key)
+    campaign = campaigns.required(session, key)
     ids = session.scalars(
         select(CampaignUpdate.id)
         .where(CampaignUpdate.campaign_id == campaign.id)

@@ -15,8 +15,10 @@ from app.domain import overrides
 from app.domain.campaign import BenefitType
 from app.domain.kinds import KINDS
 from app.domain.overrides import Override
-from app.services import changes, wallets
+from app.faults import UpdateUnknown
+from app.services import campaigns, changes, wallets
 from app.services.campaigns import (
+    Fault,
     faults_of,
     latest_revision,
     presentation_of,
@@ -25,7 +27,6 @@ from app.services.campaigns import (
 )
 from app.services.deployment import Deployment
 from app.services.updates.contradictions import contradictions
-from app.services.updates.finding import campaign_called, no_update
 from app.services.updates.overlay import PRESENTATION, laid_over
 from app.services.updates.update import UpdateFault, Wanted
 from app.settings import Settings
@@ -39,7 +40,7 @@ from app.store.models import (
 
 def rehearse(
     session: Session, key: str, wanted: Wanted, *, settings: Settings, keyring: Keyring
-) -> list[str]:
+) -> list[Fault]:
     """Refuse what `order` would refuse, in a session for reading; returns what to be warned of.
 
     That is words which say another value than the update gives, and those of its own of which a
@@ -51,21 +52,17 @@ def rehearse(
     Raises:
         UpdateFault: as `order`.
     """
-    campaign = campaign_called(session, key)
+    campaign = campaigns.required(session, key)
     change = _change(session, campaign, wanted, settings=settings, keyring=keyring)
     revision = latest_revision(session, campaign)
     presentation = PRESENTATION.validate_python(laid_over(revision.presentation, change))
     # What is as it was needs no word again.
     known = set(warnings_of(presentation_of(revision), kind=campaign.kind))
-    warnings = [
-        str(each) for each in warnings_of(presentation, kind=campaign.kind) if each not in known
+    override = wanted.override or Override()
+    return [
+        *contradictions(presentation, override, currency=campaign.currency),
+        *(each for each in warnings_of(presentation, kind=campaign.kind) if each not in known),
     ]
-    if wanted.override is not None:
-        warnings = [
-            *contradictions(presentation, wanted.override, currency=campaign.currency),
-            *warnings,
-        ]
-    return warnings
 
 
 def _change(
@@ -108,9 +105,10 @@ def order(
     A pass is made of it first, so that what no pass can show is refused and never published.
 
     Raises:
-        UpdateFault: there is no such campaign, or the update changes nothing or is faulty.
+        CampaignUnknown: there is none.
+        UpdateFault: the update changes nothing or is faulty.
     """
-    campaign = campaign_called(session, key, lock=True)
+    campaign = campaigns.required(session, key, locked=True)
     change = _change(session, campaign, wanted, settings=settings, keyring=keyring)
     row = CampaignUpdate(
         campaign_id=campaign.id,
@@ -181,7 +179,7 @@ def _rehearse_due(deployment: Deployment) -> None:
 
 def pause(session: Session, key: str, *, paused: bool) -> None:
     """Hold the deliveries of the campaign's edits back, or let them go on."""
-    campaign = campaign_called(session, key, lock=True)
+    campaign = campaigns.required(session, key, locked=True)
     campaign.delivery_paused = paused
     if not paused:
         changes.campaign(session, campaign.id)
@@ -191,11 +189,12 @@ def cancel(session: Session, update_id: uuid.UUID) -> None:
     """Take back an update that is not published yet.
 
     Raises:
-        UpdateFault: it is unknown, or published already.
+        UpdateUnknown: there is none.
+        UpdateFault: it is published already.
     """
     row = session.get(CampaignUpdate, update_id, with_for_update=True)
     if row is None:
-        raise no_update()
+        raise UpdateUnknown
     if row.status == "cancelled":
         return
     if row.status != "scheduled":

@@ -210,19 +210,19 @@ def _check(
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:
-        raise WebhookFault("The address is none: write https://host/path.") from None
+        raise WebhookFault("The address is none.", "Write https://host/path.") from None
     if parts.scheme not in ("http", "https") or not parts.hostname or len(url) > 2_000:
-        raise WebhookFault("The address is none: write https://host/path.")
+        raise WebhookFault("The address is none.", "Write https://host/path.")
     if https_only and parts.scheme != "https":
-        raise WebhookFault("The address is plain http, which production refuses: use https.")
+        raise WebhookFault("The address is plain http, which production refuses.", "Use https.")
     if parts.username or parts.password or parts.fragment:
-        raise WebhookFault("The address holds a password or fragment: leave those out.")
+        raise WebhookFault("The address holds a password or fragment.", "Leave those out.")
     try:
         ip_address(parts.hostname)
     except ValueError:
         if parts.hostname.isascii() is False:
             raise WebhookFault(
-                "The host has letters beyond ASCII: write it in its xn-- form."
+                "The host has letters beyond ASCII.", "Write it in its xn-- form."
             ) from None
     known = [kind.value for kind in Kind]
     if unknown := sorted(set(kinds) - set(known)):

@@ -228,7 +228,7 @@ def order_update(path: CampaignPath, body: UpdateBody) -> Response:
         costs = updates.forecast(session, path.key, wanted, settings=house.settings)
     rehearsed = RehearsedBody(
         touches=TouchesBody(**touches.counts),
-        warnings=warnings,
+        warnings=[str(each) for each in warnings],
         **{name: GoogleBody.of(cost) for name, cost in costs.items()},
     ).model_dump()
     if body.dry_run:

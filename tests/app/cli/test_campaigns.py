@@ -167,7 +167,7 @@ def test_birthdays_say_when_there_is_no_such_campaign_and_when_codes_run_out(
 ) -> None:
     assert cli("birthdays").output == "No live campaign has a section [birthday].\n"
     refused = cli("birthdays", "spring")
-    assert (refused.exit_code, "add a section [birthday]" in refused.stderr) == (1, True)
+    assert (refused.exit_code, "Add a section [birthday]" in refused.stderr) == (1, True)
     spring("[birthday]\ndays_ahead = 60\n", source="generated")
     people = tmp_path / "people.csv"
     people.write_text("external_id,birth_date\n" + birthdays_soon())

@@ -188,7 +188,7 @@ def test_nothing_done_does_not_end_with_0(
     assert heading in mended(cli("recipients", "import", wrong))
     wrong.write_text("external_id,birth_date\nada,soon\n", encoding="utf-8")
     assert "Nobody got a voucher" in mended(cli("issue", "spring", wrong, "--out", out))
-    assert "has the recipients: name another" in mended(
+    assert "has the recipients. Name another" in mended(
         cli("issue", "spring", wrong, "--out", wrong)
     )
     assert not out.exists()

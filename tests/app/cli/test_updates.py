@@ -52,7 +52,7 @@ def test_update_says_how_many_it_touches_asks_and_is_listed(
     done = cli(*words, "--percent", "30", answer="y\n")
 
     assert "This touches 0 passes: 0 devices of Apple's, 0 objects at Google; now." in done.output
-    warning = "! texts.en.offer says “20 %”, and holders will get 30 %: give the words as well"
+    warning = "! texts.en.offer: says “20 %”, and holders will get 30 %. Give the words as well"
     assert warning in done.output
     assert '{"texts": {"en": {"offer": "−30 %"}}}' in done.output
     found = re.search(r"Update ([0-9a-f-]{36}): see `passerelle campaign updates", done.output)
@@ -95,7 +95,7 @@ def test_update_for_later_can_be_cancelled_once_and_a_published_one_cannot(
 @pytest.mark.parametrize(
     ("words", "code", "cause"),
     [
-        (["winter", "--uses", "2", "--yes"], 1, "There is no campaign 'winter'."),
+        (["winter", "--uses", "2", "--yes"], 1, "No campaign 'winter' exists."),
         (["spring", "--yes"], 1, "The update changes nothing."),
         (["spring", "--ends-at", "tomorrow"], 2, "2026-12-24T18:00:00+01:00"),
         (["spring", "--ends-at", "2026-12-24T18:00:00"], 2, "It needs a zone"),
@@ -139,7 +139,7 @@ def test_deliveries_are_paused_and_go_on(cli: Cli, serial: str, deployment: Depl
         assert campaign.delivery_paused
     assert cli("campaign", "resume", "spring").output == "Deliveries of spring go on.\n"
     for command in ("pause", "resume"):
-        assert "no campaign 'winter'" in cli("campaign", command, "winter").stderr
+        assert "No campaign 'winter' exists." in cli("campaign", command, "winter").stderr
 
 
 def test_single_vouchers_are_updated_prolonged_and_withdrawn(

@@ -45,7 +45,7 @@ def test_webhook_is_made_with_a_secret_that_is_shown_once_and_listed(
 @pytest.mark.parametrize(
     ("words", "code", "cause"),
     [
-        (["crm.example"], 1, "write https://host/path"),
+        (["crm.example"], 1, "Write https://host/path"),
         (["https://user:secret@crm.example/"], 1, "leave those out"),
         ([URL, "--campaign", "winter"], 1, "No such campaign: winter"),
         ([URL, "--kind", "sold"], 2, "'redeemed'"),

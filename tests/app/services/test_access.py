@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, select
 
+from app.faults import StoreUnknown
 from app.services import access
 from app.services.access import AccessFault, Client, Doorkeeper, KeyRefusal, Refused, Scope
 from app.services.deployment import Deployment
@@ -75,7 +76,7 @@ def test_a_key_is_bound_to_a_terminal_of_a_store(deployment: Deployment) -> None
     [
         ({"scopes": []}, "Name at least one scope"),
         ({"store": "nowhere"}, "No store 'nowhere'"),
-        ({"terminal": "1"}, "name the store too"),
+        ({"terminal": "1"}, "Name the store too"),
         ({"campaigns": ["none"]}, "No such campaign: none"),
     ],
 )
@@ -84,7 +85,7 @@ def test_a_key_that_cannot_be_made_says_why(
 ) -> None:
     arguments: dict[str, object] = {"scopes": [Scope.POS], "now": NOW} | asked
     with (
-        pytest.raises(AccessFault, match=remedy),
+        pytest.raises((AccessFault, StoreUnknown), match=remedy),
         deployment.database.write() as session,
     ):
         access.create(session, "t", **arguments)  # type: ignore[arg-type]

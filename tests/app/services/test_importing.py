@@ -359,7 +359,7 @@ def test_the_worker_goes_on_with_each_import_that_a_crash_left_from_where_it_was
 def test_a_campaign_that_makes_its_own_codes_takes_no_file(deployment: Deployment) -> None:
     apply(deployment, codes={"source": "on_demand"})
 
-    with pytest.raises(ImportFault, match="only a campaign whose source"):
+    with pytest.raises(ImportFault, match="Only a campaign whose source"):
         bring(deployment, b"CODE0001\n")
 
 

@@ -11,6 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import func, select, update
 
+from app.faults import CampaignUnknown
 from app.services import (
     access,
     audit,
@@ -170,8 +171,8 @@ def test_codes_that_would_mean_another_thing_stay_where_they_are(
     with pytest.raises(ImportFault, match=word):
         moved.take(deployment, "new", "old")
 
-    for source in ("none", "new"):
-        with pytest.raises(ImportFault):
+    for source, fault in (("none", CampaignUnknown), ("new", ImportFault)):
+        with pytest.raises(fault):
             moved.take(deployment, "new", source)
     assert free(deployment, "old") == 1
 

@@ -13,7 +13,7 @@ from app.services.updates.contradictions import contradictions
 
 def warned(override: Override, language: str = "en", **texts: str) -> list[str]:
     presentation = Presentation(default_language=language, texts={language: Texts(**texts)})
-    return contradictions(presentation, override, currency="EUR")
+    return [str(each) for each in contradictions(presentation, override, currency="EUR")]
 
 
 PERCENT = Override(percent=Decimal("25.00"))
@@ -37,7 +37,7 @@ def test_words_of_another_value_are_warned_of_with_the_words_to_give(
     override: Override, language: str, text: str, words: str
 ) -> None:
     (warning,) = warned(override, language, title="Spring", offer=text)
-    assert warning.startswith(f"texts.{language}.offer says “")
+    assert warning.startswith(f"texts.{language}.offer: says “")
     assert f'{{"texts": {{"{language}": {{"offer": "{words}"}}}}}}' in warning
 
 

@@ -100,13 +100,14 @@ def test_an_update_warns_of_its_own_words_and_not_of_those_that_were_there(
 
     def rehearsed(**presentation: Any) -> list[str]:
         with deployment.database.read() as session:
-            return updates.rehearse(
+            found = updates.rehearse(
                 session,
                 "spring",
                 Wanted(presentation=presentation),
                 settings=deployment.settings,
                 keyring=deployment.keyring,
             )
+        return [str(each) for each in found]
 
     assert rehearsed(look={"background": "#003300"}) == []
     assert places(rehearsed(texts={"en": {"offer": "W" * 18}})) == ["texts.en.offer"]

@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
 from app.cli.invite import invite
+from app.faults import CampaignUnknown
 from app.services import invitations
 from app.services.deployment import Deployment
 from app.services.invitations import Invitation, InvitationFault
@@ -258,7 +259,7 @@ def test_the_command_prints_a_link_for_each_recipient(
         assert "November 24, 2026<" in client.get(path).text
         assert client.post(path).status_code == 303
     refused = CliRunner().invoke(invite, ["nothing", "r-1"], obj=deployment)
-    assert isinstance(refused.exception, InvitationFault)
+    assert isinstance(refused.exception, CampaignUnknown)
 
 
 def test_an_invitation_needs_a_recipient_and_must_fit_into_an_address(

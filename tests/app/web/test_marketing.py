@@ -388,7 +388,7 @@ def test_an_update_warns_of_words_that_say_another_value_until_they_come_with_it
         found: list[str] = (answer.json or {})["warnings"]
         return found
 
-    assert [each.split(" says ")[0] for each in warnings(percent=30)] == ["texts.en.offer"]
+    assert [each.split(": says ")[0] for each in warnings(percent=30)] == ["texts.en.offer"]
     words = {"texts": {"en": {"offer": "−30 %"}}}
     assert warnings(percent=30, presentation=words) == warnings(uses=3) == []
 
