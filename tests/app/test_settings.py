@@ -182,3 +182,9 @@ def test_what_kubernetes_says_of_a_service_called_passerelle_is_no_setting() -> 
             "PASSERELLE_DB_PORT_5432_TCP_ADDR": "10.0.0.2",
         }
     )
+
+
+def test_a_process_has_at_least_the_two_threads_that_keep_a_till_s_turn() -> None:
+    with pytest.raises(SettingsError, match="PASSERELLE_THREADS is '1': use a whole number from 2"):
+        from_environment({"PASSERELLE_THREADS": "1"})
+    assert from_environment({"PASSERELLE_THREADS": "2"}).threads == 2

@@ -224,6 +224,16 @@ def test_a_missing_certificate_stops_a_server_in_production_with_the_remedy(
     empty.mkdir()
     for check in (cli("certs", "check", empty), cli("certs", "check", tmp_path / "absent")):
         assert "cannot sign passes" in mended(check)
+    # Whoever mends the settings is not told of the certificates only afterwards.
+    production = {"PASSERELLE_ENV": "production", "PASSERELLE_CERTS": str(empty)}
+    for command in ("serve", "worker"):
+        said = mended(cli(command, PASSERELLE_BASE_URL="http://shop.test", **production))
+        assert "PASSERELLE_BASE_URL is plain http" in said
+        assert "  - apple/pass.pem: " in said
+        assert "  - google/service-account.json: " in said
+    assert "apple/" not in mended(
+        cli("audit", PASSERELLE_BASE_URL="http://shop.test", **production)
+    )
 
 
 def test_what_does_not_work_on_a_later_schema_names_the_later_release(
