@@ -123,7 +123,7 @@ def test_recipients_are_brought_shown_and_forgotten(
     assert "1 voucher stays, belonging to nobody known." in gone.output
     for words in (("show", "ada"), ("forget", "ada", "--yes")):
         refused = cli("recipients", *words)
-        assert (refused.exit_code, refused.stderr) == (1, "There is no such recipient.\n")
+        assert (refused.exit_code, refused.stderr) == (1, "There is no such recipient. Check the external id.\n")
 
 
 def test_points_are_said_with_what_they_come_from(
@@ -141,7 +141,7 @@ def test_points_are_said_with_what_they_come_from(
         "         0  visit: 0 × 1 (0 reported, 0 booked here)",
     ]
     for words, said in (
-        (("nobody",), "There is no such recipient."),
+        (("nobody",), "There is no such recipient. Check the external id."),
         (("ada", "--campaign", "none"), "No campaign 'none' exists."),
     ):
         refused = cli("recipients", "points", *words)

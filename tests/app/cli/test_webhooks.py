@@ -46,7 +46,7 @@ def test_webhook_is_made_with_a_secret_that_is_shown_once_and_listed(
     ("words", "code", "cause"),
     [
         (["crm.example"], 1, "Write https://host/path"),
-        (["https://user:secret@crm.example/"], 1, "leave those out"),
+        (["https://user:secret@crm.example/"], 1, "Leave those out"),
         ([URL, "--campaign", "winter"], 1, "No such campaign: winter"),
         ([URL, "--kind", "sold"], 2, "'redeemed'"),
     ],
