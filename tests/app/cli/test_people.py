@@ -31,6 +31,9 @@ bob,loyal,1,,b2,38
 cyd,new,,10.00,,40
 """
 
+#: What a command adds to a key that no campaign has.
+ALL = "`passerelle campaign list` shows all."
+
 
 @pytest.fixture
 def recipients(tmp_path: Path) -> Path:
@@ -123,7 +126,10 @@ def test_recipients_are_brought_shown_and_forgotten(
     assert "1 voucher stays, belonging to nobody known." in gone.output
     for words in (("show", "ada"), ("forget", "ada", "--yes")):
         refused = cli("recipients", *words)
-        assert (refused.exit_code, refused.stderr) == (1, "There is no such recipient. Check the external id.\n")
+        assert (refused.exit_code, refused.stderr) == (
+            1,
+            "There is no such recipient. Check the external id.\n",
+        )
 
 
 def test_points_are_said_with_what_they_come_from(
@@ -142,7 +148,7 @@ def test_points_are_said_with_what_they_come_from(
     ]
     for words, said in (
         (("nobody",), "There is no such recipient. Check the external id."),
-        (("ada", "--campaign", "none"), "No campaign 'none' exists."),
+        (("ada", "--campaign", "none"), f"No campaign 'none' exists. {ALL}"),
     ):
         refused = cli("recipients", "points", *words)
         assert (refused.exit_code, refused.stderr) == (1, f"{said}\n")
