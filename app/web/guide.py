@@ -80,8 +80,8 @@ def page(name: str) -> Page | None:
     text = source(name)
     if text is None:
         return None
-    markdown = _markdown()
-    tokens = markdown.parse(text)
+    renderer = markdown()
+    tokens = renderer.parse(text)
     headings = [
         Heading(int(token.tag[1]), str(token.attrGet("id")), _text(tokens[at + 1]))
         for at, token in enumerate(tokens)
@@ -94,25 +94,30 @@ def page(name: str) -> Page | None:
         name=name,
         title=next((each.text for each in headings), name),
         summary=next(paragraphs, ""),
-        html=markdown.renderer.render(tokens, markdown.options, {}),
+        html=renderer.renderer.render(tokens, renderer.options, {}),
         contents=tuple(each for each in headings if each.level in (2, 3)),
     )
 
 
-def _markdown() -> MarkdownIt:
-    """The renderer of the pages."""
+def markdown(*, relinks: bool = True) -> MarkdownIt:
+    """Return the renderer of the pages.
+
+    Args:
+        relinks: whether links to files of pages become links to the pages, as when they are served.
+    """
     # Few processes ever show a page: the libraries load with the first one, not with each start.
     from markdown_it import MarkdownIt
     from mdit_py_plugins.anchors import anchors_plugin
 
-    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    found = MarkdownIt("commonmark", {"html": False}).enable("table")
     # Anchors are those that repository browsers give, so that a link works there, too.
-    markdown.use(anchors_plugin, max_level=4)
-    markdown.core.ruler.push("pages", lambda state: _relink(state.tokens))
-    markdown.add_render_rule("table_open", _table_open)
-    markdown.add_render_rule("table_close", lambda *_: "</table></div>\n")
-    markdown.add_render_rule("fence", _fence)
-    return markdown
+    found.use(anchors_plugin, max_level=4)
+    if relinks:
+        found.core.ruler.push("pages", lambda state: _relink(state.tokens))
+    found.add_render_rule("table_open", _table_open)
+    found.add_render_rule("table_close", lambda *_: "</table></div>\n")
+    found.add_render_rule("fence", _fence)
+    return found
 
 
 def _relink(tokens: list[Token]) -> None:
