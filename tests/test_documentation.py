@@ -132,7 +132,8 @@ def _commands(line: str) -> Iterator[list[str]]:
         if called and not (at and words[at - 1].startswith("-")):
             rest = words[at + 1 :]
             end = next((n for n, each in enumerate(rest) if each in _ENDS), len(rest))
-            if rest[:end]:
+            # An account of the name owns files; a script hands on what it was given.
+            if rest[:end] and not rest[0].startswith(("/", "$")):
                 yield rest[:end]
 
 
