@@ -11,12 +11,13 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
+from click.testing import CliRunner, Result
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import settings as hypothesis_settings
@@ -24,12 +25,14 @@ from sqlalchemy import create_engine, make_url, text
 from structlog.testing import capture_logs
 
 from app import create_app
+from app.cli import main
 from app.services.deployment import Deployment
 from app.settings import Settings
 from app.store import migrations
 from app.store.session import Database
 from passes.signing import throwaway
 from tests.described import judged
+from tests.serving import environment
 from tests.storefront import Storefront
 
 # A run repeats itself, so that a change fails and not luck; `make explore` draws anew each time.
@@ -37,6 +40,8 @@ hypothesis_settings.register_profile("repeat", derandomize=True, database=None, 
 hypothesis_settings.register_profile("explore", database=None, deadline=None, print_blob=True)
 hypothesis_settings.load_profile(os.environ.get("TESTS_PROFILE", "repeat"))
 
+#: Gives one command to `passerelle`, and what came of it.
+Cli = Callable[..., Result]
 MASTER_KEYS = {2: bytes(range(100, 132)), 1: bytes(range(50, 82))}
 
 
@@ -202,3 +207,15 @@ def _in_postgres(url: str, statement: str) -> None:
     with engine.connect() as connection:
         connection.execute(text(statement))
     engine.dispose()
+
+
+@pytest.fixture
+def cli(settings: Settings) -> Cli:
+    """Gives one command; `answer` is what the person types when asked."""
+
+    def give(*words: object, answer: str | None = None, **changes: str) -> Result:
+        return CliRunner().invoke(
+            main, [str(word) for word in words], input=answer, env=environment(settings) | changes
+        )
+
+    return give

@@ -6,26 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from app.cli import main
-from app.settings import Settings
-from tests.serving import environment
-
-Cli = Callable[..., Result]
-
-
-@pytest.fixture
-def cli(settings: Settings) -> Cli:
-    """Gives one command; `answer` is what the person types when asked."""
-
-    def give(*words: object, answer: str | None = None, **changes: str) -> Result:
-        return CliRunner().invoke(
-            main, [str(word) for word in words], input=answer, env=environment(settings) | changes
-        )
-
-    return give
-
+from tests.conftest import Cli
 
 CAMPAIGN = """
 key = "spring"

@@ -3,84 +3,66 @@
 import base64
 import datetime as dt
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from app.cli import main
 from app.settings import Settings
 from app.store.session import Database
-from tests.conftest import MASTER_KEYS, later
-
-Run = Callable[..., Result]
+from tests.conftest import MASTER_KEYS, Cli, later
 
 
-@pytest.fixture
-def run(settings: Settings) -> Run:
-    environment = {
-        "PASSERELLE_DATABASE_URL": settings.database_url,
-        "PASSERELLE_MASTER_KEYS": " ".join(
-            f"{key_id}:{base64.b64encode(key).decode()}" for key_id, key in MASTER_KEYS.items()
-        ),
-    }
-
-    def invoke(*arguments: str, **changes: str) -> Result:
-        return CliRunner().invoke(main, arguments, env=environment | changes)
-
-    return invoke
-
-
-def test_a_key_is_made_listed_and_revoked(run: Run) -> None:
-    made = run("access", "create", "Till 1", "--scope", "pos")
+def test_a_key_is_made_listed_and_revoked(cli: Cli) -> None:
+    made = cli("access", "create", "Till 1", "--scope", "pos")
     key = made.output.strip()
     assert re.fullmatch(r"pk_[a-z2-7]{8}_[a-z2-7]{32}", key)
     prefix = key.split("_")[1]
 
-    assert re.search(rf"pk_{prefix}_…  good .* pos ", run("access", "list").output)
-    assert run("access", "revoke", prefix).exit_code == 0
-    listed = run("access", "list").output
+    assert re.search(rf"pk_{prefix}_…  good .* pos ", cli("access", "list").output)
+    assert cli("access", "revoke", prefix).exit_code == 0
+    listed = cli("access", "list").output
     assert "revoked" in listed
     assert key not in listed
-    events = run("security-events", "--object", f"key pk_{prefix}").output
+    events = cli("security-events", "--object", f"key pk_{prefix}").output
     assert re.search(r"key_revoked .* passerelle access revoke ", events)
     assert re.search(r"key_created .* passerelle access create .* Till 1: pos", events)
-    assert run("security-events", "--csv").output.startswith("id,at,kind,count,key_prefix")
+    assert cli("security-events", "--csv").output.startswith("id,at,kind,count,key_prefix")
 
 
-def test_a_key_is_made_with_an_end_which_may_change_and_is_listed(run: Run) -> None:
-    prefix = run("access", "create", "CRM", "--scope", "issue", "--expires", "90").output[3:11]
+def test_a_key_is_made_with_an_end_which_may_change_and_is_listed(cli: Cli) -> None:
+    prefix = cli("access", "create", "CRM", "--scope", "issue", "--expires", "90").output[3:11]
     ends = (dt.datetime.now(dt.UTC) + dt.timedelta(days=90)).date()
-    assert f"ends {ends}  last used never" in run("access", "list").output
-    assert run("access", "change", prefix, "--expires", "2199-03-31").exit_code == 0
-    assert "ends 2199-03-31" in run("access", "list").output
-    assert run("access", "change", f"pk_{prefix}_…", "--never-expires").exit_code == 0
-    assert "ends never " in run("access", "list").output
-    assert "later end" in run("access", "change", prefix, "--expires", "2020-01-01").stderr
-    assert "days such as 90" in run("access", "change", prefix, "--expires", "soon").stderr
-    assert "Nothing to change" in run("access", "change", prefix).stderr
+    assert f"ends {ends}  last used never" in cli("access", "list").output
+    assert cli("access", "change", prefix, "--expires", "2199-03-31").exit_code == 0
+    assert "ends 2199-03-31" in cli("access", "list").output
+    assert cli("access", "change", f"pk_{prefix}_…", "--never-expires").exit_code == 0
+    assert "ends never " in cli("access", "list").output
+    assert "later end" in cli("access", "change", prefix, "--expires", "2020-01-01").stderr
+    assert "days such as 90" in cli("access", "change", prefix, "--expires", "soon").stderr
+    assert "Nothing to change" in cli("access", "change", prefix).stderr
 
 
-def test_master_keys_are_listed_with_what_needs_them(run: Run) -> None:
-    listed = run("keys", "list").output
+def test_master_keys_are_listed_with_what_needs_them(cli: Cli) -> None:
+    listed = cli("keys", "list").output
 
     assert "newest: seals and derives" in listed
     assert "not needed: may be retired" in listed
-    assert "Key 1 is retired" in run("keys", "retire", "1").output
-    assert "retired" in run("keys", "list").output
+    assert "Key 1 is retired" in cli("keys", "retire", "1").output
+    assert "retired" in cli("keys", "list").output
 
 
-def test_a_refused_retirement_ends_with_1_and_a_remedy(run: Run) -> None:
-    _ = run("keys", "list")
-    refused = run("keys", "retire", "2")
+def test_a_refused_retirement_ends_with_1_and_a_remedy(cli: Cli) -> None:
+    _ = cli("keys", "list")
+    refused = cli("keys", "retire", "2")
 
     assert refused.exit_code == 1
     assert "put a new one before it" in refused.output
 
 
-def test_a_generated_key_can_be_set(run: Run) -> None:
-    key_id, _, secret = run("keys", "generate").output.strip().partition(":")
+def test_a_generated_key_can_be_set(cli: Cli) -> None:
+    key_id, _, secret = cli("keys", "generate").output.strip().partition(":")
 
     assert int(key_id) not in MASTER_KEYS
     assert len(base64.b64decode(secret)) == 32
@@ -98,36 +80,36 @@ def test_the_first_key_is_made_before_production_has_any_other_setting(
     assert misspelt.exit_code != 0
 
 
-def test_codes_are_sealed_and_indexed_anew(run: Run) -> None:
-    assert "0 codes are sealed with key 2" in run("keys", "reseal").output
-    assert "0 codes are found" in run("keys", "reindex", "--yes").output
+def test_codes_are_sealed_and_indexed_anew(cli: Cli) -> None:
+    assert "0 codes are sealed with key 2" in cli("keys", "reseal").output
+    assert "0 codes are found" in cli("keys", "reindex", "--yes").output
 
 
-def test_faulty_settings_are_all_named(run: Run) -> None:
-    refused = run("keys", "list", PASSERELLE_ENV="x", PASSERELLE_TEAM_ID="y")
+def test_faulty_settings_are_all_named(cli: Cli) -> None:
+    refused = cli("keys", "list", PASSERELLE_ENV="x", PASSERELLE_TEAM_ID="y")
 
     assert refused.exit_code == 1
     assert "PASSERELLE_ENV" in refused.output
     assert "PASSERELLE_TEAM_ID" in refused.output
 
 
-def test_a_migrated_database_is_left_as_it_is(run: Run) -> None:
-    assert "already" in run("migrate").output
+def test_a_migrated_database_is_left_as_it_is(cli: Cli) -> None:
+    assert "already" in cli("migrate").output
 
 
 def test_an_empty_database_is_migrated_and_an_unmigrated_one_not_served(
-    run: Run, tmp_path: object
+    cli: Cli, tmp_path: object
 ) -> None:
     url = f"sqlite:///{tmp_path}/new/fresh.sqlite"
-    refused = run("serve", PASSERELLE_DATABASE_URL=url)
+    refused = cli("serve", PASSERELLE_DATABASE_URL=url)
     assert refused.exit_code == 1
     assert "passerelle migrate" in refused.output
 
-    assert "has this release's schema now" in run("migrate", PASSERELLE_DATABASE_URL=url).output
+    assert "has this release's schema now" in cli("migrate", PASSERELLE_DATABASE_URL=url).output
 
 
 def test_what_is_on_a_later_release_s_schema_serves_and_makes_no_backup(
-    run: Run, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database = Database(settings.database_url)
     later(database)
@@ -135,68 +117,68 @@ def test_what_is_on_a_later_release_s_schema_serves_and_makes_no_backup(
     served: list[str] = []
     monkeypatch.setattr("app.cli.serve.run", lambda **given: served.append(given["application"]))
 
-    assert run("serve", "--no-worker").exit_code == 0
+    assert cli("serve", "--no-worker").exit_code == 0
     assert served == ["app.cli.applications:alone"]
-    left = run("migrate")
+    left = cli("migrate")
     assert (left.exit_code, "later release" in left.output) == (0, True)
-    refused = run("backup", str(tmp_path / "backup.zip"))
+    refused = cli("backup", str(tmp_path / "backup.zip"))
     assert (refused.exit_code, "with that release" in refused.output) == (1, True)
 
 
-def test_sqlite_is_served_by_one_process(run: Run, sqlite_url: str) -> None:
-    refused = run("serve", "--processes", "2", PASSERELLE_DATABASE_URL=sqlite_url)
+def test_sqlite_is_served_by_one_process(cli: Cli, sqlite_url: str) -> None:
+    refused = cli("serve", "--processes", "2", PASSERELLE_DATABASE_URL=sqlite_url)
 
     assert refused.exit_code == 2
     assert "one writer" in refused.output
 
 
-def test_stores_come_from_a_file_and_their_days_are_reported(run: Run, tmp_path: Path) -> None:
+def test_stores_come_from_a_file_and_their_days_are_reported(cli: Cli, tmp_path: Path) -> None:
     stores, keys = tmp_path / "stores.csv", tmp_path / "keys.csv"
     stores.write_text("store,terminal,timezone\nparis,1,Europe/Paris\nparis,2,Europe/Paris\n")
 
-    done = run("stores", "import", str(stores), "--keys", str(keys))
+    done = cli("stores", "import", str(stores), "--keys", str(keys))
 
     assert "1 store and 2 terminals are new." in done.output
     assert keys.stat().st_mode & 0o077 == 0
     assert [line.split(",")[1] for line in keys.read_text().splitlines()] == [
         *("terminal", "1", "2"),
     ]
-    assert run("stores", "import", str(stores), "--keys", str(keys)).exit_code == 2
+    assert cli("stores", "import", str(stores), "--keys", str(keys)).exit_code == 2
     stores.write_text("store,terminal\n,1\n")
-    assert "Nothing was imported: line 2" in run("stores", "import", str(stores)).stderr
-    assert run("report", "day", "2026-11-21").output.startswith("date,store,terminal,operator")
-    assert run("report", "liability", "--format", "json").output.strip() == "[]"
-    assert run("report", "odd-days", "2026-11-21").output.startswith("date,store")
+    assert "Nothing was imported: line 2" in cli("stores", "import", str(stores)).stderr
+    assert cli("report", "day", "2026-11-21").output.startswith("date,store,terminal,operator")
+    assert cli("report", "liability", "--format", "json").output.strip() == "[]"
+    assert cli("report", "odd-days", "2026-11-21").output.startswith("date,store")
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_backup_is_restored_audited_and_says_what_tills_send_again(
-    run: Run, settings: Settings, tmp_path: Path
+    cli: Cli, settings: Settings, tmp_path: Path
 ) -> None:
     stores, file = tmp_path / "stores.csv", tmp_path / "shop.backup"
     stores.write_text("store,terminal\nparis,1\n")
-    run("stores", "import", str(stores), "--keys", str(tmp_path / "keys.csv"))
-    assert "master keys" in run("backup", str(file)).output
+    cli("stores", "import", str(stores), "--keys", str(tmp_path / "keys.csv"))
+    assert "master keys" in cli("backup", str(file)).output
 
     fresh = {"PASSERELLE_DATABASE_URL": f"sqlite:///{tmp_path}/fresh.sqlite"}
     kept = tmp_path / "inventory.json"
-    assert "2 keys, stores and webhooks" in run("inventory", "--out", str(kept)).output
+    assert "2 keys, stores and webhooks" in cli("inventory", "--out", str(kept)).output
     assert kept.stat().st_mode & 0o077 == 0
-    asked = run("restore", str(file), **fresh)
+    asked = cli("restore", str(file), **fresh)
     assert "store paris  terminals 1" in asked.output
     assert "nothing was named with --expect" in asked.output
     assert asked.exit_code == 1
-    done = run("restore", str(file), "--yes", "--expect", str(kept), **fresh)
+    done = cli("restore", str(file), "--yes", "--expect", str(kept), **fresh)
 
     assert done.exit_code == 0, done.output
     assert "Nothing differs from what was expected." in done.output
-    events = run("security-events", "--kind", "backup_restored", **fresh).output
+    events = cli("security-events", "--kind", "backup_restored", **fresh).output
     assert "passerelle restore" in events
     assert "The audit finds nothing." in done.output
     assert re.search(r"paris/1 +till paris/1 +last known call: never", done.output)
-    assert "not empty" in run("restore", str(file), "--yes").stderr
-    run("access", "create", "planted", "--scope", "admin")
-    run("backup", str(tmp_path / "later.backup"))
-    shown = run("restore", str(tmp_path / "later.backup"), "--expect", str(file)).output
+    assert "not empty" in cli("restore", str(file), "--yes").stderr
+    cli("access", "create", "planted", "--scope", "admin")
+    cli("backup", str(tmp_path / "later.backup"))
+    shown = cli("restore", str(tmp_path / "later.backup"), "--expect", str(file)).output
     assert re.search("NOT EXPECTED  API key pk_.{8}: planted; admin; bound to nothing", shown)
-    assert "no inventory" in run("restore", str(file), "--expect", str(stores)).stderr
+    assert "no inventory" in cli("restore", str(file), "--expect", str(stores)).stderr

@@ -18,7 +18,7 @@ from click.testing import Result
 from app.cli import main
 from app.settings import Settings
 from app.store.session import Database
-from tests.app.cli.conftest import Cli
+from tests.conftest import Cli
 from tests.serving import free_port
 
 #: The test's own servers would run until they are stopped.

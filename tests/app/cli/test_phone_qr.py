@@ -17,7 +17,7 @@ from PIL import Image
 
 from app.services import phone_qr
 from app.settings import Settings
-from tests.app.cli.conftest import Cli
+from tests.conftest import Cli
 from tests.serving import ROOT, environment
 
 LINK = "https://wallet.example.com/p/AQx7k2Jr5u1Zb9d0Qw4t6y8i1o3p5a7s9d1f3g5h7j9k1l"

@@ -28,9 +28,7 @@ from app.services.issuance import (
     Wanted,
 )
 from app.store.models import Campaign, Code, ImportJob
-from tests.app.cli.test_commands import Run
-from tests.app.cli.test_commands import run as run
-from tests.conftest import Clock
+from tests.conftest import Cli, Clock
 from tests.marketing import apply_document, bring, card, document
 
 ENDED = {"ends": "2026-01-01"}
@@ -251,13 +249,13 @@ def test_a_key_takes_codes_only_between_campaigns_that_it_may_touch(
 
 
 def test_the_command_says_how_many_came_and_how_many_are_missing(
-    run: Run, deployment: Deployment
+    cli: Cli, deployment: Deployment
 ) -> None:
     two(deployment, codes=5)
 
-    done = run("campaign", "take-codes", "new", "--from", "old", "--count", "7")
-    again = run("campaign", "take-codes", "new", "--from", "old", "--count", "7")
-    refused = run("campaign", "take-codes", "new", "--from", "none")
+    done = cli("campaign", "take-codes", "new", "--from", "old", "--count", "7")
+    again = cli("campaign", "take-codes", "new", "--from", "old", "--count", "7")
+    refused = cli("campaign", "take-codes", "new", "--from", "none")
 
     assert "5 codes of old are new's now." in done.output
     assert "2 are missing" in done.output

@@ -16,12 +16,9 @@ from app.services.security import Kind, Wanted, listed
 from app.settings import Settings
 from app.web import till_session
 from passes.signing import throwaway
-from tests.app.cli.conftest import Cli, cli
-from tests.conftest import Clock
+from tests.conftest import Cli, Clock
 from tests.shop import Shop
 from tests.storefront import Storefront
-
-__all__ = ["cli"]
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 OWN = {till_session.HEADER: "1"}

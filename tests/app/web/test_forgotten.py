@@ -31,9 +31,9 @@ from app.services.deployment import Deployment
 from app.services.invitations import Invitation
 from app.services.issuance import Person, Wanted
 from app.store.models import Base, Forgotten, Recipient, Voucher
-from tests.app.web.test_reissuing import clean
 from tests.conftest import Clock
 from tests.marketing import apply, apply_document, card
+from tests.vouchers import clean
 
 ADA = "ada@example.com"
 

@@ -25,10 +25,10 @@ from app.services import access, audit
 from app.services.access import Scope
 from app.services.deployment import Deployment
 from app.store.models import Recipient, Voucher
-from tests.app.web.test_reissuing import clear, token
 from tests.conftest import Clock
 from tests.marketing import apply_document, card
 from tests.shop import Shop, Till
+from tests.vouchers import clear, token
 
 STEPS = int(os.environ.get("TESTS_STEPS", "25"))
 EXAMPLES = int(os.environ.get("TESTS_EXAMPLES", "10"))

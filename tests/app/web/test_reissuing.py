@@ -11,14 +11,11 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
 from app.domain import codes
-from app.domain.codes import Purpose
 from app.faults import VoucherUnknown
 from app.services import (
     access,
-    audit,
     changes,
     issuance,
-    links,
     reports,
 )
 from app.services.access import Scope
@@ -27,71 +24,17 @@ from app.services.deployment import Deployment
 from app.services.issuance import (
     IssueFault,
     Left,
-    Outcome,
-    Person,
-    Wanted,
 )
-from app.services.wallets import holdings
 from app.services.wallets.apple import registrations
 from app.services.wallets.apple.listing import list_changed
 from app.services.wallets.apple.pkpass import signed_pass
 from app.services.wallets.content import pass_content
-from app.services.wallets.holdings import Holding, code_text
 from app.store.models import Code, Event, GoogleObject, Voucher
 from passes.content import Status
-from tests.app.cli.test_commands import Run
-from tests.app.cli.test_commands import run as run
+from tests.conftest import Cli
 from tests.marketing import apply_document, bring, card, document
 from tests.shop import Shop, Till
-
-
-def issue(house: Deployment, campaign: str, name: str = "ann") -> int:
-    """The public id of a voucher of `campaign` for `name`, issued now or before."""
-    outcome = Outcome()
-    wanted = [Wanted(person=Person(external_id=name), occasion="mail")]
-    (batch,) = issuance.issue_many(house, campaign, wanted, outcome)
-    return batch.issued[0].public_id
-
-
-def holding(house: Deployment, public_id: int) -> Holding:
-    with house.database.read() as session:
-        found = holdings.find(session, public_id)
-    assert found is not None
-    return found
-
-
-def address(house: Deployment, public_id: int) -> str:
-    key_id = holding(house, public_id).voucher.key_id
-    return links.page(house.settings, house.keyring, [(public_id, key_id)]).removeprefix(
-        house.settings.base_url
-    )
-
-
-def token(house: Deployment, public_id: int) -> str:
-    key_id = holding(house, public_id).voucher.key_id
-    return house.keyring.token(Purpose.BARCODE, key_id=key_id, public_id=public_id)
-
-
-def clear(house: Deployment, public_id: int) -> str:
-    found = code_text(house, holding(house, public_id))
-    assert found is not None
-    return found
-
-
-def reissue(house: Deployment, public_id: int, **options: Any) -> int:
-    keyring = house.keyring
-    with house.database.write() as session:
-        made = issuance.reissue(session, keyring, public_id, now=house.now(), **options)
-    assert made.fresh
-    return made.public_id
-
-
-def clean(house: Deployment) -> bool:
-    return all(not section.findings for section in audit.run(house.database))
-
-
-def coupon(**changes_: Any) -> dict[str, Any]:
-    return document(codes={"source": "on_demand"}, limits={"uses": 3}, **changes_)
+from tests.vouchers import address, clean, clear, coupon, holding, issue, reissue, token
 
 
 def test_the_old_barcode_code_and_link_are_no_good_and_the_new_ones_are(
@@ -268,7 +211,7 @@ def test_what_is_over_or_held_or_scanned_as_its_code_is_refused(
 
 
 def test_the_api_and_the_command_answer_again_with_the_voucher_as_it_is_called_now(
-    deployment: Deployment, client: FlaskClient, run: Run
+    deployment: Deployment, client: FlaskClient, cli: Cli
 ) -> None:
     apply_document(deployment, coupon())
     apply_document(deployment, coupon(key="other"))
@@ -291,11 +234,11 @@ def test_the_api_and_the_command_answer_again_with_the_voucher_as_it_is_called_n
     assert (first["fresh"], first["new_code"], first["replaces"]) == (True, True, serial)
     assert (again["fresh"], again["serial"]) == (False, first["serial"])
     assert again["wallet_link"] == first["wallet_link"]
-    told = run("reissue", serial)
+    told = cli("reissue", serial)
     assert f"{first['serial']} now" in told.output
     assert first["wallet_link"] in told.output.replace("\n", "")
-    assert "a new code" in run("reissue", first["serial"]).output
-    assert run("reissue", "nonsense").exit_code == 1
+    assert "a new code" in cli("reissue", first["serial"]).output
+    assert cli("reissue", "nonsense").exit_code == 1
     with deployment.database.read() as session:
         reasons = session.scalars(select(Event.reason).where(Event.kind == "updated")).all()
     assert "mail list leaked" in reasons

@@ -25,10 +25,10 @@ from app.services import (
 from app.services.access import Scope
 from app.services.deployment import Deployment
 from app.store.models import Entry, Event, SecurityEvent, Voucher
-from tests.app.web.test_reissuing import clean, clear, coupon, holding, issue, reissue, token
 from tests.conftest import Clock
 from tests.marketing import apply_document, card, document
 from tests.shop import Shop, Till
+from tests.vouchers import clean, clear, coupon, holding, issue, reissue, token
 
 EUROS = {"amount": {"minor": 400, "currency": "EUR"}}
 
