@@ -1,6 +1,6 @@
 """Where webhooks may go: a host is resolved, its address judged, and the judged address dialled.
 
-Promises: no request of a customer's making reaches the deployment's own network: private,
+No request of a customer's making reaches the deployment's own network: private,
 loopback, link-local (cloud metadata) and reserved addresses are refused unless the operator names
 their network in PASSERELLE_WEBHOOK_ALLOW. The address that was judged is the one that is dialled,
 so that a name which resolves anew to another address gains nothing; certificates are still checked

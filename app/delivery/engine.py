@@ -1,12 +1,12 @@
 """The delivery engine: finds what is owed, leases it, delivers it, records it; for every wallet.
 
-Promises: what is owed is read from the database and from nowhere else; hints only say where to
+What is owed is read from the database and from nowhere else; hints only say where to
 look first. A target is leased in a short transaction, delivered with no transaction open, and
 recorded with the state that was read before. A worker killed at any point loses nothing: its
 leases end, and others take over. Redemptions go before campaign edits, and campaign edits are
 paced. A campaign edited while its last edit is being delivered costs each phone at most one more
 delivery.
-Refuses: to know a wallet. A kind of installation is an `Installations`; adding one is one line in
+It does not know a wallet. A kind of installation is an `Installations`; adding one is one line in
 `app.delivery.worker.SENDERS`.
 """
 

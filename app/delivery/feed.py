@@ -1,6 +1,6 @@
 """The jobs of one delivery: leased as they are needed, recorded as they are done.
 
-Promises: what is leased is delivered, or freed when the feed closes. Refuses: to keep results back
+What is leased is delivered, or freed when the feed closes. It does not keep results back
 for a job that takes long.
 """
 

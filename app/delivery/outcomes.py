@@ -1,6 +1,6 @@
 """What became of one delivery, as values: every wallet's client answers with one of these.
 
-Promises: a client never raises for anything the other side said or failed to say; the engine
+A client never raises for anything the other side said or failed to say; the engine
 that called it decides by the type of the value alone. Refuses: no outcome carries a token, a
 serial or a code, so each may be logged and shown as it is.
 """

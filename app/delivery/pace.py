@@ -1,9 +1,9 @@
 """How fast a limited service may be called, agreed between all workers on all machines.
 
-Promises: whoever reserves gets its own moments, in order, at the agreed rate; one conditional
+Whoever reserves gets its own moments, in order, at the agreed rate; one conditional
 UPDATE of one row decides, and no lock is held while anybody waits. What can wait takes only what
 was left over (`take_spare`), and never the last of it, so that an urgent call goes at once.
-Refuses: to reserve so far ahead that an urgent call would queue behind idle plans; the caller asks
+It does not reserve so far ahead that an urgent call would queue behind idle plans; the caller asks
 again later instead.
 """
 

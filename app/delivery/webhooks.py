@@ -1,6 +1,6 @@
 """Webhooks as the delivery engine sees them: read the log, post in order, keep what failed.
 
-Promises: a receiver hears each event at least once, under the same id, and those of one voucher in
+A receiver hears each event at least once, under the same id, and those of one voucher in
 order: while one of them waits for another attempt, its successors wait behind it. What failed is
 tried again on `SCHEDULE`, then kept as a dead letter, and its successors go on. 410 disables the
 webhook; nothing is lost, since it goes on where it stood once it is active again.

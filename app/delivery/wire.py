@@ -1,10 +1,10 @@
 """Calls to others over HTTP, each with a total deadline and a bound on what is read.
 
-Promises: a call ends within its seconds, whatever the other side does: a name that does not
+A call ends within its seconds, whatever the other side does: a name that does not
 resolve, a handshake that hangs, an answer that drips, all count. No more of an answer is read than
 was asked for. Redirects are not followed, and no request with a body goes out twice. Connections
 are kept and used again, by any thread.
-Refuses: to raise anything but `Unanswered`, which names the cause without the address, and says
+It does not raise anything but `Unanswered`, which names the cause without the address, and says
 whether the other side may have had the request.
 """
 

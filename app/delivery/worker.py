@@ -1,6 +1,6 @@
 """A worker: hints in, deliveries out, the clock watched; a process or a thread of `serve`.
 
-Promises: any number may run, on any machines, and each may be killed at any moment: what it had
+Any number may run, on any machines, and each may be killed at any moment: what it had
 leased is taken over when the leases end. It ends within seconds when asked to. Its clockwork and
 hints run through Huey, on whatever storage PASSERELLE_QUEUE_URL names; without that storage it
 still finds everything that is owed, only later.

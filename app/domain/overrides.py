@@ -3,7 +3,7 @@
 Holders keep the terms they were given; an override is one row that counts for all of them, term by
 term in their favour only, unless it is forced (a product recall, a mistake in the law): a later
 end, more uses, a higher benefit of the same type, a smaller basket.
-Refuses: to give what a holder has without limit a limit, unless forced.
+It does not give what a holder has without limit a limit, unless forced.
 """
 
 from __future__ import annotations

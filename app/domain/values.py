@@ -1,9 +1,9 @@
 """Who gets which value: tiers, the variants of a test, a holdout, caps and stop conditions.
 
-Promises: the same rules, facts and recipient always give the same decision; of the tiers the
+The same rules, facts and recipient always give the same decision; of the tiers the
 first that matches wins; a recipient's place in a test depends on the campaign's seed and on
 nothing that changes. A fact that is not known matches no condition.
-Refuses: to read a clock, a database or a file; how often a recipient got something lately, and
+It does not read a clock, a database or a file; how often a recipient got something lately, and
 what they did, is handed in.
 """
 

@@ -1,1 +1,1 @@
-"""Use cases: what the doors, the worker and the command line may ask of the product."""
+"""The services are the use cases: what the doors, the worker and the command line may call."""

@@ -1,4 +1,4 @@
-"""API keys: who may ask what, from where, for which campaigns.
+"""API keys open the service: this module makes, checks, changes and revokes them.
 
 A key is `pk_<prefix>_<secret>`; the prefix finds the row, the secret is compared by its SHA-256
 in constant time (it is 160 random bits, so a slow hash protects it no better). It is shown once.

@@ -1,4 +1,4 @@
-"""Birthdays: whose card is due, and its issue; once a year for each person, whatever happens.
+"""This module issues the voucher of each birthday, once a year for each person.
 
 A run may be repeated, missed or overtaken by another one, or by somebody who asks for the same
 card: the campaign says the occasion, the birthday's year, so that nobody is given two. The last day

@@ -1,4 +1,4 @@
-"""The deployment's certificates: loaded from PASSERELLE_CERTS, watched, and replaced in place.
+"""This module loads the certificates from PASSERELLE_CERTS, and replaces them in place.
 
 An operator puts new files into the folder while the service runs; the next pass is signed with
 them. Files that do not load, or are for another pass type or team, leave the last good ones at work

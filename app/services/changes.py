@@ -1,4 +1,4 @@
-"""What a transaction changed that phones should hear of, told to the workers once it committed.
+"""A transaction tells the workers, once it committed, what phones should hear of.
 
 A use case calls `voucher` or `campaign` in the transaction that grows the version. Nothing depends
 on it: what is owed stands in the database, and a worker that never got the hint finds it by itself

@@ -1,9 +1,9 @@
-"""What happens because time passes, without an outside cron: passes start, passes end.
+"""The clockwork does what is due because time passes, without an outside cron.
 
-Promises: each moment is handled once, however many workers run and however long none did; the row
+Each moment is handled once, however many workers run and however long none did; the row
 that says until when the work is done moves in the same transaction as the work. Work is done in
 batches, and the phones hear of it in the paced lane, since a campaign's vouchers end together.
-Refuses: to change what a voucher is worth; it only sees to it that passes show what is true now.
+It does not change what a voucher is worth; it only sees to it that passes show what is true now.
 
 Another recurring job is a function in `JOBS`.
 """

@@ -1,4 +1,4 @@
-"""A deployment: its settings, database, keys and clock, opened once and handed to every use case.
+"""A deployment holds settings, database, keys and clock; every use case is given it.
 
 One deployment serves one retailer. Opening it touches neither disk nor network; the keyring is
 read from the database when first needed, so that a service whose database is down starts, says so

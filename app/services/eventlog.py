@@ -1,8 +1,8 @@
 """Reading the log of events from where a reader stopped, without skipping or reordering any.
 
-Promises: every committed event is read once, however late its transaction commits, and the events
+Every committed event is read once, however late its transaction commits, and the events
 of one voucher come in the order of their numbers.
-Refuses: to number events over all vouchers; only those of one voucher have an order.
+It does not number events over all vouchers; only those of one voucher have an order.
 
 On SQLite transactions commit one after the other, so that ids are in the order of commits. On
 PostgreSQL a transaction that began early may commit late, behind ids that were read already, and

@@ -1,4 +1,4 @@
-"""Guessing made hopeless: failed look-ups are counted, and whoever fails too often has to wait.
+"""Failed look-ups of codes are counted, and whoever fails too often has to wait.
 
 Failures at tills are counted for the terminal, the API key and the beginning of the code; those of
 callers without a key for their network address, which tills behind one router or proxy share and so

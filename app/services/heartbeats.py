@@ -1,6 +1,6 @@
 """What each process last said of itself: servers their load, workers the state of their senders.
 
-Promises: one row for each process, written at most once a second and only while there is something
+One row for each process, written at most once a second and only while there is something
 to say; old ones are ignored and cleared. It is how a worker learns what the servers can bear, and
 how a server shows that a sender on another machine has stopped.
 """

@@ -1,9 +1,9 @@
 """The queue of hints: "look at this voucher", "look at this campaign", from servers to workers.
 
-Promises: sending never fails and never blocks a request for long; a queue that is down or lost
+Sending never fails and never blocks a request for long; a queue that is down or lost
 costs moments, not updates. One hint reaches one worker. Messages are JSON, so that whoever can
 write to the queue can make workers look, and nothing else.
-Refuses: to carry anything but ids.
+It does not carry anything but ids.
 
 PASSERELLE_QUEUE_URL names the storage: sqlite:///path, redis://… (or rediss://, unix://) or
 postgresql://….

@@ -1,4 +1,4 @@
-"""Master keys over time: which the database knows, rotation, retirement, the lookup key.
+"""Master keys change over time: this module knows, rotates and retires them.
 
 A master key never enters the database; its id and a check value do, so that a missing key, or
 another key under the same id, is found at the start and not at a customer's first scan. Adding a

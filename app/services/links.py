@@ -1,6 +1,6 @@
 """The addresses that mails carry: `/p/<token>`, of one voucher or of several of one message.
 
-Promises: whoever writes such an address writes it here. A token says nothing of whom a voucher is
+Whoever writes such an address writes it here. A token says nothing of whom a voucher is
 for, cannot be guessed or altered, and is checked by itself, also as one of several; no set of
 vouchers is stored.
 """

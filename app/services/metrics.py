@@ -1,4 +1,4 @@
-"""The registry that every part of the service counts in, and that `/metrics` shows."""
+"""Every part of the service counts in this registry, and `/metrics` shows it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a key may touch, for everything that an operation reads or writes.
+"""This module decides what a key may touch, for every operation.
 
 A key has scopes, which say what may be done, and may be bound to campaigns, or to a store and one
 of its terminals, which say to what. Every operation states its scopes and its reach, of which four

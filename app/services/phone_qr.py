@@ -1,6 +1,6 @@
-"""The QR with which a phone goes on where a terminal or a desktop's browser is.
+"""This QR leads a phone to where a terminal or a desktop browser is.
 
-Promises: a phone's camera reads it from a screen, whatever the colours around it. Barcodes that
+A phone's camera reads it from a screen, whatever the colours around it. Barcodes that
 tills scan are drawn by `passes.barcode`, which is faster; this one is drawn for one person who is
 there to look.
 """

@@ -1,7 +1,7 @@
-"""Tills go first: what can wait gives way while a till is being answered in the same process.
+"""Work that can wait gives way while the same process answers a till.
 
-Promises: giving way takes a moment at most, so that nothing starves however busy the tills are; it
-costs nothing while no till asks. Refuses: to be a lock. Work that has begun is not held up, and
+Giving way takes a moment at most, so that nothing starves however busy the tills are; it
+costs nothing while no till asks. It is no lock. Work that has begun is not held up, and
 none is kept from the database or the network by it.
 """
 

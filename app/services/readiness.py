@@ -1,4 +1,4 @@
-"""Whether the service should get requests: each check in words, for `/readyz` and the command."""
+"""Readiness says in words whether the service should get requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a refusal says: to the cashier in the store's language, to the customer in the customer's.
+"""A refusal speaks to the cashier in the store's language, to the customer in the customer's.
 
 Times are the store's, whoever reads them; dates and amounts are written as the reader's language
 and region write them.

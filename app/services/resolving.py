@@ -1,4 +1,4 @@
-"""What a till scanned or typed, as the thing to look for: a genuine token, or codes.
+"""This module reads what a till scanned or typed: a genuine token, or codes to look for.
 
 One reader accepts every barcode profile, the page's own link and the typed code. What scanners and
 their hosts do to a payload is undone where it is sure:

@@ -1,4 +1,4 @@
-"""Stores and their terminals: where a voucher is redeemed."""
+"""A store has terminals, where vouchers are redeemed; a CSV file names many at once."""
 
 from __future__ import annotations
 

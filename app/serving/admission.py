@@ -1,12 +1,12 @@
 """Admission control: who may use a thread now, who waits for one, and who is told to come back.
 
-Promises: of the threads that serve, a quarter is for tills alone, however many customers, phones,
+Of the threads that serve, a quarter is for tills alone, however many customers, phones,
 callbacks and marketers ask; marketers take half of the rest at most, so that their long work leaves
 customers some. A till that this process does not know yet has one of the tills' turns to be known
 by, which customers cannot take and newcomers share alone. Whoever asks how the service does has a
 turn of its own, so that a busy server is not taken for a dead one. Tills go first, the others in
 the order in which they came.
-Refuses: to let a queue grow without bound.
+It does not let a queue grow without bound.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One request and its answer: the WSGI application called, and its answer let go as a whole.
 
-Promises: an answer leaves its thread complete, so that a client that reads slowly, or never, holds
+An answer leaves its thread complete, so that a client that reads slowly, or never, holds
 no thread and no connection to the database; what is large waits in a file without a name. An answer
 that breaks while it is made is a 500, never a part that looks whole.
 Refuses: header fields with an underscore, which no proxy tells from those with a hyphen.

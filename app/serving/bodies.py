@@ -1,11 +1,11 @@
 """The bodies of requests: gathered before a thread works, or read by one that may wait for them.
 
-Promises: a body is here within `SECONDS` or its request is refused, whatever its client sends
+A body is here within `SECONDS` or its request is refused, whatever its client sends
 meanwhile and however much. Of a door without a key at most `MOST` bytes are kept. A marketer's
 larger body (an import may be gigabytes, and is never kept in clear) is read by the thread that
 works on it; that thread is one of the few that marketers have, and a client that sends nothing for
 `SECONDS`, or less than `RATE` on average, loses it.
-Refuses: to keep time itself; `Deadlines` does, for all bodies that are under way.
+It does not keep time itself; `Deadlines` does, for all bodies that are under way.
 """
 
 from __future__ import annotations

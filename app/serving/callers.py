@@ -1,8 +1,8 @@
 """Who a request is from, before it is worked on: by its path, and by what it was answered before.
 
-Promises: a request counts as a till's only if the same credential was accepted at the tills' door
+A request counts as a till's only if the same credential was accepted at the tills' door
 before, so that nobody gets a till's turn by inventing keys; a till's very first request waits with
-those of others whom this process does not know. Refuses: to decide what anybody may do; the
+those of others whom this process does not know. It does not decide what anybody may do; the
 application does.
 """
 

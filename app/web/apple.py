@@ -1,11 +1,11 @@
 """Apple's web service: what iPhones, watches and other readers ask about the passes they hold.
 
-Promises: Apple's protocol to the letter, surprises included: HEAD on a pass, a doubled slash before
+Apple's protocol to the letter, surprises included: HEAD on a pass, a doubled slash before
 `v1` (answered, not redirected, since a redirect loses the token), tags that are absent or from
 another life, `AndroidPass` instead of `ApplePass`. A wrong token and an unknown pass get the same
 answer after the same work: whether a token is genuine is computed from the token alone, and only
 who holds a genuine one learns anything. Passes are built when they are asked for, never stored.
-Refuses: to personalise passes, which needs a certificate for NFC.
+It does not personalise passes, which needs a certificate for NFC.
 
 Rules: developer.apple.com/documentation/walletpasses/adding-a-web-service-to-update-passes.
 """

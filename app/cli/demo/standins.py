@@ -1,6 +1,6 @@
 """What stands in for Apple and Google while the demo runs, and the two phones that show it.
 
-Promises: all of it is on loopback and ends with the demo. A stand-in is started only where the
+All of it is on loopback and ends with the demo. A stand-in is started only where the
 environment names no address of its own, and a phone only where its stand-in runs and the service
 is on this machine.
 """

@@ -1,7 +1,7 @@
 """The body of a PATCH: nothing stays at Google that the database no longer says.
 
-Promises: members that the present state lacks are sent as null, which removes them; lists are whole
-already. Refuses: to touch members that are Google's or the messages', which have calls of their
+Members that the present state lacks are sent as null, which removes them; lists are whole
+already. It does not touch members that are Google's or the messages', which have calls of their
 own.
 """
 

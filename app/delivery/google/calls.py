@@ -1,9 +1,9 @@
 """The way to Google that every thread of a worker shares: its pace, its token, its refusals.
 
-Promises: calls go out at the rate agreed between all workers; when Google says that it is called
+Calls go out at the rate agreed between all workers; when Google says that it is called
 too often, all of them pause; when it refuses the account, nothing is sent until a pause is over or
 the key file was replaced. What can wait (`spare`) is called about with what the urgent calls
-leave over. Refuses: to wait longer than moments for a turn; `Busy` then says to come back.
+leave over. It does not wait longer than moments for a turn; `Busy` then says to come back.
 """
 
 from __future__ import annotations

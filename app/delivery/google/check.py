@@ -1,7 +1,7 @@
 """Whether Google will take what we send, in plain words, for `passerelle certs check --online`.
 
-Promises: the account, the issuer, the callback's reachability and what only people can see are each
-named with what to do. It reads, and inserts nothing. Refuses: to guess; what Google's API does not
+The account, the issuer, the callback's reachability and what only people can see are each
+named with what to do. It reads, and inserts nothing. It does not guess; what Google's API does not
 tell is said to be looked up in Google's console.
 """
 

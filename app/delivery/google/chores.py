@@ -1,8 +1,8 @@
 """What a worker does for Google from time to time: callback keys fetched, classes launched.
 
-Promises: Google's root keys are fetched every hour, and well before the first of them lapses;
+Google's root keys are fetched every hour, and well before the first of them lapses;
 never because of something that was posted. A fetch that fails leaves the keys as they are. A new
-campaign's class is wished for before its first customer comes. Refuses: to keep a list that holds
+campaign's class is wished for before its first customer comes. It does not keep a list that holds
 no usable key.
 """
 

@@ -1,8 +1,8 @@
 """Classes at Google as the engine sees them: one for a campaign and variant, patched by revisions.
 
-Promises: a campaign edit that shows only on the class is one call, however many hold the pass, and
+A campaign edit that shows only on the class is one call, however many hold the pass, and
 no object's row is touched; an edit that shows nowhere at Google is none. Objects are owed an edit
-once their class had its turn. Refuses: to repeat content that Google refused before
+once their class had its turn. It does not repeat content that Google refused before
 hours have passed or the campaign changed.
 """
 

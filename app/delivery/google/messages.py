@@ -1,7 +1,7 @@
 """Messages to the holders of an object: three a day may ring, the rest is silent, none comes twice.
 
-Promises: before a message goes out it is noted as perhaps sent; only Google's own copy settles an
-unclear answer, so a holder is never told the same thing twice. Refuses: to ring more than three
+Before a message goes out it is noted as perhaps sent; only Google's own copy settles an
+unclear answer, so a holder is never told the same thing twice. It does not ring more than three
 times in 24 hours and pass, which is Google's limit.
 
 https://developers.google.com/wallet/retail/offers/use-cases/trigger-push-notifications

@@ -1,7 +1,7 @@
 """Access to Google as a service account: the JWT bearer grant (RFC 7523), cached.
 
-Promises: one token for all threads of a process, renewed a minute before it lapses, thrown away
-when Google refuses it and when the key file was replaced. Refuses: to raise anything but
+One token for all threads of a process, renewed a minute before it lapses, thrown away
+when Google refuses it and when the key file was replaced. It does not raise anything but
 `TokenRefused`, whose reason names the cause and nothing secret.
 https://developers.google.com/identity/protocols/oauth2/service-account
 """

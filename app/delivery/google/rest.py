@@ -1,6 +1,6 @@
 """Google's Wallet API, one call at a time: what was asked, and what Google's answer means.
 
-Promises: every answer, and every missing one, is a value (`Answer`) whose verdict says what is
+Every answer, and every missing one, is a value (`Answer`) whose verdict says what is
 known about the resource; nothing that Google says raises. A refused token is renewed once. An
 answer that leaves open whether the call was carried out is `UNCLEAR`, never guessed. Refuses: to
 wait; pacing and repeating belong to the caller, who alone knows whether a repeat is safe.

@@ -1,4 +1,4 @@
-"""The audit: proof on a live database that the books are right.
+"""The audit proves on a live database that the books are right.
 
 Every counter is compared with the ledger that it summarises, every limit with what was taken,
 every kept answer with the entries that it names. Each check is one consistent statement or reads

@@ -1,4 +1,4 @@
-"""Vouchers and their ledgers: uses, money, holds, and what moves between cards."""
+"""These checks compare vouchers with their ledgers: uses, money, holds and transfers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counters that guard limits of codes, campaigns, recipients and operators."""
+"""These checks compare the counters of limits with what was taken."""
 
 from __future__ import annotations
 

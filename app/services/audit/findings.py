@@ -1,4 +1,4 @@
-"""What an audit finds, and how it names it."""
+"""A finding says what an audit found and names the row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records of what was done: reversals, events, kept answers and what reports counted."""
+"""These checks compare what was recorded with the ledger: reversals, events, kept answers, counts."""
 
 from __future__ import annotations
 

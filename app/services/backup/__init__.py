@@ -1,4 +1,4 @@
-"""Backup and restore: the whole database at one moment, in one file, for SQLite and PostgreSQL.
+"""A backup holds the whole database at one moment, in one file, for SQLite and PostgreSQL.
 
 A backup is a ZIP file with the data and a manifest, taken from a working service without stopping
 it: SQLite's online backup, or every table by COPY out of one snapshot. It needs no program beside

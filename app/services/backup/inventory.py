@@ -1,4 +1,4 @@
-"""Who may act on a deployment and who hears of it: API keys, stores with terminals, webhooks.
+"""An inventory lists who may act on a deployment and who hears of it: keys, stores, webhooks.
 
 Whoever can write to a database can plant a key in it, and a backup of it is then a genuine one. So
 a backup carries its inventory, a restore shows it, and lays it beside one that the operator kept.

@@ -1,4 +1,4 @@
-"""What a backup says of itself, and the proof that this deployment said it.
+"""The manifest says what a backup holds, and proves that this deployment wrote it.
 
 The manifest names every member of the archive in its order, with its size, digest and rows, and is
 itself authenticated by HMAC-SHA256 under a key that is derived from a master key. Nothing of a

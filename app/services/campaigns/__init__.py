@@ -1,4 +1,4 @@
-"""Campaigns: read from a file, compared, applied, and read back.
+"""Campaigns are read from a file, compared with what is stored, applied and read back.
 
 `file` turns what a marketer writes into a draft with every fault named; `trying` makes its passes
 once, before anything is stored; `warning` says what will not show as it may be meant; `applying`

@@ -1,4 +1,4 @@
-"""Creating and revising a campaign: what would change, and the change itself.
+"""This module shows what a campaign file would change, and changes it.
 
 `plan` compares a draft with what is stored and writes nothing; `apply` writes the campaign, a
 revision when terms or presentation differ, and its pictures. The version grows only when what

@@ -1,4 +1,4 @@
-"""What tills scan off a campaign's passes, and how many of its codes they could not.
+"""This module counts a campaign's codes that a till could not scan off its passes.
 
 A code that is stored is sealed, and its seal is as much longer than the code as any other's: only
 those are opened that are too long to be sure of. What was found to fit is not looked at again.

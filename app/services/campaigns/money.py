@@ -1,4 +1,4 @@
-"""Amounts in a campaign file, as pydantic reads them: by the one reader of amounts."""
+"""Amounts in a campaign file are read by the one reader of amounts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of campaigns: named by their SHA-256, stored once, never changed."""
+"""Pictures of campaigns are stored once under their SHA-256, and prepared once in every size."""
 
 from __future__ import annotations
 

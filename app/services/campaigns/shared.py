@@ -1,4 +1,4 @@
-"""What every pass of a campaign shares, whichever the wallet, made of how the campaign looks."""
+"""This module makes, from a campaign's look, what all of its passes share in any wallet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Campaigns as they are stored: revisions to values and back.
+"""This module turns stored revisions into values, and values into stored revisions.
 
 Tills, wallets and pages read terms and presentation on every request, and a revision never
 changes, so what was read once is kept. The key is the stored text itself: a process that opens

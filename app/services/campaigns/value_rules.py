@@ -1,4 +1,4 @@
-"""The `[rules]` of a campaign file: who gets which value, read whole with every fault named.
+"""This module reads the `[rules]` of a campaign file: who gets which value.
 
 Conditions are written as tables, `{ fact = "score", above = 500 }`; facts that are amounts
 (`basket`, `lifetime`) are written as amounts. Stored rules are read back by `rules_of`.

@@ -1,7 +1,7 @@
-"""What a value by rule reads like: the campaign's words with the value's own over them.
+"""This module writes a value's texts: the campaign's, with the value's own over them.
 
-Promises: an offer that the value does not write is written from its benefit; whatever else it does
-not write is the campaign's. Refuses: to show a text that is missing in one of a pass's languages.
+An offer that the value does not write is written from its benefit; whatever else it does
+not write is the campaign's. It does not show a text that is missing in one of a pass's languages.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a campaign may say and holders will not see as meant: said before it is applied.
+"""A warning says what holders will not see as it may be meant, before it is applied.
 
 A warning refuses nothing. It names the place, the measure and what to write, as a fault does.
 """

@@ -1,4 +1,4 @@
-"""Closing the day, and what the cards are worth: reports that are sums over the ledger.
+"""Reports of a day and of what cards are worth are sums over the ledger.
 
 A day is a store's own, midnight to midnight in its time zone. Nothing here is counted beside the
 books: each figure is the sum of entries, so that `passerelle audit` proves it, and what a till

@@ -1,4 +1,4 @@
-"""What is worth a look about a day: the same person gives and takes, refunds, many cards."""
+"""This module finds what is worth a look about a day: refunds, own returns, many cards."""
 
 from __future__ import annotations
 

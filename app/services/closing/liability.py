@@ -1,4 +1,4 @@
-"""What the cards owe at a moment, and the movements that led there."""
+"""This module sums what the cards owe at a moment, and the movements that led there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which stores, campaigns and moments a report is about."""
+"""A scope says which stores, campaigns and moments a report is about."""
 
 from __future__ import annotations
 

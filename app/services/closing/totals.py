@@ -1,4 +1,4 @@
-"""The day's lines, which a till's own count can be laid beside, and the till's list of its day."""
+"""This module sums a day by store, till and operator, and lists a till's day."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Issuing by rules: who gets which voucher of a campaign, why, and what it costs at most."""
+"""Decisions give each recipient a value by the rules of a campaign, within its budget."""
 
 from app.services.decisions.candidates import (
     Candidate,

@@ -1,4 +1,4 @@
-"""Who is decided about, what they get, and a run's count of it."""
+"""A candidate is who is decided about; a tally counts what a run decided."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The decisions of one transaction: planned, or issued and written down.
+"""A chunk is the decisions of one transaction: planned, or issued and written down.
 
 How: recipients are locked in the order of their ids, so that two requests for one person follow
 one another; the campaign's sums change last, by one conditional UPDATE.

@@ -1,4 +1,4 @@
-"""Values ready to be issued: their terms, their words, and the revision that keeps both."""
+"""This module makes values ready to be issued: terms, texts and the revision that keeps both."""
 
 from __future__ import annotations
 

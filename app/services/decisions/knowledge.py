@@ -1,4 +1,4 @@
-"""What is known of recipients: who they are and did, and what they were given."""
+"""This module reads what is known of recipients: who they are, what they did, what they got."""
 
 from __future__ import annotations
 

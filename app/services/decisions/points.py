@@ -1,4 +1,4 @@
-"""What a recipient's points are now, by campaign, and what they come from."""
+"""This module sums a recipient's points, by campaign and by what they come from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decisions written down: each once, and the campaign's sums, which change last."""
+"""This module writes each decision down once, and the campaign's sums last."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Issuing by rules: who gets which voucher of a campaign, why, and what it costs at most.
+"""A run decides by rules who gets which voucher of a campaign, and why.
 
-Promises: a recipient has one decision for an occasion, for ever: a voucher, or a place in the
+A recipient has one decision for an occasion, for ever: a voucher, or a place in the
 holdout; asked again, it is the same. No frequency cap and no limit of the rules is passed, however
 many decide at once. A dry run decides by the same code and writes nothing.
-Refuses: to decide from what it was not told; a fact that is missing matches no condition.
+It does not decide from what it was not told; a fact that is missing matches no condition.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Taking back what a stop condition makes pointless: vouchers that were issued and not used.
+"""A stop condition takes back vouchers that became pointless: issued and not used.
 
-Promises: a voucher that somebody used, or that a till holds, is never taken; one that is held is
+A voucher that somebody used, or that a till holds, is never taken; one that is held is
 looked at again when the hold is over. Each is taken back once, however often the same event is
 reported and however many workers look, and every phone that shows it is owed the change. The rules
 that gave a voucher decide about it; those of its own campaign, where it was issued without any.
-Refuses: to take back what the campaign does not say to take back.
+It does not take back what the campaign does not say to take back.
 
 How: `note` marks vouchers in the transaction that learns of the event, under the recipients'
 locks, by rows of their own. `withdraw` takes the vouchers in transactions of its own, as whatever

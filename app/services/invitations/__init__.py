@@ -1,4 +1,4 @@
-"""Invitations: signed links that let one recipient take one voucher of a campaign, once.
+"""An invitation is a signed link that lets one recipient take one voucher of a campaign.
 
 An invitation carries whom it is for and why, encrypted and authenticated (AES-256-GCM under a key
 of its own purpose, bound to the campaign), so that a mail tool can send an offer before anything

@@ -1,4 +1,4 @@
-"""Issuing vouchers: one each for recipient, campaign and occasion, by request or file."""
+"""Issuance gives one voucher for each recipient, campaign and occasion."""
 
 from app.services.issuance import forgotten
 from app.services.issuance.files import (

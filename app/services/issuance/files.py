@@ -1,4 +1,4 @@
-"""Issuing to a file of recipients, and the file of links that a mail tool sends.
+"""This module issues to a file of recipients, and writes the file of links for a mail tool.
 
 The recipients' file is a CSV with a heading; `external_id` is needed, `occasion`, `language`,
 `birth_date` (YYYY-MM-DD), `segment`, `score`, `variant` and `sent_at` are known, and any other

@@ -1,10 +1,10 @@
-"""People who were forgotten: what was given to them stays given, and nobody stores them by chance.
+"""What people were given before they were forgotten stays given.
 
-Promises: what a person had of a campaign for an occasion is not given again under the same id, by
+What a person had of a campaign for an occasion is not given again under the same id, by
 whatever way it is asked for. A person who was forgotten is not stored anew because a link, a
 message or another system's report still names them; they come back when the marketer's system
 sends them as a recipient, and then for other occasions only.
-Refuses: to say who was forgotten to anybody who does not name them.
+It does not say who was forgotten to anybody who does not name them.
 
 Nothing that is kept can be read: it is a digest under a key that the database holds sealed.
 """

@@ -1,4 +1,4 @@
-"""Recipients as marketers name them: stored when they are new, changed when they changed."""
+"""This module stores recipients as marketers name them, and changes what changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A voucher under another public id, because its link, its barcode or its code leaked.
+"""A reissue gives a voucher another public id, because its link, barcode or code leaked.
 
 The voucher stays the row that it is, with its ledger, holder and occasion, so that nothing of the
 books moves; it gets a new public id, hence another link, barcode and pass. What it was called

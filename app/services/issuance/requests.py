@@ -1,4 +1,4 @@
-"""What issuing is asked for and what it answers."""
+"""A request says for whom and why a voucher is issued; the answer says what was."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which voucher a serial means now: the one that stands for it, whatever happened in between.
+"""An old serial means the voucher that replaced it: the caller may not know the new one.
 
 A voucher that was issued anew, and a card that was replaced by another, are still known by their
 old serials to whoever has them in a file. What is asked of an old serial is asked of the voucher

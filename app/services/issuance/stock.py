@@ -1,4 +1,4 @@
-"""Codes for vouchers: the shared one, those of the imports oldest first, or minted now.
+"""The stock hands codes to vouchers: the shared one, imported ones oldest first, or new ones.
 
 Codes that others are claiming are passed over (SKIP LOCKED on PostgreSQL), and a code is claimed
 in the transaction of its voucher, so that a voucher that is not issued leaves its code free.

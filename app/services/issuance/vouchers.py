@@ -1,4 +1,4 @@
-"""Issuing: a voucher for each recipient and occasion, once.
+"""This module issues a voucher for each recipient and occasion, once.
 
 One call is one transaction, given its session by the caller, so that a page that issues and
 records something else commits both or neither. Asked again for the same recipient, campaign and

@@ -1,12 +1,12 @@
-"""Taking back: a link that went astray, or a whole voucher. There is no other way to do either.
+"""A withdrawal takes back a link or a whole voucher; there is no other way to do either.
 
-Promises: whoever takes a voucher back (API, command, a stop of rules) is bound by the same rules.
+Whoever takes a voucher back (API, command, a stop of rules) is bound by the same rules.
 A serial means the voucher that stands for it now, so that one that was issued anew is taken back by
 what it was called before. What a till holds is refused, since the customer is at the till; what is
 over (redeemed, expired, withdrawn) is left as it is. Each answer says which, and only what changed
 counts as changed. A withdrawn link answers that it is withdrawn, and the pass in a wallet keeps
 working; a withdrawn voucher is worth nothing at any till, and its pass says so.
-Refuses: to take back what nobody knows.
+It does not take back what nobody knows.
 """
 
 from __future__ import annotations

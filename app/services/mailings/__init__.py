@@ -1,4 +1,4 @@
-"""Messages: a template and recipients become each recipient's own text, with a voucher in it.
+"""A message is a template that becomes each recipient's own text, with a voucher in it.
 
 A template is Jinja in a sandbox (`{{ wallet_link("campaign") }}`), or the bracket form that mail
 tools of shops know (`[promotional_code(campaign)]`). A voucher is issued the first time that a

@@ -1,4 +1,4 @@
-"""Expressions of a message: each node that the grammar has becomes a function of a rendering.
+"""An expression of a template becomes a function that a rendering calls.
 
 Names are the recipient, the variable of a loop, and `loop` in it. A function can only be called,
 with a campaign's key as it stands there: nothing else can hold one or hand it on.

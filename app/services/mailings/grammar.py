@@ -1,4 +1,4 @@
-"""The grammar of a message: Jinja's tree becomes work that is counted as it is done.
+"""The grammar turns Jinja's tree of a template into work that is counted as it is done.
 
 The grammar is closed: text, values, conditions and one loop, and of expressions those of
 `app.services.mailings.expressions`. Every other node is a fault that names its line. No template

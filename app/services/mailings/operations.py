@@ -1,4 +1,4 @@
-"""What a template may do with values: filters, tests, comparisons and arithmetic, each bounded.
+"""Operations are what a template may do with values; each is bounded by a budget.
 
 Jinja's own functions do the work. Those of them that grow what they are given, or that take a
 text for a number, are asked only with arguments with which they cannot.

@@ -1,4 +1,4 @@
-"""Recipients become texts: the vouchers that each text names are issued, or planned."""
+"""A rendering writes each recipient's text and issues, or plans, the vouchers that it names."""
 
 from __future__ import annotations
 

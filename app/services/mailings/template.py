@@ -1,4 +1,4 @@
-"""A message's template: what it may say, and a recipient's text made of it."""
+"""A template is checked once, and filled for each recipient."""
 
 from __future__ import annotations
 

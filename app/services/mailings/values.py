@@ -1,4 +1,4 @@
-"""What the functions of a template say of a voucher: a real one, a sample, or none."""
+"""Values answer a template's functions for a voucher: a real one, a sample, or none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What came of campaigns: counts that the worker keeps, reports over them, lists of people."""
+"""Reports say what came of campaigns: counts, funnels and lists of people."""
 
 from app.services.reports.funnel import (
     Dimension,

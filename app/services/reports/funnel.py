@@ -1,4 +1,4 @@
-"""Reports: sums of the counts that the worker keeps, so that a million vouchers cost nothing."""
+"""A funnel sums the counts that the worker keeps; a million vouchers cost it nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists of people: who redeemed and who did not, with what is known of them and what they got.
+"""Lists name people: who redeemed and who did not, what is known of them and what they got.
 
 A list goes by what reports go by: a voucher is of the campaign whose rules gave it, from whichever
 campaign it was taken; one that nobody's rules gave is of its own. The list of all also has those

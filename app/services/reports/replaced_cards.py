@@ -1,4 +1,4 @@
-"""Cards that replace others: to reports and lists a chain of them is one voucher, the first.
+"""A card and its replacements count as one voucher, the first.
 
 Money that comes back to a dead card goes to a fresh one, which keeps the number and the holder.
 Counted by itself it would be issued again to somebody who got one card, and its holder would be

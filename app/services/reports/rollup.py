@@ -1,9 +1,9 @@
-"""The log of events, counted: first times of each voucher and stage, by slice, day and store.
+"""The roll-up counts the log of events by slice, day and store.
 
-Promises: every event is counted once, in the order of its voucher, however many workers run and
+Every event is counted once, in the order of its voucher, however many workers run and
 whenever one is killed: counts and the place in the log change in one transaction. `recount` does
 the same from the log alone and names what differs.
-Refuses: to count what it has not read; `log_reader.current_at` says until when it had read
+It does not count what it has not read; `log_reader.current_at` says until when it had read
 everything.
 """
 

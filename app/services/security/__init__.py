@@ -1,6 +1,6 @@
-"""Security events: who did what to keys, codes and people, or tried to.
+"""Security events say who did what to keys, codes and people, or tried to.
 
-Promises: what a use case did and its event commit in one transaction; what only reads is recorded
+What a use case did and its event commit in one transaction; what only reads is recorded
 before it is answered. No event holds a code, a PIN, a link or a secret. What callers without a
 right can make happen as often as they like (a wrong key, a missing scope) is counted in memory and
 written every minute in a few rows, so that nobody fills the table or slows the tills with it.

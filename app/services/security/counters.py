@@ -1,4 +1,4 @@
-"""What may happen too often for a row each, counted in memory and written in the background.
+"""Refused calls are counted in memory and written in the background.
 
 A wrong key or a missing scope costs a request no write. Its occurrences are counted by who, from
 where and why, and a thread writes the counts a moment after the first one and then once a minute:

@@ -1,4 +1,4 @@
-"""The kinds of security events, and the one way to record one."""
+"""A security event has a kind and an actor; `record` is the one way to write one."""
 
 from __future__ import annotations
 

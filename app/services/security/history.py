@@ -1,4 +1,4 @@
-"""Security events read back, newest first, and removed when their retention is over."""
+"""Security events are read back newest first, and removed when their retention is over."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ The log tells it, and reports add it up: of a campaign's redemptions from one ba
 what the basket came to, the others (more coupons, the parts of a hold) say nothing, and what takes
 back the last one that stands says the same amount less. A redemption stands while a use or a minor
 unit of it was not given back.
-Refuses: to guess; a redemption of which no basket is known adds nothing and takes nothing off.
+It does not guess; a redemption of which no basket is known adds nothing and takes nothing off.
 """
 
 from __future__ import annotations

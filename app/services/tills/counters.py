@@ -1,6 +1,6 @@
 """Counting what was granted on every counter that limits it, as used or as held.
 
-Promises: what is held and what is used never pass a limit together, because both are counted by
+What is held and what is used never pass a limit together, because both are counted by
 the same guards, in the same order: vouchers, codes, recipients, budgets, each by its id. Refuses:
 to decide; the rules had no objection before.
 """

@@ -1,10 +1,10 @@
 """The marketer's trigger: change what holders see and get, now or at a time, and watch it arrive.
 
-Promises: an update of a campaign writes the campaign's row, one revision and one line of history,
+An update of a campaign writes the campaign's row, one revision and one line of history,
 whether it has ten holders or a million; the phones are told by the workers, paced, and how far
 they are is counted from what each phone was told. Vouchers one by one are updated, prolonged or
 withdrawn in a transaction of their own.
-Refuses: to take terms away from holders unless that is asked for by name (`forced`); to cancel
+It does not take terms away from holders unless that is asked for by name (`forced`), and does not cancel
 what was published: another update takes it back.
 """
 

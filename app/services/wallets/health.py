@@ -1,8 +1,8 @@
 """Sync health: what phones are owed, what they were told, what they hold, and what is in the way.
 
-Promises: every number is counted from the installations themselves, so that it is the same
+Every number is counted from the installations themselves, so that it is the same
 whichever process is asked; an alarm names its cause and its remedy.
-Refuses: to guess. A pass that was listed to a device and not fetched counts as not fetched.
+It does not guess. A pass that was listed to a device and not fetched counts as not fetched.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Webhooks: addresses that are told every event, and what they are told.
+"""A webhook is an address that is told events.
 
-Promises: a webhook hears every event of the kinds and campaigns that it wants, those of one
+A webhook hears every event of the kinds and campaigns that it wants, those of one
 voucher in order, each with the same id however often it is tried; its secret is shown once and
 kept sealed; after a rotation both secrets sign until the old one ends. Bodies are made when they
 are sent and never stored, so that a person who is forgotten is in none of them.
-Refuses: to tell a code, a PIN or a token.
+It does not tell a code, a PIN or a token.
 
 Signatures follow Standard Webhooks (github.com/standard-webhooks/standard-webhooks), bodies are
 CloudEvents 1.0 in structured JSON (github.com/cloudevents/spec).

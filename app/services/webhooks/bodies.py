@@ -1,4 +1,4 @@
-"""What a webhook is told: events as CloudEvents, made when they are sent."""
+"""A body tells an event as a CloudEvent, made when it is sent."""
 
 from __future__ import annotations
 

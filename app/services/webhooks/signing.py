@@ -1,4 +1,4 @@
-"""Secrets and signatures: kept sealed, shown once, two of them after a rotation."""
+"""A webhook has a secret, kept sealed and shown once; after a rotation it has two."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Webhooks made, changed, removed and described; what waits for them and what was given up."""
+"""Webhooks are made, changed, removed and described here, with what waits for them."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Objects at Google as the engine sees them: inserted when wanted, patched on change, told of news.
 
-Promises: one call at a time for each object; what is recorded is the pair that was read before
+One call at a time for each object; what is recorded is the pair that was read before
 building; a change that shows nowhere on the object costs no call; whether anybody holds an object
-is Google's word alone, since many may. A message follows the change it speaks of. Refuses: to call
+is Google's word alone, since many may. A message follows the change it speaks of. It does not call
 for an object that nobody holds, and to repeat content that Google refused before it changes (it is
 tried again after hours, in case a picture was only out of reach).
 """

@@ -1,6 +1,6 @@
 """The calls about leased objects: built from the database, made in turn, answers kept in the job.
 
-Promises: no call begins that might outlast its lease; a message follows the change it speaks of; a
+No call begins that might outlast its lease; a message follows the change it speaks of; a
 change that shows nowhere on the object costs no call.
 """
 

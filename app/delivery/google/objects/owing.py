@@ -1,7 +1,7 @@
 """Which objects are owed a call, and the lease of those that are free.
 
-Promises: an object is leased by one worker at a time; a change that is found is read in the
-transaction that leases. Refuses: to lease what nobody holds, or what waits for its time.
+An object is leased by one worker at a time; a change that is found is read in the
+transaction that leases. It does not lease what nobody holds, or what waits for its time.
 """
 
 from __future__ import annotations

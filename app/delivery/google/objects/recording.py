@@ -1,7 +1,7 @@
 """What became of the calls, written down; and leases that end without a call.
 
-Promises: recorded is the pair that was read before the object was built; whether anybody holds it
-is Google's word alone. Refuses: to record for a lease that lapsed, since somebody else called
+Recorded is the pair that was read before the object was built; whether anybody holds it
+is Google's word alone. It does not record for a lease that lapsed, since somebody else called
 later.
 """
 

@@ -1,4 +1,4 @@
-"""The campaign file: what a marketer writes, checked whole, with a place and a remedy per fault.
+"""The campaign file is checked whole: each fault has its place and its remedy.
 
 A file is TOML, or the same shape as JSON through the API. Each section is read by itself, so that
 a fault in one does not hide those of the others; checks across sections run on whatever could be

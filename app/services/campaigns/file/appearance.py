@@ -1,4 +1,4 @@
-"""How a campaign looks and reads: `texts`, `look`, `fields`, `links`, `places`, `barcode`."""
+"""This module reads the looks of a campaign: `texts`, `look`, `fields`, `links` and more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A whole document to a draft: each section by itself, then what sections say of each other."""
+"""A document becomes a draft: each section by itself, then what sections say of each other."""
 
 from __future__ import annotations
 

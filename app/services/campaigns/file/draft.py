@@ -1,4 +1,4 @@
-"""A campaign as a file describes it."""
+"""A draft is a campaign as a file describes it; a fault says what is wrong with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A document that is being read, section by section, and what was found wrong so far."""
+"""A reader takes a document section by section and keeps what is wrong with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may use what, when and how often: `benefit`, `limits`, `validity`, `gift_card`, `codes`."""
+"""This module reads who may use what: `benefit`, `limits`, `validity`, `gift_card`, `codes`."""
 
 from __future__ import annotations
 

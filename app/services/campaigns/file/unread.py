@@ -1,4 +1,4 @@
-"""Refuses options that nothing reads in a campaign of this kind, authority or source of codes.
+"""This module refuses options that nothing reads in such a campaign.
 
 An option says something where its value is not the one that it has when it is left out. `UNREAD`
 names those that count in some campaigns only; what depends on the very values beside it is below.

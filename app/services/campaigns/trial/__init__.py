@@ -1,6 +1,6 @@
-"""Passes of a campaign that is not stored yet, made once and thrown away.
+"""A trial makes the passes of a campaign that is not stored yet, and throws them away.
 
-Promises: a draft that was tried out can be a pass in either wallet and in each of its languages,
+A draft that was tried out can be a pass in either wallet and in each of its languages,
 fresh, used, expired or withdrawn, and so can a pass with the words of each value by rule; what
 stands in the way is a fault with its place in the campaign and the remedy. Values that read the
 same are tried out once. Refuses what a pass would otherwise lack without a word: a picture that is

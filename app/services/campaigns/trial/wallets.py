@@ -1,6 +1,6 @@
-"""The trial itself: texts, barcode and pictures looked at, then passes made in both wallets.
+"""The trial checks texts, barcode and pictures, then makes passes for both wallets.
 
-Promises: the same is tried out once in a process. Values that read the same cost one trial.
+The same is tried out once in a process. Values that read the same cost one trial.
 """
 
 from __future__ import annotations

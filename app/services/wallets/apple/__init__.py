@@ -1,6 +1,6 @@
 """Apple Wallet: devices, the passes each of them registered for, and what each was told of them.
 
-Promises: a device is told of a change until it has fetched it; what it is told never depends on a
+A device is told of a change until it has fetched it; what it is told never depends on a
 clock or on the order in which transactions commit, only on whether the pair (voucher version,
 campaign version) differs from the one it was told. A device row is locked before its
 registrations are touched, so lists, registrations and removals of one device follow one another.

@@ -1,6 +1,6 @@
 """The state of a pass, and what a device was told of it: the comparison everything rests on.
 
-Promises: what a device is owed depends only on whether pairs differ, never on a clock.
+What a device is owed depends only on whether pairs differ, never on a clock.
 """
 
 from __future__ import annotations

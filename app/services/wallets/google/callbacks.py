@@ -1,8 +1,8 @@
 """What Google calls back: passes saved and deleted.
 
-Promises: a callback counts once, and is believed only when Google signed it for this issuer and one
+A callback counts once, and is believed only when Google signed it for this issuer and one
 of our classes; what is genuine and nothing is done for is kept to be seen; Google's keys come from
-the database, where the worker puts them. Refuses: to fetch anything because of what was posted, and
+the database, where the worker puts them. It does not fetch anything because of what was posted, and
 to take a deletion for the end of an object that others may hold: who holds it is asked at Google,
 later.
 

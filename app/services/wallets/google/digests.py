@@ -1,9 +1,9 @@
 """How far an edit of a campaign reaches at Google: to its class alone, or to every object.
 
-Promises: what objects take from their campaign is brought to one digest; while it stays the same,
+What objects take from their campaign is brought to one digest; while it stays the same,
 an edit touches no object and no row of one, however many there are. Whatever is not known to show
 on the class alone counts as showing on objects. An object lags while the digest that it was last
-sent with differs from the campaign's present one, which its class keeps. Refuses: to look at the
+sent with differs from the campaign's present one, which its class keeps. It does not look at the
 clock; that an overriding end has passed is taken from the row that the clockwork moves together
 with the version.
 """

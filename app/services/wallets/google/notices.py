@@ -1,6 +1,6 @@
 """Notices to Android phones: a gift card that is about to end, a balance that changed.
 
-Promises: a card's holder hears two days before its money ends, once for each end, by day in the
+A card's holder hears two days before its money ends, once for each end, by day in the
 shop's time zone; the end is the one that counts, the campaign's override included. A balance that
 changed is told with the change. Refuses: what the campaign does not want (`expiry_notice`), what
 Google does by itself (offers), and to remind of an empty card.

@@ -1,9 +1,9 @@
 """A voucher at Google: its ids and resources, the wish that it be there, messages to its holders.
 
-Promises: an object exists at Google once a customer has asked for it, and what is sent is built
+An object exists at Google once a customer has asked for it, and what is sent is built
 from app.services.wallets.content import pass_content
 from app.services.wallets.templates import template_for
-from the database at that moment. Refuses: to talk to the network; a wish is a row, which the
+from the database at that moment. It does not talk to the network; a wish is a row, which the
 delivery fulfils.
 """
 

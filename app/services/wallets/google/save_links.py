@@ -1,6 +1,6 @@
 """The link by which a customer saves vouchers at Google.
 
-Promises: what came of a link is asked for, should Google never tell. Refuses: to put a gift card's
+What came of a link is asked for, should Google never tell. It does not put a gift card's
 number into one.
 """
 

@@ -1,8 +1,8 @@
 """What Google is owed: said before an edit, and while it goes out.
 
-Promises: an edit is told apart by where it shows: on the class, which is one call for all holders,
+An edit is told apart by where it shows: on the class, which is one call for all holders,
 or on every object, which takes as long as Google's rate makes it. What is owed, failing and why is
-counted from the same columns that the delivery reads. Refuses: to hide a queue; above the rate the
+counted from the same columns that the delivery reads. It does not hide a queue; above the rate the
 delay is backlog ÷ rate, and that is what is shown.
 """
 
