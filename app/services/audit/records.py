@@ -1,4 +1,4 @@
-"""These checks compare what was recorded with the ledger: reversals, events, kept answers, counts."""
+"""These checks compare records with the ledger: reversals, events, kept answers, counts."""
 
 from __future__ import annotations
 

@@ -4,8 +4,8 @@ An update of a campaign writes the campaign's row, one revision and one line of 
 whether it has ten holders or a million; the phones are told by the workers, paced, and how far
 they are is counted from what each phone was told. Vouchers one by one are updated, prolonged or
 withdrawn in a transaction of their own.
-It does not take terms away from holders unless that is asked for by name (`forced`), and does not cancel
-what was published: another update takes it back.
+It does not take terms away from holders unless that is asked for by name (`forced`). What was
+published is not cancelled: another update takes it back.
 """
 
 from app.services.updates.progress import Progress, Touched, forecast, history, progress, reach
