@@ -20,19 +20,25 @@ from app.services.access import Scope
 from app.services.permissions import Reach
 from app.services.tills import Capture, CardAction, CardCall, Refund
 from app.web import access
-from app.web.description import fails_with, idempotent
-from app.web.pos.bodies import (
-    Body,
+from app.web.description import example, fails_with, idempotent
+from app.web.pos.answers import (
+    CARD,
+    REDEEMED,
     CardAccepted,
-    Currency,
     HoldAccepted,
+    RedemptionAccepted,
+    RefundAccepted,
+    Refusal,
+)
+from app.web.pos.bodies import (
+    BARCODE,
+    REDEMPTION,
+    Body,
+    Currency,
     Money,
     Note,
     Operator,
     OriginBody,
-    RedemptionAccepted,
-    RefundAccepted,
-    Refusal,
 )
 from app.web.pos.calls import ORIGIN, answered, fingerprint, idempotency_key, origin_of, tills
 
@@ -40,11 +46,13 @@ from app.web.pos.calls import ORIGIN, answered, fingerprint, idempotency_key, or
 class HoldPath(BaseModel):
     """A hold."""
 
-    hold_id: UUID
+    hold_id: UUID = Field(description="The hold's id")
 
 
 class CaptureBody(OriginBody):
     """Redeem what a hold set aside."""
+
+    model_config = example(amount={"minor": 1500, "currency": "EUR"}, final=True, operator="anna")
 
     amount: Money | None = Field(None, description="Of a gift card; all that is left when absent")
     final: bool = Field(True, description="Whether what is left afterwards is released")
@@ -53,68 +61,137 @@ class CaptureBody(OriginBody):
 class VoidBody(OriginBody):
     """Release a hold."""
 
+    model_config = example(operator="anna")
+
 
 class _CardBody(OriginBody):
-    barcode: Annotated[str, StringConstraints(min_length=1, max_length=512)]
-    operator: Operator
+    barcode: Annotated[str, StringConstraints(min_length=1, max_length=512)] = Field(
+        description="What the scanner read, as it read it, or the code that was typed"
+    )
+    operator: Operator = Field(description="Who is at the till")
 
 
 class ActivateBody(_CardBody):
     """Activate a card, with an amount that is paid for now."""
 
-    amount: Money | None = None
+    model_config = example(
+        barcode=BARCODE, amount={"minor": 5000, "currency": "EUR"}, operator="anna"
+    )
+
+    amount: Money | None = Field(
+        None, description="What is paid for it; left out where the card brings its amount"
+    )
 
 
 class LoadBody(_CardBody):
     """Put money on a card."""
 
-    amount: Money
+    model_config = example(
+        barcode=BARCODE, amount={"minor": 5000, "currency": "EUR"}, operator="anna"
+    )
+
+    amount: Money = Field(description="What is put on it")
 
 
 class Change(Body):
     """A change of a balance in minor units, up or down."""
 
-    minor: Annotated[int, Field(ge=-MOST_MINOR, le=MOST_MINOR, strict=True)]
-    currency: Currency
+    minor: Annotated[int, Field(ge=-MOST_MINOR, le=MOST_MINOR, strict=True)] = Field(
+        description="The change in minor units; negative takes away"
+    )
+    currency: Currency = Field(description="Its currency (ISO 4217)")
 
 
 class AdjustBody(_CardBody):
     """Correct a balance, for one of the reasons there are."""
 
-    change: Change
-    reason: AdjustReason
-    because: Note | None = None
+    model_config = example(
+        barcode=BARCODE,
+        change={"minor": -500, "currency": "EUR"},
+        reason=next(iter(AdjustReason)).value,
+        because="Loaded twice by mistake",
+        operator="anna",
+    )
+
+    change: Change = Field(description="By how much the balance changes")
+    reason: AdjustReason = Field(description="Why, as reports tell corrections apart")
+    because: Note | None = Field(None, description="Why, in words; kept in the books")
 
 
 class BlockBody(_CardBody):
     """Block, unblock or end a card."""
 
-    because: Note
+    model_config = example(barcode=BARCODE, because="Reported as stolen", operator="anna")
+
+    because: Note = Field(description="Why; kept in the books")
 
 
 class RefundBody(OriginBody):
     """Give money of a redemption back to its card: all that is left of it, or an amount."""
 
-    redemption_id: UUID
-    amount: Money | None = None
-    operator: Operator
-    because: Note | None = None
+    model_config = example(
+        redemption_id=REDEMPTION,
+        amount={"minor": 1500, "currency": "EUR"},
+        because="One article came back",
+        operator="anna",
+    )
+
+    redemption_id: UUID = Field(description="Id of the redemption")
+    amount: Money | None = Field(
+        None, description="How much goes back; left out, all that is left of the redemption"
+    )
+    operator: Operator = Field(description="Who is at the till")
+    because: Note | None = Field(None, description="Why; kept in the books")
 
 
 class CaptureAnswer(RootModel[RedemptionAccepted | Refusal]):
     """Redeemed, or refused with a reason."""
 
+    model_config = example(**REDEEMED)
+
 
 class VoidAnswer(RootModel[HoldAccepted | Refusal]):
     """Released, or refused with a reason."""
+
+    model_config = example(
+        outcome="accepted",
+        holds=[
+            {
+                "hold_id": "0197a3c1-2b40-7d1c-9e12-5f4f4a1f6c11",
+                "expires_at": "2026-06-03T16:35:00Z",
+                "held_minor": 1500,
+                "voucher": CARD,
+                "discount": None,
+            }
+        ],
+    )
 
 
 class CardAnswer(RootModel[CardAccepted | Refusal]):
     """Done, or refused with a reason."""
 
+    model_config = example(
+        outcome="accepted",
+        action=CardAction.LOAD.value,
+        entry_id="0197a3c2-7e10-7a22-8c33-9d05f4a1f6c1",
+        status="active",
+        applied_minor=5000,
+        voucher=CARD,
+    )
+
 
 class RefundAnswer(RootModel[RefundAccepted | Refusal]):
     """Refunded, or refused with a reason."""
+
+    model_config = example(
+        outcome="accepted",
+        refund_id="0197a3c4-11d2-7f0e-8a5b-3c9d27e18b60",
+        redemption_id=REDEMPTION,
+        returned_minor=1500,
+        left_minor=0,
+        replaced_by=None,
+        voucher=CARD,
+    )
 
 
 blueprint = APIBlueprint(
@@ -131,7 +208,11 @@ blueprint = APIBlueprint(
 @idempotent
 @fails_with(*ORIGIN)
 def capture_hold(path: HoldPath, body: CaptureBody) -> Response:
-    """Redeem a hold; a part releases the rest unless `final` is false."""
+    """Redeem a hold; a part releases the rest unless `final` is false.
+
+    For tills whose sale is paid later than it is scanned. A hold may be captured until its own end,
+    even if its voucher lapsed meanwhile.
+    """
     key = idempotency_key()
     asked = Capture(
         hold_id=path.hold_id,
@@ -148,7 +229,11 @@ def capture_hold(path: HoldPath, body: CaptureBody) -> Response:
 @idempotent
 @fails_with(*ORIGIN)
 def void_hold(path: HoldPath, body: VoidBody) -> Response:
-    """Release a hold."""
+    """Release a hold.
+
+    For a sale that is not made: what was set aside can be used again at once. A hold that nobody
+    captures is released by itself at its end.
+    """
     key = idempotency_key()
     return answered(
         lambda: tills().void(
@@ -166,7 +251,10 @@ def void_hold(path: HoldPath, body: VoidBody) -> Response:
 @idempotent
 @fails_with(*ORIGIN)
 def activate_card(body: ActivateBody) -> Response:
-    """Make a pending card spendable, with the amount that is paid for it."""
+    """Make a pending card spendable, with the amount that is paid for it.
+
+    For shops that sell cards from a rack: until then a card is worth nothing to whoever takes it.
+    """
     return _card(CardAction.ACTIVATE, body, amount=body.amount)
 
 
@@ -175,7 +263,11 @@ def activate_card(body: ActivateBody) -> Response:
 @idempotent
 @fails_with(*ORIGIN)
 def load_card(body: LoadBody) -> Response:
-    """Put money on a card."""
+    """Put money on a card.
+
+    For cards whose holder pays at the till. A load may be at most the campaign's `load_cap`, and
+    counts against what an operator may put on cards in a day.
+    """
     return _card(CardAction.LOAD, body, amount=body.amount)
 
 
@@ -184,7 +276,11 @@ def load_card(body: LoadBody) -> Response:
 @idempotent
 @fails_with(*ORIGIN)
 def adjust_card(body: AdjustBody) -> Response:
-    """Correct a balance; needs the scope pos:supervisor."""
+    """Correct a balance; needs the scope pos:supervisor.
+
+    For mistakes that cannot be undone any more. It is booked with its reason, and what it adds
+    counts against what an operator may put on cards in a day.
+    """
     return _card(
         CardAction.ADJUST, body, amount=body.change, reason=body.reason, because=body.because
     )
@@ -195,7 +291,10 @@ def adjust_card(body: AdjustBody) -> Response:
 @idempotent
 @fails_with(*ORIGIN)
 def block_card(body: BlockBody) -> Response:
-    """Block a card, or a coupon: nothing is taken from it until it is unblocked."""
+    """Block a card, or a coupon: nothing is taken from it until it is unblocked.
+
+    For vouchers that were reported as lost. Its pass says so.
+    """
     return _card(CardAction.BLOCK, body, because=body.because)
 
 
@@ -204,7 +303,10 @@ def block_card(body: BlockBody) -> Response:
 @idempotent
 @fails_with(*ORIGIN)
 def unblock_card(body: BlockBody) -> Response:
-    """Unblock a card, also after too many wrong PINs; needs the scope pos:supervisor."""
+    """Unblock a card, also after too many wrong PINs; needs the scope pos:supervisor.
+
+    For vouchers that were found again: what was on a card is there still.
+    """
     return _card(CardAction.UNBLOCK, body, because=body.because)
 
 
@@ -213,7 +315,10 @@ def unblock_card(body: BlockBody) -> Response:
 @idempotent
 @fails_with(*ORIGIN)
 def deactivate_card(body: BlockBody) -> Response:
-    """End a card for good; what is available on it is booked off. Needs pos:supervisor."""
+    """End a card for good; what is available on it is booked off. Needs pos:supervisor.
+
+    It cannot be undone: a customer who has a right to the money gets another card.
+    """
     return _card(CardAction.DEACTIVATE, body, because=body.because)
 
 

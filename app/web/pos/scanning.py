@@ -17,16 +17,8 @@ from app.services.permissions import Reach
 from app.services.tills import Answer, Override, Redemption, Reversal, Tills
 from app.web import access
 from app.web.description import fails_with, idempotent
-from app.web.pos.bodies import (
-    KeptAnswer,
-    KeyPath,
-    RedemptionAnswer,
-    RedemptionBody,
-    ReversalAnswer,
-    ReversalBody,
-    ScanAnswer,
-    ScanBody,
-)
+from app.web.pos.answers import KeptAnswer, RedemptionAnswer, ReversalAnswer, ScanAnswer
+from app.web.pos.bodies import KeyPath, RedemptionBody, ReversalBody, ScanBody
 from app.web.pos.calls import (
     ORIGIN,
     answered,
@@ -53,7 +45,11 @@ blueprint = APIBlueprint(
 @access.requires(Scope.POS, reach=Reach.TILL)
 @fails_with(*ORIGIN)
 def scan_voucher(body: ScanBody) -> Response:
-    """Say what a voucher is and what a redemption would answer now; changes no entitlement."""
+    """Say what a voucher is and what a redemption would answer now; changes no entitlement.
+
+    For tills that show a voucher before they take it. It may be asked as often as wanted, and
+    needs no Idempotency-Key; codes that do not exist count as guesses.
+    """
     return answered(
         lambda: tills().scan(
             access.client(), item_of(body), origin=origin_of(body), basket=basket_of(body.basket)
@@ -66,7 +62,11 @@ def scan_voucher(body: ScanBody) -> Response:
 @idempotent
 @fails_with(*ORIGIN)
 def redeem_vouchers(body: RedemptionBody) -> Response:
-    """Redeem one to ten vouchers of a receipt: all of them, in order, or none."""
+    """Redeem one to ten vouchers of a receipt: all of them, in order, or none.
+
+    For tills, when the sale is made. With `"mode": "hold"` the vouchers are set aside instead, for
+    `ttl_seconds`. A refusal is HTTP 200, too: `outcome` says which of the two it is.
+    """
     key = idempotency_key()
     override = None
     if body.override is not None:
@@ -117,7 +117,11 @@ def reverse_call(body: ReversalBody) -> Response:
 @access.requires(Scope.POS, reach=Reach.TILL)
 @fails_with(ProblemCode.KEY_UNKNOWN)
 def show_call(path: KeyPath) -> Response:
-    """The answer that a call under this Idempotency-Key got, for a till that did not hear it."""
+    """Show the answer that a call under an Idempotency-Key got.
+
+    For a till that did not hear it. Answers are kept for 90 days; a key belongs to the API key that
+    sent it.
+    """
 
     def call() -> Answer:
         answer = tills().by_key(access.client(), path.key)
