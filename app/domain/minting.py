@@ -17,15 +17,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.domain.codes import normalise
+from app.domain.kinds import KINDS
 from app.faults import Fault
 
 #: 32 characters, none of which is easily taken for another one of them: no 0, O, 1, I.
 ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
-#: Bits that must be left to chance, by kind of campaign.
-LEAST_BITS = {"coupon": 50, "gift_card": 80}
-PATTERNS = {"coupon": "{random:10}", "gift_card": "{random:16}"}
-#: Random characters at the end of a pattern that has none, by kind of campaign.
-TAILS = {"coupon": 10, "gift_card": 16}
 LONGEST_CODE = 64
 #: Most characters of a recipient's id that go into a code.
 LONGEST_RECIPIENT = 24
@@ -89,10 +85,10 @@ class Recipe:
     def of(cls, kind: str, options: Mapping[str, Any]) -> Recipe:
         """Read the recipe of a campaign of `kind` from its stored options, which were checked."""
         return cls.read(
-            options.get("pattern") or PATTERNS[kind],
+            options.get("pattern") or KINDS[kind].code_pattern,
             alphabet=options["alphabet"],
             check=options["check"],
-            tail=TAILS[kind],
+            tail=KINDS[kind].code_tail,
         )
 
     @property

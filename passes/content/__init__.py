@@ -69,6 +69,8 @@ __all__ = [
 ]
 
 Kind = Literal["coupon", "gift_card"]
+#: Whether a pass of the kind has a balance; one that has none says at a glance what it gives.
+_HOLDS_MONEY: dict[Kind, bool] = {"coupon": False, "gift_card": True}
 _SERIAL = re.compile(r"[A-Za-z0-9._-]{1,64}").fullmatch
 
 
@@ -100,8 +102,10 @@ class Presentation:
     holders: Holders = Holders.ANYBODY
 
     def __post_init__(self) -> None:
-        if self.kind not in ("coupon", "gift_card"):
-            raise ContentError("kind", f"{self.kind!r} is unknown.", "Use coupon or gift_card.")
+        if self.kind not in _HOLDS_MONEY:
+            raise ContentError(
+                "kind", f"{self.kind!r} is unknown.", f"Use {' or '.join(_HOLDS_MONEY)}."
+            )
         languages = self.languages
         check_languages(languages)
         for language in self.words:
@@ -111,7 +115,7 @@ class Presentation:
         check_translated("title", self.title, languages)
         if self.offer is not None:
             check_translated("offer", self.offer, languages)
-        elif self.kind == "coupon":
+        elif not self.holds_money:
             raise ContentError(
                 "offer",
                 "A coupon says at a glance what it gives.",
@@ -132,6 +136,11 @@ class Presentation:
         check_fields(self.fields, languages)
         check_places(self.places, languages)
         check_dates(self.relevant_dates)
+
+    @property
+    def holds_money(self) -> bool:
+        """Whether its passes have a balance."""
+        return _HOLDS_MONEY[self.kind]
 
     @property
     def language(self) -> str:
@@ -193,7 +202,7 @@ class PassContent:
                     "valid_until", "It lies before valid_from.", "Give a later end or none."
                 )
         presentation = self.presentation
-        if presentation.kind == "gift_card":
+        if presentation.holds_money:
             self._check_gift_card()
         elif self.balance is not None or self.card_number is not None or self.pin is not None:
             raise ContentError(

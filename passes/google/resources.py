@@ -128,7 +128,7 @@ def class_resource(
         _module(each.key, each.label, _value(each, languages), language)
         for each in presentation.fields
     ]
-    if presentation.kind == "coupon":
+    if not presentation.holds_money:
         resource |= {
             "provider": presentation.organization,
             "titleImage": logo,
@@ -159,8 +159,14 @@ def class_resource(
     return resource
 
 
-def object_resource(content: PassContent, *, object_id: str, class_id: str) -> dict[str, Any]:
-    """Return one holder's object: type `OBJECT_TYPES[content.presentation.kind]`."""
+def object_resource(
+    content: PassContent, *, object_id: str, class_id: str, expiry_notice: bool = True
+) -> dict[str, Any]:
+    """Return one holder's object: type `OBJECT_TYPES[content.presentation.kind]`.
+
+    Google reminds the holder of a pass without a balance before it ends, unless there is to be no
+    `expiry_notice`.
+    """
     _check_id("object_id", object_id)
     _check_id("class_id", class_id)
     presentation = content.presentation
@@ -206,6 +212,8 @@ def object_resource(content: PassContent, *, object_id: str, class_id: str) -> d
             resource["pin"] = content.pin
         if content.changed_at is not None:
             resource["balanceUpdateTime"] = _moment(content.changed_at)
+    elif not expiry_notice:
+        resource["disableExpirationNotification"] = True
     return resource
 
 

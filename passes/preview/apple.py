@@ -58,7 +58,7 @@ def front(content: PassContent, language: str) -> Image:
     if len(said.front) > 2:
         card.columns(said.front[2:], _TOP + middle + _ROW + 12, label, ink)
     draw_code(card, content, code_top)
-    coupon = content.presentation.kind == "coupon"
+    coupon = not content.presentation.holds_money
     spent = content.status.spent
     picture = card.finish(radius=12 if coupon else 36, notches=coupon, grey=spent)
     if spent:

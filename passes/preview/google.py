@@ -37,7 +37,7 @@ def front(content: PassContent, language: str) -> Image:
     ink = max((WHITE, BLACK), key=lambda each: contrast(each, ground))
     art = design.localized_artwork.get(language, design.artwork)
     banner = None if art is None else art.google_hero
-    coupon = content.presentation.kind == "coupon"
+    coupon = not content.presentation.holds_money
     headline = f"{said.headline} · {said.title}" if coupon else said.title
     title = wrap(headline, typeface(44, MEDIUM), WIDTH - 2 * MARGIN, most=3)
     rows = list(said.front)

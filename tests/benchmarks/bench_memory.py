@@ -18,7 +18,7 @@ from app.services import campaigns
 from app.services.campaigns import pictures
 from app.services.campaigns.pictures import keep, prepared
 from app.services.deployment import Deployment
-from app.services.wallets.templates import template_of
+from app.services.wallets.content import template_of
 from app.settings import Settings
 from app.store import migrations
 from app.store.models import Campaign

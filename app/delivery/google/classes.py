@@ -23,6 +23,7 @@ from app.delivery.google.bodies import patch_body
 from app.delivery.google.calls import LATER, Busy, Calls
 from app.delivery.google.rest import Answer, Collection, Verdict
 from app.delivery.outcomes import DONE, Done, Fault, Outcome, Retry
+from app.domain.kinds import KINDS
 from app.services import changes
 from app.services.campaigns.stored import latest_revision
 from app.services.wallets.google import digests, resources
@@ -44,6 +45,8 @@ class ClassJob:
     class_id: str
     campaign_id: int
     variant: str
+    #: The campaign's.
+    kind: str
     version: int
     inserted: bool
     digest: bytes | None
@@ -122,6 +125,7 @@ class GoogleClasses:
                     row.class_id,
                     row.campaign_id,
                     row.variant,
+                    campaign.kind,
                     version,
                     row.status == "inserted",
                     digest,
@@ -150,8 +154,7 @@ class GoogleClasses:
         if job.inserted and digest == job.digest:
             job.sent = digest
             return DONE
-        coupon = "redemptionChannel" in body
-        collection = cast(Collection, CLASS_TYPES["coupon" if coupon else "gift_card"])
+        collection = cast(Collection, CLASS_TYPES[KINDS[job.kind].shown_as])
         answer = bring(self._calls, collection, body, inserted=job.inserted)
         if answer.ok:
             job.sent = digest

@@ -87,7 +87,7 @@ def shared_presentation(
     look = presentation.look
     title = localized(lambda each: each.title) or name
     return content.Presentation(
-        kind=KINDS[kind].name,
+        kind=KINDS[kind].shown_as,
         organization=presentation.organization or organization,
         title=title,
         description=localized(lambda each: each.description) or title,

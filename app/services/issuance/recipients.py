@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.domain.birthdays import day_number
 from app.services.issuance import forgotten
 from app.services.issuance.requests import Person
-from app.services.wallets.homes import home_changed, show_home
+from app.services.wallets.holdings import home_changed, show_home
 from app.store.dialects import insert_for
 from app.store.keyring import Keyring
 from app.store.models import Recipient

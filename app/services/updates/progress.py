@@ -117,7 +117,7 @@ def progress(session: Session, update_id: uuid.UUID) -> Progress:
     counts: dict[str, int] = {}
     for each in found.values():
         counts |= each.counts if applied else each.before
-    lines = (wallet.progressed(each.counts) for wallet, each in found.items() if each.counts)
+    lines = (wallet.progressed(each.counts) for wallet, each in found.items())
     return Progress(
         id=row.id,
         campaign=campaign.key,
@@ -127,7 +127,7 @@ def progress(session: Session, update_id: uuid.UUID) -> Progress:
         version=row.version,
         paused=campaign.delivery_paused,
         counts=counts,
-        text=", ".join(lines),
+        text=", ".join(filter(None, lines)),
         failure=row.failure,
     )
 

@@ -1,18 +1,23 @@
-"""A voucher with all that its pass is made of, read at one moment by one statement."""
+"""Reads a voucher with all that its pass is made of, at one moment by one statement.
+
+Where a recipient lives decides which of many shops a pass names, so that a move is shown, too.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Select, bindparam, select, update
 from sqlalchemy.orm import Session, aliased
 
 from app.domain import codes, overrides
 from app.domain.campaign import Presentation, Source
 from app.domain.kinds import KINDS
-from app.services import campaigns
+from app.domain.nearby import MOST_PLACES
+from app.services import campaigns, changes
 from app.services.deployment import Deployment
 from app.store.models import Campaign, Code, Recipient, Revision, Voucher
 from passes.content import Status, Uses
@@ -26,6 +31,8 @@ _STATES = {
     "pending": Status.NOT_ACTIVATED,
     "blocked": Status.BLOCKED,
 }
+#: The attributes that say where a recipient lives, in degrees; the marketer gives them.
+HOME = ("latitude", "longitude")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,3 +185,24 @@ def code_text(deployment: Deployment, holding: Holding) -> str | None:
     if code is None:
         return None
     return deployment.keyring.open(code.sealed, row=code.lookup, key_id=code.key_id)
+
+
+def home_changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Say whether a recipient's attributes name another home than before."""
+    return any(before.get(name) != after.get(name) for name in HOME)
+
+
+def show_home(session: Session, recipient_id: int) -> None:
+    """Grow the version of a recipient's vouchers whose passes choose among places by their home."""
+    public_ids = session.scalars(
+        select(Voucher.public_id).where(Voucher.recipient_id == recipient_id).order_by(Voucher.id)
+    ).all()
+    for holding in find_all(session, public_ids):
+        if len(holding.presentation.places) > MOST_PLACES:
+            session.execute(
+                update(Voucher)
+                .where(Voucher.id == holding.voucher.id)
+                .values(version=Voucher.version + 1)
+                .execution_options(synchronize_session=False)
+            )
+            changes.voucher(session, holding.voucher.id)

@@ -93,7 +93,7 @@ class Wallet(Protocol):
         """Say a failure in a line for operators."""
 
     def progressed(self, counts: Counts) -> str:
-        """Say an update's progress in a line for operators."""
+        """Say an update's progress in a line for operators; nothing where it is not told."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,6 @@
 GET shows the offer, with what a campaign's rules would give this recipient; POST issues just that,
 once however often it is sent, and leads to the voucher's page.
 The address is all it takes, so there is no session to ride on; a POST that a browser says comes
-from app.services.wallets.content import last_moment
-from app.services.wallets.templates import template_of
 from another site is answered with the offer instead, so that nobody is made to accept by a trick.
 """
 
@@ -27,8 +25,7 @@ from app.services.invitations import (
     Offer,
     Reason,
 )
-from app.services.wallets.content import last_moment
-from app.services.wallets.templates import template_of
+from app.services.wallets.content import last_moment, template_of
 from app.web import deployment
 from app.web.links import answers, numbers, pages
 from app.web.links.visitors import visitor

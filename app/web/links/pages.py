@@ -180,7 +180,7 @@ def offer_card(
         spent=False,
         barcode=None,
         code=None,
-        holds_money=presentation.kind == "gift_card",
+        holds_money=presentation.holds_money,
         pin=None,
         partner=partner,
         fields=front,

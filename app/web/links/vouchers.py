@@ -15,9 +15,8 @@ from app.domain.codes import Purpose
 from app.services import wallets
 from app.services.links import MOST_TOGETHER, TOGETHER
 from app.services.wallets import holdings, visits
-from app.services.wallets.content import pass_content
+from app.services.wallets.content import pass_content, template_for
 from app.services.wallets.holdings import Holding
-from app.services.wallets.templates import template_for
 from app.services.wallets.wallet import PassFile, TryAgain, Wallet
 from app.store.session import Unavailable
 from app.web import deployment
@@ -191,8 +190,8 @@ def _buttons(
             label=getattr(words, f"{prefix}_{wallet.name}", wallet.title),
         )
         for wallet in wallets.WALLETS
-        if guest.device in wallet.devices
-        and (not several or guest.takes_bundles or not wallet.bundles_need_browser)
+        if (not several or guest.takes_bundles or not wallet.bundles_need_browser)
+        and guest.device in wallet.devices
     ]
 
 

@@ -8,15 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.codes import normalise
-from app.domain.minting import ALPHABET, PATTERNS, Recipe, RecipeFault
+from app.domain.kinds import KINDS
+from app.domain.minting import ALPHABET, Recipe, RecipeFault
 
 TODAY = dt.date(2026, 11, 21)
 
 
 def test_the_alphabet_has_no_characters_that_are_taken_for_each_other() -> None:
     assert not set("0O1I") & set(ALPHABET)
-    assert Recipe.read(PATTERNS["coupon"]).bits == 50
-    assert Recipe.read(PATTERNS["gift_card"]).bits == 80
+    assert Recipe.read(KINDS["coupon"].code_pattern).bits == 50
+    assert Recipe.read(KINDS["gift_card"].code_pattern).bits == 80
 
 
 def test_a_readable_pattern_gets_a_random_tail_and_keeps_its_parts() -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import delete, func, select, update
 from app.domain.campaign import Look
 from app.services.campaigns import pictures
 from app.services.deployment import Deployment
-from app.services.wallets import templates
+from app.services.wallets import content
 from app.store.models import Asset, Campaign, PreparedArtwork, Revision
 from passes.artwork import Artwork
 from passes.errors import ArtworkError
@@ -84,14 +84,14 @@ def test_a_process_keeps_templates_by_their_bytes_and_forgets_those_used_longest
             for each in ids
         ]
         found = [(campaign, query.one()) for campaign, query in rows]
-    monkeypatch.setattr(templates, "_templates", type(templates._templates)())
-    monkeypatch.setattr(templates, "_kept", 0)
-    first = templates.template_of(deployment, *found[0])
-    monkeypatch.setattr(templates, "KEPT_BYTES", int(first.size * 2.5))
-    second = templates.template_of(deployment, *found[1])
-    assert templates.template_of(deployment, *found[0]) is first
-    templates.template_of(deployment, *found[2])
-    assert templates.template_of(deployment, *found[0]) is first
-    assert templates.template_of(deployment, *found[1]) is not second
-    assert templates._kept <= templates.KEPT_BYTES
-    assert templates._kept == sum(each.size for each in templates._templates.values())
+    monkeypatch.setattr(content, "_templates", type(content._templates)())
+    monkeypatch.setattr(content, "_kept", 0)
+    first = content.template_of(deployment, *found[0])
+    monkeypatch.setattr(content, "KEPT_BYTES", int(first.size * 2.5))
+    second = content.template_of(deployment, *found[1])
+    assert content.template_of(deployment, *found[0]) is first
+    content.template_of(deployment, *found[2])
+    assert content.template_of(deployment, *found[0]) is first
+    assert content.template_of(deployment, *found[1]) is not second
+    assert content._kept <= content.KEPT_BYTES
+    assert content._kept == sum(each.size for each in content._templates.values())

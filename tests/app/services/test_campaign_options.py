@@ -189,7 +189,7 @@ def _at_tills(draft: Draft) -> Iterator[Any]:
 def _made(draft: Draft) -> tuple[str, ...]:
     options = draft.source_options
     recipe = minting.Recipe.read(
-        options.get("pattern") or minting.PATTERNS[draft.kind],
+        options.get("pattern") or KINDS[draft.kind].code_pattern,
         alphabet=options["alphabet"],
         check=options["check"],
     )

@@ -113,7 +113,7 @@ class Caller:
         body = resources.object_resource(house, job.holding, now=now)
         # A voucher that was given another public id keeps the object that phones hold.
         body["id"] = job.object_id
-        kind = KINDS[job.holding.campaign.kind].name
+        kind = KINDS[job.holding.campaign.kind].shown_as
         return _Built(cast(Collection, OBJECT_TYPES[kind]), body, digest_of(body))
 
     def _bring(self, job: ObjectJob, built: _Built) -> Outcome:

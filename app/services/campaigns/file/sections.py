@@ -9,14 +9,22 @@ from __future__ import annotations
 import datetime as dt
 from contextlib import suppress
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from app.domain import minting
 from app.domain.birthdays import LeapDay
 from app.domain.campaign import Anchor, Authority, BarcodeProfile, BenefitType, Channel, Source
 from app.domain.inputs import EARLIEST, LATEST, is_reckonable
+from app.domain.kinds import KINDS
 from app.services.campaigns.money import Amount
 
 COLOUR = r"^#[0-9a-fA-F]{6}$"
@@ -48,6 +56,27 @@ Count = Annotated[int, Field(ge=1, le=MOST_COUNT)]
 Localised = dict[str, str]
 
 
+if TYPE_CHECKING:
+    KindName = str
+else:
+    # The values are a type, so that descriptions and refusals name them.
+    KindName = Literal[tuple(KINDS)]
+
+
+def _kind(value: object, refuse: ValidatorFunctionWrapHandler) -> object:
+    return value if isinstance(value, str) and value in KINDS else refuse(value)
+
+
+def _patterns() -> str:
+    return ", ".join(f"`{kind.code_pattern}` for a {kind.title}" for kind in KINDS.values())
+
+
+def _bits() -> str:
+    first, *others = KINDS.values()
+    more = "".join(f", a {kind.title}'s {kind.least_code_bits}" for kind in others)
+    return f"a {first.title}'s pattern leaves {first.least_code_bits} bits to chance{more}"
+
+
 class Section(BaseModel):
     """A part of the file; a name that it does not have is a fault."""
 
@@ -69,7 +98,7 @@ class HeadSection(Section):
         description="Names the campaign for you. Customers never read it.",
         examples=["Summer: 20 % off"],
     )
-    kind: Literal["coupon", "gift_card"] = Field(
+    kind: Annotated[KindName, WrapValidator(_kind)] = Field(
         description="A `coupon` is used a number of times; a `gift_card` holds money that is spent "
         "in parts.",
         examples=["coupon"],
@@ -140,8 +169,7 @@ class CodesSection(Section):
         max_length=128,
         description="How codes are made: text with `{random:N}` (N random characters), `#` (one), "
         "`{recipient}` (the recipient's id) and `{date}` (the day, as 20260601). A pattern without "
-        f"a random part gets a random tail. Without a pattern: `{minting.PATTERNS['coupon']}` for "
-        f"a coupon, `{minting.PATTERNS['gift_card']}` for a gift card.",
+        f"a random part gets a random tail. Without a pattern: {_patterns()}.",
         examples=["SUN-{random:12}"],
     )
     alphabet: str = Field(
@@ -158,9 +186,7 @@ class CodesSection(Section):
     )
     insist: bool = Field(
         default=False,
-        description="Codes are issued although they can be guessed. Without it a coupon's pattern "
-        f"leaves {minting.LEAST_BITS['coupon']} bits to chance, a gift card's "
-        f"{minting.LEAST_BITS['gift_card']}.",
+        description=f"Codes are issued although they can be guessed. Without it {_bits()}.",
         examples=[True],
     )
     pin_digits: int = Field(

@@ -23,6 +23,9 @@ from app.domain.validity import end_of_day, start_of_day
 from app.services.campaigns.file import sections
 from app.services.campaigns.file.reading import Reading
 
+#: The section of kinds that hold money.
+MONEY = "gift_card"
+
 
 def check_codes(
     reading: Reading, codes: sections.CodesSection | None, head: sections.HeadSection | None
@@ -53,10 +56,10 @@ def check_codes(
             "A partner's codes come from the partner: use list or shared.",
         )
     if minted:
-        least = minting.LEAST_BITS[head.kind]
+        least = KINDS[head.kind].least_code_bits
         try:
             recipe = minting.Recipe.read(
-                codes.pattern or minting.PATTERNS[head.kind],
+                codes.pattern or KINDS[head.kind].code_pattern,
                 alphabet=codes.alphabet,
                 check=codes.check,
             )
@@ -66,7 +69,7 @@ def check_codes(
         if recipe.bits < least and not codes.insist:
             reading.fault(
                 "codes.pattern",
-                f"leaves {recipe.bits:.0f} bits to chance, and a {head.kind.replace('_', ' ')} "
+                f"leaves {recipe.bits:.0f} bits to chance, and a {KINDS[head.kind].title} "
                 f"needs {least}: such codes can be guessed.",
                 f"Use at least {recipe.characters_for(least)} random characters, or write "
                 "insist = true.",
@@ -85,11 +88,9 @@ def read_terms(reading: Reading, kind: str | None, zone: ZoneInfo) -> Terms | No
     )
     if money and "benefit" in reading.document:
         reading.fault("benefit", "is for coupons.", "Use [gift_card] with an amount.")
-    if not money and "gift_card" in reading.document:
-        reading.fault("gift_card", "is for gift cards.", "Use [benefit], or kind gift_card.")
-    card = reading.section(
-        "gift_card", sections.GiftCardSection, reading.document.get("gift_card", {})
-    )
+    if not money and MONEY in reading.document:
+        reading.fault(MONEY, "is for gift cards.", "Use [benefit], or kind gift_card.")
+    card = reading.section(MONEY, sections.GiftCardSection, reading.document.get(MONEY, {}))
     limits = reading.section("limits", sections.LimitsSection, reading.document.get("limits", {}))
     validity = read_validity(reading, zone)
     if benefit is not None:

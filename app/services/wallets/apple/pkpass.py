@@ -6,9 +6,8 @@ import datetime as dt
 
 from app.domain.codes import Purpose
 from app.services.deployment import Deployment
-from app.services.wallets.content import pass_content
+from app.services.wallets.content import pass_content, template_for
 from app.services.wallets.holdings import Holding
-from app.services.wallets.templates import template_for
 from passes import apple
 
 

@@ -1,9 +1,7 @@
 """A voucher at Google: its ids and resources, the wish that it be there, messages to its holders.
 
-An object exists at Google once a customer has asked for it, and what is sent is built
-from app.services.wallets.content import pass_content
-from app.services.wallets.templates import template_for
-from the database at that moment. It does not talk to the network; a wish is a row, which the
+An object exists at Google once a customer has asked for it, and what is sent is built from the
+database at that moment. It does not talk to the network; a wish is a row, which the
 delivery fulfils.
 """
 
@@ -19,12 +17,12 @@ from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from app.domain.kinds import KINDS
 from app.services import changes
 from app.services.campaigns.stored import latest_revision
 from app.services.deployment import Deployment
-from app.services.wallets.content import pass_content
+from app.services.wallets.content import pass_content, template_for
 from app.services.wallets.holdings import Holding
-from app.services.wallets.templates import template_for
 from app.store.dialects import insert_for
 from app.store.models import (
     Asset,
@@ -60,7 +58,7 @@ def ids(deployment: Deployment, holding: Holding) -> Ids:
     Object ids are unique over all kinds of an issuer, hence the kind in front.
     """
     issuer = deployment.settings.google_issuer_id
-    kind = holding.campaign.kind[0]
+    kind = KINDS[holding.campaign.kind].shown_as[0]
     variant = holding.voucher.variant or ""
     return Ids(
         google.resource_id(issuer, f"{kind}-{holding.serial}"),
@@ -81,10 +79,12 @@ def object_resource(
     """Return the voucher's object as Google should have it now."""
     named = ids(deployment, holding)
     content = pass_content(deployment, holding, now=now)
-    resource = google.object_resource(content, object_id=named.object_id, class_id=named.class_id)
-    if content.presentation.kind == "coupon" and not holding.presentation.expiry_notice:
-        resource["disableExpirationNotification"] = True
-    return resource
+    return google.object_resource(
+        content,
+        object_id=named.object_id,
+        class_id=named.class_id,
+        expiry_notice=holding.presentation.expiry_notice,
+    )
 
 
 def class_resource(

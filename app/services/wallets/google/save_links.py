@@ -127,7 +127,7 @@ def _by_id(deployment: Deployment, holdings: Sequence[Holding], *, now: dt.datet
     """Return the link that names what Google has: nothing secret stands in it."""
     account = deployment.certificates.account
     objects = [
-        (KINDS[each.campaign.kind].name, resources.ids(deployment, each)) for each in holdings
+        (KINDS[each.campaign.kind].shown_as, resources.ids(deployment, each)) for each in holdings
     ]
     if len(objects) > 1:
         saved = [google.Saved(kind, each.object_id) for kind, each in objects]
