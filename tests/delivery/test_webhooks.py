@@ -23,7 +23,8 @@ from sqlalchemy import insert, select, update
 
 from app.delivery.destinations import Destination, Refusal, is_public
 from app.delivery.engine import Runner
-from app.delivery.webhooks import Job, Webhooks
+from app.delivery.webhooks import Webhooks
+from app.delivery.webhooks.job import Job
 from app.delivery.wire import Unanswered, Wire
 from app.sandbox.receiver import Message, Receiver, Reply
 from app.services import readiness, webhooks

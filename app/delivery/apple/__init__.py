@@ -10,6 +10,6 @@ It does not push a device twice within `GAP`: iOS unregisters a topic that is pu
 
 from app.delivery.apple.jobs import GAP, DevicePush
 from app.delivery.apple.pushes import ApplePushes
-from app.delivery.apple.recording import REMINDERS
+from app.delivery.apple.results import REMINDERS
 
 __all__ = ["GAP", "REMINDERS", "ApplePushes", "DevicePush"]

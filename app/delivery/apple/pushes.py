@@ -18,8 +18,8 @@ from app.delivery.apple.jobs import (
     is_owed,
     update_devices,
 )
-from app.delivery.apple.leasing import lease
-from app.delivery.apple.recording import record
+from app.delivery.apple.leases import lease
+from app.delivery.apple.results import record
 from app.delivery.engine import BATCH, Found, Rest
 from app.delivery.feed import Feed
 from app.delivery.outcomes import Outcome

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 from sqlalchemy import func, or_, select, update
 
-from app.delivery.apple.recording import DOUBT
+from app.delivery.apple.results import DOUBT
 from app.sandbox.apns import SILENCE, Answer
 from app.sandbox.iphone import Lost, Phone
 from app.sandbox.pkpass import Rejected

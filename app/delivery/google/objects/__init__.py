@@ -16,9 +16,10 @@ from sqlalchemy.orm import Session
 
 from app.delivery.engine import Found, Rest
 from app.delivery.google.calls import Calls
-from app.delivery.google.objects import owing, recording
-from app.delivery.google.objects.calling import Caller
+from app.delivery.google.objects import leases
+from app.delivery.google.objects.caller import Caller
 from app.delivery.google.objects.job import ObjectJob
+from app.delivery.google.objects.results import record, release
 from app.delivery.outcomes import Outcome
 
 __all__ = ["GoogleEdits", "GoogleObjects", "ObjectJob"]
@@ -33,7 +34,7 @@ class GoogleObjects:
     name = "google"
     #: A second's worth of Google's rate.
     batch = 20
-    lane = owing.Lane.VOUCHERS
+    lane = leases.Lane.VOUCHERS
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
@@ -43,18 +44,18 @@ class GoogleObjects:
         return self._calls.rest()
 
     def owed(self, session: Session, vouchers: Sequence[int], *, now: dt.datetime) -> list[int]:
-        return owing.owed(session, vouchers, now=now)
+        return leases.owed(session, vouchers, now=now)
 
     def sweep(self, session: Session, *, campaign: int | None, after: int, limit: int) -> Found:
-        return owing.sweep(session, self.lane, campaign=campaign, after=after, limit=limit)
+        return leases.sweep(session, self.lane, campaign=campaign, after=after, limit=limit)
 
     def due(self, session: Session, *, now: dt.datetime, limit: int) -> list[int]:
-        return owing.due(session, self.lane, now=now, limit=limit)
+        return leases.due(session, self.lane, now=now, limit=limit)
 
     def lease(
         self, session: Session, targets: Sequence[int], *, now: dt.datetime, until: dt.datetime
     ) -> list[ObjectJob]:
-        return owing.lease(session, self.lane, targets, now=now, until=until)
+        return leases.lease(session, self.lane, targets, now=now, until=until)
 
     def deliver(
         self, jobs: Iterable[ObjectJob], *, now: dt.datetime
@@ -68,10 +69,10 @@ class GoogleObjects:
         *,
         now: dt.datetime,
     ) -> None:
-        recording.record(session, results, now=now)
+        record(session, results, now=now)
 
     def release(self, session: Session, jobs: Sequence[ObjectJob], *, now: dt.datetime) -> None:
-        recording.release(session, jobs, now=now)
+        release(session, jobs, now=now)
 
     def close(self) -> None:
         self._caller.close()
@@ -85,7 +86,7 @@ class GoogleEdits(GoogleObjects):
     """
 
     name = "google_edits"
-    lane = owing.Lane.CAMPAIGNS
+    lane = leases.Lane.CAMPAIGNS
 
     def owed(self, session: Session, vouchers: Sequence[int], *, now: dt.datetime) -> list[int]:
         return []

@@ -17,7 +17,7 @@ from app.delivery.google import messages
 from app.delivery.google.calls import LATER
 from app.delivery.google.classes import REFUSED_FOR
 from app.delivery.google.objects.job import ObjectJob
-from app.delivery.google.objects.owing import OPEN
+from app.delivery.google.objects.leases import OPEN
 from app.delivery.outcomes import Done, Fault, Outcome, Retry
 from app.services import eventlog
 from app.services.wallets.additions import record_added

@@ -27,7 +27,7 @@ from app.delivery.apple.jobs import (
     is_owed,
     listed,
 )
-from app.delivery.apple.recording import REMINDERS
+from app.delivery.apple.results import REMINDERS
 from app.services.wallets.apple.states import FETCHED, LISTED, PUSHED, behind
 from app.store.models import AppleDevice, AppleRegistration, Campaign, Voucher
 

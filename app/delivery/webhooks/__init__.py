@@ -15,85 +15,32 @@ is ever written down, so that a receiver which works costs one row's change for 
 from __future__ import annotations
 
 import datetime as dt
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
-from typing import Any
 
-from sqlalchemy import delete, exists, or_, select, update
+from sqlalchemy import exists, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from app.delivery.destinations import POST_SECONDS, Answered, Destination, Network, Refusal
 from app.delivery.engine import Found, Rest
 from app.delivery.feed import Feed
 from app.delivery.outcomes import DONE, Fault, Outcome, Retry
+from app.delivery.webhooks.job import PAUSE, THREADS, Item, Job
+from app.delivery.webhooks.results import record_job
 from app.services import eventlog, webhooks
 from app.services.deployment import Deployment
 from app.services.eventlog import Position
 from app.services.webhooks import MEDIA_TYPE, SCHEDULE
-from app.store.dialects import insert_for
 from app.store.models import Webhook, WebhookDelivery
 
 #: Events of one lease.
 BATCH = 1_000
-#: Posts under way to one receiver, receivers that are told at once, and how many of these may have
-#: failed last time.
-THREADS = 8
+#: Receivers that are told at once, and how many of these may have failed last time.
 RECEIVERS = 32
 FAILING = 24
 #: Seconds between two looks for receivers to tell while others are being told.
 LOOK = 0.1
-#: Seconds after which a lease starts no further post, well within the engine's lease.
-PATIENCE = 45.0
-#: So many posts without any success, and the receiver is left alone for a while.
-HOPELESS = 2 * THREADS
-PAUSE = dt.timedelta(seconds=5)
-
 GONE = 410
-
-
-@dataclass(slots=True)
-class Item:
-    """One event on its way; `delivery_id` when it waited."""
-
-    row: Any
-    delivery_id: int | None = None
-    attempts: int = 0
-    #: None: not tried. Otherwise how it failed, or "" for success.
-    failure: str | None = None
-    retry_after: int | None = None
-
-
-@dataclass(slots=True)
-class Job:
-    """A leased webhook and what it is told."""
-
-    id: int
-    url: str
-    secrets: tuple[bytes, ...]
-    until: dt.datetime
-    items: list[Item]
-    #: Events that are to wait because an earlier one of their voucher does.
-    behind: list[Any]
-    position: Position
-    #: Whether it failed last time.
-    failing: bool = False
-    gone: bool = False
-    refusal: str | None = None
-    posts: int = 0
-    successes: int = 0
-    stopped: bool = False
-    _began: float = field(default_factory=time.monotonic)
-
-    def hopeless(self) -> bool:
-        """Whether to stop for now."""
-        return (
-            self.gone
-            or self.stopped
-            or time.monotonic() - self._began > PATIENCE
-            or (self.posts >= HOPELESS and not self.successes)
-        )
 
 
 class Webhooks:
@@ -330,46 +277,7 @@ class Webhooks:
         self, session: Session, results: Sequence[tuple[Job, Outcome]], *, now: dt.datetime
     ) -> None:
         for job, _ in results:
-            self._record(session, job, now=now)
-
-    def _record(self, session: Session, job: Job, *, now: dt.datetime) -> None:
-        webhook = session.scalar(select(Webhook).where(Webhook.id == job.id).with_for_update())
-        if webhook is None or webhook.claimed_until != job.until:
-            # The lease ended meanwhile: somebody else tells the same, under the same ids.
-            return
-        webhook.claimed_until = None
-        done = [
-            item.delivery_id
-            for item in job.items
-            if item.failure == "" and item.delivery_id is not None
-        ]
-        for at in range(0, len(done), 500):
-            session.execute(
-                delete(WebhookDelivery).where(WebhookDelivery.id.in_(done[at : at + 500]))
-            )
-        fresh = [_waiting_row(job, row, now=now) for row in job.behind]
-        for item in job.items:
-            if item.failure == "":
-                continue
-            values = _after(item, now=now)
-            if item.delivery_id is None:
-                fresh.append({**_waiting_row(job, item.row, now=now), **values})
-            elif item.failure is not None:
-                session.execute(
-                    update(WebhookDelivery)
-                    .where(WebhookDelivery.id == item.delivery_id)
-                    .values(**values)
-                )
-        waiting = insert_for(session, WebhookDelivery).on_conflict_do_nothing()
-        for at in range(0, len(fresh), 500):
-            session.execute(waiting, fresh[at : at + 500])
-        webhook.position = str(job.position)
-        webhook.failure = next((item.failure for item in job.items if item.failure), None)
-        untried = any(item.failure is None for item in job.items)
-        webhook.due_at = now + PAUSE if untried or job.refusal else None
-        if job.gone:
-            webhook.status = "disabled"
-            webhook.failure = "It said that it is gone (410)."
+            record_job(session, job, now=now)
 
     def release(self, session: Session, jobs: Sequence[Job], *, now: dt.datetime) -> None:
         for job in jobs:
@@ -391,37 +299,3 @@ def _heads(items: Sequence[Item]) -> Iterator[Item]:
         if key not in seen:
             seen.add(key)
             yield item
-
-
-def _waiting_row(job: Job, row: Any, *, now: dt.datetime) -> dict[str, Any]:
-    return {
-        "webhook_id": job.id,
-        "event_id": row.id,
-        "voucher_id": row.voucher_id,
-        "status": "waiting",
-        "attempts": 0,
-        "due_at": now,
-        "failure": None,
-        "created_at": now,
-    }
-
-
-def _after(item: Item, *, now: dt.datetime) -> dict[str, Any]:
-    """What an event that did not succeed is like afterwards."""
-    if item.failure is None:
-        return {"status": "waiting", "attempts": item.attempts, "due_at": now, "failure": None}
-    attempts = item.attempts + 1
-    if attempts > len(SCHEDULE):
-        return {
-            "status": "dead",
-            "attempts": attempts,
-            "due_at": now,
-            "failure": item.failure,
-        }
-    after = max(SCHEDULE[attempts - 1], dt.timedelta(seconds=item.retry_after or 0))
-    return {
-        "status": "waiting",
-        "attempts": attempts,
-        "due_at": now + after,
-        "failure": item.failure,
-    }
