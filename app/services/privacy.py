@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from app.domain import codes
 from app.services import security
 from app.services.issuance import forgotten
-from app.services.wallets.homes import home_changed, show_home
+from app.services.wallets.holdings import home_changed, show_home
 from app.store.keyring import Keyring
 from app.store.models import (
     Activity,
