@@ -28,7 +28,7 @@ from app.services.campaigns import (
 from app.services.deployment import Deployment
 from app.services.updates.contradictions import contradictions
 from app.services.updates.overlay import PRESENTATION, laid_over
-from app.services.updates.update import UpdateFault, Wanted, campaign_called, no_update
+from app.services.updates.update import UpdateFault, Wanted
 from app.settings import Settings
 from app.store.keyring import Keyring
 from app.store.models import (

@@ -1,4 +1,4 @@
-"""Says what a marketer asks of an update, whose campaign it is, and what may be wrong with it."""
+"""What a marketer asks for, and what may be wrong with it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy.orm import Session
-
 from app.domain.overrides import Override
 from app.faults import Fault
-from app.services.campaigns import find
-from app.store.models import Campaign
 
 
 class UpdateFault(Fault):
@@ -37,24 +33,3 @@ class Wanted:
     message: Mapping[str, str] | None = None
     override: Override | None = None
     at: dt.datetime | None = None
-
-
-def campaign_called(session: Session, key: str, *, lock: bool = False) -> Campaign:
-    """The campaign with that key, its row locked if asked for; a fault if there is none."""
-    campaign = find(session, key)
-    if campaign is None:
-        raise UpdateFault(
-            "campaign_unknown",
-            f"There is no campaign {key!r}.",
-            "`passerelle campaign list` shows those there are.",
-        )
-    if lock:
-        session.refresh(campaign, with_for_update=True)
-    return campaign
-
-
-def no_update() -> UpdateFault:
-    """The fault of an update that is not known."""
-    return UpdateFault(
-        "update_unknown", "There is no such update.", "The campaign's updates list their ids."
-    )

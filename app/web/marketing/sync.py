@@ -5,7 +5,6 @@ from __future__ import annotations
 from flask import Response
 from pydantic import AwareDatetime, BaseModel, Field
 
-from app.services import wallets
 from app.services.access import Scope
 from app.services.permissions import Reach
 from app.services.wallets.apple.complaints import COMPLAINT_KINDS, newest_complaints
@@ -34,9 +33,7 @@ class CampaignSyncBody(ByWallet):
 class FailureBody(BaseModel):
     """Devices whose last push failed, or passes whose last call to Google did, by the reason."""
 
-    wallet: str = Field(
-        description="Whose", json_schema_extra=one_of(*(each.name for each in wallets.WALLETS))
-    )
+    wallet: str = Field(description="Name of the wallet, such as apple or google")
     reason: str = Field(description="What the wallet's service answered")
     count: int = Field(description="Devices at Apple, passes at Google")
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import datetime as dt
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -337,7 +337,8 @@ def compared(node: ast.AST) -> set[str]:
         parts += itertools.chain.from_iterable(
             each.elts for each in parts if isinstance(each, (ast.Tuple, ast.Set, ast.List))
         )
-    elif isinstance(node, ast.Dict):
+    elif isinstance(node, ast.Dict) and len(set(TABLES) & texts(node.keys)) > 1:
+        # One wallet's name among other keys is a member of the API; several are a choice.
         parts = list(node.keys)
     elif isinstance(node, ast.Subscript):
         parts = [node.slice]
@@ -345,6 +346,10 @@ def compared(node: ast.AST) -> set[str]:
         parts = [node.value]
     elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("get", "startswith"):
         parts = list(node.args[:1])
+    return texts(parts)
+
+
+def texts(parts: Iterable[ast.AST | None]) -> set[str]:
     return {
         each.value
         for each in parts
