@@ -804,6 +804,7 @@ _FILES = {
     "GET /till": "/till",
     "GET /docs": "/docs",
     "GET /docs/swagger/{name}": "/docs/swagger/nothing.js",
+    "GET /guide/": "/guide/",
     "GET /static/{filename}": "/static/nothing.js",
     "GET /openapi.json": "/openapi.json",
     "GET /healthz": "/healthz",
@@ -816,6 +817,11 @@ _FILES = {
 @_calls(*_FILES)
 def _file(_w: World, _where: str, _: Kind, operation: str = "") -> Call:
     return Call(_FILES[operation])
+
+
+@_calls("GET /guide/{name}")
+def _guide(_w: World, where: str, _: Kind) -> Call:
+    return Call("/guide/nothing" if where == "absent" else "/guide/start")
 
 
 def call_of(world: World, operation: str, where: str, kind: Kind) -> Call:
