@@ -290,6 +290,8 @@ class World:
             headers=headers,
             # Nobody is blocked for the guesses of another cell.
             environ_base={"REMOTE_ADDR": f"10.0.{next(self._numbers) % 250}.7"},
+            # An answer that is a file is read to its end and closed.
+            buffered=True,
             **call.body,
         )
         answer.get_data()
@@ -807,6 +809,7 @@ _FILES = {
     "GET /guide/": "/guide/",
     "GET /static/{filename}": "/static/nothing.js",
     "GET /openapi.json": "/openapi.json",
+    "GET /favicon.ico": "/favicon.ico",
     "GET /healthz": "/healthz",
     "GET /readyz": "/readyz",
     "GET /metrics": "/metrics",
