@@ -106,6 +106,8 @@ def environment(settings: Settings) -> dict[str, str]:
         "PASSERELLE_CERTS": str(settings.certs),
         "PASSERELLE_LOG_LEVEL": settings.log_level,
         "PASSERELLE_THREADS": str(settings.threads),
+        "PASSERELLE_TRUSTED_PROXIES": str(settings.trusted_proxies),
+        "PASSERELLE_SPOOL": str(settings.spool),
         "PASSERELLE_GOOGLE_ISSUER_ID": settings.google_issuer_id,
         "PASSERELLE_GOOGLE_API_URL": settings.google_api_url,
         "PASSERELLE_GOOGLE_CALLBACK_KEYS_URL": settings.google_callback_keys_url,

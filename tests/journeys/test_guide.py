@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import os
 import re
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,15 +15,17 @@ import textwrap
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 import requests
+import trustme
 
-from app.domain.campaign import Benefit, BenefitType, Terms
+from app.domain.campaign import Benefit, BenefitType, Source, Terms
 from app.domain.refusals import Reason
+from app.services.access import Scope
 from app.services.deployment import Deployment
 from app.settings import Settings
 from tests.serving import ROOT, free_port, running_server
@@ -30,6 +34,8 @@ from tests.shop import Shop
 GUIDE = ROOT / "app" / "guide"
 #: Seconds for a step on a busy machine.
 PATIENCE = 90.0
+#: Debian keeps it where only root looks.
+NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -68,7 +74,7 @@ class Newcomer:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=5 * PATIENCE,  # Some of them are five commands.
             check=False,
         )
         assert done.returncode == 0, (commands, done.stdout, done.stderr)
@@ -282,3 +288,125 @@ def test_the_stores_page_says_of_each_refusal_what_the_cashier_does() -> None:
     named = [name for cell in first_cells for name in re.findall(r"`([a-z_]+)`", cell)]
 
     assert sorted(named) == sorted(reason.value for reason in Reason)
+
+
+def ports_of(text: str, service: int, plain: int, tls: int, folder: Path) -> str:
+    """The page's settings of nginx with this machine's ports and folders, and nothing else."""
+    for old, new in (
+        ("server 127.0.0.1:8001 ", f"server 127.0.0.1:{service} "),
+        ("server 127.0.0.1:8002 ", "server 127.0.0.1:9 "),  # One that is down is left out.
+        ("listen 80;", f"listen 127.0.0.1:{plain};"),
+        ("listen [::]:80;", ""),
+        ("listen 443 ssl", f"listen 127.0.0.1:{tls} ssl"),
+        ("listen [::]:443 ssl http2;", ""),
+        ("/etc/letsencrypt/live/pass.example.com", str(folder)),
+        ("/var/log/nginx", str(folder)),
+    ):
+        assert old in text, old
+        text = text.replace(old, new)
+    return text
+
+
+@contextmanager
+def nginx(settings_of_page: str, folder: Path, ready: int) -> Iterator[None]:
+    """Run nginx as whoever runs the tests."""
+    (folder / "nginx.conf").write_text(
+        f"daemon off;\nmaster_process off;\npid {folder}/nginx.pid;\n"
+        f"error_log {folder}/error.log;\nevents {{}}\n"
+        f"http {{\n"
+        + "".join(
+            f"{kind}_temp_path {folder}/{kind};\n"
+            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
+        + f"{settings_of_page}\n}}\n",
+        encoding="utf-8",
+    )
+    with subprocess.Popen(
+        [
+            NGINX or "nginx",
+            "-p",
+            str(folder),
+            "-e",
+            f"{folder}/error.log",
+            "-c",
+            f"{folder}/nginx.conf",
+        ],
+    ) as process:
+        try:
+            until = time.monotonic() + PATIENCE
+            while True:
+                assert process.poll() is None, (folder / "error.log").read_text()
+                assert time.monotonic() < until
+                with suppress(OSError), socket.create_connection(("127.0.0.1", ready), timeout=1):
+                    break
+                time.sleep(0.05)
+            yield
+        finally:
+            process.terminate()
+
+
+@pytest.mark.skipif(NGINX is None, reason="sudo apt-get install nginx")
+def test_the_proxy_of_the_operators_page_serves_all_doors_and_logs_no_link(
+    settings: Settings, deployment: Deployment, key: str, tmp_path: Path
+) -> None:
+    Shop(deployment).campaign("listed", source=Source.LIST)
+    marketer = Shop(deployment).key(Scope.ISSUE)
+    plain, tls = free_port(), free_port()
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    leaf = authority.issue_cert("127.0.0.1", "pass.example.com")
+    leaf.private_key_pem.write_to_path(str(tmp_path / "privkey.pem"))
+    for part in leaf.cert_chain_pems:
+        part.write_to_path(str(tmp_path / "fullchain.pem"), append=True)
+    [page] = blocks("operators", "nginx")
+    public = f"https://127.0.0.1:{tls}"
+    behind = dataclasses.replace(settings, trusted_proxies=1, log_level="info")
+    with running_server(behind) as service:
+        told = ports_of(page, int(service.rpartition(":")[2]), plain, tls, tmp_path)
+        with nginx(told, tmp_path, tls), requests.Session() as session:
+            session.trust_env, session.verify = False, str(tmp_path / "ca.pem")
+            assert session.get(f"{public}/readyz", timeout=30).json() == {"status": "ready"}
+            assert session.get(f"{public}/metrics", timeout=30).status_code == 404
+            for secret in ("/p/secret-link", "/c/minus-20/secret-link", "/p/secret-link/apple"):
+                assert session.get(f"{public}{secret}", timeout=30).status_code == 404
+            moved = requests.get(
+                f"http://127.0.0.1:{plain}/p/secret-link", timeout=30, allow_redirects=False
+            )
+            assert (moved.status_code, moved.headers["Location"][:8]) == (301, "https://")
+            # A till sells through it, once; a marketer's file is larger than what others send.
+            authorised = {"Authorization": f"Bearer {key}"}
+            sold = session.post(
+                f"{public}/pos/v1/redemptions",
+                json={"items": [{"barcode": "SPRING-7KQ2MX"}]},
+                headers=authorised | {"Idempotency-Key": "1"},
+                timeout=30,
+            )
+            assert sold.json()["outcome"] == "accepted"
+            large = "\n".join(f"PROXY-{number:014}" for number in range(60_000)).encode()
+            assert len(large) > 1024**2
+            address = f"{public}/pos/v1/scans"
+            assert (
+                session.post(address, data=large, headers=authorised, timeout=60).status_code == 413
+            )
+            taken = session.post(
+                f"{public}/api/v1/imports?campaign=listed",
+                data=large,
+                headers={"Authorization": f"Bearer {marketer}", "Content-Type": "text/csv"},
+                timeout=60,
+            )
+            assert taken.ok, taken.text
+            assert taken.json()["status"] in ("loading", "complete")
+    logged = "".join(each.read_text() for each in tmp_path.glob("*.log"))
+    assert '"GET /p/..." 404' in logged
+    assert '"POST /pos/v1/redemptions" 200' in logged
+    assert "secret-link" not in logged
+
+
+def test_every_metric_that_an_alert_of_the_operators_page_asks_for_is_counted() -> None:
+    alerts = "".join(blocks("operators", "yaml"))
+    metrics = (GUIDE / "metrics.md").read_text(encoding="utf-8")
+    asked = set(re.findall(r"\bpasserelle_[a-z_]+", alerts))
+
+    assert len(asked) > 5
+    for name in asked:
+        assert f"`{name.removesuffix('_bucket')}`" in metrics, name
