@@ -12,6 +12,9 @@ from typing import Any
 import jsonschema_rs
 from flask import Flask, Response, request
 
+from app.web.description import codes_of
+from app.web.problems import MEDIA_TYPE
+
 _PARAMETER = re.compile(r"<(?:[^<>:]+:)?([^<>]+)>")
 #: Doors whose answers are described.
 DOORS = ("/api/v1/", "/pos/v1/")
@@ -74,7 +77,10 @@ class Description:
 
 
 def judged(app: Flask) -> list[str]:
-    """Let every successful answer of `app` be judged; the list has what is found wrong."""
+    """Let every answer of `app` be judged; the list has what is found wrong.
+
+    A successful one is of its schema, and a problem is one of those that its operation names.
+    """
     found: list[str] = []
 
     @app.after_request
@@ -87,6 +93,10 @@ def judged(app: Flask) -> list[str]:
             and not response.is_streamed
         ):
             found.extend(description_of(app).faults(request.method, rule.rule, response))
+        if rule is not None and rule.rule.startswith(DOORS) and response.mimetype == MEDIA_TYPE:
+            code = json.loads(response.get_data())["code"]
+            if code not in codes_of(app, rule, request.method):
+                found.append(f"{request.method} {rule.rule}: the problem {code} is not named")
         return response
 
     return found

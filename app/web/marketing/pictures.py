@@ -33,7 +33,7 @@ blueprint = part("pictures", "Pictures that campaigns show")
 
 @blueprint.post("/pictures", responses={201: PictureAnswer})
 @access.requires(Scope.CAMPAIGN, reach=Reach.CAMPAIGNS)
-@takes({"image/png": b"", "image/jpeg": b""})
+@takes({"application/octet-stream": b""})
 @fails_with(ProblemCode.PICTURE_FAULTY)
 @takes_turns("campaigns")
 def add_picture() -> Response:
