@@ -7,8 +7,10 @@ RFC 4647 looks tags up and Unicode CLDR names their aliases (read through Babel)
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from unicodedata import bidirectional
 
 #: Languages whose texts another one's readers read, where CLDR keeps them apart.
@@ -89,6 +91,36 @@ def regional(language: str, wanted: Iterable[str]) -> str:
     return language.replace("-", "_")
 
 
+@lru_cache(maxsize=256)
+def bases(languages: tuple[str, ...]) -> Mapping[str, str]:
+    """Return which of the languages stands for each language that is there in regions alone.
+
+    A phone in pt-PT would pass by `pt-BR` and show another language, so `{"pt": "pt-BR"}` lets it
+    find that. A region whose readers write another script (zh-TW) stands for nobody else.
+    """
+    found: dict[str, str] = {}
+    for tag in languages:
+        base, _, region = canonical(tag).partition("-")
+        plain = re.fullmatch(r"[A-Z]{2}|[0-9]{3}", region) is not None
+        if plain and base not in languages and _script(tag) in (None, _script(base)):
+            found.setdefault(base, tag)
+    return MappingProxyType(found)
+
+
+def _script(tag: str) -> str | None:
+    """The script that a language is written in, `Latn` or `Arab`; None where CLDR does not say."""
+    from babel.core import get_global
+
+    spelled = canonical(tag)
+    likely = get_global("likely_subtags")
+    for known in (spelled.replace("-", "_"), primary(spelled)):
+        parts = likely.get(known, known).split("_")
+        script = next((each for each in parts if len(each) == 4), None)
+        if script is not None:
+            return script
+    return None
+
+
 #: Scripts that are written from right to left (Unicode), as CLDR names them.
 _RIGHT_TO_LEFT = frozenset(
     ("Adlm", "Arab", "Hebr", "Mand", "Nkoo", "Rohg", "Samr", "Syrc", "Thaa", "Yezi")
@@ -98,16 +130,7 @@ _RIGHT_TO_LEFT = frozenset(
 @lru_cache(maxsize=1024)
 def direction(tag: str) -> str:
     """Return which way a language is written, as HTML says it: `ltr` or `rtl`."""
-    from babel.core import get_global
-
-    spelled = canonical(tag)
-    likely = get_global("likely_subtags")
-    for known in (spelled.replace("-", "_"), primary(spelled)):
-        parts = likely.get(known, known).split("_")
-        script = next((each for each in parts if len(each) == 4), None)
-        if script is not None:
-            return "rtl" if script in _RIGHT_TO_LEFT else "ltr"
-    return "ltr"
+    return "rtl" if _script(tag) in _RIGHT_TO_LEFT else "ltr"
 
 
 def running(text: str) -> str:

@@ -16,7 +16,7 @@ from babel.dates import format_date, format_datetime
 from babel.numbers import format_currency, get_currency_precision
 
 from app.domain.refusals import Reason
-from app.words import words_in
+from app.words import speaks, words_in
 from app.words.catalogue import ReasonWords, Words
 from passes.language import regional
 from passes.wording import ends_with_day, starts_with_day
@@ -55,14 +55,15 @@ def texts_of(
     Args:
         details: of the refusal: times as ISO 8601, money in minor units.
         language, timezone: the store's.
-        own: the recipient's language; None where it is not known, and the store's is spoken.
+        own: the recipient's language; where it is not known or has no catalogue, the store's is
+            spoken.
         zone: the campaign's time zone, by which its days begin and end; None without a campaign.
     """
     store = words_in(language)
     said = _in_words(details, store, language, timezone, zone)
     cashier = _sentence(store.refusals.cashier, reason, said)
     customer = store
-    if own is not None and own != language:
+    if own is not None and own != language and speaks(own):
         customer = words_in(own)
         said = _in_words(details, customer, own, timezone, zone)
     return Told(

@@ -10,10 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from passes.language import bases
 from passes.text import Localized, Text
 
 _JOINER = "\u2060"
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"})
+
+
+def folders(languages: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Return the `.lproj` folders of a pass by name, each with the language that fills it.
+
+    A language that is there in regions alone has a folder of its own, too, for its other regions.
+    """
+    return (*((each, each) for each in languages), *bases(languages).items())
 
 
 class Strings:
@@ -51,9 +60,9 @@ class Strings:
         if not table:
             return {}
         return {
-            f"{language}.lproj/pass.strings": "".join(
+            f"{folder}.lproj/pass.strings": "".join(
                 f'"{key.translate(_ESCAPES)}" = "{text[language].translate(_ESCAPES)}";\n'
                 for key, text in table.items()
             ).encode()
-            for language in self._languages
+            for folder, language in folders(self._languages)
         }

@@ -31,7 +31,7 @@ from passes.apple.members import (
 from passes.apple.package import Layout
 from passes.apple.rules import check_pass
 from passes.apple.service import WebService
-from passes.apple.strings import Strings
+from passes.apple.strings import Strings, folders
 from passes.content import Barcode, PassContent, Presentation, Slot, Status
 from passes.errors import ArtworkError, ContentError
 from passes.signing.signer import Signer
@@ -310,7 +310,7 @@ class Template:
         if not design.localized_artwork or len(self.presentation.languages) == 1:
             return files
         images = {name: data for name, data in files.items() if name.startswith("icon")}
-        for language in self.presentation.languages:
+        for folder, language in folders(self.presentation.languages):
             pictures = design.localized_artwork.get(language, design.artwork).apple
             if pictures.keys() != files.keys():
                 raise ArtworkError(
@@ -320,7 +320,7 @@ class Template:
                 )
             for name, data in pictures.items():
                 if name not in images:
-                    images[f"{language}.lproj/{name}"] = data
+                    images[f"{folder}.lproj/{name}"] = data
         return images
 
 

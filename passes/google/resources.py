@@ -29,6 +29,7 @@ from passes.content import (
     Status,
 )
 from passes.errors import ResourceError
+from passes.language import bases
 from passes.money import Money
 from passes.symbology import Symbology
 from passes.text import Localized, Text
@@ -282,6 +283,9 @@ def _localized_string(text: Text, language: str) -> dict[str, Any]:
     found: dict[str, Any] = {"defaultValue": {"language": language, "value": text[language]}}
     others = [
         {"language": each, "value": text[each]} for each in text.languages if each != language
+    ]
+    others += [
+        {"language": base, "value": text[each]} for base, each in bases(text.languages).items()
     ]
     if others:
         found["translatedValues"] = others

@@ -427,6 +427,33 @@ def test_it_speaks_french_and_axe_finds_nothing(till: Till) -> None:
     till.look("french-sign-in")
 
 
+@pytest.mark.parametrize(("language", "accepted"), [("ar", "مقبول"), ("de", "ANGENOMMEN")])
+def test_it_is_dark_where_the_device_is_and_runs_the_way_of_its_language(
+    till: Till, language: str, accepted: str
+) -> None:
+    page = till.page
+    page.emulate_media(color_scheme="dark")
+    page.locator("#language").select_option(language)
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(18, 19, 21)"
+    way = "rtl" if language == "ar" else "ltr"
+    assert page.locator("html").get_attribute("dir") == way
+    assert page.locator("#code").evaluate("each => getComputedStyle(each).direction") == "ltr"
+    till.look(f"{language}-ready")
+    assert _faults(page) == []
+    till.scan(card(till.shop).barcode)
+    expect(page.locator("#amount")).to_be_focused()
+    till.look(f"{language}-card")
+    assert _faults(page) == []
+    page.locator("#amount").fill("5")
+    page.keyboard.press("Enter")
+    till.verdict(accepted)
+    for width in (DESK, PHONE):
+        page.set_viewport_size(width)  # type: ignore[arg-type]
+        till.look(f"{language}-accepted-{width['width']}")
+        assert _faults(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
 def _faults(page: Page) -> list[str]:
     results: Any = Axe().run(page)
     return [found["id"] for found in results.response["violations"]]

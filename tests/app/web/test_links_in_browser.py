@@ -6,6 +6,7 @@ nothing is asked of any other host.
 
 import datetime as dt
 import io
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,6 +70,24 @@ LOOK = Presentation(
 )
 
 
+ARABIC = Presentation(
+    texts={
+        "en": Texts(title="On everything", offer="−20 %", terms="Once per person."),
+        "ar": Texts(
+            title="على كل شيء", offer="−20 %", terms="مرة واحدة لكل شخص.\nلا يُجمع مع غيره."
+        ),
+    },
+    fields=(
+        ExtraField(
+            key="shops",
+            label={"en": "Stores", "ar": "المتاجر"},
+            value={"en": "All 42 stores", "ar": "جميع المتاجر (42)"},
+            front=True,
+        ),
+    ),
+)
+URDU = {"ur": Texts(title="ہر چیز پر", offer="−20 %", terms="فی شخص ایک بار۔")}
+SCREENSHOTS = os.environ.get("TESTS_SCREENSHOTS")
 #: What a tier gives is written by the service, in each language.
 _BY_RULE = document(
     codes={"source": "on_demand"},
@@ -130,6 +149,9 @@ def door(
             symbology="code128",
         ),
     )
+    arabic = shop.campaign(presentation=ARABIC)
+    arabic_card = shop.campaign("gift_card", presentation=ARABIC)
+    urdu = shop.campaign(presentation=Presentation(default_language="ur", texts=URDU))
     vouchers = {
         "coupon": shop.voucher(coupon, ends_at=ends_at),
         "card": shop.voucher(card, code="6034 9321 7782 0145", pin="4711", ends_at=ends_at),
@@ -140,6 +162,9 @@ def door(
         "early": shop.voucher(coupon, starts_at=now + days(9), ends_at=ends_at),
         "revoked": shop.voucher(coupon, status="revoked"),
         "gone": shop.voucher(coupon, link_withdrawn_at=now),
+        "arabic": shop.voucher(arabic, code="SUN-7H4K", language="ar", ends_at=ends_at),
+        "arabic-card": shop.voucher(arabic_card, code="6034 77", pin="4711", language="ar"),
+        "urdu": shop.voucher(urdu, code="SUN-7H4L", language="ur", ends_at=ends_at),
     }
     lookup = deployment.keyring.lookup("SHARED20")
     offered = shop.campaign(source="shared", presentation=LOOK)
@@ -220,6 +245,12 @@ def opened(
         yield page
     finally:
         profile.close()
+
+
+def look(page: Page, name: str) -> None:
+    """Keep a screenshot where a person wants to see what was drawn."""
+    if SCREENSHOTS is not None:
+        page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png", full_page=True)
 
 
 def accessible(page: Page) -> None:
@@ -377,6 +408,35 @@ def test_an_offer_by_rule_is_readable_on_a_phone_and_says_when_it_changed_or_is_
         assert page.get_by_role("heading", level=1).inner_text() == words.nothing
         assert page.get_by_text(words.nothing_more).is_visible()
         accessible(page)
+
+
+@pytest.mark.parametrize("name", ["arabic", "arabic-card", "urdu"])
+@pytest.mark.parametrize(
+    ("screen", "dark"), [(IPHONE, False), (DESKTOP, True)], ids=["iphone", "desktop-dark"]
+)
+def test_a_language_from_right_to_left_runs_that_way(
+    browser: Browser, door: Door, screen: Screen, dark: bool, name: str
+) -> None:
+    with opened(browser, door.at(name), screen, language="ar", dark=dark) as page:
+        title = page.get_by_role("heading", level=1)
+        face = page.locator(".pass").bounding_box()
+        assert face is not None
+        assert title.evaluate("each => getComputedStyle(each).direction") == "rtl"
+        # A code and figures read from left to right among it.
+        assert page.locator("#code").evaluate("each => getComputedStyle(each).direction") == "ltr"
+        figure = page.locator(".figure")
+        # An amount has the marks that its language puts into it (CLDR).
+        way = "rtl" if name == "arabic-card" else "ltr"
+        assert figure.evaluate("each => getComputedStyle(each).direction") == way
+        box = figure.bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] > face["x"] + face["width"] * 0.8
+        html = page.locator("html")
+        # Urdu has no catalogue: what is around its texts is in the reader's other language.
+        assert (html.get_attribute("lang"), html.get_attribute("dir")) == ("ar", "rtl")
+        assert page.locator("article").get_attribute("lang") == ("ur" if name == "urdu" else None)
+        accessible(page)
+        look(page, f"{name}-{screen.width}")
 
 
 def test_a_visitor_can_change_the_language(browser: Browser, door: Door) -> None:

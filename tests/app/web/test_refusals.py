@@ -12,7 +12,7 @@ from sqlalchemy import update
 
 from app.domain.campaign import Authority, Channel, OpenHours, Products, Source, Terms
 from app.domain.refusals import Reason
-from app.store.models import Voucher
+from app.store.models import Recipient, Voucher
 from app.words import LANGUAGES, words_in
 from tests.conftest import Clock
 from tests.shop import Shop, Till
@@ -223,6 +223,33 @@ def test_reason_is_given_with_its_texts(
         assert text
         assert "{" not in text
         assert "–" not in text, "the text names a detail that the refusal lacks"
+
+
+@pytest.mark.parametrize(
+    ("own", "language", "text"),
+    [
+        ("de-AT", "de", "Dieser Gutschein wurde bereits am 21.11.26, 13:00 eingelöst."),
+        ("en-GB", "en", "This coupon has been used already, on 21/11/2026, 13:00."),
+        ("pt_BR", "pt", "Este vale já foi utilizado em 21/11/2026 13:00."),
+        (None, "fr", "Ce bon a déjà été utilisé, le 21/11/2026 13:00."),
+        # Nobody has its words, so the shop's own are said.
+        ("sv", "fr", "Ce bon a déjà été utilisé, le 21/11/2026 13:00."),
+    ],
+)
+def test_the_cashier_reads_the_stores_language_and_the_customer_their_own(
+    shop: Shop, till: Till, own: str | None, language: str, text: str
+) -> None:
+    shop.campaign()
+    somebody = shop.recipient("somebody")
+    with shop.deployment.database.write() as session:
+        session.get_one(Recipient, somebody).language = own
+    voucher = shop.voucher(recipient_id=somebody)
+    till.redeem(voucher.barcode, receipt="R1")
+
+    refused = till.redeem(voucher.barcode, receipt="R1")
+
+    assert refused["cashier_text"] == "Déjà utilisé le 21/11/2026 13:00, Paris. Sur ce ticket."
+    assert (refused["customer_text"], refused["customer_language"]) == (text, language)
 
 
 @pytest.mark.parametrize("language", ["en", "fr", "de", "es", "it", "nl", "pl", "pt"])

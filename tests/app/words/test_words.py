@@ -156,7 +156,7 @@ def _written(section: Any, at: str) -> Any:
         **{
             each.name: _written(value, f"{at}.{each.name}")
             if is_dataclass(value)
-            else f"׳{at}.{each.name} {' '.join(re.findall(r'{[a-z_]+}|%@', value))}".strip()
+            else f"؛{at}.{each.name} {' '.join(re.findall(r'{[a-z_]+}|%@', value))}".strip()
             for each in fields(section)
             if (value := getattr(section, each.name)) is not None
         },
@@ -164,82 +164,84 @@ def _written(section: Any, at: str) -> Any:
 
 
 @pytest.fixture
-def hebrew(monkeypatch: pytest.MonkeyPatch) -> Words:
+def persian(monkeypatch: pytest.MonkeyPatch) -> Words:
     """A catalogue of a language that the product does not have, put into the registry."""
-    assert "he" not in LANGUAGES
-    made: Words = replace(_written(LANGUAGES["en"], ""), tag="he", name="עברית")
-    monkeypatch.setitem(LANGUAGES, "he", made)
+    assert "fa" not in LANGUAGES
+    made: Words = replace(_written(LANGUAGES["en"], ""), tag="fa", name="فارسی")
+    monkeypatch.setitem(LANGUAGES, "fa", made)
     return made
 
 
-ARTICLES = {"he": Texts(title="על הכול", offer="−20 %"), "en": Texts(title="All", offer="−20 %")}
-ISRAELI = Presentation(
+ARTICLES = {"fa": Texts(title="روی همه", offer="−20 %"), "en": Texts(title="All", offer="−20 %")}
+PERSIAN = Presentation(
     texts=ARTICLES,
-    fields=(ExtraField(key="f", label={"he": "חנות", "en": "Shop"}, value={"he": "א", "en": "a"}),),
+    fields=(
+        ExtraField(key="f", label={"fa": "فروشگاه", "en": "Shop"}, value={"fa": "ا", "en": "a"}),
+    ),
 )
 
 
-def test_a_further_language_is_met_on_the_till_page(client: FlaskClient, hebrew: Words) -> None:
-    html = client.get("/till", headers={"Accept-Language": "iw-IL"}).get_data(as_text=True)
-    assert '<html lang="he" dir="rtl">' in html
-    assert '<option value="he" lang="he">עברית</option>' in html
-    assert f"<title>{hebrew.till.till} – Passerelle</title>" in html
-    assert f"<noscript>{hebrew.till.needs_script}</noscript>" in html
+def test_a_further_language_is_met_on_the_till_page(client: FlaskClient, persian: Words) -> None:
+    html = client.get("/till", headers={"Accept-Language": "fa-IR"}).get_data(as_text=True)
+    assert '<html lang="fa" dir="rtl">' in html
+    assert '<option value="fa" lang="fa">فارسی</option>' in html
+    assert f"<title>{persian.till.till} – Passerelle</title>" in html
+    assert f"<noscript>{persian.till.needs_script}</noscript>" in html
     kept = re.search(r'id="words">(.*?)</script>', html)
     assert kept is not None
-    assert f'"{hebrew.till.scan}"'.encode("ascii", "backslashreplace").decode() in kept[1]
+    assert f'"{persian.till.scan}"'.encode("ascii", "backslashreplace").decode() in kept[1]
 
 
 def test_a_further_language_is_met_in_refusals(
-    client: FlaskClient, deployment: Deployment, hebrew: Words
+    client: FlaskClient, deployment: Deployment, persian: Words
 ) -> None:
     shop = Shop(deployment)
-    shop.store("haifa", terminals=("1",), language="he-IL", timezone="Asia/Jerusalem")
+    shop.store("shiraz", terminals=("1",), language="fa-IR", timezone="Asia/Tehran")
     shop.campaign()
     voucher = shop.voucher(status="blocked")
-    refused = Till(client, shop.key(store="haifa", terminal="1")).redeem(voucher.barcode)
-    assert refused["cashier_text"] == hebrew.refusals.cashier.blocked
-    assert refused["customer_text"] == hebrew.refusals.customer.blocked
-    assert refused["customer_language"] == "he"
+    refused = Till(client, shop.key(store="shiraz", terminal="1")).redeem(voucher.barcode)
+    assert refused["cashier_text"] == persian.refusals.cashier.blocked
+    assert refused["customer_text"] == persian.refusals.customer.blocked
+    assert refused["customer_language"] == "fa"
 
 
 def test_a_further_language_is_met_on_passes(
-    deployment: Deployment, clock: Clock, hebrew: Words
+    deployment: Deployment, clock: Clock, persian: Words
 ) -> None:
     storefront = Storefront(deployment)
-    issued = storefront.voucher(storefront.campaign("gift_card", presentation=ISRAELI))
+    issued = storefront.voucher(storefront.campaign("gift_card", presentation=PERSIAN))
     with deployment.database.read() as session:
         (holding,) = holdings.find_all(session, [issued.public_id])
     package = signed_pass(deployment, holding, now=clock.now)
     with zipfile.ZipFile(BytesIO(package)) as files:
-        strings = files.read("he.lproj/pass.strings").decode()
-    assert f'"Card number" = "{hebrew.wallet.card_number}";' in strings
-    assert f'"Valid" = "{hebrew.wallet.active}";' in strings
+        strings = files.read("fa.lproj/pass.strings").decode()
+    assert f'"Card number" = "{persian.wallet.card_number}";' in strings
+    assert f'"Valid" = "{persian.wallet.active}";' in strings
     moved = [movements.Movement(clock.now, EntryKind.LOAD, 700)]
-    field = movements.field(moved, languages=("en", "he"), currency="EUR", zone=ZoneInfo("UTC"))
+    field = movements.field(moved, languages=("en", "fa"), currency="EUR", zone=ZoneInfo("UTC"))
     assert field is not None
     assert isinstance(field.label, Localized)
     assert isinstance(field.value, Localized)
-    assert field.label["he"] == hebrew.card.last_movements
-    assert hebrew.card.load in field.value["he"]
+    assert field.label["fa"] == persian.card.last_movements
+    assert persian.card.load in field.value["fa"]
 
 
-def test_a_further_language_is_met_in_what_google_tells(hebrew: Words) -> None:
-    said = notices.texts(ISRAELI, "balance", Money(700, "EUR"))
+def test_a_further_language_is_met_in_what_google_tells(persian: Words) -> None:
+    said = notices.texts(PERSIAN, "balance", Money(700, "EUR"))
     assert {each["language"]: each["header"] for each in said} == {
         "en": "Balance",
-        "he": hebrew.wallet.balance,
+        "fa": persian.wallet.balance,
     }
 
 
 def test_a_further_language_is_met_on_the_customers_page(
-    client: FlaskClient, deployment: Deployment, hebrew: Words
+    client: FlaskClient, deployment: Deployment, persian: Words
 ) -> None:
     storefront = Storefront(deployment)
-    issued = storefront.voucher(storefront.campaign(presentation=ISRAELI), language="he")
+    issued = storefront.voucher(storefront.campaign(presentation=PERSIAN), language="fa")
     html = client.get(f"/p/{issued.link}").get_data(as_text=True)
-    assert '<html lang="he" dir="rtl">' in html
-    assert hebrew.page.at_till in html
-    assert ARTICLES["he"].title in html
+    assert '<html lang="fa" dir="rtl">' in html
+    assert persian.page.at_till in html
+    assert ARTICLES["fa"].title in html
     assert "English" in html
     assert LANGUAGES["en"].page.at_till not in html
