@@ -79,16 +79,21 @@ def regional(language: str, wanted: Iterable[str]) -> str:
     """Return the first wanted tag of a language that CLDR knows, so that `en-GB` gets its own dates
     and amounts; else the language itself, both as Babel names locales (`en_GB`).
     """
+    for tag in wanted:
+        if primary(tag) == primary(language) and (found := _locale(tag)) is not None:
+            return found
+    return language.replace("-", "_")
+
+
+@lru_cache(maxsize=1024)
+def _locale(tag: str) -> str | None:
+    """The locale of a tag by Babel's name; None where CLDR has none."""
     from babel import Locale, UnknownLocaleError
 
-    for tag in wanted:
-        known = canonical(tag)
-        if primary(known) == primary(language):
-            try:
-                return str(Locale.parse(known, sep="-"))
-            except (UnknownLocaleError, ValueError):
-                continue
-    return language.replace("-", "_")
+    try:
+        return str(Locale.parse(canonical(tag), sep="-"))
+    except (UnknownLocaleError, ValueError):
+        return None
 
 
 @lru_cache(maxsize=256)
