@@ -119,7 +119,7 @@ def _script(tag: str) -> str | None:
     spelled = canonical(tag)
     likely = get_global("likely_subtags")
     for known in (spelled.replace("-", "_"), primary(spelled)):
-        parts = likely.get(known, known).split("_")
+        parts: list[str] = likely.get(known, known).split("_")
         script = next((each for each in parts if len(each) == 4), None)
         if script is not None:
             return script
