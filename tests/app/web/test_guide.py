@@ -18,9 +18,7 @@ def database_url(sqlite_url: str) -> str:
 def rendered(text: str, name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> guide.Page:
     (folder / f"{name}.md").write_text(text, encoding="utf-8")
     monkeypatch.setattr(guide, "files", lambda _: folder)
-    guide.page.cache_clear()
     found = guide.page(name)
-    guide.page.cache_clear()
     assert found is not None
     return found
 
@@ -60,6 +58,14 @@ def test_what_is_no_page_is_said_to_people_and_to_programs(client: FlaskClient) 
         assert person.status_code == 404
         assert person.mimetype == "text/html"
         assert 'href="/guide/start"' in person.text
+
+
+def test_names_of_no_page_are_not_kept(client: FlaskClient) -> None:
+    kept = guide._rendered.cache_info().currsize
+    for number in range(20):
+        client.get(f"/guide/nothing-{number}")
+
+    assert guide._rendered.cache_info().currsize <= kept + sum(map(len, guide.SECTIONS.values()))
 
 
 def test_links_tables_anchors_and_contents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
