@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from app.delivery.worker import IMPORTS
 from app.services import campaigns
-from app.services.codes import from_file, load
-from app.services.codes.jobs import Standing
+from app.services.codes import from_file, queue
+from app.services.codes.jobs import ImportProgress
 from app.services.deployment import Deployment
 
 
@@ -61,9 +65,26 @@ def apply_document(deployment: Deployment, described: dict[str, Any]) -> str:
 
 def bring(
     deployment: Deployment, data: bytes, *, campaign: str = "spring", **options: Any
-) -> Standing:
+) -> ImportProgress:
     """Import a file that arrives as bytes, to the end."""
     standing = from_file.receive(
         deployment, campaign, io.BytesIO(data), filename="codes", **options
     )
-    return standing if standing.known else load.load(deployment, standing.id)
+    return standing if standing.known else from_file.load(deployment, standing.id)
+
+
+@contextmanager
+def working(deployment: Deployment) -> Iterator[None]:
+    """What a worker does for imports, beside the test."""
+    stop = threading.Event()
+    threads = [
+        threading.Thread(target=queue.run_until, args=(deployment, stop)) for _ in range(IMPORTS)
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()

@@ -7,7 +7,6 @@ from __future__ import annotations
 import hashlib
 import io
 import itertools
-import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -27,7 +26,7 @@ from app.services import (
     reports,
 )
 from app.services.access import Scope
-from app.services.codes import generated
+from app.services.codes import generated, queue
 from app.services.deployment import Deployment
 from app.services.invitations import Invitation
 from app.store.models import (
@@ -280,7 +279,7 @@ class World:
                 yield self._kind(scope.value, binding)
 
     def ask(self, method: str, call: Call, kind: Kind) -> TestResponse:
-        """The answer to a call; what goes on in the background afterwards is waited for."""
+        """The answer to a call; what a worker does of it is done."""
         headers = {"Idempotency-Key": uuid.uuid4().hex}
         if not call.foreign:
             headers |= kind.headers
@@ -295,9 +294,7 @@ class World:
             **call.body,
         )
         answer.get_data()
-        for thread in threading.enumerate():
-            if thread.name in ("import", "taking codes"):
-                thread.join(timeout=20)
+        queue.resume(self.deployment)
         return answer
 
     def digest(self, *, refusal: bool) -> dict[str, tuple[int, str]]:

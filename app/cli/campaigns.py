@@ -27,8 +27,8 @@ from app.services import (
     wallets,
 )
 from app.services.codes import from_file, generated, jobs, moved, queue
-from app.services.codes.formats import ColumnsUnclear, CouponUnclear
-from app.services.codes.jobs import ImportFault, Standing
+from app.services.codes.formats.records import ColumnsUnclear, CouponUnclear
+from app.services.codes.jobs import ImportFault, ImportProgress
 from app.services.deployment import Deployment
 from app.services.wallets.wallet import Edit
 from app.store import private
@@ -107,27 +107,27 @@ def take_codes(
 ) -> None:
     """Take unused codes of another campaign, ended or not, into CAMPAIGN."""
     with progress_bar("Taking", "codes") as update:
-        standing = moved.take(
+        found = moved.take(
             deployment,
             target,
             source,
             count=count,
             name=name,
-            progress=lambda now: update(now.accepted / count if count else 0, now.accepted),
+            on_progress=lambda now: update(now.accepted / count if count else 0, now.accepted),
         )
-    if standing.known:
-        taken = counted(standing.accepted, "code was", "codes were")
+    if found.known:
+        taken = counted(found.accepted, "code was", "codes were")
         say(f"{taken} taken before by this name: give more another --name.")
         return
-    if not standing.accepted:
+    if not found.accepted:
         fail(f"{source} has no unused code that {target} can take.")
-    codes = counted(standing.accepted, f"code of {source} is", f"codes of {source} are")
-    say(f"{codes} {target}'s now. ({standing.id})")
-    if standing.rejected:
-        stay = counted(standing.rejected, "stays: it has", "stay: they have")
+    codes = counted(found.accepted, f"code of {source} is", f"codes of {source} are")
+    say(f"{codes} {target}'s now. ({found.id})")
+    if found.rejected:
+        stay = counted(found.rejected, "stays: it has", "stay: they have")
         say(f"  {stay} no amount, and {target} has none either.")
-    if count is not None and standing.accepted < count:
-        say(f"  {source} had no more: {count - standing.accepted} are missing.")
+    if count is not None and found.accepted < count:
+        say(f"  {source} had no more: {count - found.accepted} are missing.")
 
 
 @click.command("import")
@@ -158,27 +158,35 @@ def import_codes(
     """
     try:
         with progress_bar("Importing", "rows") as update:
-            standing = from_file.import_file(
+            found = from_file.import_file(
                 deployment,
                 campaign_key,
                 file,
                 columns=from_file.columns_from(columns),
                 coupon=coupon,
-                progress=lambda now: update(now.share, now.read),
+                on_progress=lambda now: update(now.share, now.read),
             )
     except ImportFault as fault:
         _ask(fault)
         raise
-    _tell(standing)
-    if standing.rejected and not standing.known:
+    _tell(found)
+    if found.rejected and not found.known:
         target = rejects or file.with_name(file.name + ".rejects.csv")
         with open(target, "w", encoding="utf-8", newline="", opener=private.owner_only) as out:
             writer = csv.writer(out)
             writer.writerow(["line", "reason", "text"])
-            writer.writerows(jobs.rejects(deployment, standing.id))
+            writer.writerows(jobs.rejects(deployment, found.id))
         say(f"The refused rows are in {target}.")
-    if standing.status == "failed":
-        fail(standing.error or "The import failed.")
+    if found.status == "failed":
+        fail(found.error or "The import failed.")
+    if found.status == "cancelled":
+        fail("The import was cancelled meanwhile.")
+    if not found.accepted and not found.known:
+        had = found.repeated == found.rejected
+        fail(
+            "Nothing was added: "
+            + ("the campaign has every code of the file." if had else "every row was refused.")
+        )
 
 
 def _ask(fault: ImportFault) -> None:
@@ -214,6 +222,8 @@ def show_imports(deployment: Deployment) -> None:
             f"{item.id}  {item.status:10}  {item.campaign:20}  read {item.read}  "
             f"accepted {item.accepted}  refused {item.rejected}  {item.filename}"
         )
+        if item.waiting:
+            say(f"  {item.waiting}")
     if total > len(found):
         say(f"… and {total - len(found)} older ones.")
 
@@ -221,9 +231,12 @@ def show_imports(deployment: Deployment) -> None:
 @imports.command()
 @pass_deployment
 def resume(deployment: Deployment) -> None:
-    """Go on with imports that a crash interrupted on this machine."""
-    for item in queue.resume(deployment):
+    """Run imports that are queued, or that a crash interrupted on this machine."""
+    done = queue.resume(deployment)
+    for item in done:
         _tell(item)
+    if broken := [item for item in done if item.status == "failed"]:
+        fail(" ".join(item.error or "The import failed." for item in broken))
 
 
 @imports.command()
@@ -241,13 +254,13 @@ def cancel(deployment: Deployment, import_id: uuid.UUID) -> None:
 def generate(deployment: Deployment, campaign_key: str, count: int) -> None:
     """Generate COUNT codes for CAMPAIGN, by its pattern."""
     with progress_bar("Generating", "codes") as update:
-        standing = generated.generate(
+        found = generated.generate(
             deployment,
             campaign_key,
             count,
-            progress=lambda now: update(now.accepted / count, now.accepted),
+            on_progress=lambda now: update(now.accepted / count, now.accepted),
         )
-    _tell(standing)
+    _tell(found)
 
 
 @click.command()
@@ -362,17 +375,17 @@ def birthdays(deployment: Deployment, campaign_key: str | None, dry_run: bool) -
         fail("Nothing was issued.")
 
 
-def _tell(standing: Standing) -> None:
-    if standing.known:
-        say(f"This file was imported before: nothing is added. ({standing.id})")
+def _tell(found: ImportProgress) -> None:
+    if found.known:
+        say(f"This file was imported before: nothing is added. ({found.id})")
         return
-    repeated = f" ({standing.repeated} of them repeated)" if standing.repeated else ""
+    repeated = f" ({found.repeated} of them repeated)" if found.repeated else ""
     say(
-        f"Import {standing.id} is {standing.status}: "
-        f"{counted(standing.accepted, 'code', 'codes')} of "
-        f"{counted(standing.read, 'record', 'records')}, {standing.rejected} refused{repeated}."
+        f"Import {found.id} is {found.status}: "
+        f"{counted(found.accepted, 'code', 'codes')} of "
+        f"{counted(found.read, 'record', 'records')}, {found.rejected} refused{repeated}."
     )
-    for reason, count in sorted(standing.reasons.items()):
+    for reason, count in sorted(found.reasons.items()):
         say(f"  {count} × {reason}")
-    if standing.error and standing.status != "failed":
-        say(f"  {standing.error}")
+    if found.error and found.status != "failed":
+        say(f"  {found.error}")

@@ -22,7 +22,8 @@ from app.services import (
     privacy,
     security,
 )
-from app.services.codes.formats import FileFault, table
+from app.services.codes.formats.recipients import recipient_rows
+from app.services.codes.formats.records import FileFault
 from app.services.decisions import Candidate, Tally
 from app.services.deployment import Deployment
 from app.services.issuance import IssueFault, Person
@@ -76,7 +77,7 @@ def decide(
             writer.writerow(
                 ["external_id", "occasion", "outcome", "tier", "variant", "campaign", "wallet_link"]
             )
-            rows = _candidates(table(source), found, occasion, rejected)
+            rows = _candidates(recipient_rows(source), found, occasion, rejected)
             keyring = deployment.keyring
             for each in decisions.decide(deployment, campaign, rows, tally, dry_run=dry_run):
                 link = ""
@@ -133,7 +134,7 @@ def bring(deployment: Deployment, file: Path) -> None:
         with file.open("rb") as source:
             count = people.remember(
                 deployment.database,
-                (person for _, person, _ in _people(table(source), rejected)),
+                (person for _, person, _ in _people(recipient_rows(source), rejected)),
                 now=deployment.now(),
             )
     except FileFault as fault:

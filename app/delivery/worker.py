@@ -33,6 +33,8 @@ from app.services import (
     wallets,
 )
 from app.services.changes import Change
+from app.services.codes import queue
+from app.services.codes.spool import identity
 from app.services.deployment import Deployment
 from app.services.wallets.apple.wallet import Apple
 from app.services.wallets.google.wallet import Google
@@ -42,6 +44,8 @@ from app.store.session import Unavailable
 PULSE = 15.0
 #: Seconds between two looks for events that reports do not count yet.
 COUNT = 1.0
+#: Imports that a worker runs at once.
+IMPORTS = 2
 
 Kind = Callable[[Deployment], Installations[Any]]
 
@@ -133,6 +137,12 @@ class Worker:
         self._threads.append(threading.Thread(target=self._listen, name="hints", daemon=True))
         self._threads.append(threading.Thread(target=self._speak, name="pulse", daemon=True))
         self._threads.append(threading.Thread(target=self._count, name="count", daemon=True))
+        self._threads += [
+            threading.Thread(
+                target=queue.run_until, args=(deployment, self._stop), name="import", daemon=True
+            )
+            for _ in range(IMPORTS)
+        ]
 
     def start(self) -> None:
         """Start working."""
@@ -218,7 +228,8 @@ class Worker:
     def _speak(self) -> None:
         """Say how the senders are, for the health page; and watch the clock where Huey cannot."""
         while not self._stop.is_set():
-            state: dict[str, Any] = {}
+            # By the folder a server tells whether this worker can load what was sent to it.
+            state: dict[str, Any] = {"spool": self._spool()}
             for runner in self.runners:
                 rest = runner.rests
                 state[runner.kind.name] = {
@@ -238,6 +249,11 @@ class Worker:
                 # A chore that fails must not end what the health page lives on.
                 structlog.get_logger().exception("chore_failed")
             self._stop.wait(PULSE)
+
+    def _spool(self) -> str | None:
+        with suppress(OSError):
+            return identity(self._deployment.settings.spool)
+        return None
 
 
 class _Consumer(Consumer):  # type: ignore[misc]

@@ -29,7 +29,6 @@ from app.services import (
     updates,
     wallets,
 )
-from app.services.codes import queue
 from app.services.deployment import Deployment
 from app.services.security import Actor
 from app.services.tills import Tills, release_lapsed
@@ -130,14 +129,6 @@ def _celebrate(deployment: Deployment) -> None:
             )
 
 
-def _resume_imports(deployment: Deployment) -> None:
-    """Go on with imports that a crash interrupted on this machine."""
-    for done in queue.resume(deployment):
-        structlog.get_logger().info(
-            "import_resumed", campaign=done.campaign, status=done.status, accepted=done.accepted
-        )
-
-
 def _show_override_ends(deployment: Deployment) -> None:
     """Grow the version of campaigns whose override ended since the last look."""
     now = deployment.now()
@@ -199,7 +190,6 @@ JOBS: tuple[Job, ...] = (
     decisions.follow,
     _withdraw_stopped,
     _celebrate,
-    _resume_imports,
     _forget_people,
     _forget_keys,
     _forget_security_events,

@@ -81,7 +81,7 @@ def add(
 
 
 def exists(session: Session, key: str) -> bool:
-    """Whether there is a store of that key."""
+    """Tell whether there is a store of that key."""
     return session.scalar(select(Store.id).where(Store.key == key)) is not None
 
 
@@ -105,7 +105,7 @@ _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class TerminalRow:
     """A terminal and its store, as a line says them."""
 
     store: str
@@ -133,8 +133,8 @@ class Imported:
     unsaid: tuple[str, ...]
 
 
-def read(content: str) -> list[Row]:
-    """The file's lines.
+def read(content: str) -> list[TerminalRow]:
+    """Return the file's lines.
 
     Raises:
         StoreFault: names every faulty line.
@@ -175,7 +175,9 @@ def read(content: str) -> list[Row]:
     return rows
 
 
-def apply(session: Session, rows: Sequence[Row], *, now: dt.datetime, with_keys: bool) -> Imported:
+def apply(
+    session: Session, rows: Sequence[TerminalRow], *, now: dt.datetime, with_keys: bool
+) -> Imported:
     """Add what is not there yet.
 
     Args:
@@ -191,7 +193,7 @@ def apply(session: Session, rows: Sequence[Row], *, now: dt.datetime, with_keys:
             select(Store.key, Terminal.key).join(Store, Store.id == Terminal.store_id)
         )
     }
-    by_store: dict[str, list[Row]] = {}
+    by_store: dict[str, list[TerminalRow]] = {}
     for row in rows:
         by_store.setdefault(row.store, []).append(row)
     zones = {
@@ -226,7 +228,7 @@ def apply(session: Session, rows: Sequence[Row], *, now: dt.datetime, with_keys:
 
 
 def _make_keys(
-    session: Session, rows: Sequence[Row], *, now: dt.datetime
+    session: Session, rows: Sequence[TerminalRow], *, now: dt.datetime
 ) -> list[tuple[str, str, str]]:
     good = set(
         session.scalars(
@@ -259,7 +261,7 @@ def _make_keys(
     ]
 
 
-def _row(values: dict[str, str]) -> Row:
+def _row(values: dict[str, str]) -> TerminalRow:
     for name, value in values.items():
         if (cause := inputs.text_fault(value)) is not None:
             raise ValueError(f"{name} {cause}")
@@ -276,7 +278,7 @@ def _row(values: dict[str, str]) -> Row:
     channel = values.get("channel") or Channel.STORE.value
     if channel not in tuple(Channel):
         raise ValueError(f"channel {channel!r} is neither store nor online")
-    return Row(
+    return TerminalRow(
         store=values["store"],
         terminal=values["terminal"],
         name=values.get("name", ""),

@@ -1,20 +1,17 @@
 """Heavy requests take turns, so that they never hold the threads that tills need.
 
 Imports, pictures and the trial of a campaign cost seconds each. Of a kind two run at once in a
-process and two more wait a moment; who comes then is asked to come again. What goes on after an
-answer runs on two threads of its own, one piece of work after another.
+process and two more wait a moment; who comes then is asked to come again.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
-import structlog
 from flask import Flask, current_app
 
 from app.web.problem_codes import ProblemCode
@@ -63,40 +60,6 @@ class Turns:
             self._places.release()
 
 
-class Afterwards:
-    """Does work after the answer, on at most `AT_ONCE` threads that end with the process.
-
-    Such work is noted in the database: what a process did not come to, the worker's clock resumes.
-    """
-
-    def __init__(self, at_once: int = AT_ONCE) -> None:
-        self._waiting: deque[Callable[[], object]] = deque()
-        self._threads = 0
-        self._most = at_once
-        self._lock = threading.Lock()
-
-    def do(self, work: Callable[[], object]) -> None:
-        """Run `work` as soon as a thread is free; what it raises is logged."""
-        with self._lock:
-            self._waiting.append(work)
-            if self._threads >= self._most:
-                return
-            self._threads += 1
-        threading.Thread(target=self._drain, name="import", daemon=True).start()
-
-    def _drain(self) -> None:
-        while True:
-            with self._lock:
-                if not self._waiting:
-                    self._threads -= 1
-                    return
-                work = self._waiting.popleft()
-            try:
-                work()
-            except Exception as error:
-                structlog.get_logger().error("work_interrupted", exc_info=error)
-
-
 def takes_turns(kind: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Let a view run only in a turn of its kind, one of `KINDS`; 503 when too many want one."""
 
@@ -112,16 +75,9 @@ def takes_turns(kind: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     return decorate
 
 
-def afterwards(work: Callable[..., object], *args: Any) -> None:
-    """Do work after the answer; see `Afterwards`."""
-    pool: Afterwards = current_app.extensions["passerelle.afterwards"]
-    pool.do(lambda: work(*args))
-
-
 def register(app: Flask) -> None:
     """Give `app` its turns."""
     app.extensions["passerelle.turns"] = {kind: Turns() for kind in KINDS}
-    app.extensions["passerelle.afterwards"] = Afterwards()
 
 
 def _busy() -> Problem:

@@ -17,6 +17,7 @@ from app.services import (
     reports,
 )
 from app.services.access import Scope
+from app.services.codes import queue
 from app.services.deployment import Deployment
 from tests.conftest import Clock
 from tests.shop import Shop, Till
@@ -205,6 +206,7 @@ def test_platforms_list_is_redeemed_in_store_and_online_and_non_redeemers_come_b
         headers={"Authorization": f"Bearer {key}"},
     )
     assert brought.status_code == 202, brought.get_data(as_text=True)
+    queue.resume(deployment)
     _wait(lambda: ask("GET", f"/imports/{brought.get_json()['id']}")["status"] == "complete")
     names = ("ada", "bob", "cyd", "dan")
     wanted = [
@@ -239,6 +241,7 @@ def test_birthday_card_and_a_partners_code_in_one_mail(
         data="code\nRIVAGE-7F3K9Q2M\n",
         headers={"Authorization": f"Bearer {key}"},
     )
+    queue.resume(deployment)
     _wait(lambda: ask("GET", f"/imports/{brought.get_json()['id']}")["status"] == "complete")
     mail = {
         "message_id": "birthday-2026-11-24",

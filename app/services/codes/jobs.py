@@ -1,13 +1,13 @@
-"""Imports from the first byte to usable codes, and what becomes of them after a crash.
+"""Keeps the record of an import, from its first byte to usable codes.
 
 `reading`: records are checked and sealed into a spool; nothing is in the table of codes.
-`loading`: the spool goes into the table; its codes are not usable yet.
+`loading`: the spool goes into the table, or codes of another campaign come; none is usable yet.
 `complete`: every code of it became usable in one moment. `cancelled`, `failed`: its codes are gone.
 
 A crash while reading loses the attempt (send the file again); one while loading loses nothing:
-`resume` goes on, and so does importing the same file. Of codes that are generated, `resume` makes
-those that are lacking. A file is known by the SHA-256 of its bytes:
-importing it again into the same campaign adds nothing and answers with the earlier import.
+a worker resumes it, and so does importing the same file. Of codes that are generated a worker makes
+those that are lacking. A file is known by the SHA-256 of its bytes: importing it again into the
+same campaign adds nothing and answers with the earlier import.
 """
 
 from __future__ import annotations
@@ -16,42 +16,43 @@ import datetime as dt
 import uuid
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from babel.numbers import get_currency_precision
 from sqlalchemy import delete, func, select, true, update
+from sqlalchemy.orm import Session
 
 from app.domain.campaign import Source
 from app.domain.kinds import KINDS
 from app.faults import Fault, ImportUnknown
-from app.services import campaigns
+from app.services import campaigns, heartbeats
 from app.services.campaigns import barcodes
-from app.services.codes import table
-from app.services.codes.formats import FileFault
-from app.services.codes.reasons import REASONS, REPEATS, Expected, Reason, Reject
-from app.services.codes.spool import Spool
+from app.services.codes.claims import LEASE, READING_LIMIT, Claim, Stopped
+from app.services.codes.formats.records import FileFault
+from app.services.codes.reasons import REASONS, REPEATS, Expected, RejectReason
+from app.services.codes.sources import CampaignSource, FileSource, ImportSource, source_of
+from app.services.codes.spool import Spool, identity
 from app.services.deployment import Deployment
 from app.store.models import Campaign, Code, ImportJob, ImportReject
 
-#: After this long without progress nobody is at work on an import that is being read, or on a
-#: generation of codes.
-READING_LIMIT = dt.timedelta(minutes=15)
-
-
-#: What stands in the place of a file's name for codes that are made here.
-GENERATED = "(generated)"
 #: Imports that a list shows.
 MOST_LISTED = 200
-
-
-NOTE_EVERY = 1.0
-
-
 #: How much of an import's time goes into reading its file.
 READING_SHARE = 0.6
+#: What is not finished yet.
+UNFINISHED = ("reading", "loading", "cancelling")
 
+_NO_WORKER = (
+    "It is queued, and no worker runs: start `passerelle worker`, or `passerelle serve` without "
+    "--no-worker."
+)
+_NO_SPOOL = (
+    "It is queued, and no worker that runs can read the folder in which its codes wait: start "
+    "`passerelle worker` on the machine that received them, or give all machines one folder as "
+    "PASSERELLE_SPOOL."
+)
+_IN_TURN = "It is queued: the next free worker takes it up."
 
-Progress = Callable[["Standing"], None]
+OnProgress = Callable[["ImportProgress"], None]
 
 
 class ImportFault(Fault):
@@ -68,7 +69,7 @@ class ImportFault(Fault):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class ImportProgress:
     """How far an import is."""
 
     id: uuid.UUID
@@ -82,16 +83,18 @@ class Standing:
     error: str | None = None
     #: Whether the same file had been imported before, so that nothing was added now.
     known: bool = False
+    #: Why nobody works on it, and what to do; None while somebody does, and when it is finished.
+    waiting: str | None = None
     #: How much of the work is done, from 0 to 1.
     share: float = 0.0
 
     @property
     def repeated(self) -> int:
-        """Of the records refused, those whose code the campaign has."""
+        """Count the refused records whose code the campaign has."""
         return sum(self.reasons.get(reason, 0) for reason in REPEATS)
 
 
-def cancel(deployment: Deployment, job_id: uuid.UUID) -> Standing:
+def cancel(deployment: Deployment, job_id: uuid.UUID) -> ImportProgress:
     """Stop an import and take its codes away again.
 
     Raises:
@@ -107,13 +110,13 @@ def cancel(deployment: Deployment, job_id: uuid.UUID) -> Standing:
                 "The import is complete and its codes are in use.", "Pause the campaign instead."
             )
         if job.status in ("cancelled", "failed"):
-            return standing_of(job, session.get_one(Campaign, job.campaign_id).key)
-        job.status = "cancelling"
-    return discard(deployment, job_id, "cancelled", None)
+            return progress_of(session, job, now=deployment.now())
+        _begin_discarding(job, None, now=deployment.now())
+    return discard(deployment, job_id)
 
 
-def standing(deployment: Deployment, job_id: uuid.UUID, *, known: bool = False) -> Standing:
-    """How far an import is.
+def progress(deployment: Deployment, job_id: uuid.UUID, *, known: bool = False) -> ImportProgress:
+    """Say how far an import is.
 
     Raises:
         ImportUnknown: there is none.
@@ -122,13 +125,13 @@ def standing(deployment: Deployment, job_id: uuid.UUID, *, known: bool = False) 
         job = session.get(ImportJob, job_id)
         if job is None:
             raise ImportUnknown(job_id)
-        return standing_of(job, session.get_one(Campaign, job.campaign_id).key, known=known)
+        return progress_of(session, job, now=deployment.now(), known=known)
 
 
 def listed(
     deployment: Deployment, campaign_keys: Collection[str] | None = None
-) -> tuple[int, list[Standing]]:
-    """How many imports there are, and the newest of them.
+) -> tuple[int, list[ImportProgress]]:
+    """Count the imports, and list the newest of them.
 
     Args:
         campaign_keys: only theirs; None is every campaign.
@@ -137,18 +140,18 @@ def listed(
     jobs = ImportJob.__table__.join(Campaign, Campaign.id == ImportJob.campaign_id)
     with deployment.database.read() as session:
         total = session.scalar(select(func.count()).select_from(jobs).where(theirs)) or 0
-        rows = session.execute(
-            select(ImportJob, Campaign.key)
+        found = session.scalars(
+            select(ImportJob)
             .select_from(jobs)
             .where(theirs)
             .order_by(ImportJob.created_at.desc(), ImportJob.id.desc())
             .limit(MOST_LISTED)
-        )
-        return total, [standing_of(row[0], row[1]) for row in rows]
+        ).all()
+        return total, [progress_of(session, job, now=deployment.now()) for job in found]
 
 
 def rejects(deployment: Deployment, job_id: uuid.UUID) -> Iterator[tuple[int, str, str]]:
-    """Line, reason and its text of every refused record, by line."""
+    """Yield line, reason and its text of every refused record, by line."""
     last = -1
     while True:
         with deployment.database.read() as session:
@@ -159,8 +162,8 @@ def rejects(deployment: Deployment, job_id: uuid.UUID) -> Iterator[tuple[int, st
                 .limit(1_000)
             ).all()
         for reject in found:
-            text = REASONS[Reason(reject.reason)]
-            if reject.detail and reject.reason == Reason.DUPLICATE.value:
+            text = REASONS[RejectReason(reject.reason)]
+            if reject.detail and reject.reason == RejectReason.DUPLICATE.value:
                 text = f"Line {reject.detail} has the same code."
             yield reject.line, reject.reason, text
         if len(found) < 1_000:
@@ -171,98 +174,138 @@ def rejects(deployment: Deployment, job_id: uuid.UUID) -> Iterator[tuple[int, st
 def begin(
     deployment: Deployment,
     campaign_key: str,
+    source: ImportSource,
     *,
     filename: str,
-    options: dict[str, Any],
-    files: bool = True,
-    job: ImportJob | None = None,
-) -> uuid.UUID:
-    """Open an import, or an interrupted one anew.
+    again: uuid.UUID | None = None,
+) -> Claim:
+    """Open an import, which begins by reading.
+
+    Args:
+        filename: how lists call it.
+        again: an interrupted import that begins anew.
 
     Raises:
-        ImportFault: the campaign is unknown, or takes no codes from files.
+        CampaignUnknown: there is none.
+        ImportFault: it takes no codes from files.
     """
-    now, newest = deployment.now(), deployment.keyring.newest
+    now = deployment.now()
+    reads_file = isinstance(source, FileSource)
+    until = now + (READING_LIMIT if reads_file else LEASE)
+    options = {**source.options(), "key_id": deployment.keyring.newest}
+    if reads_file:
+        options["spool"] = identity(deployment.settings.spool)
     with deployment.database.write() as session:
         campaign = campaigns.required(session, campaign_key)
-        if files and campaign.source != Source.LIST.value:
+        if reads_file and campaign.source != Source.LIST.value:
             raise ImportFault(
                 f"The codes of {campaign_key} are {campaign.source}.",
                 'Only a campaign whose source is "list" takes files.',
             )
-        noted = {**options, "key_id": newest}
-        if job is not None:
-            session.execute(delete(ImportReject).where(ImportReject.import_job_id == job.id))
+        if again is not None:
+            session.execute(delete(ImportReject).where(ImportReject.import_job_id == again))
             session.execute(
                 update(ImportJob)
-                .where(ImportJob.id == job.id)
-                .values(status="reading", options=noted, read=0, updated_at=now, error=None)
+                .where(ImportJob.id == again)
+                .values(
+                    status="reading",
+                    options=options,
+                    read=0,
+                    updated_at=now,
+                    due_at=until,
+                    error=None,
+                )
             )
-            return job.id
-        fresh = ImportJob(
+            return Claim(deployment, again, until)
+        job = ImportJob(
             campaign_id=campaign.id,
             status="reading",
+            kind=source.kind,
+            due_at=until,
             filename=filename[:200],
             sha256="",
-            options=noted,
+            options=options,
             created_at=now,
             updated_at=now,
         )
-        session.add(fresh)
+        session.add(job)
         session.flush()
-        return fresh.id
+        return Claim(deployment, job.id, until)
 
 
-def note_progress(
-    deployment: Deployment, job_id: uuid.UUID, count: int, refused: list[Reject]
-) -> list[Reject]:
-    """Store how far reading is and some rejects; returns those that are left."""
+def complete(claim: Claim) -> ImportProgress:
+    """Make every code of the import usable in one moment.
+
+    Raises:
+        Stopped: it is another's, or was cancelled.
+    """
+    deployment = claim.deployment
     with deployment.database.write() as session:
-        table.store_rejects(session, job_id, refused[:1_000])
-        changed = session.execute(
-            update(ImportJob)
-            .where(ImportJob.id == job_id, ImportJob.status == "reading")
-            .values(read=count, updated_at=deployment.now())
-            .returning(ImportJob.id)
-        ).first()
-        if changed is None:
-            raise ImportFault("The import was cancelled while its file was read.")
-    return refused[1_000:]
+        claim.finish(session, held="loading", status="complete", finished_at=deployment.now())
+    spool_of(deployment, claim.job_id).remove()
+    return progress(deployment, claim.job_id)
 
 
-def note_read(
-    deployment: Deployment, job_id: uuid.UUID, digest: str, *, read: int | None = None
-) -> None:
-    """Everything is read: the import is loading from now on."""
-    values: dict[str, Any] = {"sha256": digest, "status": "loading"}
-    if read is not None:
-        values["read"] = read
+def fail(claim: Claim, error: str) -> ImportProgress:
+    """End the import without its codes, because of what `error` says.
+
+    Raises:
+        Stopped: it is another's, or was cancelled.
+    """
+    deployment = claim.deployment
     with deployment.database.write() as session:
-        changed = session.execute(
-            update(ImportJob)
-            .where(ImportJob.id == job_id, ImportJob.status.in_(("reading", "loading")))
-            .values(**values, updated_at=deployment.now())
-            .returning(ImportJob.id)
-        ).first()
-        if changed is None:
-            raise ImportFault("The import was cancelled while its file was read.")
+        job = session.get_one(ImportJob, claim.job_id, with_for_update=True)
+        if job.due_at != claim.until or job.status not in ("reading", "loading"):
+            raise Stopped
+        _begin_discarding(job, error, now=deployment.now())
+    return discard(deployment, claim.job_id)
 
 
-def complete(deployment: Deployment, job_id: uuid.UUID) -> Standing:
-    """Make every code of the import usable in one moment."""
-    now = deployment.now()
-    with deployment.database.write() as session:
-        session.execute(
-            update(ImportJob)
-            .where(ImportJob.id == job_id, ImportJob.status == "loading")
-            .values(status="complete", updated_at=now, finished_at=now)
-        )
+def stopped(deployment: Deployment, job_id: uuid.UUID) -> ImportProgress:
+    """Say what became of an import that its holder lost; one that was cancelled is cleared."""
+    found = progress(deployment, job_id)
+    return discard(deployment, job_id) if found.status == "cancelling" else found
+
+
+def discard(deployment: Deployment, job_id: uuid.UUID) -> ImportProgress:
+    """Take away the codes of an import that is `cancelling`; those of a campaign go back to it.
+
+    Nobody can have used one. It may be called again at any time, and by several at once.
+    """
     spool_of(deployment, job_id).remove()
-    return standing(deployment, job_id)
+    while True:
+        with deployment.database.write() as session:
+            job = session.get_one(ImportJob, job_id)
+            if job.status != "cancelling":
+                return progress_of(session, job, now=deployment.now())
+            ids = session.scalars(
+                select(Code.id).where(Code.import_job_id == job_id, Code.free).limit(500)
+            ).all()
+            if not ids:
+                job.status = "cancelled" if job.error is None else "failed"
+                job.accepted, job.due_at = 0, None
+                job.updated_at = job.finished_at = deployment.now()
+                return progress_of(session, job, now=deployment.now())
+            job.due_at = deployment.now() + LEASE
+            own = Code.id.in_(ids)
+            source = source_of(job)
+            session.execute(
+                update(Code)
+                .where(own)
+                .values(campaign_id=source.campaign_id, import_job_id=source.home)
+                .execution_options(synchronize_session=False)
+                if isinstance(source, CampaignSource)
+                else delete(Code).where(own)
+            )
 
 
-def nothing_used(found: Standing) -> str | None:
-    """Why a file was of no use at all; None when some of it was, or the campaign has it already."""
+def _begin_discarding(job: ImportJob, error: str | None, *, now: dt.datetime) -> None:
+    job.status, job.error = "cancelling", error
+    job.updated_at, job.due_at = now, now + LEASE
+
+
+def nothing_used(found: ImportProgress) -> str | None:
+    """Say why a file was of no use; None when some of it was, or the campaign has it already."""
     if found.accepted or found.repeated or (found.read and not found.rejected):
         return None
     if not found.rejected:
@@ -270,50 +313,13 @@ def nothing_used(found: Standing) -> str | None:
     often = max(found.reasons, key=lambda reason: found.reasons[reason])
     return (
         f"Nothing of the file could be used: {found.rejected} of {found.read} rows were refused, "
-        f"{found.reasons[often]} as {often}. {REASONS[Reason(often)]} Mend the file and send it "
-        "again."
+        f"{found.reasons[often]} as {often}. {REASONS[RejectReason(often)]} Mend the file and send "
+        "it again."
     )
 
 
-def discard(deployment: Deployment, job_id: uuid.UUID, status: str, error: str | None) -> Standing:
-    """End an import without its codes, which nobody can have used; taken ones go back."""
-    with deployment.database.write() as session:
-        session.execute(
-            update(ImportJob)
-            .where(ImportJob.id == job_id, ImportJob.status != "complete")
-            .values(status="cancelling", error=error)
-        )
-        options = session.get_one(ImportJob, job_id).options
-    spool_of(deployment, job_id).remove()
-    while True:
-        with deployment.database.write() as session:
-            ids = session.scalars(
-                select(Code.id).where(Code.import_job_id == job_id, Code.free).limit(500)
-            ).all()
-            if ids:
-                own = Code.id.in_(ids)
-                session.execute(
-                    update(Code)
-                    .where(own)
-                    .values(campaign_id=options["from"], import_job_id=uuid.UUID(options["home"]))
-                    .execution_options(synchronize_session=False)
-                    if "from" in options
-                    else delete(Code).where(own)
-                )
-        if not ids:
-            break
-    now = deployment.now()
-    with deployment.database.write() as session:
-        session.execute(
-            update(ImportJob)
-            .where(ImportJob.id == job_id, ImportJob.status == "cancelling")
-            .values(status=status, accepted=0, updated_at=now, finished_at=now)
-        )
-    return standing(deployment, job_id)
-
-
 def expected(deployment: Deployment, campaign: Campaign) -> Expected:
-    """What records of a file must be like to be codes of the campaign."""
+    """Say what records of a file must be like to be codes of the campaign."""
     with deployment.database.read() as session:
         latest = campaigns.latest_revision(session, campaign)
         terms = campaigns.terms_of(latest)
@@ -331,11 +337,13 @@ def expected(deployment: Deployment, campaign: Campaign) -> Expected:
     )
 
 
-def standing_of(job: ImportJob, campaign_key: str, *, known: bool = False) -> Standing:
-    """How far `job` is."""
-    return Standing(
+def progress_of(
+    session: Session, job: ImportJob, *, now: dt.datetime, known: bool = False
+) -> ImportProgress:
+    """Say how far `job` is."""
+    return ImportProgress(
         id=job.id,
-        campaign=campaign_key,
+        campaign=session.get_one(Campaign, job.campaign_id).key,
         status=job.status,
         filename=job.filename,
         read=job.read,
@@ -344,9 +352,25 @@ def standing_of(job: ImportJob, campaign_key: str, *, known: bool = False) -> St
         reasons=dict(job.reasons or {}),
         error=job.error,
         known=known,
+        waiting=_waiting(session, job, now=now),
     )
 
 
 def spool_of(deployment: Deployment, job_id: uuid.UUID) -> Spool:
-    """Where sealed rows of an import wait."""
+    """Find where sealed rows of an import wait."""
     return Spool(deployment.settings.spool / job_id.hex)
+
+
+def _waiting(session: Session, job: ImportJob, *, now: dt.datetime) -> str | None:
+    if job.status not in UNFINISHED or job.due_at is None or job.due_at >= now:
+        return None
+    workers = heartbeats.heard(session, heartbeats.WORKER, now=now)
+    if not workers:
+        return _NO_WORKER
+    folder = job.options.get("spool")
+    if folder is None or job.status != "loading":
+        return _IN_TURN
+    # A worker of the release before does not say which folder it reads.
+    if all(worker.data.get("spool", folder) != folder for worker in workers):
+        return _NO_SPOOL
+    return _IN_TURN

@@ -1,4 +1,4 @@
-"""Codes that nobody was given, taken out of one campaign into another.
+"""Moves codes that nobody was given out of one campaign into another.
 
 Only codes that wait for a voucher move: one that was ever issued, typed at a till or used stays
 with its campaign, whose books name it. A move is an import of the campaign that takes: its record
@@ -27,16 +27,18 @@ from app.domain.campaign import Source
 from app.domain.kinds import KINDS
 from app.services import campaigns
 from app.services.campaigns import barcodes
-from app.services.codes import load
+from app.services.codes.claims import AT_ONCE, LEASE, NOTE_EVERY, Claim, Stopped, take_over
 from app.services.codes.jobs import (
-    NOTE_EVERY,
     ImportFault,
-    Progress,
-    Standing,
+    ImportProgress,
+    OnProgress,
     complete,
-    standing,
+    progress,
+    progress_of,
+    stopped,
 )
-from app.services.codes.sealing import Reason
+from app.services.codes.reasons import RejectReason
+from app.services.codes.sources import CampaignSource, source_of
 from app.services.deployment import Deployment
 from app.store.models import Campaign, Code, ImportJob
 from passes.symbology import narrow
@@ -53,14 +55,14 @@ def take(
     *,
     count: int | None = None,
     name: str = "",
-    progress: Progress = lambda _: None,
-) -> Standing:
+    on_progress: OnProgress = lambda _: None,
+) -> ImportProgress:
     """Take unused codes of the campaign `source` into `target`; returns when they are usable.
 
     As `begin_taking` and then `go_on`.
     """
     begun = begin_taking(deployment, target, source, count=count, name=name)
-    return begun if begun.known else go_on(deployment, begun.id, progress=progress)
+    return begun if begun.known else go_on(deployment, begun.id, on_progress=on_progress)
 
 
 def begin_taking(
@@ -71,7 +73,8 @@ def begin_taking(
     count: int | None = None,
     name: str = "",
     api_key_id: int | None = None,
-) -> Standing:
+    queued: bool = False,
+) -> ImportProgress:
     """Open a move, or find the one that was asked for before.
 
     Args:
@@ -80,12 +83,13 @@ def begin_taking(
         name: tells apart moves of the same number. The same number under the same name is the
             same move, which is made once however often it is asked for.
         api_key_id: who asked, for the record.
+        queued: whether a worker is to make it; the caller goes on with it otherwise.
 
     Raises:
         ImportFault: a campaign is unknown, or codes of the one are no codes of the other.
     """
     now = deployment.now()
-    filename = f"(from {source})"
+    filename = CampaignSource.label(source)
     digest = ""
     if count is not None:
         digest = hashlib.sha256(orjson.dumps([source, count, name])).hexdigest()
@@ -110,68 +114,81 @@ def begin_taking(
             .limit(1)
         ).first()
         if twin is not None:
-            job_id, known = twin.id, twin.status == "complete"
-        else:
-            pools = _pools(session, giving)
-            if not pools:
-                raise ImportFault(f"The campaign {source} has no codes to give.")
-            job = ImportJob(
-                campaign_id=taking.id,
-                status="loading",
-                filename=filename,
-                sha256=digest,
-                options={
-                    "from": giving.id,
-                    "home": pools[0].hex,
-                    "count": count,
-                    "name": name,
-                    "api_key_id": api_key_id,
-                },
-                created_at=now,
-                updated_at=now,
-            )
-            session.add(job)
-            session.flush()
-            job_id, known = job.id, False
-    return standing(deployment, job_id, known=known)
+            return progress_of(session, twin, now=now, known=twin.status == "complete")
+        pools = _pools(session, giving)
+        if not pools:
+            raise ImportFault(f"The campaign {source} has no codes to give.")
+        origin = CampaignSource(
+            campaign_id=giving.id, home=pools[0], count=count, name=name, api_key_id=api_key_id
+        )
+        job = ImportJob(
+            campaign_id=taking.id,
+            status="loading",
+            kind=origin.kind,
+            due_at=AT_ONCE if queued else now + LEASE,
+            filename=filename,
+            sha256=digest,
+            options=origin.options(),
+            created_at=now,
+            updated_at=now,
+        )
+        session.add(job)
+        session.flush()
+        return progress_of(session, job, now=now)
 
 
 def go_on(
-    deployment: Deployment, job_id: uuid.UUID, *, progress: Progress = lambda _: None
-) -> Standing:
+    deployment: Deployment, job_id: uuid.UUID, *, on_progress: OnProgress = lambda _: None
+) -> ImportProgress:
     """Move what is still to be moved, and make it usable; safe to call again at any time."""
+    try:
+        claim = take_over(deployment, job_id)
+    except Stopped:
+        return progress(deployment, job_id)
+    return move(claim, on_progress=on_progress)
+
+
+def move(claim: Claim, *, on_progress: OnProgress = lambda _: None) -> ImportProgress:
+    """Go on with a move that is claimed already, as `go_on` does."""
+    deployment, job_id = claim.deployment, claim.job_id
     noted = time.monotonic()
-    while True:
-        began = time.perf_counter()
-        with deployment.database.write() as session:
-            job = session.get_one(ImportJob, job_id, with_for_update=True)
-            if job.status != "loading":
-                break
-            moved = _move(session, job)
-            job.accepted += moved
-            job.read = job.accepted
-            job.updated_at = deployment.now()
-        if not moved:
-            _note_left(deployment, job_id)
-            done = complete(deployment, job_id)
-            structlog.get_logger().info(
-                "codes_moved", to=done.campaign, origin=done.filename, codes=done.accepted
-            )
-            return done
-        if time.monotonic() - noted > NOTE_EVERY:
-            progress(standing(deployment, job_id))
-            noted = time.monotonic()
-        if deployment.database.is_sqlite:
-            # Whoever waits for the file's lock looks again after some milliseconds, not at once.
-            time.sleep(min(0.005, (time.perf_counter() - began) / 4))
-    return load.stopped(deployment, job_id)
+    try:
+        while _move_batch(claim):
+            if time.monotonic() - noted > NOTE_EVERY:
+                on_progress(progress(deployment, job_id))
+                noted = time.monotonic()
+        _note_left(claim)
+        done = complete(claim)
+    except Stopped:
+        return stopped(deployment, job_id)
+    structlog.get_logger().info(
+        "codes_moved", to=done.campaign, origin=done.filename, codes=done.accepted
+    )
+    return done
+
+
+def _move_batch(claim: Claim) -> int:
+    """Move one batch, and let others have their turn; returns how many codes it had."""
+    database = claim.deployment.database
+    began = time.perf_counter()
+    with database.write() as session:
+        job = session.get_one(ImportJob, claim.job_id, with_for_update=True)
+        if job.status != "loading":
+            raise Stopped
+        moved = _move(session, job)
+        accepted = job.accepted + moved
+        claim.note(session, held="loading", accepted=accepted, read=accepted)
+    if moved and database.is_sqlite:
+        # Whoever waits for the file's lock looks again after some milliseconds, not at once.
+        time.sleep(min(0.005, (time.perf_counter() - began) / 4))
+    return moved
 
 
 def _move(session: Session, job: ImportJob) -> int:
     """Move one batch; returns how many codes it had."""
-    asked = job.options["count"]
-    left = BATCH if asked is None else min(BATCH, asked - job.accepted)
-    giving = session.get_one(Campaign, job.options["from"])
+    source = _source(job)
+    left = BATCH if source.count is None else min(BATCH, source.count - job.accepted)
+    giving = session.get_one(Campaign, source.campaign_id)
     taking = session.get_one(Campaign, job.campaign_id)
     for pool in _pools(session, giving) if left > 0 else ():
         # Chosen by a statement of its own: within the UPDATE PostgreSQL may choose more than once,
@@ -200,28 +217,34 @@ def _unused(pool: uuid.UUID) -> tuple[ColumnElement[bool], ...]:
 
 
 def _fitting(session: Session, taking: Campaign) -> tuple[ColumnElement[bool], ...]:
-    """A card without an amount of its own takes the campaign's; where that has none it stays."""
+    """Leave out cards without an amount where the campaign that takes has none either."""
     if not KINDS[taking.kind].holds_money:
         return ()
     terms = campaigns.terms_of(campaigns.latest_revision(session, taking))
     return (Code.amount_minor.is_not(None),) if terms.amount_minor is None else ()
 
 
-def _note_left(deployment: Deployment, job_id: uuid.UUID) -> None:
+def _note_left(claim: Claim) -> None:
     """Count the codes that stay because they have no amount."""
-    with deployment.database.write() as session:
-        job = session.get_one(ImportJob, job_id)
-        taking = session.get_one(Campaign, job.campaign_id)
-        if not _fitting(session, taking) or job.options["count"] is not None:
+    with claim.deployment.database.write() as session:
+        job = session.get_one(ImportJob, claim.job_id)
+        source, taking = _source(job), session.get_one(Campaign, job.campaign_id)
+        if not _fitting(session, taking) or source.count is not None:
             return
-        giving = session.get_one(Campaign, job.options["from"])
+        giving = session.get_one(Campaign, source.campaign_id)
         left = sum(
             session.scalar(select(func.count(Code.id)).where(*_unused(pool))) or 0
             for pool in _pools(session, giving)
         )
         if left:
-            job.rejected = left
-            job.reasons = {Reason.MISSING_AMOUNT.value: left}
+            reasons = {RejectReason.MISSING_AMOUNT.value: left}
+            claim.note(session, held="loading", rejected=left, reasons=reasons)
+
+
+def _source(job: ImportJob) -> CampaignSource:
+    source = source_of(job)
+    assert isinstance(source, CampaignSource)  # noqa: S101 - only moves come here
+    return source
 
 
 def _pools(session: Session, campaign: Campaign) -> Sequence[uuid.UUID]:

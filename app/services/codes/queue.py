@@ -1,76 +1,132 @@
-"""What a crash left behind, gone on with: the worker asks now and then."""
+"""Runs the imports that are due: queued ones, and those that a crash interrupted.
+
+Any number of processes may ask at any time: each import is run by the one that claims it.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import select, update
+from collections.abc import Callable
+from threading import Event
 
-from app.services.codes.generated import make
-from app.services.codes.jobs import (
-    GENERATED,
+import structlog
+from sqlalchemy import and_, or_, select
+
+from app.services.codes import from_file, generated, jobs, moved
+from app.services.codes.claims import (
+    LEASE,
     READING_LIMIT,
-    ImportFault,
-    Standing,
-    discard,
-    spool_of,
-    standing,
+    Claim,
+    Interrupted,
+    Stopped,
+    claim_as_seen,
 )
-from app.services.codes.load import load
-from app.services.codes.moved import go_on
+from app.services.codes.jobs import ImportFault, ImportProgress
+from app.services.codes.sources import CampaignSource, FileSource, PatternSource, source_of
 from app.services.deployment import Deployment
-from app.store.models import Campaign, ImportJob
+from app.store.models import ImportJob
+from app.store.session import Unavailable
+
+#: Seconds between two looks for imports that are due.
+LOOK = 0.5
 
 
-def resume(deployment: Deployment) -> list[Standing]:
-    """Go on with what a crash interrupted on this machine; the worker calls it now and then."""
+def resume(deployment: Deployment) -> list[ImportProgress]:
+    """Run every import that is due and can be run on this machine, one after another."""
+    done = []
+    while (ran := run_next(deployment)) is not None:
+        done.append(ran)
+    return done
+
+
+def run_until(deployment: Deployment, stop: Event) -> None:
+    """Run imports as they become due, one after another, until `stop` is set; for a thread."""
+    while not stop.is_set():
+        ran = None
+        try:
+            ran = run_next(deployment, leaving=stop.is_set)
+        except Unavailable as fault:
+            structlog.get_logger().warning("import_waits", reason=str(fault))
+        except Exception:
+            # One import must not end the others; it is taken up again when its claim has ended.
+            structlog.get_logger().exception("import_interrupted")
+        if ran is None:
+            stop.wait(LOOK)
+
+
+def run_next(
+    deployment: Deployment, *, leaving: Callable[[], bool] = lambda: False
+) -> ImportProgress | None:
+    """Run the oldest import that is due and can be run here; None when there is none.
+
+    Args:
+        leaving: whether the process wants to end; the import is then left to another.
+    """
+    for job in _due(deployment):
+        source = source_of(job)
+        claim = claim_as_seen(deployment, job) if _is_possible(deployment, job) else None
+        if claim is None:
+            continue
+        claim.leaving = leaving
+        try:
+            done = _run(claim, job)
+        except ImportFault:
+            done = jobs.progress(deployment, job.id)
+        except Interrupted:
+            claim.let_go()
+            return None
+        structlog.get_logger().info(
+            "import_run",
+            campaign=done.campaign,
+            kind=source.kind,
+            status=done.status,
+            accepted=done.accepted,
+        )
+        return done
+    return None
+
+
+def _due(deployment: Deployment) -> list[ImportJob]:
+    now = deployment.now()
+    # The release before says no moment; it shows by `updated_at` that it is at work.
+    stands_still = and_(
+        ImportJob.due_at.is_(None),
+        or_(
+            ImportJob.updated_at < now - READING_LIMIT,
+            and_(ImportJob.status != "reading", ImportJob.updated_at < now - LEASE),
+        ),
+    )
     with deployment.database.read() as session:
-        jobs = session.scalars(
-            select(ImportJob).where(ImportJob.status.in_(("reading", "loading", "cancelling")))
-        ).all()
-    results = []
-    for job in jobs:
-        idle = deployment.now() - job.updated_at
-        if job.status == "cancelling":
-            results.append(discard(deployment, job.id, "cancelled", None))
-        elif "from" in job.options:
-            if idle > READING_LIMIT and _taken_over(deployment, job):
-                results.append(go_on(deployment, job.id))
-        elif job.filename == GENERATED:
-            if idle > READING_LIMIT and _taken_over(deployment, job):
-                results.append(_made_on(deployment, job))
-        elif job.status == "reading":
-            if idle > READING_LIMIT:
-                results.append(
-                    discard(deployment, job.id, "failed", "The file broke off: send it again.")
+        return list(
+            session.scalars(
+                select(ImportJob)
+                .where(
+                    ImportJob.finished_at.is_(None),
+                    ImportJob.status.in_(jobs.UNFINISHED),
+                    or_(ImportJob.due_at < now, stands_still),
                 )
-        elif spool_of(deployment, job.id).complete:
-            results.append(load(deployment, job.id))
-    return results
-
-
-def _taken_over(deployment: Deployment, job: ImportJob) -> bool:
-    """Whether this worker, and no other, goes on with codes that stand still on their way."""
-    with deployment.database.write() as session:
-        taken = session.execute(
-            update(ImportJob)
-            .where(
-                ImportJob.id == job.id,
-                ImportJob.status == job.status,
-                ImportJob.updated_at == job.updated_at,
+                .order_by(ImportJob.created_at, ImportJob.id)
             )
-            # The codes that are still to be made are sealed with the newest key.
-            .values(
-                updated_at=deployment.now(),
-                options={**job.options, "key_id": deployment.keyring.newest},
-            )
-            .returning(ImportJob.id)
-        ).first()
-    return taken is not None
+        )
 
 
-def _made_on(deployment: Deployment, job: ImportJob) -> Standing:
-    with deployment.database.read() as session:
-        campaign = session.get_one(Campaign, job.campaign_id)
-    try:
-        return make(deployment, job.id, campaign, lambda _: None)
-    except ImportFault:
-        return standing(deployment, job.id)
+def _is_possible(deployment: Deployment, job: ImportJob) -> bool:
+    """Tell whether this machine has what the import needs: sealed rows may wait on another."""
+    waits_in_spool = job.status == "loading" and isinstance(source_of(job), FileSource)
+    return not waits_in_spool or jobs.spool_of(deployment, job.id).complete
+
+
+def _run(claim: Claim, job: ImportJob) -> ImportProgress:
+    if job.status == "cancelling":
+        return jobs.discard(claim.deployment, job.id)
+    match source_of(job):
+        case CampaignSource():
+            return moved.move(claim)
+        case PatternSource() as source:
+            return generated.make(claim, source)
+        case FileSource() if job.status == "loading":
+            return from_file.load_claimed(claim)
+        case FileSource():
+            try:
+                return jobs.fail(claim, "The file broke off: send it again.")
+            except Stopped:
+                return jobs.stopped(claim.deployment, job.id)

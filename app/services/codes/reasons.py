@@ -1,4 +1,4 @@
-"""Why records are refused, and what a campaign's codes must be."""
+"""Says why records are refused, and what a campaign's codes must be."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LONGEST_CODE = 64
 SHORTEST_CODE = 3
 
 
-class Reason(StrEnum):
+class RejectReason(StrEnum):
     """Why a record did not become a code."""
 
     EMPTY = "empty"
@@ -44,42 +44,49 @@ class Reason(StrEnum):
 
 
 #: Reasons that say that a row holds no code at all.
-MALFORMED = frozenset({Reason.EMPTY, Reason.TOO_SHORT, Reason.TOO_LONG, Reason.ILLEGAL_CHARACTER})
+MALFORMED = frozenset(
+    {
+        RejectReason.EMPTY,
+        RejectReason.TOO_SHORT,
+        RejectReason.TOO_LONG,
+        RejectReason.ILLEGAL_CHARACTER,
+    }
+)
 
 #: Codes that the campaign has already: nothing is lost by refusing them.
-REPEATS = frozenset({Reason.DUPLICATE, Reason.IN_CAMPAIGN})
+REPEATS = frozenset({RejectReason.DUPLICATE, RejectReason.IN_CAMPAIGN})
 
 #: What a person who mends the file reads.
 REASONS = {
-    Reason.EMPTY: "The row has no code.",
-    Reason.TOO_SHORT: f"The code has fewer than {SHORTEST_CODE} characters.",
-    Reason.TOO_LONG: f"The code has more than {LONGEST_CODE} characters.",
-    Reason.ILLEGAL_CHARACTER: "The code has a character that tills cannot scan or type.",
-    Reason.TOO_WIDE: "The code is too long for the campaign's barcode: a till reads "
+    RejectReason.EMPTY: "The row has no code.",
+    RejectReason.TOO_SHORT: f"The code has fewer than {SHORTEST_CODE} characters.",
+    RejectReason.TOO_LONG: f"The code has more than {LONGEST_CODE} characters.",
+    RejectReason.ILLEGAL_CHARACTER: "The code has a character that tills cannot scan or type.",
+    RejectReason.TOO_WIDE: "The code is too long for the campaign's barcode: a till reads "
     f"{narrow(Symbology.CODE128)} as CODE128. Shorten it, or show codes as qr.",
-    Reason.DUPLICATE: "An earlier line of the file has the same code.",
-    Reason.IN_CAMPAIGN: "The campaign has this code already.",
-    Reason.IN_OTHER_CAMPAIGN: "Another campaign has this code.",
-    Reason.WRONG_CURRENCY: "The currency is not the campaign's.",
-    Reason.NEGATIVE_AMOUNT: "The amount is negative.",
-    Reason.EMPTY_CARD: "The card is empty: its balance is zero.",
-    Reason.BAD_AMOUNT: "The amount is no number with as many decimals as its currency has.",
-    Reason.AMBIGUOUS_AMOUNT: "The amount may mean two sums, as 1.500 does: write it with the "
+    RejectReason.DUPLICATE: "An earlier line of the file has the same code.",
+    RejectReason.IN_CAMPAIGN: "The campaign has this code already.",
+    RejectReason.IN_OTHER_CAMPAIGN: "Another campaign has this code.",
+    RejectReason.WRONG_CURRENCY: "The currency is not the campaign's.",
+    RejectReason.NEGATIVE_AMOUNT: "The amount is negative.",
+    RejectReason.EMPTY_CARD: "The card is empty: its balance is zero.",
+    RejectReason.BAD_AMOUNT: "The amount is no number with as many decimals as its currency has.",
+    RejectReason.AMBIGUOUS_AMOUNT: "The amount may mean two sums, as 1.500 does: write it with the "
     "currency's decimals.",
-    Reason.MISSING_AMOUNT: "Neither the row nor the campaign says the card's amount.",
-    Reason.PARTLY_USED: "Some of it was used, and the row does not say what is left.",
-    Reason.BAD_PIN: "The PIN is not 3 to 16 letters and digits.",
-    Reason.USED: "The code has been used where it comes from.",
-    Reason.GIVEN: "The code has been given to somebody where it comes from.",
-    Reason.DISABLED: "The code is disabled where it comes from.",
-    Reason.EXPIRED: "The code has expired where it comes from.",
-    Reason.SCHEDULED: "The code is not valid yet where it comes from: import it when it is.",
-    Reason.UNKNOWN_STATUS: "The status of the code is in words that are not known: write active "
-    "or used.",
-    Reason.BAD_DATE: "The date is not written as 2026-12-31.",
-    Reason.SHORTENED: "A spreadsheet shortened this number: export the codes again as text.",
-    Reason.SPREADSHEET_ERROR: "A spreadsheet wrote an error in the place of the value: export "
-    "the codes again as text.",
+    RejectReason.MISSING_AMOUNT: "Neither the row nor the campaign says the card's amount.",
+    RejectReason.PARTLY_USED: "Some of it was used, and the row does not say what is left.",
+    RejectReason.BAD_PIN: "The PIN is not 3 to 16 letters and digits.",
+    RejectReason.USED: "The code has been used where it comes from.",
+    RejectReason.GIVEN: "The code has been given to somebody where it comes from.",
+    RejectReason.DISABLED: "The code is disabled where it comes from.",
+    RejectReason.EXPIRED: "The code has expired where it comes from.",
+    RejectReason.SCHEDULED: "The code is not valid yet where it comes from: import it when it is.",
+    RejectReason.UNKNOWN_STATUS: "The status of the code is in words that are not known: write "
+    "active or used.",
+    RejectReason.BAD_DATE: "The date is not written as 2026-12-31.",
+    RejectReason.SHORTENED: "A spreadsheet shortened this number: export the codes again as text.",
+    RejectReason.SPREADSHEET_ERROR: "A spreadsheet wrote an error in the place of the value: "
+    "export the codes again as text.",
 }
 
 
@@ -87,7 +94,7 @@ class Reject(NamedTuple):
     """A record that is refused."""
 
     line: int
-    reason: Reason
+    reason: RejectReason
     detail: str | None = None
 
 
@@ -113,13 +120,13 @@ class Expected:
 
     @property
     def surely_shown(self) -> int:
-        """The length up to which a barcode holds any code."""
+        """Return the length up to which a barcode holds any code."""
         if self.symbology is None:
             return LONGEST_CODE
         return min(LONGEST_CODE, surely_narrow(self.symbology))
 
     def shows(self, text: str) -> bool:
-        """Whether a till can read a code off the pass."""
+        """Tell whether a till can read a code off the pass."""
         return (
             self.symbology is None or len(text) <= self.surely_shown or fits(text, self.symbology)
         )

@@ -1,4 +1,4 @@
-"""From records to sealed rows: what is checked of a single record, and how it is made safe.
+"""Checks records and seals them: turns each into a row that is safe to store.
 
 A row carries the code's lookup hash and seal, never the code. What is wrong with a record is a
 `Reason`; whether another row repeats it is decided later, when rows lie sorted.
@@ -13,21 +13,17 @@ from dataclasses import dataclass, field
 from itertools import repeat
 
 from app.domain.codes import normalise
-from app.services.codes.formats import Batch, Record
+from app.services.codes.formats.records import Batch, Record
 from app.services.codes.formats.spreadsheets import damage, mended
 from app.services.codes.reasons import (
     LONGEST_CODE,
-    REASONS,
-    REPEATS,
     SHORTEST_CODE,
     Expected,
-    Reason,
     Reject,
+    RejectReason,
 )
 from app.services.keys import pin_row
 from app.store.keyring import Keyring
-
-__all__ = ["REASONS", "REPEATS", "Expected", "Reason", "Reject", "Row", "Sealer"]
 
 _CODE = re.compile(r"[!-~]+(?: [!-~]+)*")
 _PIN = re.compile(r"[A-Za-z0-9]{3,16}")
@@ -36,7 +32,7 @@ _PIN = re.compile(r"[A-Za-z0-9]{3,16}")
 #: A code ready to be stored: lookup hash, line, seal, hint, sealed PIN, amount in minor units, uses
 #: left where they are fewer than the campaign's. A plain tuple, since a million of them are made,
 #: written to disk and sorted; it sorts by lookup, then by line.
-Row = tuple[bytes, int, bytes, str | None, bytes | None, int | None, int | None]
+SealedRow = tuple[bytes, int, bytes, str | None, bytes | None, int | None, int | None]
 
 
 @dataclass(slots=True)
@@ -49,8 +45,8 @@ class Sealer:
     hinted: bool | None = None
     _shows: dict[int, bool] | None = field(default=None)
 
-    def seal(self, batch: Batch) -> tuple[list[Row], list[Reject], int]:
-        """Rows, rejects and the number of records of a batch."""
+    def seal(self, batch: Batch) -> tuple[list[SealedRow], list[Reject], int]:
+        """Return rows, rejects and the number of records of a batch."""
         if isinstance(batch, tuple):
             first, lines = batch
             return self._seal_plain(first, lines)
@@ -58,10 +54,12 @@ class Sealer:
 
     @property
     def _lacks_amount(self) -> bool:
-        """Whether a bare code is no gift card, because nobody says its amount."""
+        """Tell whether a bare code is no gift card, because nobody says its amount."""
         return self.expected.holds_money and self.expected.amount_minor is None
 
-    def _seal_plain(self, first: int, lines: Sequence[str]) -> tuple[list[Row], list[Reject], int]:
+    def _seal_plain(
+        self, first: int, lines: Sequence[str]
+    ) -> tuple[list[SealedRow], list[Reject], int]:
         stripped = [line.strip() for line in lines]
         joined = "".join(stripped)
         longest = self.expected.surely_shown
@@ -99,12 +97,12 @@ class Sealer:
                 else:
                     rejects.append(Reject(number, reason))
         if self._lacks_amount:
-            rejects.extend(Reject(number, Reason.MISSING_AMOUNT) for number in numbers)
+            rejects.extend(Reject(number, RejectReason.MISSING_AMOUNT) for number in numbers)
             return [], rejects, len(lines) - blank
         rows = self._rows(texts, normal, numbers)
         return rows, rejects, len(lines) - blank
 
-    def _seal_records(self, records: Sequence[Record]) -> tuple[list[Row], list[Reject], int]:
+    def _seal_records(self, records: Sequence[Record]) -> tuple[list[SealedRow], list[Reject], int]:
         texts: list[str] = []
         normal: list[str] = []
         numbers: list[int] = []
@@ -115,9 +113,9 @@ class Sealer:
             key = text.upper() if text.isalnum() and text.isascii() else normalise(text)
             reason = self._fault(text, key) or record.refused
             if reason is None and record.pin and not _PIN.fullmatch(record.pin):
-                reason = Reason.BAD_PIN
+                reason = RejectReason.BAD_PIN
             if reason is None and record.amount is None and self._lacks_amount:
-                reason = Reason.MISSING_AMOUNT
+                reason = RejectReason.MISSING_AMOUNT
             if reason is not None:
                 rejects.append(Reject(record.line, reason))
                 continue
@@ -136,22 +134,22 @@ class Sealer:
             ]
         return rows, rejects, len(records)
 
-    def _fault(self, text: str, key: str) -> Reason | None:
+    def _fault(self, text: str, key: str) -> RejectReason | None:
         if not key:
-            return Reason.EMPTY
+            return RejectReason.EMPTY
         if not _CODE.fullmatch(text):
-            return Reason.ILLEGAL_CHARACTER
+            return RejectReason.ILLEGAL_CHARACTER
         if len(text) > LONGEST_CODE:
-            return Reason.TOO_LONG
+            return RejectReason.TOO_LONG
         if len(key) < SHORTEST_CODE:
-            return Reason.TOO_SHORT
+            return RejectReason.TOO_SHORT
         if not self.expected.shows(text):
-            return Reason.TOO_WIDE
+            return RejectReason.TOO_WIDE
         return None
 
     def _rows(
         self, texts: Sequence[str], normal: Sequence[str], numbers: Sequence[int]
-    ) -> list[Row]:
+    ) -> list[SealedRow]:
         lookups = list(self.keyring.lookup_many(normal))
         seals = self.keyring.seal_many(zip(texts, lookups, strict=True), count=len(texts))
         hints = self._hints(normal)
@@ -159,7 +157,7 @@ class Sealer:
         return list(zip(lookups, numbers, seals, hints, none, none, none, strict=False))
 
     def _hints(self, normal: Sequence[str]) -> Iterable[str | None]:
-        """The last four characters where 40 bits of a code stay unknown to who sees them.
+        """Return the last four characters where 40 bits of a code stay unknown to who sees them.
 
         What is unknown is judged by the first batch: a place at which all codes of a length agree
         tells nothing, one with d different characters at most log2(d) bits.

@@ -1,4 +1,4 @@
-"""The spool: sealed rows on disk, sorted piece by piece, so that memory stays the same.
+"""Keeps sealed rows on disk and sorts them piece by piece, in little memory.
 
 A million random hashes put into an index in the order of a file touch all of its pages over and
 over; in their own order they touch each page once. Rows are thrown into 256 buckets by the first
@@ -9,20 +9,24 @@ values and hashes only: it is worth as little to a thief as the database.
 from __future__ import annotations
 
 import marshal
+import secrets
 import shutil
 import struct
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from app.faults import Fault
-from app.services.codes.reasons import Reason, Reject
-from app.services.codes.sealing import Row
+from app.services.codes.reasons import Reject, RejectReason
+from app.services.codes.sealing import SealedRow
 from app.store import private
 
 #: Rows kept in memory before they are written out.
 FLUSH = 65_536
 _LENGTH = struct.Struct(">I")
 _COLUMNS = 7
+#: The file by which a folder of spools is known to all processes that share it.
+_IDENTITY = "identity"
 
 
 class SpoolBroken(Fault):
@@ -34,7 +38,7 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._buckets: list[list[Row]] = [[] for _ in range(256)]
+        self._buckets: list[list[SealedRow]] = [[] for _ in range(256)]
         self._kept = 0
 
     def begin(self) -> None:
@@ -42,7 +46,7 @@ class Spool:
         shutil.rmtree(self.folder, ignore_errors=True)
         private.folder(self.folder)
 
-    def add(self, rows: Iterable[Row]) -> None:
+    def add(self, rows: Iterable[SealedRow]) -> None:
         buckets = self._buckets
         count = self._kept
         for row in rows:
@@ -53,7 +57,7 @@ class Spool:
             self._flush()
 
     def seal(self) -> None:
-        """All rows are in: from now on the spool can be loaded, also after a crash."""
+        """Say that all rows are in: from now on the spool can be loaded, also after a crash."""
         self._flush()
         (self.folder / "complete").touch(mode=0o600)
 
@@ -63,11 +67,11 @@ class Spool:
 
     @property
     def empty(self) -> bool:
-        """Whether no row is in it, though it is complete."""
+        """Tell whether no row is in it, though it is complete."""
         return self.complete and not any(self.folder.glob("[0-9a-f][0-9a-f]"))
 
-    def sorted_rows(self) -> Iterator[tuple[list[Row], list[Reject]]]:
-        """Bucket after bucket: rows in the order of their lookup, and those that repeat one.
+    def sorted_rows(self) -> Iterator[tuple[list[SealedRow], list[Reject]]]:
+        """Yield bucket after bucket: rows by their lookup, and rejects that repeat one.
 
         Raises:
             SpoolBroken: the spool is not whole.
@@ -93,7 +97,22 @@ class Spool:
         self._kept = 0
 
 
-def _read(path: Path) -> Iterator[Row]:
+def identity(folder: Path) -> str:
+    """Name the folder in which spools lie, alike in every process that can read it."""
+    path = folder / _IDENTITY
+    if not path.exists():
+        private.folder(folder)
+        fresh = folder / f"{_IDENTITY}.{secrets.token_hex(4)}"
+        with open(fresh, "x", encoding="ascii", opener=private.owner_only) as file:
+            file.write(secrets.token_hex(8))
+        # Of several processes at once one names the folder, and never with half a name.
+        with suppress(FileExistsError):
+            path.hardlink_to(fresh)
+        fresh.unlink()
+    return path.read_text(encoding="ascii")
+
+
+def _read(path: Path) -> Iterator[SealedRow]:
     with path.open("rb") as file:
         while head := file.read(_LENGTH.size):
             (length,) = _LENGTH.unpack(head)
@@ -106,14 +125,14 @@ def _read(path: Path) -> Iterator[Row]:
             yield from rows if len(rows[0]) == _COLUMNS else ((*row, None) for row in rows)
 
 
-def _without_repeats(rows: list[Row]) -> tuple[list[Row], list[Reject]]:
+def _without_repeats(rows: list[SealedRow]) -> tuple[list[SealedRow], list[Reject]]:
     if len({row[0] for row in rows}) == len(rows):
         return rows, []
-    kept: list[Row] = []
+    kept: list[SealedRow] = []
     repeats: list[Reject] = []
     for row in rows:
         if kept and row[0] == kept[-1][0]:
-            repeats.append(Reject(row[1], Reason.DUPLICATE, str(kept[-1][1])))
+            repeats.append(Reject(row[1], RejectReason.DUPLICATE, str(kept[-1][1])))
         else:
             kept.append(row)
     return kept, repeats

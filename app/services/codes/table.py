@@ -1,4 +1,4 @@
-"""Putting sealed rows into the table of codes, in short transactions.
+"""Stores sealed rows in the table of codes, in short transactions.
 
 Rows come sorted, so that indexes grow at one place. On SQLite a transaction is kept to a few
 milliseconds (its size follows what the last ones took) and the next begins after a pause, so that
@@ -11,18 +11,21 @@ that loading may be begun again at any time with the same end.
 
 from __future__ import annotations
 
-import datetime as dt
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from psycopg.errors import UniqueViolation
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.services.codes.reasons import Reason, Reject
-from app.services.codes.sealing import Row
+from app.services.codes.claims import NOTE_EVERY, Claim, Stopped
+from app.services.codes.jobs import OnProgress, progress
+from app.services.codes.reasons import Reject, RejectReason
+from app.services.codes.sealing import SealedRow
+from app.services.codes.sources import PatternSource, source_of
+from app.services.codes.spool import Spool
 from app.store.dialects import insert_for
 from app.store.models import Code, ImportJob, ImportReject
 from app.store.session import Database
@@ -34,30 +37,71 @@ COPY_ROWS = 16_384
 #: Rows after which the log is brought into the file, and pages of it at which SQLite itself would.
 CHECKPOINT_ROWS, LOG_PAGES = 8_000, 16_000
 _LOOKED_UP = 500
+#: What the table itself refuses; other rejects are found while a file is read.
+_FOUND_HERE = (RejectReason.DUPLICATE, RejectReason.IN_CAMPAIGN, RejectReason.IN_OTHER_CAMPAIGN)
 
 
-_JOB = ImportJob.__table__.c
-_NOTE = (
-    update(ImportJob.__table__)  # type: ignore[arg-type]
-    .where(_JOB.id == bindparam("job_id"), _JOB.status == "loading")
-    .values({name: bindparam(name) for name in ("accepted", "rejected", "reasons", "updated_at")})
-    .returning(_JOB.id)
-)
+def fill(claim: Claim, spool: Spool, on_progress: OnProgress) -> int:
+    """Store the rows of a spool as codes of an import that is loading; returns how many it has.
+
+    Raises:
+        Stopped, Interrupted: somebody cancelled it or took it over, or the process ends.
+        SpoolBroken: the spool is not whole.
+    """
+    deployment, job_id = claim.deployment, claim.job_id
+    with deployment.database.read() as session:
+        job = session.get_one(ImportJob, job_id)
+        if job.status != "loading":
+            raise Stopped
+        generated = isinstance(source_of(job), PatternSource)
+        loader = Loader(
+            claim=claim,
+            database=deployment.database,
+            campaign_id=job.campaign_id,
+            key_id=job.options["key_id"],
+            generated=generated,
+            accepted=job.accepted if generated else 0,
+        )
+        # Rejects found while reading are stored; those that loading finds are counted as it goes.
+        found = session.execute(
+            select(ImportReject.reason, ImportReject.line).where(
+                ImportReject.import_job_id == job_id, ImportReject.reason.not_in(_FOUND_HERE)
+            )
+        )
+        for reason, line in found:
+            loader.count([Reject(line, RejectReason(reason))])
+    noted = time.monotonic()
+    for rows, repeats in _gathered(spool):
+        loader.load(rows, repeats)
+        if time.monotonic() - noted > NOTE_EVERY:
+            on_progress(progress(deployment, job_id))
+            noted = time.monotonic()
+    # What was refused is told though there was no row to load it with.
+    loader.note()
+    return loader.accepted
 
 
-class Stopped(Exception):
-    """The import is no longer loading: it was cancelled, or finished elsewhere."""
+def _gathered(spool: Spool) -> Iterator[tuple[list[SealedRow], list[Reject]]]:
+    """Yield sorted rows in pieces that are worth a transaction."""
+    rows: list[SealedRow] = []
+    repeats: list[Reject] = []
+    for more, again in spool.sorted_rows():
+        rows += more
+        repeats += again
+        if len(rows) >= COPY_ROWS:
+            yield rows, repeats
+            rows, repeats = [], []
+    yield rows, repeats
 
 
 @dataclass(slots=True)
 class Loader:
     """Loads the rows of one import."""
 
+    claim: Claim
     database: Database
-    job_id: uuid.UUID
     campaign_id: int
     key_id: int
-    clock: Callable[[], dt.datetime]
     #: Rows made here: one that exists already is made anew instead of being refused.
     generated: bool = False
     accepted: int = 0
@@ -73,7 +117,7 @@ class Loader:
         for reject in rejects:
             self.reasons[reject.reason.value] = self.reasons.get(reject.reason.value, 0) + 1
 
-    def load(self, rows: Sequence[Row], repeats: Sequence[Reject]) -> None:
+    def load(self, rows: Sequence[SealedRow], repeats: Sequence[Reject]) -> None:
         """Store sorted rows without repeats, and the rejects that sorting found.
 
         Raises:
@@ -92,7 +136,7 @@ class Loader:
                 found = []
                 if inserted < len(batch) and not self.generated:
                     found = self._refused(session, batch)
-                store_rejects(session, self.job_id, [*refused, *found])
+                store_rejects(session, self.claim.job_id, [*refused, *found])
                 self.count([*refused, *found])
                 self.accepted += inserted if self.generated else len(batch) - len(found)
                 self._note(session)
@@ -108,18 +152,13 @@ class Loader:
 
     def _note(self, session: Session) -> None:
         """Store how far the import is, unless somebody stopped it: then nothing is stored."""
-        noted = session.execute(
-            _NOTE,
-            {
-                "job_id": self.job_id,
-                "accepted": self.accepted,
-                "rejected": self.rejected,
-                "reasons": dict(self.reasons),
-                "updated_at": self.clock(),
-            },
+        self.claim.note(
+            session,
+            held="loading",
+            accepted=self.accepted,
+            rejected=self.rejected,
+            reasons=dict(self.reasons),
         )
-        if noted.first() is None:
-            raise Stopped
 
     def _adapt(self, seconds: float) -> None:
         factor = min(1.5, max(0.5, TARGET / max(seconds, 0.000_1)))
@@ -139,15 +178,15 @@ class Loader:
         else:
             time.sleep(min(0.002, seconds / 4))
 
-    def _insert(self, session: Session, rows: Sequence[Row]) -> int:
-        """How many of the rows are new."""
+    def _insert(self, session: Session, rows: Sequence[SealedRow]) -> int:
+        """Insert rows that are new; returns how many were."""
         if not rows:
             return 0
         if self.database.is_sqlite:
             return self._insert_sqlite(session, rows)
         return self._copy(session, rows)
 
-    def _insert_sqlite(self, session: Session, rows: Sequence[Row]) -> int:
+    def _insert_sqlite(self, session: Session, rows: Sequence[SealedRow]) -> int:
         # The driver itself: for each row SQLAlchemy would cost as much again. Only numbers and a
         # UUID's hexadecimal digits stand in the statement's text.
         cursor = session.connection().connection.cursor()
@@ -158,14 +197,14 @@ class Loader:
             'INSERT INTO code (lookup, sealed, hint, pin, amount_minor, "limit", '  # noqa: S608
             "key_id, campaign_id, import_job_id, free, used, held) "
             f"VALUES (?1, ?3, ?4, ?5, ?6, ?7, {self.key_id:d}, {self.campaign_id:d}, "
-            f"'{self.job_id.hex}', 1, 0, 0) ON CONFLICT (lookup) DO NOTHING",
+            f"'{self.claim.job_id.hex}', 1, 0, 0) ON CONFLICT (lookup) DO NOTHING",
             rows,
         )
         count: int = cursor.rowcount
         cursor.execute("PRAGMA cache_size=-65536")
         return count
 
-    def _copy(self, session: Session, rows: Sequence[Row]) -> int:
+    def _copy(self, session: Session, rows: Sequence[SealedRow]) -> int:
         connection = session.connection().connection.driver_connection
         assert connection is not None  # noqa: S101 - a connection that is in use has one
         cursor = connection.cursor()
@@ -196,9 +235,9 @@ class Loader:
         count: int = cursor.rowcount
         return count
 
-    def _as_text(self, rows: Sequence[Row]) -> str:
-        r"""Rows in PostgreSQL's COPY text format; hints are ASCII, a backslash is doubled."""
-        end = f"\t{self.key_id}\t{self.campaign_id}\t{self.job_id}\tt\t0\t0\n"
+    def _as_text(self, rows: Sequence[SealedRow]) -> str:
+        r"""Write rows in PostgreSQL's COPY text format; hints are ASCII, a backslash is doubled."""
+        end = f"\t{self.key_id}\t{self.campaign_id}\t{self.claim.job_id}\tt\t0\t0\n"
         return "".join(
             [
                 f"\\\\x{lookup.hex()}\t\\\\x{sealed.hex()}\t"
@@ -210,8 +249,8 @@ class Loader:
             ]
         )
 
-    def _refused(self, session: Session, rows: Sequence[Row]) -> list[Reject]:
-        """Which of the rows belong to others."""
+    def _refused(self, session: Session, rows: Sequence[SealedRow]) -> list[Reject]:
+        """Tell which of the rows belong to others."""
         owners: dict[bytes, tuple[int, uuid.UUID | None]] = {}
         for at in range(0, len(rows), _LOOKED_UP):
             for lookup, campaign_id, job_id in session.execute(
@@ -223,12 +262,12 @@ class Loader:
         return [
             Reject(
                 row[1],
-                Reason.IN_CAMPAIGN
+                RejectReason.IN_CAMPAIGN
                 if owners[row[0]][0] == self.campaign_id
-                else Reason.IN_OTHER_CAMPAIGN,
+                else RejectReason.IN_OTHER_CAMPAIGN,
             )
             for row in rows
-            if owners[row[0]][1] != self.job_id
+            if owners[row[0]][1] != self.claim.job_id
         ]
 
 

@@ -23,7 +23,8 @@ from sqlalchemy import select
 
 from app.domain import inputs
 from app.services import campaigns, links, security
-from app.services.codes.formats import FileFault, table
+from app.services.codes.formats.recipients import recipient_rows
+from app.services.codes.formats.records import FileFault
 from app.services.deployment import Deployment
 from app.services.issuance.requests import (
     Batch,
@@ -153,7 +154,7 @@ def issue_file(
             writer = csv.writer(file)
             head = ["external_id", "occasion", "wallet_link"]
             writer.writerow([*head, "code"] if clear_codes else head)
-            wanted = _wanted(table(source), campaign, occasion, outcome)
+            wanted = _wanted(recipient_rows(source), campaign, occasion, outcome)
             size = max(1, os.fstat(source.fileno()).st_size)
             for batch in issue_many(
                 deployment, campaign_key, wanted, outcome, clear_codes=clear_codes

@@ -17,7 +17,8 @@ from sqlalchemy.orm import Session
 
 from app.domain.campaign import Source
 from app.services.codes.generated import recipe_of
-from app.services.codes.sealing import Expected, Sealer
+from app.services.codes.reasons import Expected
+from app.services.codes.sealing import Sealer
 from app.services.issuance.requests import Slot
 from app.services.keys import pin_row
 from app.store.dialects import insert_for

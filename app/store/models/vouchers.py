@@ -63,13 +63,29 @@ class Forgotten(Base):
 
 
 class ImportJob(Base):
-    """One file of codes on its way in; its codes become usable when it is `complete`."""
+    """Codes on their way into a campaign; they become usable when it is `complete`."""
 
     __tablename__ = "import_job"
+    __table_args__ = (
+        # Workers look for what is due; the index holds only what is not finished.
+        Index(
+            "ix_import_job_unfinished",
+            "created_at",
+            sqlite_where=text("finished_at IS NULL"),
+            postgresql_where=text("finished_at IS NULL"),
+        ),
+    )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
     campaign_id: Mapped[int] = mapped_column(ForeignKey("campaign.id"), index=True)
     status: Mapped[str]
+    #: Where the codes come from, as `app.services.codes.sources` tells; `options` says the rest.
+    #: None in rows that the release before wrote.
+    kind: Mapped[str | None]
+    #: From when on a worker may take it up: at once, or when the claim of who works on it ends.
+    #: None when it is finished, and in rows that the release before wrote.
+    due_at: Mapped[dt.datetime | None]
+    #: How lists call it.
     filename: Mapped[str]
     sha256: Mapped[str]
     options: Mapped[dict[str, Any]]

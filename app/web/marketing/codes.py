@@ -16,7 +16,6 @@ from app.services.codes.jobs import ImportFault
 from app.services.permissions import Reach
 from app.web import access, deployment
 from app.web.description import example, fails_with
-from app.web.heavy import afterwards
 from app.web.marketing.door import Body, CampaignPath, answered, one_of, part
 from app.web.problem_codes import ProblemCode
 from app.web.problems import Problem
@@ -47,6 +46,7 @@ class MoveBody(BaseModel):
         status="loading",
         accepted=0,
         rejected=0,
+        waiting=None,
         known=False,
     )
 
@@ -59,6 +59,7 @@ class MoveBody(BaseModel):
     )
     accepted: int = Field(description="Codes that have come")
     rejected: int = Field(description="Codes that stay, because they have no amount")
+    waiting: str | None = Field(description="As of an import: why nobody works on it")
     known: bool = Field(description="The same had been asked for: nothing was taken now")
 
 
@@ -74,35 +75,35 @@ def take_codes(path: CampaignPath, body: TakeBody) -> Response:
     For marketers who follow up a campaign that has codes left: their old campaign has them no
     more. Codes that vouchers have are never taken. The key needs both campaigns.
 
-    The answer comes at once; `GET` of the import says how far it is. A move of a number and a name
-    is made once, so that a request may be repeated.
+    The answer comes at once, and a worker takes them; `GET` of the import says how far it is. A
+    move of a number and a name is made once, so that a request may be repeated.
     """
     access.campaign(path.key)
     access.campaign(body.origin)
     house = deployment()
     try:
-        standing = moved.begin_taking(
+        begun = moved.begin_taking(
             house,
             path.key,
             body.origin,
             count=body.count,
             name=body.name,
             api_key_id=access.client().id,
+            queued=True,
         )
     except ImportFault as fault:
         raise Problem(ProblemCode.NOT_TAKEN, cause=fault.cause, remedy=fault.remedy) from None
-    if not standing.known:
-        afterwards(moved.go_on, house, standing.id)
     answer = answered(
         MoveBody(
-            id=str(standing.id),
-            campaign=standing.campaign,
-            status=standing.status,
-            accepted=standing.accepted,
-            rejected=standing.rejected,
-            known=standing.known,
+            id=str(begun.id),
+            campaign=begun.campaign,
+            status=begun.status,
+            accepted=begun.accepted,
+            rejected=begun.rejected,
+            waiting=begun.waiting,
+            known=begun.known,
         ),
         status=202,
     )
-    answer.headers["Location"] = f"/api/v1/imports/{standing.id}"
+    answer.headers["Location"] = f"/api/v1/imports/{begun.id}"
     return answer

@@ -13,15 +13,15 @@ from flask import Response, request
 from pydantic import BaseModel, Field, RootModel, StringConstraints
 
 from app.services.access import Scope
-from app.services.codes import from_file, generated, jobs, load
-from app.services.codes.formats import ColumnsUnclear, CouponUnclear
-from app.services.codes.jobs import ImportFault, Standing
+from app.services.codes import from_file, generated, jobs
+from app.services.codes.formats.records import ColumnsUnclear, CouponUnclear
+from app.services.codes.jobs import ImportFault, ImportProgress
 from app.services.permissions import Reach
 from app.web import access, deployment
 from app.web.answers import CSV, streamed
 from app.web.description import content, example, fails_with, takes
 from app.web.fields import Name
-from app.web.heavy import afterwards, takes_turns
+from app.web.heavy import takes_turns
 from app.web.marketing.door import Body, CampaignPath, answered, one_of, part
 from app.web.problem_codes import ProblemCode
 from app.web.problems import Problem, ProblemBody, problem_of
@@ -58,6 +58,7 @@ _IMPORT: dict[str, Any] = {
     "rejected": 2,
     "reasons": {"duplicate": 1, "too_short": 1},
     "error": None,
+    "waiting": None,
     "known": False,
 }
 
@@ -84,6 +85,10 @@ class ImportBody(BaseModel):
     rejected: int = Field(description="Records refused; with the accepted ones, all that were read")
     reasons: dict[str, int] = Field(description="By reason, how many records were refused")
     error: str | None = Field(description="Why it failed, and what to do")
+    waiting: str | None = Field(
+        description="Why it is queued and nobody works on it, and what to do where no worker can; "
+        "null once one does"
+    )
     known: bool = Field(description="The same file had been imported: nothing was added")
 
 
@@ -150,17 +155,17 @@ def import_codes(query: ImportQuery) -> Response:
     export, plain or gzipped, up to 16 GB. What a file is, is told by its content, whatever its
     media type says.
 
-    The answer comes when the file has been read; loading goes on, and `GET` says how far it is. An
-    import of which nothing can be used has the status `failed`, and says why. Where it cannot be
-    told which columns hold codes and money, nothing is stored: the problem `columns_unclear` has
-    the columns and their first cells, and the file is sent again with `column`. The same file
-    sent again adds nothing.
+    The answer comes when the file has been read; a worker loads it then, and `GET` says how far it
+    is. An import of which nothing can be used has the status `failed`, and says why. Where it
+    cannot be told which columns hold codes and money, nothing is stored: the problem
+    `columns_unclear` has the columns and their first cells, and the file is sent again with
+    `column`. The same file sent again adds nothing.
     """
     request.max_content_length = LARGEST_FILE
     access.campaign(query.campaign)
     house = deployment()
     with _Faults():
-        standing = from_file.receive(
+        found = from_file.receive(
             house,
             query.campaign,
             cast(BinaryIO, request.stream),
@@ -168,10 +173,8 @@ def import_codes(query: ImportQuery) -> Response:
             columns=from_file.columns_from(query.column),
             coupon=query.coupon,
         )
-    if standing.status == "loading":
-        afterwards(load.load, house, standing.id)
-    answer = answered(_import(standing), status=202)
-    answer.headers["Location"] = f"/api/v1/imports/{standing.id}"
+    answer = answered(_import(found), status=202)
+    answer.headers["Location"] = f"/api/v1/imports/{found.id}"
     return answer
 
 
@@ -269,27 +272,28 @@ def _problem(fault: ImportFault) -> Problem:
     return problem
 
 
-def _known_import(import_id: uuid.UUID) -> Standing:
+def _known_import(import_id: uuid.UUID) -> ImportProgress:
     try:
-        standing = jobs.standing(deployment(), import_id)
+        found = jobs.progress(deployment(), import_id)
     except ImportFault:
         raise access.unknown("import") from None
-    if not access.client().may_touch(standing.campaign):
+    if not access.client().may_touch(found.campaign):
         raise access.unknown("import")
-    return standing
+    return found
 
 
-def _import(standing: Standing) -> ImportBody:
+def _import(found: ImportProgress) -> ImportBody:
     return ImportBody(
-        id=str(standing.id),
-        campaign=standing.campaign,
-        status=standing.status,
-        filename=standing.filename,
-        read=standing.read,
-        accepted=standing.accepted,
-        repeated=standing.repeated,
-        rejected=standing.rejected,
-        reasons=standing.reasons,
-        error=standing.error,
-        known=standing.known,
+        id=str(found.id),
+        campaign=found.campaign,
+        status=found.status,
+        filename=found.filename,
+        read=found.read,
+        accepted=found.accepted,
+        repeated=found.repeated,
+        rejected=found.rejected,
+        reasons=found.reasons,
+        error=found.error,
+        waiting=found.waiting,
+        known=found.known,
     )

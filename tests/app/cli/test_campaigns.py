@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import gzip
+import io
 import re
 import uuid
 from collections.abc import Callable
@@ -14,6 +15,8 @@ import pytest
 from click.testing import Result
 from sqlalchemy import select
 
+from app.services.codes import from_file
+from app.services.deployment import Deployment
 from app.settings import Settings
 from app.store.models import Store
 from app.store.session import Database
@@ -85,6 +88,49 @@ def test_codes_are_imported_once_and_refused_rows_are_written_beside_the_file(
     assert "This file was imported before: nothing is added." in again.output
     assert found[1] in cli("imports", "list").output
     assert "2 codes left" in cli("campaign", "list").output
+
+
+def test_an_import_whose_every_row_is_refused_says_so_and_does_not_succeed(
+    cli: Cli, spring: Spring, tmp_path: Path
+) -> None:
+    described = spring(source="list").read_text(encoding="utf-8")
+    other = tmp_path / "autumn.toml"
+    other.write_text(described.replace('key = "spring"', 'key = "autumn"'), encoding="utf-8")
+    assert cli("campaign", "apply", other, "--yes").exit_code == 0
+    file, same, mixed = (tmp_path / f"{name}.csv" for name in ("codes", "same", "mixed"))
+    file.write_text("CODE-0001\nCODE-0002\n")
+    same.write_text("CODE-0002\nCODE-0001\n")
+    mixed.write_text("code,used\nCODE-0001,no\nCODE-0009,yes\n")
+    assert cli("import", "spring", file).exit_code == 0
+    # The same file is another thing: there is nothing to refuse.
+    assert cli("import", "spring", file).exit_code == 0
+
+    again, partly, elsewhere = (
+        cli("import", "spring", same),
+        cli("import", "spring", mixed),
+        cli("import", "autumn", file),
+    )
+
+    assert [done.exit_code for done in (again, partly, elsewhere)] == [1, 1, 1]
+    assert "Nothing was added: the campaign has every code of the file." in again.stderr
+    assert "Nothing was added: every row was refused." in partly.stderr
+    assert "2 of 2 rows were refused, 2 as in_other_campaign" in elsewhere.stderr
+    assert "is complete: 0 codes of 2 records, 2 refused (2 of them repeated)" in again.output
+
+
+def test_an_import_that_fails_when_it_is_resumed_ends_the_command_with_its_cause(
+    cli: Cli, spring: Spring, deployment: Deployment
+) -> None:
+    spring(source="list")
+    sent = from_file.receive(deployment, "spring", io.BytesIO(b"CODE-0001\n"), filename="codes")
+    assert "no worker runs: start `passerelle worker`" in cli("imports", "list").output
+    # A disk that was full when they were written.
+    (deployment.settings.spool / sent.id.hex / "00").write_bytes(b"\0\0\0\5ab")
+
+    resumed = cli("imports", "resume")
+
+    assert (resumed.exit_code, f"Import {sent.id} is failed" in resumed.output) == (1, True)
+    assert "broke off: send the file again" in resumed.stderr
 
 
 def test_column_and_place_of_rejects_can_be_named_and_gzip_is_read(

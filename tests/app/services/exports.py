@@ -14,8 +14,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from app.domain.codes import normalise
-from app.services.codes import formats
-from app.services.codes.formats.headings import SYSTEMS, WORDS, Meaning
+from app.services.codes.formats import reader
+from app.services.codes.formats.headings.meanings import Meaning
+from app.services.codes.formats.headings.systems import SYSTEMS
+from app.services.codes.formats.headings.words import WORDS
+from app.services.codes.formats.records import ColumnsUnclear, FileFault
 from app.services.codes.reasons import Expected
 from app.services.codes.sealing import Sealer
 from app.store.keyring import Keyring
@@ -257,7 +260,7 @@ def outcome_of(export: Export) -> str:
     bad = {normalise(code) for code in export.bad}
     accepted = refused = rows = 0
     try:
-        for batch in formats.batches(io.BytesIO(export.data), expected=expected):
+        for batch in reader.batches(io.BytesIO(export.data), expected=expected):
             sealed, rejects, count = sealer.seal(batch)
             rows += count
             refused += len(rejects)
@@ -270,9 +273,9 @@ def outcome_of(export: Export) -> str:
                 money = good[key][1]
                 if export.holds_money and money is not None:
                     assert row[5] == money, f"{code} has {money}, not {row[5]}"
-    except formats.ColumnsUnclear:
+    except ColumnsUnclear:
         return "asked about"
-    except formats.FileFault:
+    except FileFault:
         return "refused"
     assert accepted + refused == rows
     return "understood" if accepted or export.bad else "refused"

@@ -16,8 +16,12 @@ from app.services import (
     issuance,
 )
 from app.services.access import Scope
-from app.services.codes import formats, from_file, jobs, queue
-from app.services.codes.formats.headings import SYSTEMS, Meaning, meanings_of
+from app.services.codes import from_file, jobs, queue
+from app.services.codes.formats import reader
+from app.services.codes.formats.headings.lookup import meanings_of
+from app.services.codes.formats.headings.meanings import Meaning
+from app.services.codes.formats.headings.systems import SYSTEMS
+from app.services.codes.formats.records import ColumnsUnclear, FileFault
 from app.services.codes.jobs import ImportFault
 from app.services.codes.reasons import Expected
 from app.services.codes.sealing import Sealer
@@ -346,7 +350,7 @@ def understood(
     reasons: list[str] = []
     count = 0
     stream = io.BytesIO(data.encode() if isinstance(data, str) else data)
-    for batch in formats.batches(stream, expected=expected, **options):
+    for batch in reader.batches(stream, expected=expected, **options):
         rows, rejects, records = sealer.seal(batch)
         count += records
         reasons += [reject.reason.value for reject in rejects]
@@ -386,7 +390,7 @@ def test_a_file_gives_what_it_says_and_nothing_else(name: str, keyring: Keyring)
 def test_what_cannot_be_told_is_asked_and_shows_the_columns(
     data: str, campaign: dict[str, Any], cause: str, keyring: Keyring
 ) -> None:
-    with pytest.raises(formats.ColumnsUnclear, match=cause) as asked:
+    with pytest.raises(ColumnsUnclear, match=cause) as asked:
         understood(data, keyring, campaign)
 
     columns = asked.value.columns
@@ -416,7 +420,7 @@ def test_what_cannot_be_told_is_asked_and_shows_the_columns(
 def test_a_file_without_codes_is_refused_with_the_way_to_get_some(
     data: str | bytes, cause: str, keyring: Keyring
 ) -> None:
-    with pytest.raises(formats.FileFault, match=cause):
+    with pytest.raises(FileFault, match=cause):
         understood(data, keyring, {})
 
 
@@ -424,7 +428,7 @@ def test_the_coupon_of_coupon_xml_can_be_chosen(keyring: Keyring) -> None:
     both = SALESFORCE.replace("false", "true")
 
     assert understood(both, keyring, {}, coupon="oldwinter")[0] == [("SFW1-0001",), ("SFW1-0002",)]
-    with pytest.raises(formats.FileFault, match="no codes of a coupon 'spring'"):
+    with pytest.raises(FileFault, match="no codes of a coupon 'spring'"):
         understood(both, keyring, {}, coupon="spring")
 
 

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
 import gzip
 import io
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -23,14 +17,19 @@ from sqlalchemy import func, select
 
 from app.domain.codes import normalise
 from app.services import campaigns, issuance
-from app.services.codes import formats, from_file, generated, jobs, load, queue, table
+from app.services.codes import from_file, generated, jobs, queue, table
+from app.services.codes.formats import reader, text
+from app.services.codes.formats.records import FileFault
 from app.services.codes.jobs import ImportFault
-from app.services.codes.sealing import Expected, Reason, Sealer
+from app.services.codes.reasons import Expected, RejectReason
+from app.services.codes.sealing import Sealer
+from app.services.codes.sources import FileSource, PatternSource
 from app.services.deployment import Deployment
 from app.settings import Settings
 from app.store.keyring import Keyring
 from app.store.models import Code, ImportJob, ImportReject, Voucher
 from tests.conftest import Clock
+from tests.killing import kill_midway
 from tests.marketing import apply, apply_document, bring, card
 from tests.shop import Shop, Till
 from tests.storefront import Storefront
@@ -92,7 +91,7 @@ def understood(data: bytes, keyring: Keyring, **options: Any) -> tuple[list[str]
     sealer = Sealer(keyring=keyring, expected=Expected(holds_money=False, currency="EUR"))
     found: dict[bytes, str] = {}
     reasons: Counter[str] = Counter()
-    for batch in formats.batches(io.BytesIO(data), **options):
+    for batch in reader.batches(io.BytesIO(data), **options):
         rows, rejects, _ = sealer.seal(batch)
         reasons.update(reject.reason.value for reject in rejects)
         for row in rows:
@@ -143,17 +142,17 @@ def test_a_code_column_is_guessed_by_its_values_when_nothing_names_it(keyring: K
 def test_a_file_that_cannot_be_read_is_refused_with_its_cause(
     data: bytes, options: dict[str, Any], cause: str, keyring: Keyring
 ) -> None:
-    with pytest.raises(formats.FileFault, match=cause):
+    with pytest.raises(FileFault, match=cause):
         understood(data, keyring, **options)
 
 
 def test_a_gzip_bomb_is_refused_before_it_has_unpacked(
     keyring: Keyring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(formats.text, "_FREE_RATIO", 1_000_000)
+    monkeypatch.setattr(text, "_FREE_RATIO", 1_000_000)
     bomb = gzip.compress(b"A" * 50_000_000)
 
-    with pytest.raises(formats.FileFault, match="far more than it weighs"):
+    with pytest.raises(FileFault, match="far more than it weighs"):
         understood(bomb, keyring)
 
 
@@ -170,7 +169,7 @@ def test_a_gzip_bomb_is_refused_before_it_has_unpacked(
 def test_xml_that_would_fill_the_memory_is_refused(
     keyring: Keyring, data: bytes, cause: str
 ) -> None:
-    with pytest.raises(formats.FileFault, match=cause):
+    with pytest.raises(FileFault, match=cause):
         understood(data, keyring)
 
 
@@ -229,7 +228,7 @@ def test_codes_become_usable_together_and_the_same_file_again_adds_nothing(
         campaign = campaigns.find(session, "spring")
         assert campaign is not None
         assert issuance.stock(session, campaign) == issuance.Stock(0, None)
-    done = load.load(deployment, standing.id)
+    done = from_file.load(deployment, standing.id)
     assert (done.status, done.read, done.accepted, done.rejected) == ("complete", 3_002, 3_000, 2)
     assert done.reasons == {"duplicate": 1, "illegal_character": 1}
     assert [(line, reason) for line, reason, _ in jobs.rejects(deployment, done.id)] == [
@@ -331,7 +330,7 @@ def test_the_worker_goes_on_with_each_import_that_a_crash_left_from_where_it_was
     apply(deployment)
     read = from_file.receive(deployment, "spring", io.BytesIO(b"READ0001\n"), filename="read")
     given_up = from_file.receive(deployment, "spring", io.BytesIO(b"GONE0001\n"), filename="gone")
-    torn = jobs.begin(deployment, "spring", filename="torn", options={"columns": None})
+    torn = jobs.begin(deployment, "spring", FileSource(), filename="torn").job_id
     with deployment.database.write() as session:
         # Its process died between saying that it is cancelled and taking its codes away.
         session.get_one(ImportJob, given_up.id).status = "cancelling"
@@ -395,32 +394,6 @@ def test_last_characters_are_shown_only_where_forty_bits_stay_unknown(
     assert hints == {(False, None), (True, None)}
 
 
-def _kill(settings: Settings, deployment: Deployment, *arguments: str) -> None:
-    """Run a command until codes of it are in the table, and kill it there."""
-    keys = ",".join(
-        f"{key_id}:{base64.b64encode(key).decode()}" for key_id, key in settings.master_keys.items()
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-m", "app.cli", *arguments],
-        env={
-            **os.environ,
-            "PASSERELLE_DATABASE_URL": settings.database_url,
-            "PASSERELLE_MASTER_KEYS": keys,
-            "PASSERELLE_SPOOL": str(settings.spool),
-            "PASSERELLE_CERTS": str(settings.certs),
-        },
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        with deployment.database.read() as session:
-            if (session.scalar(select(func.count()).select_from(Code)) or 0) > 5_000:
-                break
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-
-
 @pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 def test_an_import_killed_in_its_middle_ends_the_same_when_it_is_started_again(
     settings: Settings, deployment: Deployment, tmp_path: Path
@@ -429,7 +402,7 @@ def test_an_import_killed_in_its_middle_ends_the_same_when_it_is_started_again(
     path = tmp_path / "codes.txt"
     codes = [f"KILL{n:07}" for n in range(40_000)]
     path.write_text("\n".join([*codes, codes[5], "é"]) + "\n")
-    _kill(settings, deployment, "import", "spring", str(path))
+    kill_midway(settings, deployment, "import", "spring", str(path))
     with deployment.database.read() as session:
         loaded = session.scalar(select(func.count()).select_from(Code)) or 0
         campaign = campaigns.find(session, "spring")
@@ -443,8 +416,8 @@ def test_an_import_killed_in_its_middle_ends_the_same_when_it_is_started_again(
     with deployment.database.read() as session:
         assert session.scalar(select(func.count()).select_from(Code)) == len(codes)
     assert {reason for _, reason, _ in jobs.rejects(deployment, done.id)} == {
-        Reason.DUPLICATE.value,
-        Reason.ILLEGAL_CHARACTER.value,
+        RejectReason.DUPLICATE.value,
+        RejectReason.ILLEGAL_CHARACTER.value,
     }
     assert from_file.import_file(deployment, "spring", path).known
 
@@ -453,7 +426,7 @@ def test_a_generation_that_was_killed_is_finished_by_the_worker_with_as_many_cod
     settings: Settings, deployment: Deployment, clock: Clock
 ) -> None:
     apply(deployment, codes={"source": "generated"})
-    _kill(settings, deployment, "generate", "spring", "40000")
+    kill_midway(settings, deployment, "generate", "spring", "40000")
     with deployment.database.read() as session:
         loaded = session.scalar(select(func.count()).select_from(Code)) or 0
         campaign = campaigns.find(session, "spring")
@@ -481,12 +454,8 @@ def test_a_generation_that_was_cancelled_or_cannot_be_finished_leaves_no_code(
     apply(deployment, codes=options)
     begun = [
         jobs.begin(
-            deployment,
-            "spring",
-            filename=jobs.GENERATED,
-            options={"count": count},
-            files=False,
-        )
+            deployment, "spring", PatternSource(count=count), filename=PatternSource.label
+        ).job_id
         for count in (65, 5)
     ]
     jobs.cancel(deployment, begun[1])

@@ -29,7 +29,7 @@ from app.services.issuance import (
 )
 from app.store.models import Campaign, Code, ImportJob
 from tests.conftest import Cli, Clock
-from tests.marketing import apply_document, bring, card, document
+from tests.marketing import apply_document, bring, card, document, working
 
 ENDED = {"ends": "2026-01-01"}
 
@@ -103,7 +103,7 @@ def test_two_who_ask_for_the_same_at_the_same_time_get_the_same_move(
     two(deployment)
     together = threading.Barrier(2)
 
-    def ask(_: int) -> jobs.Standing:
+    def ask(_: int) -> jobs.ImportProgress:
         together.wait()
         return moved.begin_taking(deployment, "new", "old", count=3)
 
@@ -240,9 +240,10 @@ def test_a_key_takes_codes_only_between_campaigns_that_it_may_touch(
     taken = take(None, count=4)
     assert taken.status_code == 202  # type: ignore[attr-defined]
     import_id = taken.headers["Location"].rpartition("/")[2]  # type: ignore[attr-defined]
-    deadline = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=60)
-    while free(deployment, "new") < 4 and dt.datetime.now(dt.UTC) < deadline:
-        time.sleep(0.05)
+    with working(deployment):
+        deadline = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=60)
+        while free(deployment, "new") < 4 and dt.datetime.now(dt.UTC) < deadline:
+            time.sleep(0.05)
     assert take(None, count=4).json["known"]  # type: ignore[attr-defined]
     assert take(None, count=4).json["id"] == import_id  # type: ignore[attr-defined]
     assert free(deployment, "new") == 4

@@ -1,15 +1,17 @@
 """Migrations build the schema that the models describe, and take it away again."""
 
 import datetime as dt
+import uuid
 from typing import Any
 
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import MetaData, func, insert, inspect, select
 
+from app.services.codes.sources import source_of
 from app.settings import Settings
 from app.store import migrations
-from app.store.models import AppleDevice, Base, Campaign, Code, Event, Voucher
+from app.store.models import AppleDevice, Base, Campaign, Code, Event, ImportJob, Voucher
 from app.store.session import Database
 from tests.conftest import later
 
@@ -170,3 +172,54 @@ def _fill(database: Database) -> int:
         return connection.execute(
             select(func.count()).select_from(tables.tables["voucher"])
         ).scalar_one()
+
+
+def test_imports_get_their_kind_from_how_the_release_before_named_them(settings: Settings) -> None:
+    database = Database(settings.database_url)
+    migrations.downgrade(database, "0001")
+    _fill(database)
+    migrations.upgrade(database, "0019_stops")
+    tables = MetaData()
+    with database.engine.connect() as connection:
+        tables.reflect(connection, only=["import_job"])
+    options: dict[str, dict[str, Any]] = {
+        "codes.csv": {"columns": None, "coupon": None, "key_id": 1},
+        "(generated)": {"count": 40, "key_id": 1},
+        "(from sun)": {"from": 1, "home": "0" * 32, "count": None, "name": "", "api_key_id": None},
+        # Files may be called anything.
+        "(from a friend)": {"columns": {"code": "1"}, "coupon": None, "key_id": 1},
+    }
+    with database.transaction() as connection:
+        for filename, said in options.items():
+            connection.execute(
+                insert(tables.tables["import_job"]).values(
+                    id=uuid.uuid4() if not database.is_sqlite else uuid.uuid4().hex,
+                    campaign_id=1,
+                    status="complete",
+                    filename=filename,
+                    sha256="",
+                    options=said,
+                    read=0,
+                    accepted=0,
+                    rejected=0,
+                    reasons={},
+                    created_at=NOW,
+                    updated_at=NOW,
+                )
+            )
+
+    migrations.upgrade(database)
+
+    with database.read() as session:
+        kinds = {
+            job.filename: (job.kind, type(source_of(job)).__name__, job.due_at)
+            for job in session.scalars(select(ImportJob))
+            if job.filename in options
+        }
+    database.close()
+    assert kinds == {
+        "codes.csv": ("file", "FileSource", None),
+        "(generated)": ("pattern", "PatternSource", None),
+        "(from sun)": ("campaign", "CampaignSource", None),
+        "(from a friend)": ("file", "FileSource", None),
+    }

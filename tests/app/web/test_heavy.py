@@ -13,7 +13,7 @@ from PIL import Image
 from app.services.access import Scope
 from app.services.campaigns import pictures
 from app.services.deployment import Deployment
-from app.web.heavy import Afterwards, Turns
+from app.web.heavy import Turns
 from app.web.problems import Problem
 from tests.shop import Shop, Till
 
@@ -124,28 +124,3 @@ def test_a_picture_of_40_megapixels_is_refused_by_its_heading(
 
     assert (answer.status_code, answer.get_json()["code"]) == (422, "picture_faulty")
     assert "8000 × 5000 pixels, more than 16 million" in answer.get_json()["detail"]
-
-
-def test_work_after_an_answer_runs_on_few_threads_and_outlives_a_failure(app: Flask) -> None:
-    pool = Afterwards(2)
-    done = threading.Semaphore(0)
-    at_once, most = [0], [0]
-    lock = threading.Lock()
-
-    def work(number: int) -> None:
-        with lock:
-            at_once[0] += 1
-            most[0] = max(most[0], at_once[0])
-        time.sleep(0.01)
-        with lock:
-            at_once[0] -= 1
-        done.release()
-        if number % 3 == 0:
-            raise ValueError("broken off")
-
-    for number in range(9):
-        pool.do(lambda number=number: work(number))  # type: ignore[misc]
-
-    for _ in range(9):
-        assert done.acquire(timeout=5)
-    assert most[0] <= 2

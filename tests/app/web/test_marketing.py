@@ -14,7 +14,7 @@ from app.services import access
 from app.services.access import Scope
 from app.services.deployment import Deployment
 from app.store.models import Campaign, Code, Voucher
-from tests.marketing import apply, bring, card, document
+from tests.marketing import apply, bring, card, document, working
 
 
 @pytest.fixture
@@ -124,10 +124,11 @@ def test_an_upload_is_loaded_behind_the_answer_and_says_how_far_it_is(
 
     assert answer.status_code == 202, answer.text
     place = answer.headers["Location"]
-    deadline = time.monotonic() + 60
-    while (found := client.get(place, headers=headers).json or {})["status"] != "complete":
-        assert time.monotonic() < deadline, found
-        time.sleep(0.05)
+    with working(deployment):
+        deadline = time.monotonic() + 60
+        while (found := client.get(place, headers=headers).json or {})["status"] != "complete":
+            assert time.monotonic() < deadline, found
+            time.sleep(0.05)
     assert (found["accepted"], found["rejected"]) == (9_000, 1)
     rejects = client.get(f"{place}/rejects", headers=headers).text
     assert rejects.splitlines()[1] == '9002,duplicate,"Line 2 has the same code."'

@@ -1,4 +1,4 @@
-"""What each column of a table holds, judged by its heading and by all values below it.
+"""Finds what each column of a table holds, by its heading and all values below it.
 
 An empty column is none. A heading that may mean two things is decided by its values. Codes and
 money are never guessed: where they cannot be told, `ColumnsUnclear` shows the columns and asks.
@@ -7,22 +7,23 @@ money are never guessed: where they cannot be told, `ColumnsUnclear` shows the c
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from app.domain import amounts
 from app.services.codes.formats import dates, evidence, status_words
-from app.services.codes.formats.delimited import Row
-from app.services.codes.formats.headings import (
+from app.services.codes.formats.headings.lookup import WEAK, code_headings, meanings_of
+from app.services.codes.formats.headings.meanings import (
     CHOICES,
-    SYSTEMS,
-    WEAK,
+    IGNORED,
     Meaning,
-    meanings_of,
+    choosable,
+    chosen,
     squeezed,
 )
-from app.services.codes.formats.layout import Layout
 from app.services.codes.formats.records import Column, ColumnsUnclear, FileFault
 from app.services.codes.formats.spreadsheets import mended, rounded, shortened
 from app.services.codes.formats.table_bounds import heading_of, is_footer
+from app.services.codes.formats.text import TableRow
 from app.services.codes.reasons import Expected
 
 #: Rows that are shown with a question.
@@ -46,8 +47,6 @@ _REMAINING = frozenset(
 _EXACT = frozenset(
     ["code", "couponcode", "vouchercode", "giftcardcode", "discountcode", "promocode"]
 )
-#: As a person names a column that holds nothing of use.
-IGNORED = "other"
 _SEVERAL = frozenset(
     {
         Meaning.STATUS, Meaning.USED, Meaning.ENABLED, Meaning.DISABLED, Meaning.EXPIRED,
@@ -58,8 +57,29 @@ _SEVERAL = frozenset(
 _MONEY = (Meaning.BALANCE, Meaning.AMOUNT, Meaning.MINOR)
 
 
-def survey(rows: Sequence[Row], columns: Mapping[str, str], expected: Expected) -> Layout:
-    """How a table that begins with `rows` is read.
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the rows of a table are read."""
+
+    #: Index of the row in which the data begins, and the heading.
+    begins: int
+    heading: tuple[str, ...] | None
+    columns: Mapping[Meaning, tuple[int, ...]]
+    #: How amounts are written, where the column decides it.
+    marks: amounts.Marks | None = None
+    #: By column of dates: whether the day stands first.
+    day_first: Mapping[int, bool | None] = field(default_factory=dict)
+    #: Whether all numbers of the code's column were cut short by a spreadsheet.
+    shortened: bool = False
+    rounded: bool = False
+
+    def at(self, meaning: Meaning) -> int | None:
+        """Return the only column of a meaning."""
+        return next(iter(self.columns.get(meaning, ())), None)
+
+
+def survey(rows: Sequence[TableRow], columns: Mapping[str, str], expected: Expected) -> Layout:
+    """Find how a table that begins with `rows` is read.
 
     Args:
         columns: what a person said: a column's number (from 1) or heading by its meaning.
@@ -72,7 +92,9 @@ def survey(rows: Sequence[Row], columns: Mapping[str, str], expected: Expected) 
 
 
 class _Survey:
-    def __init__(self, rows: Sequence[Row], columns: Mapping[str, str], expected: Expected) -> None:
+    def __init__(
+        self, rows: Sequence[TableRow], columns: Mapping[str, str], expected: Expected
+    ) -> None:
         self.expected = expected
         self.begins, self.heading = heading_of(rows)
         width = max((len(row) for _, row in rows), default=0)
@@ -95,7 +117,7 @@ class _Survey:
         self.taken: set[int] = set()
 
     def layout(self) -> Layout:
-        """The layout, or the question."""
+        """Return the layout, or the question."""
         named = [self._meanings(at) for at in range(len(self.names))]
         for meaning, at in self.given:
             self._put(meaning, at)
@@ -129,7 +151,7 @@ class _Survey:
         names = [squeezed(name) for name in self.names]
         found = []
         for role, place in columns.items():
-            meaning = _chosen(role)
+            meaning = chosen(role)
             for one in place.split("|"):
                 text = one.strip()
                 if text.isascii() and text.isdigit() and 1 <= int(text) <= len(self.names):
@@ -154,7 +176,7 @@ class _Survey:
         self.taken.add(at)
 
     def _meanings(self, at: int) -> frozenset[Meaning]:
-        """What a column's heading may mean; nothing when there is no value below it."""
+        """Tell what a column's heading may mean; nothing when there is no value below it."""
         if not self.values[at]:
             return frozenset({Meaning.OTHER})
         meanings = meanings_of(self.names[at])
@@ -165,7 +187,7 @@ class _Survey:
         return meanings
 
     def _code_or_amount(self, at: int, meanings: frozenset[Meaning]) -> frozenset[Meaning]:
-        """`Value` is an amount to most systems, and the code itself to Talon.One."""
+        """Decide of `Value`, an amount to most systems, and the code itself to Talon.One."""
         values = self.values[at]
         numbers = evidence.share(
             values, lambda text: text.isdigit() or amounts.looks_like_money(text)
@@ -212,7 +234,7 @@ class _Survey:
             self._put(meaning, at)
 
     def _uses(self, at: int, named: Sequence[frozenset[Meaning]]) -> None:
-        """`Uses` is a flag in Magento's grid, a count in some files and a limit in others."""
+        """Decide of `Uses`, a flag in Magento's grid, a count in some files, a limit in others."""
         values = self.values[at]
         counts = [status_words.count_of(text) for text in values]
         beside = any(other == {Meaning.USED} and place != at for place, other in enumerate(named))
@@ -230,7 +252,7 @@ class _Survey:
 
     def _find_code(self, named: Sequence[frozenset[Meaning]]) -> None:
         free = [at for at in range(len(self.names)) if at not in self.taken and self.values[at]]
-        sure = self._known_system()
+        sure = code_headings(self.names)
         strong = [
             at
             for at in free
@@ -268,7 +290,7 @@ class _Survey:
                 self.suggested[at] = Meaning.CODE
 
     def _choose(self, places: Sequence[int]) -> None:
-        """One of several columns that are called codes: the one with the better values."""
+        """Take the column with the better values of several that are called codes."""
         scores = sorted(
             (
                 (
@@ -286,23 +308,9 @@ class _Survey:
         self._put(Meaning.CODE, -scores[0][1])
 
     def _is_a_label(self, at: int, others: Sequence[int]) -> bool:
-        """Whether a column called code says the same in each row, while another differs."""
+        """Tell whether a column called code says the same in each row, while another differs."""
         values = self.values[at]
         return len(values) > 2 and len(set(values)) * 2 < len(values) and bool(others)
-
-    def _known_system(self) -> frozenset[str]:
-        """Headings that are the code's for sure, since the others are one system's as well."""
-        present = {squeezed(name): name for name in self.names if name.strip()}
-        for system in SYSTEMS:
-            by_meaning = {
-                meaning: [squeezed(each) for each in names.split("|")]
-                for meaning, names in system.headings.items()
-            }
-            matching = sum(name in present for names in by_meaning.values() for name in set(names))
-            codes = [present[name] for name in by_meaning[Meaning.CODE] if name in present]
-            if codes and matching >= 5 and matching * 10 >= len(present) * 7:
-                return frozenset(codes[:1])
-        return frozenset()
 
     def _find_money(self, named: Sequence[frozenset[Meaning]]) -> None:
         if not self.expected.holds_money:
@@ -336,7 +344,7 @@ class _Survey:
                 self._doubt(f"Column {at + 1}{name} may hold money.", at, Meaning.AMOUNT)
 
     def _look_at_unnamed(self, named: Sequence[frozenset[Meaning]]) -> None:
-        """A column that nobody named may still say that codes were used."""
+        """Look whether a column that nobody named says that codes were used."""
         for at, values in enumerate(self.values):
             if at in self.taken or named[at] or not values:
                 continue
@@ -377,31 +385,8 @@ class _Survey:
             Column(
                 number=at + 1,
                 heading=name.strip()[:60],
-                meaning=_choosable(meanings.get(at) or self.suggested.get(at)),
+                meaning=choosable(meanings.get(at) or self.suggested.get(at)),
                 cells=tuple(row[at].strip()[:40] if at < len(row) else "" for row in self.shown),
             )
             for at, name in enumerate(self.names[:50])
         ]
-
-
-def _choosable(meaning: Meaning | None) -> str | None:
-    return meaning.value if meaning in CHOICES else None
-
-
-def is_meaning(role: str) -> bool:
-    """Whether a person may give a column this meaning."""
-    return squeezed(role) in {*CHOICES, IGNORED}
-
-
-def _chosen(role: str) -> Meaning:
-    """The meaning that a person named.
-
-    Raises:
-        FileFault: it is none.
-    """
-    name = squeezed(role)
-    if name == IGNORED:
-        return Meaning.OTHER
-    if name in CHOICES:
-        return Meaning(name)
-    raise FileFault(f"A column cannot be {role!r}: it is one of {', '.join(CHOICES)} or {IGNORED}.")

@@ -1,4 +1,4 @@
-"""Dates as exports write them: ISO, by day or by month first, with names of months.
+"""Reads dates as exports write them: ISO, by day or by month first, with names of months.
 
 Which of `03/04/2026` is the day is decided by the other dates of the column. Where none decides,
 both readings are kept, so that the stricter can be taken.
@@ -13,7 +13,8 @@ from functools import cache
 
 from babel.dates import get_month_names
 
-from app.services.codes.formats.headings import WORDS, squeezed
+from app.services.codes.formats.headings.meanings import squeezed
+from app.services.codes.formats.headings.words import WORDS
 
 #: What stands in a column of dates when there is none.
 NONE = frozenset(
@@ -74,7 +75,7 @@ _TIME = re.compile(
 
 
 def order_of(texts: Iterable[str]) -> bool | None:
-    """Whether days stand first in a column of dates; None when nothing decides."""
+    """Tell whether days stand first in a column of dates; None when nothing decides."""
     found = set()
     for text in texts:
         match = _NUMBERS.fullmatch(text.strip())
@@ -88,7 +89,7 @@ def order_of(texts: Iterable[str]) -> bool | None:
 
 
 def is_date(text: str) -> bool:
-    """Whether a text is a date, in whichever order its numbers stand."""
+    """Tell whether a text is a date, in whichever order its numbers stand."""
     try:
         return moments_of(text, day_first=None, zone=dt.UTC, ends=False) is not None
     except ValueError:
@@ -98,7 +99,7 @@ def is_date(text: str) -> bool:
 def moments_of(
     text: str, *, day_first: bool | None, zone: dt.tzinfo, ends: bool
 ) -> tuple[dt.datetime, dt.datetime] | None:
-    """The earliest and the latest moment that a date may mean; None when there is no date.
+    """Return the earliest and the latest moment that a date may mean; None when there is no date.
 
     Args:
         zone: of a date without an offset.
@@ -145,7 +146,7 @@ def _date(year: str, month: str, day: str) -> dt.date | None:
 
 
 def _moment(date: dt.date, time: str | None, zone: dt.tzinfo, *, ends: bool) -> dt.datetime:
-    """The instant in UTC; dates past what a clock can tell are the last that it can."""
+    """Return the instant in UTC; dates past what a clock can tell are the last that it can."""
     if not 1970 <= date.year < 9000:
         date = date.replace(year=min(max(date.year, 1970), 8999), day=min(date.day, 28))
     if time is None:

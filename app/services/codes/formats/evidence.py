@@ -1,4 +1,4 @@
-"""What a column's values look like: codes, money, dates, states; shares of all of them.
+"""Measures what a column's values look like: codes, money, dates or states.
 
 Every function takes the values of one column, without those that are empty.
 """
@@ -27,12 +27,12 @@ _OTHER = re.compile(
 
 
 def share(values: Sequence[str], test: Callable[[str], bool]) -> float:
-    """The share of values that pass a test, from 0 to 1."""
+    """Return the share of values that pass a test, from 0 to 1."""
     return sum(map(test, values)) / len(values) if values else 0.0
 
 
 def quality(values: Sequence[str]) -> float:
-    """How much values look like codes, from 0 to 1: their form, and that they differ."""
+    """Measure how much values look like codes, from 0 to 1: their form, and that they differ."""
     if not values:
         return 0.0
     likely = share(values, lambda text: bool(_CODE.fullmatch(text)) and not _OTHER.fullmatch(text))
@@ -41,7 +41,7 @@ def quality(values: Sequence[str]) -> float:
 
 
 def look_like_codes(values: Sequence[str]) -> bool:
-    """Whether values can hardly be but codes, though no heading says so."""
+    """Tell whether values can hardly be but codes, though no heading says so."""
     return (
         quality(values) >= _ALL
         and any(map(has_digit, values))
@@ -50,7 +50,7 @@ def look_like_codes(values: Sequence[str]) -> bool:
 
 
 def look_like_money(values: Sequence[str]) -> bool:
-    """Whether values may be amounts: they have decimals or a currency, or are no running number."""
+    """Tell whether values may be amounts: with decimals or a currency, or no running number."""
     if share(values, amounts.looks_like_money) >= 0.5:
         return True
     if share(values, str.isdigit) < MOSTLY:
@@ -60,7 +60,7 @@ def look_like_money(values: Sequence[str]) -> bool:
 
 
 def span(values: Sequence[str], now: dt.datetime | None) -> bool:
-    """Whether some of the dates are past and some are to come."""
+    """Tell whether some of the dates are past and some are to come."""
     if now is None:
         return False
     order = dates.order_of(values)
@@ -74,17 +74,17 @@ def span(values: Sequence[str], now: dt.datetime | None) -> bool:
 
 
 def is_date(text: str) -> bool:
-    """Whether a text is a date, or says that there is none."""
+    """Tell whether a text is a date, or says that there is none."""
     return text.casefold() in dates.NONE or dates.is_date(text)
 
 
 def is_state(text: str) -> bool:
-    """Whether a text is a status that is known."""
+    """Tell whether a text is a status that is known."""
     return status_words.state_of(text) is not None or status_words.flag_of(text) is not None
 
 
 def is_flag(text: str) -> bool:
-    """Whether a text is a yes, a no, a count, a status or a date."""
+    """Tell whether a text is a yes, a no, a count, a status or a date."""
     return is_state(text) or status_words.share_of(text) is not None or dates.is_date(text)
 
 

@@ -1,4 +1,4 @@
-"""What a file of codes is made of, and the errors that refuse a file as a whole."""
+"""Defines the records of a file of codes, and the errors that refuse a file as a whole."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from app.faults import Fault
-from app.services.codes.reasons import Reason
+from app.services.codes.reasons import RejectReason
 
 #: The longest line that is read; a longer one is no code.
 LONGEST_LINE = 64 * 1024
@@ -70,7 +70,7 @@ class Record(NamedTuple):
     #: Uses that are left, where they are fewer than the campaign's.
     limit: int | None = None
     #: Why it is refused, whatever its code.
-    refused: Reason | None = None
+    refused: RejectReason | None = None
 
 
 #: Either bare codes with the line of the first, which is the fast way, or whole records.

@@ -1,4 +1,4 @@
-"""What spreadsheets do to a cell: mended where it is sure, named where it is not.
+"""Mends what spreadsheets did to a cell where that is sure, and names it where it is not.
 
 Mended are the formula that keeps a text (`="00123"`), the apostrophe in front of one, full-width
 characters, dashes that a word processor drew, and characters that nobody sees at either end or
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from app.services.codes.reasons import Reason
+from app.services.codes.reasons import RejectReason
 
 _FORMULA = re.compile(r'=\s*"(?P<text>(?:[^"]|"")*)"')
 _DASHES = dict.fromkeys("‐‑‒–—―−﹘﹣－", "-")
@@ -44,7 +44,7 @@ _CALCULATION = re.compile(r"=\s*[A-ZÀ-Ý.]+\(.*\)", re.IGNORECASE)
 
 
 def mended(cell: str) -> str:
-    """A cell as it was before a spreadsheet or a word processor touched it."""
+    """Return a cell as it was before a spreadsheet or a word processor touched it."""
     text = cell.strip()
     if text.isascii() and not text.startswith(("=", "'", '"')):
         return text
@@ -57,22 +57,24 @@ def mended(cell: str) -> str:
     return text.strip(_UNSEEN)
 
 
-def damage(text: str) -> Reason | None:
-    """What a spreadsheet did to a mended cell that cannot be undone; None when it did nothing."""
+def damage(text: str) -> RejectReason | None:
+    """Tell what a spreadsheet did to a mended cell that cannot be undone; None for nothing."""
     if text.isalnum():
         return None
     if _SCIENTIFIC.fullmatch(text) or (UNSIGNED.fullmatch(text) and not text.isalnum()):
-        return Reason.SHORTENED
+        return RejectReason.SHORTENED
     if text.startswith("#") and _ERROR.fullmatch(text):
-        return Reason.SPREADSHEET_ERROR
+        return RejectReason.SPREADSHEET_ERROR
     if text.startswith("=") and _CALCULATION.fullmatch(text):
-        return Reason.SPREADSHEET_ERROR
+        return RejectReason.SPREADSHEET_ERROR
     return None
 
 
 def shortened(texts: list[str]) -> bool:
-    """Whether a whole column of numbers was shortened: only then is `1E5` no code of its own, or
-    are sixteen digits with zeros at their end what is left of others.
+    """Tell whether a whole column of numbers was shortened.
+
+    Only then is `1E5` no code of its own, or are sixteen digits with zeros at their end what is
+    left of others.
     """
     return any(map(UNSIGNED.fullmatch, texts)) and all(
         text.isdigit() or _SCIENTIFIC.fullmatch(text) or UNSIGNED.fullmatch(text) for text in texts
@@ -80,7 +82,7 @@ def shortened(texts: list[str]) -> bool:
 
 
 def rounded(texts: list[str]) -> bool:
-    """Whether numbers of more than fifteen digits, which a spreadsheet cannot keep, all end in
+    """Tell whether numbers of more than fifteen digits, which a spreadsheet cannot keep, all end in
     zeros from there.
     """
     long = [text for text in texts if len(text) > 15 and text.isdigit()]

@@ -1,4 +1,4 @@
-"""Words, flags and counts that say whether a code may still be given to anybody.
+"""Reads words, flags and counts that say whether a code may still be given to anybody.
 
 A table of plain data in the catalogue's languages. Of several that stand in one row the strictest
 holds; a word that is in no list is never taken for a good one.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from enum import IntEnum
 
-from app.services.codes.formats.headings import squeezed
+from app.services.codes.formats.headings.meanings import squeezed
 
 
 class State(IntEnum):
@@ -174,12 +174,12 @@ _FLAGS = dict.fromkeys(_YES.split("|"), True) | dict.fromkeys(_NO.split("|"), Fa
 
 
 def state_of(word: str) -> State | None:
-    """What a status says of a code; None when the word is not known."""
+    """Tell what a status says of a code; None when the word is not known."""
     return _STATES.get(squeezed(word))
 
 
 def flag_of(text: str) -> bool | None:
-    """Yes or no, however it is written; None when it is neither."""
+    """Read a yes or no, however it is written; None when it is neither."""
     plain = text.strip().casefold()
     found = _FLAGS.get(plain)
     if found is None and (count := count_of(plain)) is not None:
@@ -188,12 +188,12 @@ def flag_of(text: str) -> bool | None:
 
 
 def count_of(text: str) -> int | None:
-    """A whole number as counts are written: `3`, `1.0`, `2 times`; None when it is none."""
+    """Read a count as `3`, `1.0` or `2 times`; None when it is none."""
     match = _COUNT.fullmatch(text.strip())
     return int(match["count"]) if match is not None and len(match["count"]) < 16 else None
 
 
 def share_of(text: str) -> tuple[int, int] | None:
-    """Used and allowed uses in one cell, as `1/5` or `1 of 5`."""
+    """Read used and allowed uses in one cell, as `1/5` or `1 of 5`."""
     match = _OF.fullmatch(text.strip())
     return (int(match[1]), int(match[2])) if match is not None else None

@@ -1,4 +1,4 @@
-"""Where the rows of a table begin: titles, the heading, and lines at the end that are no rows."""
+"""Finds where the rows of a table begin, and which lines at its end are no rows."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from app.domain import amounts
-from app.services.codes.formats.delimited import Row, hint_of
-from app.services.codes.formats.headings import WEAK, Meaning, meanings_of, squeezed
+from app.services.codes.formats.headings.lookup import WEAK, meanings_of
+from app.services.codes.formats.headings.meanings import Meaning, squeezed
+from app.services.codes.formats.text import TableRow, hint_of
 
 _TOTAL = re.compile(
     r"(?:grand |sub)?(?:totals?|total général|summe|gesamt(?:summe|betrag|zahl)?|somme|suma|somma|"
@@ -30,22 +31,22 @@ _MOST_TITLES = 25
 
 
 def is_footer(text: str) -> bool:
-    """Whether a line's first cell says that it is a sum or an end, not a row."""
+    """Tell whether a line's first cell says that it is a sum or an end, not a row."""
     return bool(_TOTAL.fullmatch(text) or _COUNTED.fullmatch(text))
 
 
 def form_of(text: str) -> str:
-    """A code's form: letters and digits alike, what stands between them as it is."""
+    """Return a code's form: letters and digits alike, what stands between them as it is."""
     return re.sub(r"[^\W_]", "x", text)
 
 
 def has_digit(text: str) -> bool:
-    """Whether there is any digit in a text."""
+    """Tell whether there is any digit in a text."""
     return any(character.isdigit() for character in text)
 
 
 def begin_of(lines: Sequence[str]) -> int:
-    """How many lines stand before the first code in a file of one code a line."""
+    """Count how many lines stand before the first code in a file of one code a line."""
     texts = [line.strip().strip('"').strip() for line in lines]
     at = 0
     while at < len(texts) and (not texts[at] or hint_of(texts[at]) is not None):
@@ -65,7 +66,7 @@ def begin_of(lines: Sequence[str]) -> int:
 
 
 def headings_in(lines: Sequence[str]) -> frozenset[str]:
-    """Lines that are a code's known heading, wherever they stand."""
+    """Return lines that are a code's known heading, wherever they stand."""
     return frozenset(
         text
         for line in lines
@@ -77,7 +78,7 @@ def headings_in(lines: Sequence[str]) -> frozenset[str]:
 
 
 def _is_title(text: str, rest: Sequence[str]) -> bool:
-    """Whether a first line that is no known heading is unlike all codes below it."""
+    """Tell whether a first line that is no known heading is unlike all codes below it."""
     if not text or not rest:
         return not text
     spaced = any(character in text for character in " _:")
@@ -93,8 +94,8 @@ def _is_title(text: str, rest: Sequence[str]) -> bool:
     return text != text.upper() and all(other == other.upper() for other in rest)
 
 
-def heading_of(rows: Sequence[Row]) -> tuple[int, list[str] | None]:
-    """Where the data begins, as an index into `rows`, and the heading, if there is one."""
+def heading_of(rows: Sequence[TableRow]) -> tuple[int, list[str] | None]:
+    """Tell where the data begins, as an index into `rows`, and the heading, if there is one."""
     width = _width(rows)
     for at, (_, row) in enumerate(rows[:_MOST_TITLES]):
         if _names_columns(row):
@@ -112,13 +113,13 @@ def heading_of(rows: Sequence[Row]) -> tuple[int, list[str] | None]:
     return first, None
 
 
-def _width(rows: Sequence[Row]) -> int:
+def _width(rows: Sequence[TableRow]) -> int:
     counts = Counter(len(row) for _, row in rows if any(map(str.strip, row)))
     return max(counts, key=lambda width: (counts[width], width), default=0)
 
 
 def _names_columns(row: Sequence[str]) -> bool:
-    """Whether most cells of a row are known headings, and none is a value."""
+    """Tell whether most cells of a row are known headings, and none is a value."""
     cells = [cell.strip() for cell in row if cell.strip()]
     known = [meanings_of(cell) for cell in cells]
     count = sum(map(bool, known))
@@ -131,7 +132,7 @@ def _names_columns(row: Sequence[str]) -> bool:
 
 
 def _is_value(cell: str) -> bool:
-    """Whether a cell can only be a value: a number, a date, or a code with digits."""
+    """Tell whether a cell can only be a value: a number, a date, or a code with digits."""
     if not has_digit(cell):
         return False
     return bool(
@@ -142,7 +143,7 @@ def _is_value(cell: str) -> bool:
 
 
 def _is_unlike(head: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
-    """Whether the first row has words where all others have numbers, dates or codes."""
+    """Tell whether the first row has words where all others have numbers, dates or codes."""
     speaks_for = 0
     for at, cell in enumerate(head):
         text = cell.strip()

@@ -1,12 +1,11 @@
-"""One code a line, and tables: the records of rows whose columns are understood."""
+"""Makes records of lines, and of the rows of a table whose columns are known."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from app.services.codes.formats.delimited import Row
-from app.services.codes.formats.headings import Meaning
-from app.services.codes.formats.layout import Layout
+from app.services.codes.formats.columns import Layout
+from app.services.codes.formats.headings.meanings import Meaning
 from app.services.codes.formats.records import Batch, Record
 from app.services.codes.formats.spreadsheets import (
     UNSIGNED,
@@ -16,15 +15,16 @@ from app.services.codes.formats.spreadsheets import (
     shortened,
 )
 from app.services.codes.formats.table_bounds import begin_of, headings_in, is_footer
+from app.services.codes.formats.text import TableRow
 from app.services.codes.formats.verdicts import Judge, cell_of
-from app.services.codes.reasons import Expected, Reason
+from app.services.codes.reasons import Expected, RejectReason
 
 #: Lines by which a file of one code a line is judged.
 _JUDGED = 1_000
 
 
 def plain(lines: Iterable[str], sample: Sequence[str], size: int) -> Iterator[Batch]:
-    """One code a line; titles and a heading before the first, and a sum after the last, are none.
+    """Yield one code a line; titles, a heading and a sum after the last are none.
 
     Args:
         lines: all lines of the file.
@@ -58,14 +58,14 @@ def plain(lines: Iterable[str], sample: Sequence[str], size: int) -> Iterator[Ba
 
 
 def _without(group: list[str], headings: frozenset[str]) -> list[str]:
-    """A group in which a heading, where it stands again, is a blank line."""
+    """Return a group in which a heading, where it stands again, is a blank line."""
     if headings and not headings.isdisjoint(map(str.strip, group)):
         return ["" if line.strip() in headings else line for line in group]
     return group
 
 
 def _cut(lines: Iterable[str], begins: int, size: int, rounds: bool) -> Iterator[list[Record]]:
-    """Numbers that a spreadsheet cut short, as records that are refused by name."""
+    """Yield numbers that a spreadsheet cut short as records that are refused by name."""
     group: list[Record] = []
     for number, line in enumerate(lines, start=1):
         text = mended(line)
@@ -78,8 +78,8 @@ def _cut(lines: Iterable[str], begins: int, size: int, rounds: bool) -> Iterator
         yield group
 
 
-def records_of(rows: Iterable[Row], layout: Layout, expected: Expected) -> Iterator[Record]:
-    """The records of a table, from its first row on."""
+def records_of(rows: Iterable[TableRow], layout: Layout, expected: Expected) -> Iterator[Record]:
+    """Return the records of a table, from its first row on."""
     judge = Judge(layout, expected)
     code_at, pin_at = layout.at(Meaning.CODE), layout.at(Meaning.PIN)
     assert code_at is not None  # noqa: S101 - a layout has a column of codes
@@ -114,18 +114,18 @@ def records_of(rows: Iterable[Row], layout: Layout, expected: Expected) -> Itera
 
 
 def _may_be_footer(row: Sequence[str], code: str) -> bool:
-    """Whether a row may be the sum or the end of a table."""
+    """Tell whether a row may be the sum or the end of a table."""
     if code and code.isascii() and any(map(str.isdigit, code)) and " " not in code:
         return False
     filled = [text for cell in row if (text := cell.strip())]
     return (not code and len(filled) == 1) or is_footer(filled[0]) or is_footer(code)
 
 
-def _damage(text: str, is_shortened: bool, is_rounded: bool) -> Reason | None:
+def _damage(text: str, is_shortened: bool, is_rounded: bool) -> RejectReason | None:
     if (found := damage(text)) is not None:
         return found
     if is_shortened and UNSIGNED.fullmatch(text):
-        return Reason.SHORTENED
+        return RejectReason.SHORTENED
     if is_rounded and len(text) > 15 and text.isdigit():
-        return Reason.SHORTENED
+        return RejectReason.SHORTENED
     return None

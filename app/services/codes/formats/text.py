@@ -1,17 +1,22 @@
-"""Bytes of a file as text lines, looked at before they are read; a gzip bomb is refused.
+"""Decodes the bytes of a file to lines of text and rows of cells, and refuses a gzip bomb.
 
 Whatever the encoding, memory does not depend on the size of the file: of an endless line only the
-beginning is kept, which no code is.
+beginning is kept, which no code is. The separator of cells is found by the first lines; a quotation
+mark that nothing closes is refused.
 """
 
 from __future__ import annotations
 
 import codecs
+import csv
 import gzip
 import io
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
+from app.services.codes.formats.headings.lookup import meanings_of
 from app.services.codes.formats.records import LONGEST_LINE, FileFault
 
 SAMPLE_BYTES = 256 * 1024
@@ -61,7 +66,7 @@ class Unpacked(io.RawIOBase):
     """A gzip stream that refuses to be a bomb."""
 
     def __init__(self, packed: Rewound) -> None:
-        self._counted = _Counted(packed)
+        self._counted = _CountedStream(packed)
         self._file = gzip.GzipFile(fileobj=self._counted, mode="rb")
         self._given = 0
 
@@ -81,7 +86,7 @@ class Unpacked(io.RawIOBase):
         return data
 
 
-class _Counted(io.RawIOBase):
+class _CountedStream(io.RawIOBase):
     def __init__(self, stream: Rewound) -> None:
         self._stream = stream
         self.taken = 0
@@ -96,7 +101,7 @@ class _Counted(io.RawIOBase):
 
 
 def encoding_of(start: bytes) -> str:
-    """The encoding of a text that begins with `start`."""
+    """Return the encoding of a text that begins with `start`."""
     for mark, name in (
         (codecs.BOM_UTF8, "utf-8-sig"),
         (codecs.BOM_UTF16_LE, "utf-16"),
@@ -117,19 +122,19 @@ def encoding_of(start: bytes) -> str:
 
 
 def _likelihood(start: bytes, encoding: str) -> int:
-    """How much a text reads like the catalogue's languages in an encoding of one byte each."""
+    """Measure how much a text in an encoding reads like the catalogue's languages."""
     beyond = bytes(byte for byte in start if byte > 0x7F)[:4_096].decode(encoding, "replace")
     usual = sum(character in _USUAL for character in beyond)
     return usual - (len(beyond) - usual)
 
 
 def decoded(start: bytes, encoding: str) -> str:
-    """The beginning of a text, though a character be cut in two."""
+    """Return the beginning of a text, though a character be cut in two."""
     return codecs.getincrementaldecoder(encoding)("replace").decode(start)
 
 
 def lines_of(stream: Rewound, encoding: str) -> Iterator[str]:
-    """Lines with their ends; of an endless line only the beginning, which no code is."""
+    """Yield lines with their ends; of an endless line only the beginning, which no code is."""
     decoder = codecs.getincrementaldecoder(encoding)("replace")
     rest = ""
     while True:
@@ -146,3 +151,72 @@ def lines_of(stream: Rewound, encoding: str) -> Iterator[str]:
         if max(map(len, lines), default=0) > LONGEST_LINE:
             lines = [line[:LONGEST_LINE] for line in lines]
         yield from lines
+
+
+#: A row of a file: the line on which it begins, and its cells.
+TableRow = tuple[int, list[str]]
+
+_HINT = re.compile(r"\ufeff?\s*\"?sep=(?P<separator>\"\"|[^\r\n])\"?[;,\t ]*", re.IGNORECASE)
+_SEPARATORS = ("\t", ";", "|", ",")
+#: Lines, and characters of each, by which the separator is told.
+_LOOKED_AT, _SHOWN = 200, 4_096
+#: A cell of more lines than this was opened by a quotation mark that nothing closes.
+_MOST_LINES = 30
+
+
+def hint_of(line: str) -> str | None:
+    """Return the separator that a first line such as `sep=;` names; None where it does not."""
+    match = _HINT.fullmatch(line.strip("\r\n"))
+    return match["separator"][:1] if match is not None else None
+
+
+def separator_of(lines: list[str]) -> str | None:
+    """Return the separator of a file that begins with `lines`; None for one code a line."""
+    shown = [line[:_SHOWN] for line in lines[: _LOOKED_AT * 2] if line.strip()][:_LOOKED_AT]
+    if not shown:
+        return None
+    if (hinted := hint_of(shown[0])) is not None:
+        return hinted
+    best: tuple[float, int, int, int] | None = None
+    found = None
+    for rank, separator in enumerate(_SEPARATORS):
+        rows = list(csv.reader(shown, delimiter=separator, skipinitialspace=True))
+        widths = Counter(len(row) for row in rows)
+        width, agreeing = max(widths.items(), key=lambda item: (item[0] > 1, item[1], item[0]))
+        if width < 2 or agreeing < 0.5 * len(rows):
+            continue
+        known = max(sum(bool(meanings_of(cell)) for cell in row) for row in rows[:20])
+        score = (round(agreeing / len(rows), 1), known, width, -rank)
+        if best is None or score > best:
+            best, found = score, separator
+    if found is None and any(line.lstrip("\ufeff").startswith('"') for line in shown):
+        return ","
+    return found
+
+
+def rows_of(lines: Iterable[str], separator: str) -> Iterator[TableRow]:
+    """Return the rows of a table.
+
+    Raises:
+        FileFault: a quotation mark is never closed, so that it would swallow rows.
+    """
+    reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
+    while True:
+        # A quoted cell may hold line ends: a row is named by the line on which it begins.
+        line = reader.line_num + 1
+        row = next(reader, None)
+        if row is None:
+            return
+        if reader.line_num > line:
+            _check_quotes(line, reader.line_num, row, separator)
+        yield line, row
+
+
+def _check_quotes(first: int, last: int, row: list[str], separator: str) -> None:
+    inside = [text for cell in row for text in cell.splitlines()[1:]]
+    swallowed = [text for text in inside if text.count(separator) >= max(1, len(row) - 1)]
+    if last - first > _MOST_LINES or (swallowed and len(swallowed) >= len(inside) - 1):
+        raise FileFault(
+            f"A quotation mark in line {first} is never closed, so that the lines after it cannot "
+            "be told apart: close it, or take it away."
+        )

@@ -1,4 +1,4 @@
-"""What a row says of its code: money that is left, uses that are left, or why it is refused.
+"""Judges what a row says of its code: money or uses that are left, or why it is refused.
 
 Of several cells the strictest holds. Nothing that cannot be read counts as good.
 """
@@ -13,49 +13,49 @@ from zoneinfo import ZoneInfo
 from app.domain import amounts
 from app.domain.amounts import AmountFault, Fault
 from app.services.codes.formats import dates, status_words
-from app.services.codes.formats.headings import Meaning
-from app.services.codes.formats.layout import Layout
+from app.services.codes.formats.columns import Layout
+from app.services.codes.formats.headings.meanings import Meaning
 from app.services.codes.formats.spreadsheets import damage
 from app.services.codes.formats.status_words import State
-from app.services.codes.reasons import Expected, Reason
+from app.services.codes.reasons import Expected, RejectReason
 
 _PERCENT = re.compile(r"percent|%|prozent|pourcent|porcent|percentage|procent", re.IGNORECASE)
 _REASONS = {
-    State.USED: Reason.USED,
-    State.DISABLED: Reason.DISABLED,
-    State.EXPIRED: Reason.EXPIRED,
-    State.SCHEDULED: Reason.SCHEDULED,
-    State.GIVEN: Reason.GIVEN,
-    State.PARTLY: Reason.PARTLY_USED,
+    State.USED: RejectReason.USED,
+    State.DISABLED: RejectReason.DISABLED,
+    State.EXPIRED: RejectReason.EXPIRED,
+    State.SCHEDULED: RejectReason.SCHEDULED,
+    State.GIVEN: RejectReason.GIVEN,
+    State.PARTLY: RejectReason.PARTLY_USED,
 }
 _AMOUNT_REASONS = {
-    Fault.NONE: Reason.BAD_AMOUNT,
-    Fault.DECIMALS: Reason.BAD_AMOUNT,
-    Fault.TOO_LARGE: Reason.BAD_AMOUNT,
-    Fault.AMBIGUOUS: Reason.AMBIGUOUS_AMOUNT,
-    Fault.NEGATIVE: Reason.NEGATIVE_AMOUNT,
-    Fault.CURRENCY: Reason.WRONG_CURRENCY,
+    Fault.NONE: RejectReason.BAD_AMOUNT,
+    Fault.DECIMALS: RejectReason.BAD_AMOUNT,
+    Fault.TOO_LARGE: RejectReason.BAD_AMOUNT,
+    Fault.AMBIGUOUS: RejectReason.AMBIGUOUS_AMOUNT,
+    Fault.NEGATIVE: RejectReason.NEGATIVE_AMOUNT,
+    Fault.CURRENCY: RejectReason.WRONG_CURRENCY,
 }
 
 #: A cell by its place, mended; empty where the row is too short.
 Cell = Callable[[int], str]
 
 
-class Refused(Exception):
+class _RowRefused(Exception):
     """The row is refused; never leaves this module."""
 
-    def __init__(self, reason: Reason) -> None:
+    def __init__(self, reason: RejectReason) -> None:
         self.reason = reason
         super().__init__(reason)
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RowVerdict:
     """What a row gives."""
 
     amount: int | None = None
     limit: int | None = None
-    refused: Reason | None = None
+    refused: RejectReason | None = None
 
 
 class Judge:
@@ -96,25 +96,25 @@ class Judge:
             self._money[0] is not Meaning.AMOUNT or self._spent is not None
         )
 
-    def verdict(self, cell: Cell) -> Verdict:
-        """What a row says."""
+    def verdict(self, cell: Cell) -> RowVerdict:
+        """Tell what a row says."""
         amount, wrong = None, None
         if self._expected.holds_money:
             try:
                 amount = self._amount(cell)
-            except Refused as refused:
+            except _RowRefused as refused:
                 wrong = refused.reason
         try:
-            if wrong is Reason.EMPTY_CARD:
-                raise Refused(wrong)
+            if wrong is RejectReason.EMPTY_CARD:
+                raise _RowRefused(wrong)
             self._check_state(cell)
             limit = None if self._expected.holds_money else self._limit(cell)
             if self._expected.holds_money:
                 self._check_rest(cell)
             self._check_dates(cell)
-        except Refused as refused:
-            return Verdict(refused=refused.reason)
-        return Verdict(amount=amount, limit=limit, refused=wrong)
+        except _RowRefused as refused:
+            return RowVerdict(refused=refused.reason)
+        return RowVerdict(amount=amount, limit=limit, refused=wrong)
 
     def _amount(self, cell: Cell) -> int | None:
         expected = self._expected
@@ -122,36 +122,36 @@ class Judge:
             said = cell(at).casefold()
             known = amounts.SIGNS.get(said, (said.upper(),))
             if said and expected.currency not in known:
-                raise Refused(Reason.WRONG_CURRENCY)
+                raise _RowRefused(RejectReason.WRONG_CURRENCY)
         if self._money is None:
             if expected.amount_minor is None:
-                raise Refused(Reason.MISSING_AMOUNT)
+                raise _RowRefused(RejectReason.MISSING_AMOUNT)
             return None
         if any(_PERCENT.search(cell(at)) for at in self._kinds):
-            raise Refused(Reason.BAD_AMOUNT)
+            raise _RowRefused(RejectReason.BAD_AMOUNT)
         meaning, at = self._money
         text = cell(at)
         if not text and meaning is Meaning.AMOUNT and self._spent is None:
             # A file of one's own leaves open what the campaign says.
             if expected.amount_minor is None:
-                raise Refused(Reason.MISSING_AMOUNT)
+                raise _RowRefused(RejectReason.MISSING_AMOUNT)
             return None
         if not text:
-            raise Refused(Reason.MISSING_AMOUNT)
+            raise _RowRefused(RejectReason.MISSING_AMOUNT)
         if (broken := damage(text)) is not None:
-            raise Refused(broken)
+            raise _RowRefused(broken)
         if meaning is Meaning.MINOR:
             if not text.isdigit() or len(text) > 14:
-                raise Refused(Reason.BAD_AMOUNT)
+                raise _RowRefused(RejectReason.BAD_AMOUNT)
             minor = int(text)
         else:
             minor = self._minor(text)
             if meaning is Meaning.AMOUNT and self._spent is not None and cell(self._spent):
                 minor -= self._minor(cell(self._spent).lstrip("-−"))
         if minor < 0:
-            raise Refused(Reason.NEGATIVE_AMOUNT)
+            raise _RowRefused(RejectReason.NEGATIVE_AMOUNT)
         if not minor:
-            raise Refused(Reason.EMPTY_CARD)
+            raise _RowRefused(RejectReason.EMPTY_CARD)
         return minor
 
     def _minor(self, text: str) -> int:
@@ -161,7 +161,7 @@ class Judge:
                 text, digits=expected.digits, currency=expected.currency, marks=self._layout.marks
             )
         except AmountFault as fault:
-            raise Refused(_AMOUNT_REASONS[fault.fault]) from None
+            raise _RowRefused(_AMOUNT_REASONS[fault.fault]) from None
 
     def _check_state(self, cell: Cell) -> None:
         """Refuse what is not good, or not known to be, for the strictest reason."""
@@ -180,9 +180,9 @@ class Judge:
         if worst is State.PARTLY and (self._says_rest or self._counts(cell)):
             worst = State.GOOD
         if worst is not State.GOOD:
-            raise Refused(_REASONS[worst])
+            raise _RowRefused(_REASONS[worst])
         if unknown:
-            raise Refused(Reason.UNKNOWN_STATUS)
+            raise _RowRefused(RejectReason.UNKNOWN_STATUS)
 
     def _state(self, meaning: Meaning, text: str) -> State | None:
         flag = status_words.flag_of(text)
@@ -198,7 +198,7 @@ class Judge:
         return State.EXPIRED if meaning is Meaning.EXPIRED else State.DISABLED
 
     def _dated(self, meaning: Meaning, text: str) -> State:
-        """A date in the place of a flag: an end that has come, or the day that it was disabled."""
+        """Judge a date in the place of a flag: an end, or the day that the code was disabled."""
         if meaning is not Meaning.EXPIRED:
             return State.DISABLED
         found = dates.moments_of(text, day_first=None, zone=self._zone, ends=True)
@@ -206,13 +206,13 @@ class Judge:
         return State.EXPIRED if found and now and found[0] <= now else State.GOOD
 
     def _counts(self, cell: Cell) -> bool:
-        """Whether the row says how many of its uses are left."""
+        """Tell whether the row says how many of its uses are left."""
         return any(cell(at) for at in self._lefts) or (
             any(cell(at) for at in self._limits) and any(cell(at) for at in self._used)
         )
 
     def _use(self, cell: Cell) -> tuple[int, bool, int | None]:
-        """How often it was used, whether a word says that it was, and a limit beside the count."""
+        """Count uses; tell whether a word says that there were any, and a limit beside them."""
         count, flagged, limit = 0, False, None
         for at in self._used:
             text = cell(at)
@@ -226,15 +226,15 @@ class Judge:
                 flagged = flagged or flag
             elif (state := status_words.state_of(text)) is not None:
                 if state is not State.GOOD:
-                    raise Refused(_REASONS[state])
+                    raise _RowRefused(_REASONS[state])
             elif dates.is_date(text):
                 flagged = True
             else:
-                raise Refused(Reason.UNKNOWN_STATUS)
+                raise _RowRefused(RejectReason.UNKNOWN_STATUS)
         return count, flagged, limit
 
     def _limit(self, cell: Cell) -> int | None:
-        """Uses that are left, where they are fewer than the campaign's; refuses a used code."""
+        """Return the uses that are left, where they are fewer than the campaign's."""
         count, flagged, limit = self._use(cell)
         uses = self._expected.uses
         if not count and self._was_used(cell):
@@ -252,21 +252,21 @@ class Judge:
             if times is not None:
                 left = times if left is None else min(left, times)
         if flagged or (left is not None and left <= 0):
-            raise Refused(Reason.USED)
+            raise _RowRefused(RejectReason.USED)
         return left if left is not None and (uses is None or left < uses) else None
 
     def _check_rest(self, cell: Cell) -> None:
         """Refuse a card that was used, unless the row says what is left of it."""
         count, flagged, limit = self._use(cell)
         if flagged:
-            raise Refused(Reason.USED)
+            raise _RowRefused(RejectReason.USED)
         for at in self._lefts:
             if status_words.count_of(cell(at)) == 0:
-                raise Refused(Reason.USED)
+                raise _RowRefused(RejectReason.USED)
         if limit is not None and count >= limit:
-            raise Refused(Reason.USED)
+            raise _RowRefused(RejectReason.USED)
         if not self._says_rest and (count or self._was_used(cell)):
-            raise Refused(Reason.PARTLY_USED)
+            raise _RowRefused(RejectReason.PARTLY_USED)
 
     def _was_used(self, cell: Cell) -> bool:
         return any(
@@ -292,17 +292,17 @@ class Judge:
                         ends=ends,
                     )
                 except ValueError:
-                    raise Refused(Reason.BAD_DATE) from None
+                    raise _RowRefused(RejectReason.BAD_DATE) from None
                 if found is None:
                     continue
                 if ends and found[0] <= now:
-                    raise Refused(Reason.EXPIRED)
+                    raise _RowRefused(RejectReason.EXPIRED)
                 if not ends and found[1] > now and (begins is None or found[1] > begins):
-                    raise Refused(Reason.SCHEDULED)
+                    raise _RowRefused(RejectReason.SCHEDULED)
 
 
 def cell_of(row: Sequence[str], mend: Callable[[str], str]) -> Cell:
-    """A row's cells by place."""
+    """Return a row's cells by place."""
 
     def cell(at: int) -> str:
         return mend(row[at]) if at < len(row) else ""

@@ -1,8 +1,12 @@
-"""The meanings that a column of a file may have."""
+"""Lists the meanings that a column of a file may have, and reads those that a person names."""
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from enum import StrEnum
+
+from app.services.codes.formats.records import FileFault
 
 
 class Meaning(StrEnum):
@@ -58,3 +62,37 @@ CHOICES = (
     Meaning.DISABLED,
     Meaning.USED_AT,
 )
+#: As a person names a column that holds nothing of use.
+IGNORED = "other"
+
+
+def is_meaning(role: str) -> bool:
+    """Tell whether a person may give a column this meaning."""
+    return squeezed(role) in {*CHOICES, IGNORED}
+
+
+def chosen(role: str) -> Meaning:
+    """Return the meaning that a person named.
+
+    Raises:
+        FileFault: it is none.
+    """
+    name = squeezed(role)
+    if name == IGNORED:
+        return Meaning.OTHER
+    if name in CHOICES:
+        return Meaning(name)
+    raise FileFault(f"A column cannot be {role!r}: it is one of {', '.join(CHOICES)} or {IGNORED}.")
+
+
+def choosable(meaning: Meaning | None) -> str | None:
+    """Return the name by which a person may give a column this meaning; None when there is none."""
+    return meaning.value if meaning in CHOICES else None
+
+
+def squeezed(heading: str) -> str:
+    """Return a heading without case, accents, spaces and signs."""
+    folded = unicodedata.normalize("NFKD", heading.replace("ł", "l").replace("Ł", "l"))
+    return re.sub(
+        r"[\W_]+", "", "".join(c for c in folded if not unicodedata.combining(c))
+    ).casefold()

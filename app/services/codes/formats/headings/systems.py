@@ -1,4 +1,4 @@
-"""The headings of the systems that codes are exported from: plain data, with sources."""
+"""Lists the headings of the systems that codes are exported from, with sources."""
 
 from __future__ import annotations
 

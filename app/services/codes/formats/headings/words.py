@@ -1,4 +1,4 @@
-"""What people write over columns, in the catalogue's languages: plain data."""
+"""Lists what people write over columns, in the catalogue's languages."""
 
 from __future__ import annotations
 
