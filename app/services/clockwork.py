@@ -157,9 +157,8 @@ def _withdraw_stopped(deployment: Deployment) -> None:
 
 def _forget_keys(deployment: Deployment) -> None:
     """Remove idempotency keys that no till may repeat any more, and guesses long past."""
-    tills = Tills(deployment)
-    tills.forget()
-    tills.suspects.guesses.forget(now=deployment.now())
+    Tills(deployment).forget()
+    deployment.guesses.forget(now=deployment.now())
 
 
 def _forget_people(deployment: Deployment) -> None:

@@ -1,29 +1,71 @@
-"""What tills are told: vouchers, discounts and refusals as plain values for JSON."""
+"""Tills are told of vouchers, discounts and refusals: plain values for JSON."""
 
 from __future__ import annotations
 
-from typing import Any
+import datetime as dt
+from typing import NamedTuple, Protocol
 
-from sqlalchemy import Connection
+from sqlalchemy import bindparam, select
 
-from app.domain import codes, overrides
+from app.domain import codes
 from app.domain.baskets import Basket
-from app.domain.campaign import Source
 from app.domain.kinds import KINDS
+from app.domain.ledger import EntryKind
 from app.domain.refusals import OVERRIDABLE, RETRYABLE, Reason
+from app.domain.rules import Standing
 from app.services import refusal_texts
-from app.services.tills import sql as statements
-from app.services.tills.attempt import Call, Found, Grant, No
+from app.services.tills.attempt import Attempt
+from app.services.tills.decision import Grant
+from app.services.tills.endings import RefusedCall
+from app.services.tills.tables import ENTRY, RECIPIENT, STORE, E, S, not_returned
+from app.services.tills.voucher_rows import Counters, Found, OfCampaign, overridden
+from app.store.statements import Query
 
 
-def voucher(found: Found, after: Any = None) -> dict[str, object]:
+class LastUse(NamedTuple):
+    """The latest use of a voucher that was not taken back."""
+
+    created_at: dt.datetime
+    receipt: str | None
+    store_id: int | None
+    store_name: str | None
+
+
+class _LanguageRow(NamedTuple):
+    language: str | None
+
+
+LAST_USE = Query(
+    LastUse,
+    select(E.created_at, E.receipt, E.store_id, S.name.label("store_name"))
+    .select_from(ENTRY.outerjoin(STORE, S.id == E.store_id))
+    .where(
+        E.voucher_id == bindparam("voucher_id"),
+        E.kind.in_([EntryKind.REDEMPTION, EntryKind.REPORT]),
+        not_returned(),
+    )
+    .order_by(E.created_at.desc())
+    .limit(1),
+)
+#: The language of a recipient, for what a till says to them.
+_READ_LANGUAGE = Query(
+    _LanguageRow, select(RECIPIENT.c.language).where(RECIPIENT.c.id == bindparam("recipient_id"))
+)
+
+
+def serial(found: Found) -> str | None:
+    """What a voucher is called; None for a code that has none."""
+    return None if found.row.public_id is None else codes.serial(found.row.public_id)
+
+
+def voucher(found: Found, after: Counters | None = None) -> dict[str, object]:
     """A voucher as a till sees it; `after` are its counters once something was taken."""
     row, standing = found.row, found.standing
     now = after if after is not None else standing
     uses_left = None if standing.holds_money else _left(standing.uses, now)
     benefit = found.terms.benefit
     return {
-        "serial": found.serial,
+        "serial": serial(found),
         "campaign": row.campaign_key,
         "name": row.campaign_name,
         "kind": row.kind,
@@ -43,23 +85,25 @@ def voucher(found: Found, after: Any = None) -> dict[str, object]:
     }
 
 
-def returned(row: Any, after: Any) -> dict[str, object]:
-    """A voucher after something was given back to it; `row` is of READ_ENTRIES."""
-    return _settled(row, after)
+class Settled(OfCampaign, Protocol):
+    """A row of a voucher with its campaign, of which something was settled or given back."""
+
+    @property
+    def public_id(self) -> int: ...
+    @property
+    def campaign_key(self) -> str: ...
+    @property
+    def campaign_name(self) -> str: ...
+    @property
+    def campaign_currency(self) -> str | None: ...
 
 
-def of_hold(hold: Any, after: Any) -> dict[str, object]:
-    """A voucher after its hold was settled; `hold` is of READ_HOLD."""
-    return _settled(hold, after)
-
-
-def _settled(row: Any, after: Any) -> dict[str, object]:
-    """A voucher by its row and campaign, with the terms that count: its campaign's override is
-    one row that no voucher's row knows of.
+def settled(row: Settled, after: Counters) -> dict[str, object]:
+    """A voucher after its hold was settled or something was given back to it, with the terms that
+    count: its campaign's override is one row that no voucher's row knows of.
     """
     money = KINDS[row.campaign_kind].holds_money
-    override = overrides.read(row.override, forced=bool(row.override_forced))
-    ends_at, uses = overrides.end_for(row.ends_at, override), allowed(row, after.uses)
+    uses, ends_at = overridden(row, after.uses)
     return {
         "serial": codes.serial(row.public_id),
         "campaign": row.campaign_key,
@@ -74,21 +118,7 @@ def _settled(row: Any, after: Any) -> dict[str, object]:
     }
 
 
-def allowed(row: Any, uses: int | None) -> int | None:
-    """How often a voucher may be used, its campaign's override included; None is without limit.
-
-    Args:
-        row: of READ_ENTRIES or READ_HOLD.
-        uses: the voucher's own.
-    """
-    bare = row.campaign_source == Source.SHARED and row.recipient_id is None
-    if bare or KINDS[row.campaign_kind].holds_money:
-        return uses
-    override = overrides.read(row.override, forced=bool(row.override_forced))
-    return overrides.uses_for(uses, override)
-
-
-def _left(uses: int | None, counters: Any) -> int | None:
+def _left(uses: int | None, counters: Counters | Standing) -> int | None:
     """Uses that are left; a forced override may leave less than was used, which is none."""
     return None if uses is None else max(0, uses - counters.used - counters.held)
 
@@ -107,33 +137,19 @@ def discount(grant: Grant, basket: Basket | None) -> dict[str, object] | None:
     }
 
 
-def refusal(connection: Connection, call: Call, no: No) -> dict[str, object]:
+def refusal(attempt: Attempt, no: RefusedCall) -> dict[str, object]:
     """A refusal with its texts; a repeated scan says when and where the first one was."""
-    refused, details = no.refused, dict(no.refused.details)
-    if (
-        refused.reason in (Reason.ALREADY_REDEEMED, Reason.LIMIT_REACHED)
-        and no.found is not None
-        and no.found.voucher_id is not None
-    ):
-        last = connection.execute(
-            statements.READ_LAST_USE, {"voucher_id": no.found.voucher_id}
-        ).first()
-        if last is not None:
-            details["at"] = last.created_at.isoformat()
-            details["store"] = last.store_name
-            # Unknown where either call named no receipt.
-            details["same_receipt"] = (
-                None
-                if call.origin.receipt is None or last.receipt is None
-                else (last.receipt, last.store_id) == (call.origin.receipt, call.where.store_id)
-            )
+    refused, found, where = no.refused, no.found, attempt.where
+    details = dict(refused.details)
+    if refused.reason in (Reason.ALREADY_REDEEMED, Reason.LIMIT_REACHED):
+        details |= _last_use(attempt, found)
     told = refusal_texts.texts_of(
         refused.reason,
         details,
-        language=call.where.language,
-        own=_language(connection, no.found),
-        timezone=call.where.timezone,
-        zone=no.found.standing.timezone if no.found else None,
+        language=where.language,
+        own=_language(attempt, found),
+        timezone=where.timezone,
+        zone=found.standing.timezone if found else None,
     )
     return {
         "outcome": "refused",
@@ -148,11 +164,26 @@ def refusal(connection: Connection, call: Call, no: No) -> dict[str, object]:
     }
 
 
-def _language(connection: Connection, found: Found | None) -> str | None:
+def _last_use(attempt: Attempt, found: Found | None) -> dict[str, object]:
+    """When and where a voucher was used last; nothing of one that was not."""
+    if found is None or found.row.voucher_id is None:
+        return {}
+    last = LAST_USE.first(attempt.connection, voucher_id=found.row.voucher_id)
+    if last is None:
+        return {}
+    receipt, store_id = attempt.call.origin.receipt, attempt.where.store_id
+    # Unknown where either call named no receipt.
+    same = (last.receipt, last.store_id) == (receipt, store_id)
+    return {
+        "at": last.created_at.isoformat(),
+        "store": last.store_name,
+        "same_receipt": None if receipt is None or last.receipt is None else same,
+    }
+
+
+def _language(attempt: Attempt, found: Found | None) -> str | None:
     """The language of whoever holds the voucher, as far as it is known."""
     if found is None or found.row.recipient_id is None:
         return None
-    language: str | None = connection.execute(
-        statements.READ_LANGUAGE, {"recipient_id": found.row.recipient_id}
-    ).scalar()
-    return language
+    row = _READ_LANGUAGE.first(attempt.connection, recipient_id=found.row.recipient_id)
+    return None if row is None else row.language

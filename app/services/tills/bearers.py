@@ -1,4 +1,4 @@
-"""Vouchers of codes that nobody holds: made when such a code is first taken from.
+"""Codes that nobody holds get a voucher when they are first taken from.
 
 A code that was printed, mailed or typed without a pass still redeems; the entitlement then
 belongs to its bearer. A code of its own gets one voucher with its uses or its money; a shared code
@@ -10,32 +10,57 @@ is worth what the code was.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import bindparam, insert, or_, select, update
 
 from app.domain import codes
-from app.domain.campaign import Terms
+from app.domain.campaign import Source
 from app.domain.kinds import KINDS
 from app.domain.ledger import REPLACED, EntryKind
 from app.domain.validity import window
-from app.services.tills import sql as statements
-from app.services.tills.sql import CAMPAIGN, CODE, ENTRY, REVISION, VOUCHER
+from app.services.tills.attempt import Attempt
+from app.services.tills.tables import CODE, ENTRY, VOUCHER, C, K, RowId, V
 from app.store.models import new_id
+from app.store.statements import Command, Query
 
-TermsOf = Callable[[Connection, int], Terms]
+
+class _CodeRow(NamedTuple):
+    campaign_id: int
+    limit: int | None
+    amount_minor: int | None
 
 
-def current_terms(
-    connection: Connection, campaign_id: int, revision: int, terms_of: TermsOf
-) -> Terms:
-    """The terms of a campaign's latest revision, which a voucher made now would keep."""
-    table = REVISION.c
-    found = connection.execute(
-        select(table.id).where(table.campaign_id == campaign_id, table.number == revision)
-    ).scalar_one()
-    return terms_of(connection, found)
+class _CampaignRow(NamedTuple):
+    kind: str
+    source: str
+    currency: str | None
+    timezone: str
+    revision: int
+
+
+_LOCK_CODE = Query(
+    _CodeRow,
+    select(K.campaign_id, K.limit, K.amount_minor)
+    .where(K.id == bindparam("code_id"))
+    .with_for_update(),
+)
+_READ_CAMPAIGN = Query(
+    _CampaignRow,
+    select(C.kind, C.source, C.currency, C.timezone, C.revision).where(
+        C.id == bindparam("campaign_id")
+    ),
+)
+_HELD = (
+    select(V.id)
+    .where(V.code_id == bindparam("code_id"), or_(V.replaced_by_id.is_(None), V.status == REPLACED))
+    .limit(1)
+)
+_READ_HOLDER = Query(RowId, _HELD)
+_READ_BEARER = Query(RowId, _HELD.where(V.recipient_id.is_(None)))
+_MAKE = Query(RowId, insert(VOUCHER).returning(V.id))
+_TAKE = Command(update(CODE).where(K.id == bindparam("code_id")).values(free=False))
 
 
 def opening_entry(
@@ -69,35 +94,17 @@ def opening_entry(
     }
 
 
-def ensure(
-    connection: Connection,
-    code_id: int,
-    *,
-    terms_of: TermsOf,
-    key_id: int,
-    now: dt.datetime,
-    postgresql: bool,
-) -> None:
+def make(attempt: Attempt, code_id: int) -> None:
     """Give the code its bearer's voucher unless it has one; callers of one code take turns."""
-    code = connection.execute(select(CODE).where(CODE.c.id == code_id).with_for_update()).one()
-    campaign = connection.execute(select(CAMPAIGN).where(CAMPAIGN.c.id == code.campaign_id)).one()
-    shared = campaign.source == "shared"
-    table = VOUCHER.c
-    held = select(table.id).where(
-        table.code_id == code_id,
-        or_(table.replaced_by_id.is_(None), table.status == REPLACED),
-    )
-    if shared:
-        held = held.where(table.recipient_id.is_(None))
-    if connection.execute(held.limit(1)).first() is not None:
+    connection, now = attempt.connection, attempt.call.now
+    code = _LOCK_CODE.one(connection, code_id=code_id)
+    campaign = _READ_CAMPAIGN.one(connection, campaign_id=code.campaign_id)
+    shared = campaign.source == Source.SHARED
+    holder = _READ_BEARER if shared else _READ_HOLDER
+    if holder.first(connection, code_id=code_id) is not None:
         return
-    revision = connection.execute(
-        select(REVISION).where(
-            REVISION.c.campaign_id == campaign.id,
-            REVISION.c.number == campaign.revision,
-        )
-    ).one()
-    terms, kind = terms_of(connection, revision.id), KINDS[campaign.kind]
+    revision_id = attempt.memory.revision_of(connection, code.campaign_id, campaign.revision)
+    terms, kind = attempt.memory.terms_of(connection, revision_id), KINDS[campaign.kind]
     good = window(
         terms.validity,
         ZoneInfo(campaign.timezone),
@@ -105,33 +112,30 @@ def ensure(
         issued_at=None if shared else now,
     )
     balance = kind.opening_balance(terms, code_amount=code.amount_minor)
-    voucher_id = connection.execute(
-        insert(VOUCHER)
-        .values(
-            public_id=codes.new_public_id(),
-            key_id=key_id,
-            campaign_id=campaign.id,
-            revision_id=revision.id,
-            code_id=code_id,
-            recipient_id=None,
-            occasion="bearer",
-            status="active",
-            starts_at=good.starts_at,
-            ends_at=good.ends_at,
-            uses=None if shared else kind.uses(terms, code_uses=code.limit),
-            used=0,
-            held=0,
-            balance_minor=balance,
-            held_minor=0,
-            version=1,
-            events=1,
-            issued_at=now,
-        )
-        .returning(VOUCHER.c.id)
-    ).scalar_one()
+    made = _MAKE.one(
+        connection,
+        public_id=codes.new_public_id(),
+        key_id=attempt.key_id,
+        campaign_id=code.campaign_id,
+        revision_id=revision_id,
+        code_id=code_id,
+        recipient_id=None,
+        occasion="bearer",
+        status="active",
+        starts_at=good.starts_at,
+        ends_at=good.ends_at,
+        uses=None if shared else kind.uses(terms, code_uses=code.limit),
+        used=0,
+        held=0,
+        balance_minor=balance,
+        held_minor=0,
+        version=1,
+        events=1,
+        issued_at=now,
+    )
     opening = opening_entry(
-        voucher_id=voucher_id,
-        campaign_id=campaign.id,
+        voucher_id=made.id,
+        campaign_id=code.campaign_id,
         code_id=code_id,
         balance_minor=balance,
         currency=campaign.currency,
@@ -139,16 +143,8 @@ def ensure(
     )
     if opening is not None:
         connection.execute(insert(ENTRY).values(opening))
-    connection.execute(
-        statements.INSERT_EVENT[postgresql],
-        {
-            **{f"event_{name}": None for name in statements.EVENT_NAMES},
-            "event_kind": "issued",
-            "event_at": now,
-            "event_campaign_id": campaign.id,
-            "event_voucher_id": voucher_id,
-            "event_number": 1,
-        },
+    attempt.book(
+        attempt.event("issued", voucher_id=made.id, campaign_id=code.campaign_id, number=1)
     )
     if not shared:
-        connection.execute(update(CODE).where(CODE.c.id == code_id).values(free=False))
+        _TAKE.run(connection, code_id=code_id)

@@ -1,307 +1,209 @@
-"""Reading what a call needs: where it comes from, which voucher is meant, on which terms."""
+"""Tills look vouchers up: which one a payload means, on which terms, and how it stands."""
 
 from __future__ import annotations
 
-import datetime as dt
-import time
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from pydantic import TypeAdapter
-from sqlalchemy import Connection, select
+from sqlalchemy import bindparam, select
 
 from app.domain import overrides
-from app.domain.campaign import Source, Terms
+from app.domain.campaign import Source
 from app.domain.kinds import KINDS
-from app.domain.refusals import Reason, Refused
+from app.domain.ledger import HoldStatus
+from app.domain.refusals import Reason
 from app.domain.rules import Standing
 from app.domain.validity import window
-from app.services.access import Client
 from app.services.resolving import Reading
-from app.services.tills import bearers
-from app.services.tills import sql as statements
-from app.services.tills.attempt import Busy, Call, Found, Known, Lapsed, No
-from app.services.tills.requests import CallFault, Origin, Where
-from app.services.tills.sql import holds as money_statements
-
-#: How long a store and terminal are believed to be as they were read (seconds): a shop that closes
-#: is noticed after that.
-FRESH = 5.0
-MOST_PLACES = 10_000
-
-_TERMS: TypeAdapter[Terms] = TypeAdapter(Terms)
+from app.services.tills import voucher_rows
+from app.services.tills.attempt import Attempt, RecordRow
+from app.services.tills.endings import WAIT, Again, First, RefusedCall, refuse
+from app.services.tills.requests import Answer
+from app.services.tills.tables import H, LineId, V
+from app.services.tills.voucher_rows import Claim, Found, FoundRow, override_of
+from app.store.statements import Query, on_postgresql
 
 
-def is_over(card: Any, now: dt.datetime) -> bool:
-    """Whether a voucher's time is over, its campaign's override counted; of LOCK_VOUCHER."""
-    override = overrides.read(card.override, forced=bool(card.override_forced))
-    ends_at = overrides.end_for(card.ends_at, override)
-    return ends_at is not None and ends_at <= now
+class _PublicIdRow(NamedTuple):
+    public_id: int
 
 
-class Reader:
-    """Reads for calls of one deployment; safe to share between threads."""
+#: Holds of a voucher whose time is over.
+LAPSED = (
+    select(H.id)
+    .where(
+        H.voucher_id == bindparam("voucher_id"),
+        H.status == HoldStatus.OPEN,
+        H.expires_at <= bindparam("now", type_=H.expires_at.type),
+    )
+    .order_by(H.id)
+)
+_READ_LAPSED = Query(LineId, LAPSED)
+_READ_PUBLIC_ID = Query(_PublicIdRow, select(V.public_id).where(V.id == bindparam("voucher_id")))
 
-    def __init__(self, *, postgresql: bool) -> None:
-        self._postgresql = postgresql
-        #: Terms by revision: a revision never changes.
-        self._terms: dict[int, Terms] = {}
-        self._places: dict[tuple[object, ...], tuple[float, Where]] = {}
+#: What a look-up ends with when it does not find: a refusal, the kept answer, or again.
+Missed = RefusedCall | Answer | Again
 
-    def find(self, connection: Connection, call: Call, reading: Reading, *, index: int) -> Found:
-        """The voucher, or the code without one, that a payload means.
 
-        Raises:
-            No: none, or several; or one of a campaign that the API key may not touch.
-            Known: the call's idempotency key has an answer already.
-            Busy: another call is at work on the key or the receipt.
-        """
-        bind: dict[str, Any] = {
-            "client_id": call.client.id,
-            "key": call.key,
-            "receipt": call.origin.receipt,
-            "store_id": call.where.store_id,
-        }
-        if self._postgresql:
-            bind["key_hash"] = call.key_hash
-            bind["receipt_hash"] = call.receipt_hash
-        if reading.several:
-            raise No(Refused(reason=Reason.AMBIGUOUS, item=index))
-        if reading.public_id is not None:
-            by_token = {**bind, "public_id": reading.public_id}
-            rows = self._resolve(connection, by_token, by_code=False)
-            found = [row for row in rows if row.campaign_id is not None]
-        else:
-            found = self._by_codes(connection, call, bind, reading.lookups or (b"",))
-            if not found and reading.mended:
-                found = self._by_codes(connection, call, bind, reading.mended)
-        # A key that leaked and was replaced must not redeem what was issued under its successor.
-        forged = reading.key_id is not None and any(row.key_id != reading.key_id for row in found)
-        if forged or not found:
-            if not forged:
-                self._refuse_misread(connection, call, bind, reading, index=index)
-            reason = Reason.BAD_SIGNATURE if forged or reading.forged else Reason.UNKNOWN_CODE
-            raise No(Refused(reason=reason, item=index), prefix=reading.prefix)
-        if len(found) > 1:
-            raise No(Refused(reason=Reason.AMBIGUOUS, item=index))
-        row = found[0]
-        if reading.link and row.link_withdrawn_at is not None:
-            raise No(Refused(reason=Reason.STALE_BARCODE, item=index))
-        if row.voucher_id is None and row.source != Source.SHARED and not row.code_free:
-            # A code of its own that somebody had and nobody has was given up, whatever became of
-            # what keeps it: it is no bearer's.
-            raise No(Refused(reason=Reason.STALE_BARCODE, item=index), prefix=reading.prefix)
-        understood = self._understand(connection, row)
-        if not call.client.may_touch(understood.row.campaign_key):
-            raise No(Refused(reason=Reason.WRONG_STORE, item=index), understood)
-        self._refuse_lapsed(connection, call, understood)
-        return understood
+def find(attempt: Attempt, reading: Reading, *, item: int = 0) -> Found | Missed:
+    """Find the voucher, or the code without one, that a payload means.
 
-    def _by_codes(
-        self,
-        connection: Connection,
-        call: Call,
-        bind: dict[str, Any],
-        lookups: Sequence[bytes],
-    ) -> list[Any]:
-        """The rows of codes. To a key that is bound to campaigns a code of another is none, and
-        counts as a guess; of a genuine pass it learns that it is good elsewhere.
-        """
-        rows = [
-            row
-            for lookup in lookups
-            for row in self._resolve(connection, {**bind, "lookup": lookup}, by_code=True)
-        ]
-        return [
-            row
-            for row in rows
-            if row.campaign_id is not None and call.client.may_touch(row.campaign_key)
-        ]
+    Returns a refusal when there is none, or several, or it is of a campaign that the API key may
+    not touch; the kept answer of a call that is repeated; again when another call is at work, or
+    the voucher has holds whose time is over.
 
-    def _refuse_misread(
-        self,
-        connection: Connection,
-        call: Call,
-        bind: dict[str, Any],
-        reading: Reading,
-        *,
-        index: int,
-    ) -> None:
-        """Tell the cause of a misreading, so that it is neither a forgery nor a guess.
-
-        Raises:
-            No: a layout or a lost part explains what arrived.
-        """
-        layout = reading.misread
-        for lookup, name in reading.suspected:
-            if layout is None and self._by_codes(connection, call, bind, (lookup,)):
-                layout = name
-        if layout is not None:
-            details = {"layout": layout} if layout else {}
-            raise No(Refused(reason=Reason.SCANNER_LAYOUT, details=details, item=index))
-
-    def standing_for(self, connection: Connection, call: Call, found: Found) -> Found:
-        """The voucher that stands now for one that was issued anew or replaced; else itself.
-
-        Raises:
-            No, Known, Busy: as `find`.
-        """
-        while found.standing.replaced:
-            public_id = connection.execute(
-                select(statements.V.public_id).where(statements.V.id == found.row.replaced_by_id)
-            ).scalar_one()
-            found = self.find(connection, call, Reading(public_id=public_id), index=0)
+    Raises:
+        Reused: the call's key was used for another request.
+    """
+    if reading.several:
+        return refuse(Reason.AMBIGUOUS, item=item)
+    if reading.public_id is not None:
+        found = _rows(attempt, public_id=reading.public_id)
+    else:
+        found = _of_codes(attempt, reading.lookups or (b"",))
+        if not found and reading.mended:
+            found = _of_codes(attempt, reading.mended)
+    if not isinstance(found, list):
         return found
+    # A key that leaked and was replaced must not redeem what was issued under its successor.
+    forged = reading.key_id is not None and any(row.key_id != reading.key_id for row in found)
+    if forged or not found:
+        if not forged and (layout := _misread(attempt, reading)) is not None:
+            details = {"layout": layout} if layout else {}
+            return refuse(Reason.SCANNER_LAYOUT, item=item, **details)
+        reason = Reason.BAD_SIGNATURE if forged or reading.forged else Reason.UNKNOWN_CODE
+        return replace(refuse(reason, item=item), prefix=reading.prefix)
+    if len(found) > 1:
+        return refuse(Reason.AMBIGUOUS, item=item)
+    (row,) = found
+    if reading.link and row.link_withdrawn_at is not None:
+        return refuse(Reason.STALE_BARCODE, item=item)
+    if row.voucher_id is None and row.source != Source.SHARED and not row.code_free:
+        # A code of its own that somebody had and nobody has was given up, whatever became of
+        # what keeps it: it is no bearer's.
+        return replace(refuse(Reason.STALE_BARCODE, item=item), prefix=reading.prefix)
+    understood = _understand(attempt, row)
+    if not attempt.call.client.may_touch(row.campaign_key):
+        return refuse(Reason.WRONG_STORE, understood, item=item)
+    return _lapsed(attempt, understood) or understood
 
-    def claim(self, connection: Connection, call: Call) -> None:
-        """Become the only one at work on the call's key and receipt.
 
-        Raises:
-            Known: the key has an answer already.
-            Busy: another call is at work on one of them.
-        """
-        bind: dict[str, Any] = {}
-        if self._postgresql:
-            bind = {"key_hash": call.key_hash, "other_hash": call.receipt_hash}
-        if not connection.execute(statements.CLAIM[self._postgresql], bind).scalar_one():
-            raise Busy
-        known = connection.execute(
-            statements.READ_RECORD, {"client_id": call.client.id, "key": call.key}
-        ).first()
-        if known is not None:
-            raise Known(known.status, known.fingerprint, known.body)
+def living(attempt: Attempt, found: Found) -> Found | Missed:
+    """Find the voucher that stands now for one that was issued anew or replaced; else itself."""
+    seen: Found | Missed = found
+    while isinstance(seen, Found) and seen.standing.replaced:
+        successor = _READ_PUBLIC_ID.one(attempt.connection, voucher_id=seen.row.replaced_by_id)
+        seen = find(attempt, Reading(public_id=successor.public_id))
+    return seen
 
-    def _refuse_lapsed(self, connection: Connection, call: Call, found: Found) -> None:
-        """Ask for holds that are over; only vouchers that have holds pay for the question."""
-        standing = found.standing
-        if found.voucher_id is None or not (standing.held or standing.held_minor):
-            return
-        bind = {"voucher_id": found.voucher_id, "now": call.now}
-        if connection.execute(money_statements.READ_LAPSED, bind).first() is not None:
-            raise Lapsed(found.voucher_id)
 
-    def terms_of(self, connection: Connection, revision_id: int) -> Terms:
-        """The terms of a revision."""
-        terms = self._terms.get(revision_id)
-        if terms is None:
-            stored = connection.execute(
-                statements.READ_REVISION, {"revision_id": revision_id}
-            ).scalar_one()
-            terms = self._terms[revision_id] = _TERMS.validate_python(stored)
-        return terms
+def lapsed(attempt: Attempt, voucher_id: int) -> Again | None:
+    """Again, when a voucher has holds whose time is over."""
+    row = _READ_LAPSED.first(attempt.connection, voucher_id=voucher_id, now=attempt.call.now)
+    return None if row is None else Again(first=First.RELEASE, row_id=voucher_id)
 
-    def where(self, connection: Connection, client: Client, origin: Origin) -> Where:
-        """Where a call comes from: what the API key is bound to, else what the call names.
 
-        Raises:
-            CallFault: store or terminal do not exist, are closed, or are not the key's.
-        """
-        if client.store_id is None and origin.store is None:
-            return Where()
-        asked = (client.store_id, client.terminal_id, origin.store, origin.terminal)
-        known = self._places.get(asked)
-        if known is not None and time.monotonic() - known[0] < FRESH:
-            return known[1]
-        where = self._where(connection, client, origin)
-        if len(self._places) >= MOST_PLACES:
-            self._places.clear()
-        self._places[asked] = (time.monotonic(), where)
-        return where
+def _lapsed(attempt: Attempt, found: Found) -> Again | None:
+    """As `lapsed`; only vouchers that have holds pay for the question."""
+    voucher_id, standing = found.row.voucher_id, found.standing
+    if voucher_id is None or not (standing.held or standing.held_minor):
+        return None
+    return lapsed(attempt, voucher_id)
 
-    def _where(self, connection: Connection, client: Client, origin: Origin) -> Where:
-        row = connection.execute(
-            statements.READ_PLACE,
-            {
-                "store_id": client.store_id,
-                "store": None if client.store_id else origin.store,
-                "terminal_id": client.terminal_id,
-                "terminal": None if client.terminal_id else origin.terminal,
-            },
-        ).first()
-        if row is None:
-            raise CallFault(
-                "unknown_store",
-                "The store does not exist or is closed.",
-                remedy="Name a store that exists, by its key.",
-            )
-        if origin.store is not None and origin.store != row.key:
-            raise CallFault(
-                "other_store",
-                "The API key is bound to another store.",
-                remedy="Leave the store out, or use that store's API key.",
-            )
-        if row.terminal_id is None and (client.terminal_id or origin.terminal) is not None:
-            raise CallFault(
-                "unknown_terminal",
-                "The terminal does not exist in that store, or is closed.",
-                remedy="Name a terminal of the store, by its key.",
-            )
-        if origin.terminal is not None and origin.terminal != row.terminal_key:
-            raise CallFault(
-                "other_terminal",
-                "The API key is bound to another terminal.",
-                remedy="Leave the terminal out, or use that terminal's API key.",
-            )
-        return Where(
-            store_id=row.id,
-            terminal_id=row.terminal_id,
-            store=row.key,
-            terminal=row.terminal_key or "",
-            channel=row.channel,
-            timezone=row.timezone,
-            language=row.language,
-        )
 
-    def _resolve(self, connection: Connection, bind: dict[str, Any], *, by_code: bool) -> list[Any]:
-        rows = list(connection.execute(statements.RESOLVE[by_code, self._postgresql], bind))
-        first = rows[0]
-        if first.record_body is not None:
-            raise Known(first.record_status, first.record_fingerprint, first.record_body)
-        if not first.mine:
-            raise Busy
-        return rows
+def _rows(
+    attempt: Attempt, *, public_id: int | None = None, lookup: bytes | None = None
+) -> list[FoundRow] | Answer | Again:
+    call = attempt.call
+    bind: dict[str, object] = {
+        "client_id": call.client.id,
+        "key": call.key,
+        "receipt": call.origin.receipt,
+        "store_id": attempt.where.store_id,
+    }
+    if on_postgresql(attempt.connection):
+        bind["key_hash"] = attempt.key_hash
+        bind["receipt_hash"] = attempt.receipt_hash
+    claim, rows = voucher_rows.read(attempt.connection, bind, public_id=public_id, lookup=lookup)
+    if (kept := _kept(claim)) is not None:
+        return attempt.repeated(kept)
+    return rows if claim.mine else WAIT
 
-    def _understand(self, connection: Connection, row: Any) -> Found:
-        kind = KINDS[row.kind]
-        shared = row.source == Source.SHARED
-        bearer = row.recipient_id is None
-        if row.voucher_id is None:
-            terms = bearers.current_terms(connection, row.campaign_id, row.revision, self.terms_of)
-            status, uses = "active", kind.uses(terms, code_uses=row.code_limit)
-            good = window(terms.validity, ZoneInfo(row.timezone), issued_at=None)
-            starts_at, ends_at = good.starts_at, good.ends_at
-            balance = kind.opening_balance(terms, code_amount=row.code_amount)
-            used = held = held_minor = 0
-            if shared:
-                uses, used, held = row.code_limit, row.code_used, row.code_held
-        else:
-            terms = self.terms_of(connection, row.revision_id)
-            status, uses, balance = row.status, row.uses, row.balance_minor
-            starts_at, ends_at = row.starts_at, row.ends_at
-            used, held, held_minor = row.used, row.held, row.held_minor
-        override = overrides.read(row.override, forced=bool(row.override_forced))
+
+def _kept(claim: Claim) -> RecordRow | None:
+    if claim.record_body is None or claim.record_fingerprint is None:
+        return None
+    return RecordRow(claim.record_status or 0, claim.record_fingerprint, claim.record_body)
+
+
+def _of_codes(attempt: Attempt, lookups: Sequence[bytes]) -> list[FoundRow] | Answer | Again:
+    """The rows of codes. To a key that is bound to campaigns a code of another is none, and
+    counts as a guess; of a genuine pass it learns that it is good elsewhere.
+    """
+    found: list[FoundRow] = []
+    for lookup in lookups:
+        rows = _rows(attempt, lookup=lookup)
+        if not isinstance(rows, list):
+            return rows
+        found += [row for row in rows if attempt.call.client.may_touch(row.campaign_key)]
+    return found
+
+
+def _misread(attempt: Attempt, reading: Reading) -> str | None:
+    """The keyboard layout that explains what arrived, empty when one must and none does; None
+    when it may be anything, such as a guess.
+    """
+    layout = reading.misread
+    for lookup, name in reading.suspected:
+        if layout is None and isinstance(rows := _of_codes(attempt, (lookup,)), list) and rows:
+            layout = name
+    return layout
+
+
+def _understand(attempt: Attempt, row: FoundRow) -> Found:
+    kind, connection = KINDS[row.kind], attempt.connection
+    override = override_of(row)
+    shared = row.source == Source.SHARED
+    bearer = row.recipient_id is None
+    if row.revision_id is None:
+        revision_id = attempt.memory.revision_of(connection, row.campaign_id, row.revision)
+        terms = attempt.memory.terms_of(connection, revision_id)
+        status, uses = "active", kind.uses(terms, code_uses=row.code_limit)
+        good = window(terms.validity, ZoneInfo(row.timezone), issued_at=None)
+        starts_at, ends_at = good.starts_at, good.ends_at
+        balance = kind.opening_balance(terms, code_amount=row.code_amount)
+        used = held = held_minor = 0
+        if shared:
+            uses, used, held = row.code_limit, row.code_used or 0, row.code_held or 0
+    else:
+        terms = attempt.memory.terms_of(connection, row.revision_id)
+        status, uses, balance = row.status or "", row.uses, row.balance_minor or 0
+        starts_at, ends_at = row.starts_at, row.ends_at
+        used, held, held_minor = row.used or 0, row.held or 0, row.held_minor or 0
+    if override is not None:
         ends_at = overrides.end_for(ends_at, override)
         terms = overrides.terms_for(terms, override)
         if not (kind.holds_money or (shared and bearer)):
             # The uses of a bare shared code are everybody's together: no voucher's to override.
             uses = overrides.uses_for(uses, override)
-        standing = Standing(
-            status=status,
-            starts_at=starts_at,
-            ends_at=ends_at,
-            uses=uses,
-            used=used,
-            held=held,
-            balance_minor=balance,
-            held_minor=held_minor,
-            replaced=row.replaced_by_id is not None,
-            campaign_status=row.campaign_status,
-            authority=row.authority,
-            currency=row.currency,
-            timezone=row.timezone,
-            holds_money=kind.holds_money,
-            bare=shared and bearer,
-            budgeted=row.budget_minor is not None,
-        )
-        return Found(row=row, standing=standing, terms=terms)
+    standing = Standing(
+        status=status,
+        starts_at=starts_at,
+        ends_at=ends_at,
+        uses=uses,
+        used=used,
+        held=held,
+        balance_minor=balance,
+        held_minor=held_minor,
+        replaced=row.replaced_by_id is not None,
+        campaign_status=row.campaign_status,
+        authority=row.authority,
+        currency=row.currency,
+        timezone=row.timezone,
+        holds_money=kind.holds_money,
+        bare=shared and bearer,
+        budgeted=row.budget_minor is not None,
+    )
+    return Found(row=row, standing=standing, terms=terms)

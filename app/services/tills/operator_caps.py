@@ -1,4 +1,4 @@
-"""Caps on what one operator may put onto cards in a day, as a campaign says.
+"""Operators may put so much onto cards in a day, as a campaign says.
 
 What counts is noted in the details of its entry: the day, and for an entry that takes another one
 back, whose cap it gives back. So the audit adds the counters up from the ledger alone, whatever
@@ -7,68 +7,102 @@ becomes of a store's time zone or a campaign's terms.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection
+from sqlalchemy import bindparam, update
+from sqlalchemy.sql.selectable import ExecutableReturnsRows
 
-from app.domain.refusals import Reason, Refused
-from app.services.tills.attempt import Call, No
-from app.services.tills.sql import holds as sql
+from app.domain.refusals import Reason
+from app.services.tills.attempt import Attempt
+from app.services.tills.endings import Undone, refuse
+from app.services.tills.tables import OPERATOR_DAY, D, RowId
+from app.store.statements import INSERT, Command, Query, by_dialect
 
 #: Names in an entry's details: the day that it counts on, and the operator if it is another's.
 DAY = "counted_on"
 OPERATOR = "counted_for"
 
 
-class Caps:
-    """Counts what operators give, for one deployment."""
-
-    def __init__(self, *, postgresql: bool) -> None:
-        self._postgresql = postgresql
-
-    def count(
-        self, connection: Connection, call: Call, cap: int | None, row: Any, amount: int
-    ) -> dict[str, str]:
-        """Count what the operator gives today; returns what the entry's details say of it.
-
-        Raises:
-            No: nobody is named, or the cap is reached.
-        """
-        if cap is None or amount <= 0:
-            return {}
-        if call.origin.operator is None:
-            raise No(Refused(reason=Reason.OPERATOR_REQUIRED))
-        day = call.now.astimezone(ZoneInfo(call.where.timezone)).date().isoformat()
-        bind = {
-            "campaign_id": row.campaign_id,
-            "operator": call.origin.operator,
-            "day": day,
-            "amount": amount,
-            "cap": cap,
-        }
-        if (
-            amount > cap
-            or connection.execute(sql.GIVE_BY_OPERATOR[self._postgresql], bind).first() is None
-        ):
-            details = {"cap_minor": cap, "currency": row.currency}
-            raise No(Refused(reason=Reason.OPERATOR_CAP, details=details))
-        return {DAY: day}
-
-    def give_back(self, connection: Connection, row: Any) -> dict[str, str]:
-        """Count what an entry gave no more, since it is taken back; returns what the details of
-        the entry that does so say. `row` is of READ_ENTRIES.
-        """
-        day = (row.details or {}).get(DAY)
-        if day is None:
-            return {}
-        connection.execute(
-            sql.UNGIVE_BY_OPERATOR,
-            {
-                "of_campaign": row.campaign_id,
-                "by_operator": row.operator,
-                "on_day": day,
-                "amount": row.amount_minor,
-            },
+def _give(dialect: str) -> ExecutableReturnsRows:
+    return (
+        INSERT[dialect](OPERATOR_DAY)
+        .values(
+            campaign_id=bindparam("campaign_id"),
+            operator=bindparam("operator"),
+            day=bindparam("day"),
+            given_minor=bindparam("amount"),
         )
-        return {DAY: day, OPERATOR: row.operator}
+        .on_conflict_do_update(
+            index_elements=[D.campaign_id, D.operator, D.day],
+            set_={"given_minor": D.given_minor + bindparam("amount")},
+            where=D.given_minor + bindparam("amount") <= bindparam("cap"),
+        )
+        .returning(D.id)
+    )
+
+
+_GIVE = Query(RowId, by_dialect(_give))
+_GIVE_BACK = Command(
+    update(OPERATOR_DAY)
+    .where(
+        D.campaign_id == bindparam("of_campaign"),
+        D.operator == bindparam("by_operator"),
+        D.day == bindparam("on_day"),
+    )
+    .values(given_minor=D.given_minor - bindparam("amount"))
+)
+
+
+def count(
+    attempt: Attempt, cap: int | None, *, campaign_id: int, currency: str | None, amount: int
+) -> dict[str, object]:
+    """Count what the operator gives today; returns what the entry's details say of it.
+
+    Raises:
+        Undone: nobody is named, or the cap is reached.
+    """
+    if cap is None or amount <= 0:
+        return {}
+    operator = attempt.call.origin.operator
+    if operator is None:
+        raise Undone(refuse(Reason.OPERATOR_REQUIRED))
+    day = attempt.call.now.astimezone(ZoneInfo(attempt.where.timezone)).date().isoformat()
+    given = amount <= cap and _GIVE.first(
+        attempt.connection,
+        campaign_id=campaign_id,
+        operator=operator,
+        day=day,
+        amount=amount,
+        cap=cap,
+    )
+    if not given:
+        raise Undone(refuse(Reason.OPERATOR_CAP, cap_minor=cap, currency=currency))
+    return {DAY: day}
+
+
+def give_back(
+    attempt: Attempt,
+    details: Mapping[str, object] | None,
+    *,
+    campaign_id: int,
+    operator: str | None,
+    amount: int,
+) -> dict[str, object]:
+    """Count what an entry gave no more, since it is taken back; returns what the details of the
+    entry that does so say.
+
+    Args:
+        details, operator: of the entry that is taken back.
+    """
+    day = (details or {}).get(DAY)
+    if day is None:
+        return {}
+    _GIVE_BACK.run(
+        attempt.connection,
+        of_campaign=campaign_id,
+        by_operator=operator,
+        on_day=day,
+        amount=amount,
+    )
+    return {DAY: day, OPERATOR: operator}

@@ -14,6 +14,7 @@ from uuid import UUID
 from app.domain.baskets import Basket
 from app.domain.ledger import AdjustReason
 from app.domain.refusals import Reason
+from app.domain.rules import Place
 from app.faults import Fault
 
 
@@ -60,6 +61,10 @@ class Origin:
     address: str = ""
 
 
+#: Of what nobody asks from anywhere.
+NOWHERE = Origin()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Override:
     """A supervisor's word that named refusals do not count this time, and why."""
@@ -73,7 +78,7 @@ class Redemption:
     """One to ten vouchers of a receipt, redeemed all or not at all, in order."""
 
     items: tuple[Item, ...]
-    origin: Origin = Origin()
+    origin: Origin = NOWHERE
     basket: Basket | None = None
     override: Override | None = None
     #: How long it is only set aside; None redeems at once.
@@ -89,7 +94,7 @@ class Capture:
     currency: str | None = None
     #: Whether what is left afterwards is given back.
     final: bool = True
-    origin: Origin = Origin()
+    origin: Origin = NOWHERE
 
 
 class CardAction(StrEnum):
@@ -113,7 +118,7 @@ class CardCall:
     currency: str | None = None
     reason: AdjustReason | None = None
     because: str | None = None
-    origin: Origin = Origin()
+    origin: Origin = NOWHERE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +129,7 @@ class Refund:
     amount_minor: int | None = None
     currency: str | None = None
     because: str | None = None
-    origin: Origin = Origin()
+    origin: Origin = NOWHERE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +139,7 @@ class Reversal:
     redemption_id: UUID | None = None
     key: str | None = None
     because: str | None = None
-    origin: Origin = Origin()
+    origin: Origin = NOWHERE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,14 +151,17 @@ class Answer:
     replayed: bool = False
 
 
+#: Of a call that names no store.
+UNPLACED = Place()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Where:
     """Where a call comes from, as the books name it and as rules and texts need it."""
 
     store_id: int | None = None
     terminal_id: int | None = None
-    store: str = ""
-    terminal: str = ""
-    channel: str = "store"
+    #: The same as rules know it.
+    place: Place = UNPLACED
     timezone: str = "UTC"
     language: str = "en"

@@ -1,384 +1,343 @@
-"""Taking redemptions back: by their id, or by the key of the call that made them.
+"""Redemptions are taken back: by their id, by the key of the call that made them, or in part.
 
-A reversal gives back every counter that the redemption took, and no other. What of a call was
-taken back before stays so, the rest is given back; a card's load or activation is undone on the
-spot or not at all, and so is a refund; a correction or a block is refused, never silently kept. A
-key that was never seen gets a tombstone, so that the original, should it still arrive, is refused.
+What of a call was taken back before stays so, the rest is given back; a card's load or activation
+is undone on the spot or not at all, and so is a refund, for a till that never heard whether it was
+made; a correction or a block is refused, never silently kept. A key that was never seen gets a
+tombstone, so that the original, should it still arrive, is refused. How what comes back is counted
+and booked is `returns`' business alone.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import orjson
-from sqlalchemy import Connection
+from sqlalchemy import bindparam, func, select
 
 from app.domain import ledger
-from app.domain.ledger import EntryKind, HoldStatus
-from app.domain.refusals import Reason, Refused
-from app.services.tills import answers, baskets, books
-from app.services.tills import sql as statements
-from app.services.tills.attempt import Busy, Call, Known, No, lock_name
-from app.services.tills.books import Books
-from app.services.tills.holds import Holds
-from app.services.tills.lookup import Reader
-from app.services.tills.operator_caps import Caps
-from app.services.tills.refunds import Unrefunding
-from app.services.tills.replacements import Replacing
-from app.services.tills.requests import Answer, CardAction, Reversal
-from app.services.tills.sql import holds as money_statements
-from app.store.models import new_id
+from app.domain.ledger import RETURNS, EntryKind, HoldStatus
+from app.domain.refusals import Reason
+from app.services.tills import answers, holds, lookup, returns
+from app.services.tills.attempt import Attempt
+from app.services.tills.endings import Again, RefusedCall, refuse
+from app.services.tills.holds import READ_HOLD
+from app.services.tills.requests import Answer, CardAction, Refund, Reversal
+from app.services.tills.returns import UNDOES, EntryRow, Return, Returned
+from app.services.tills.tables import CAMPAIGN, ENTRY, STORE, VOUCHER, C, E, LineId, S, V
+from app.services.tills.voucher_rows import LOCK_VOUCHER
+from app.store.statements import Query
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Taken:
-    """An entry that is taken back; `row` is of READ_ENTRIES, `after` the voucher's counters."""
-
-    row: Any
-    #: What the balance changes by, in minor units.
-    back: int
-    kind: EntryKind
-    after: Any
+class _SumRow(NamedTuple):
+    minor: int
 
 
-class Reverser:
-    """Takes redemptions back for one deployment."""
+class _AtRow(NamedTuple):
+    created_at: dt.datetime
 
-    def __init__(
-        self,
-        reader: Reader,
-        books: Books,
-        holds: Holds,
-        replacing: Replacing,
-        caps: Caps,
-        *,
-        postgresql: bool,
-    ) -> None:
-        self._reader = reader
-        self._books = books
-        self._holds = holds
-        self._replacing = replacing
-        self._caps = caps
-        self._unrefunding = Unrefunding(books, replacing, caps)
-        self._postgresql = postgresql
 
-    def reverse(
-        self,
-        connection: Connection,
-        call: Call,
-        reversal: Reversal,
-        *,
-        key_id: int,
-        fingerprint: bytes,
-    ) -> Answer:
-        """One attempt at a reversal; `key_id` is the master key that a replacement would use.
+class _UndoneRow(NamedTuple):
+    details: Mapping[str, object] | None
+    created_at: dt.datetime
 
-        Raises:
-            No: nothing to take back, or too late.
-            Known: the call's own key has an answer already.
-            Busy: a call under one of the two keys is at work.
-        """
-        self._claim(connection, call, reversal.key)
-        if reversal.key is None:
-            ids = [reversal.redemption_id]
-        else:
-            original = connection.execute(
-                statements.READ_RECORD, {"client_id": call.client.id, "key": reversal.key}
-            ).first()
-            if original is None or original.status == 0:
-                return self._tombstone(
-                    connection, call, reversal.key, fresh=original is None, fingerprint=fingerprint
-                )
-            made = orjson.loads(original.body)
-            if "refund_id" in made:
-                return self._unrefunding.undo(
-                    connection,
-                    call,
-                    uuid.UUID(made["refund_id"]),
-                    because=reversal.because,
-                    fingerprint=fingerprint,
-                )
-            holds = [uuid.UUID(part["hold_id"]) for part in made.get("holds", [])]
-            ids = [uuid.UUID(part["redemption_id"]) for part in made.get("redemptions", [])]
-            ids += self._void(connection, call, holds)
-            if made.get("action") in (CardAction.LOAD, CardAction.ACTIVATE):
-                ids.append(uuid.UUID(made["entry_id"]))
-            if not ids:
-                if made["outcome"] == "accepted" and not holds:
-                    raise No(Refused(reason=Reason.NOT_REVERSIBLE))
-                return self._answer(connection, call, [], [], [], fingerprint=fingerprint)
-        rows = self._entries(connection, call, ids)
-        return self._take_back(
-            connection, call, reversal, rows, key_id=key_id, fingerprint=fingerprint
-        )
 
-    def _void(self, connection: Connection, call: Call, ids: list[uuid.UUID]) -> list[uuid.UUID]:
-        """Release the holds of a call that is taken back, as far as they are still open.
+_READ_ENTRIES = Query(
+    EntryRow,
+    select(
+        *(E[name] for name in EntryRow._fields[: EntryRow._fields.index("public_id")]),
+        V.public_id,
+        V.revision_id,
+        V.recipient_id,
+        V.status,
+        V.uses.label("voucher_uses"),
+        V.ends_at,
+        C.key.label("campaign_key"),
+        C.name.label("campaign_name"),
+        C.kind.label("campaign_kind"),
+        C.currency.label("campaign_currency"),
+        C.source.label("campaign_source"),
+        C.override,
+        C.override_forced,
+        S.timezone.label("store_timezone"),
+    )
+    .select_from(
+        ENTRY.join(VOUCHER, V.id == E.voucher_id)
+        .join(CAMPAIGN, C.id == E.campaign_id)
+        .outerjoin(STORE, S.id == E.store_id)
+    )
+    .where(
+        E.id.in_(bindparam("ids", expanding=True)),
+        E.kind.in_([EntryKind.REDEMPTION, EntryKind.LOAD, EntryKind.ACTIVATE, EntryKind.REFUND]),
+    ),
+)
+#: What of an entry was given back already, in minor units.
+_READ_RETURNED = Query(
+    _SumRow,
+    select(func.coalesce(func.sum(E.amount_minor), 0).label("minor")).where(
+        E.refers_to_id == bindparam("entry_id"), E.kind.in_(list(RETURNS))
+    ),
+)
+#: Whether an entry was taken back, and when last.
+_READ_RETURN = Query(
+    _AtRow,
+    select(E.created_at)
+    .where(E.refers_to_id == bindparam("entry_id"), E.kind.in_(list(RETURNS)))
+    .order_by(E.created_at.desc())
+    .limit(1),
+)
+#: Refunds of a redemption that were undone: which, and when.
+_READ_UNDONE = Query(
+    _UndoneRow,
+    select(E.details, E.created_at).where(
+        E.refers_to_id == bindparam("entry_id"),
+        E.kind == EntryKind.REFUND,
+        E.amount_minor < 0,
+    ),
+)
+#: What was captured of holds; the vouchers are named because the ledger is searched by them.
+_READ_CAPTURED = Query(
+    LineId,
+    select(E.id).where(
+        E.voucher_id.in_(bindparam("vouchers", expanding=True)),
+        E.hold_id.in_(bindparam("holds", expanding=True)),
+        E.kind == EntryKind.REDEMPTION,
+    ),
+)
 
-        Returns the redemptions that they were captured by, whoever captured them.
-        """
-        if not ids:
-            return []
-        read = money_statements.READ_HOLD
-        vouchers = {connection.execute(read, {"hold_id": each}).one().voucher_id for each in ids}
-        for voucher_id in sorted(vouchers):
-            connection.execute(money_statements.LOCK_VOUCHER, {"voucher_id": voucher_id}).one()
-        for each in ids:
-            # Read again under the lock: somebody may have settled it meanwhile.
-            hold = connection.execute(read, {"hold_id": each}).one()
-            if hold.status == HoldStatus.OPEN:
-                self._holds.release(connection, call, hold, status=HoldStatus.VOIDED)
-        bind = {"vouchers": sorted(vouchers), "holds": ids}
-        return list(connection.execute(money_statements.READ_CAPTURED, bind).scalars())
 
-    def _claim(self, connection: Connection, call: Call, other: str | None) -> None:
-        bind: dict[str, Any] = {}
-        if self._postgresql:
-            bind["key_hash"] = call.key_hash
-            bind["other_hash"] = (
-                lock_name("key", str(call.client.id), other) if other is not None else None
-            )
-        if not connection.execute(statements.CLAIM[self._postgresql], bind).scalar_one():
-            raise Busy
-        known = connection.execute(
-            statements.READ_RECORD, {"client_id": call.client.id, "key": call.key}
-        ).first()
-        if known is not None:
-            raise Known(known.status, known.fingerprint, known.body)
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What a call that is taken back made, as its kept answer says."""
 
-    def _tombstone(
-        self, connection: Connection, call: Call, key: str, *, fresh: bool, fingerprint: bytes
-    ) -> Answer:
-        if fresh:
-            no = No(Refused(reason=Reason.ALREADY_REVERSED, details={"at": call.now.isoformat()}))
-            body = orjson.dumps(answers.refusal(connection, call, no)).decode()
-            try:
-                self._books.keep(connection, call, body=body, fingerprint=b"", status=0, key=key)
-            except Known:
-                # The original came in between after all: begin anew, and see it.
-                raise Busy from None
-        return self._answer(
-            connection, call, [], [], [], fingerprint=fingerprint, before_original=True
-        )
+    accepted: bool
+    refund: UUID | None
+    holds: list[UUID]
+    entries: list[UUID]
 
-    def _entries(
-        self, connection: Connection, call: Call, ids: Sequence[uuid.UUID | None]
-    ) -> list[Any]:
-        rows = connection.execute(statements.READ_ENTRIES, {"ids": list(ids)}).all()
-        rows = [
-            row
-            for row in rows
-            if row.kind != EntryKind.REFUND and call.client.may_touch(row.campaign_key)
-        ]
-        if not rows:
-            raise No(Refused(reason=Reason.UNKNOWN_REDEMPTION))
-        return sorted(rows, key=lambda row: (int(row.voucher_id), row.created_at))
 
-    def _take_back(
-        self,
-        connection: Connection,
-        call: Call,
-        reversal: Reversal,
-        rows: list[Any],
-        *,
-        key_id: int,
-        fingerprint: bytes,
-    ) -> Answer:
-        entries: list[dict[str, Any]] = []
-        events: list[dict[str, Any]] = []
-        parts: list[dict[str, object]] = []
-        taken: list[_Taken] = []
-        earlier: list[dt.datetime] = []
-        for row in rows:
-            # Asked after the voucher's row is locked, so that of two reversals one sees the other.
-            connection.execute(money_statements.LOCK_VOUCHER, {"voucher_id": row.voucher_id}).one()
-            bind = {"entry_id": row.id}
-            returned = connection.execute(money_statements.READ_RETURNED, bind).scalar_one()
-            at = connection.execute(statements.READ_RETURN, bind).scalar_one_or_none()
-            back = -row.amount_minor - int(returned)
-            if at is not None and (row.uses or back == 0):
-                earlier.append(at)
-                continue
-            kind = self._kind(connection, call, row, back)
-            after = self._give_voucher(connection, row, back)
-            taken.append(_Taken(row=row, back=back, kind=kind, after=after))
-        if not taken:
-            details = {"at": max(earlier).isoformat()}
-            raise No(Refused(reason=Reason.ALREADY_REVERSED, details=details))
-        for each in taken:
-            row, kind, after, back = each.row, each.kind, each.after, each.back
-            call.changed.append(row.voucher_id)
-            entry = books.entry(
-                call,
-                id=new_id(),
-                voucher_id=row.voucher_id,
-                campaign_id=row.campaign_id,
-                code_id=row.code_id,
-                kind=kind,
-                uses=-row.uses,
-                amount_minor=back,
-                currency=row.currency,
-                discount_minor=-row.discount_minor,
-                used_after=after.used,
-                balance_after_minor=after.balance_minor,
-                on_code=row.on_code,
-                on_budget=row.on_budget,
-                on_recipient=row.on_recipient,
-                on_day=row.on_day,
-                refers_to_id=row.id,
-                reason=reversal.because,
-            )
-            entries.append(entry)
-            events.append(
-                books.event(
-                    call,
-                    kind="reversed" if kind is EntryKind.REVERSAL else "refunded",
-                    campaign_id=row.campaign_id,
-                    voucher_id=row.voucher_id,
-                    number=after.events,
-                    entry_id=entry["entry_id"],
-                    data={"amount_minor": back, "discount_minor": row.discount_minor},
-                )
-            )
-            parts.append(
-                {
-                    "redemption_id": str(row.id),
-                    "reversal_id": str(entry["entry_id"]),
-                    "kind": "undo" if kind is EntryKind.REVERSAL else "refund",
-                    "returned_minor": back or None,
-                    "replaced_by": None,
-                    "voucher": answers.returned(row, after),
-                }
-            )
-        for each, part in zip(taken, parts, strict=True):
-            moved = each.back > 0 and self._replacing.move_from_dead(
-                connection,
-                call,
-                each.row.voucher_id,
-                each.back,
-                because_of=uuid.UUID(str(part["reversal_id"])),
-                key_id=key_id,
-                entries=entries,
-                events=events,
-            )
-            if moved:
-                part["replaced_by"], after = moved
-                part["voucher"] = answers.returned(each.row, after)
-        returns = baskets.Returns(connection)
-        for each, entry, event in zip(taken, entries, events, strict=False):
-            # All that was left of each is given back.
-            event["event_data"] |= returns.told(each.row, stands=False)
-            entry["entry_details"] = self._count_operator(connection, call, each) or None
-        self._give_others(connection, taken)
-        return self._answer(connection, call, parts, entries, events, fingerprint=fingerprint)
+def reverse(attempt: Attempt, asked: Reversal) -> Answer | RefusedCall | Again:
+    """Take back one redemption, or all that a call took.
 
-    def _count_operator(self, connection: Connection, call: Call, each: _Taken) -> dict[str, str]:
-        """Count money that comes onto a card by somebody, and no more what was loaded."""
-        if each.row.kind != EntryKind.REDEMPTION:
-            return self._caps.give_back(connection, each.row)
-        if each.kind is not EntryKind.REFUND:
-            return {}
-        cap = self._reader.terms_of(connection, each.row.revision_id).operator_cap_minor
-        return self._caps.count(connection, call, cap, each.row, each.back)
+    Raises:
+        Undone: as `returns.take_back`, or another call settled a hold meanwhile.
+    """
+    other = None if asked.key is None else attempt.name_of(asked.key)
+    if (ending := attempt.claim(other)) is not None:
+        return ending
+    if asked.key is None:
+        ids = [] if asked.redemption_id is None else [asked.redemption_id]
+        return _answer(attempt, _take_back(attempt, ids, because=asked.because))
+    original = attempt.record(asked.key)
+    if original is None or original.status == 0:
+        return _before_original(attempt, asked.key, fresh=original is None)
+    made = _made(original.body)
+    if made.refund is not None:
+        return _answer(attempt, _undo_refund(attempt, made.refund, because=asked.because))
+    if made.accepted and not made.holds and not made.entries:
+        return refuse(Reason.NOT_REVERSIBLE)
+    ids = made.entries + _void(attempt, made.holds)
+    if not ids:
+        return _answer(attempt, [])
+    return _answer(attempt, _take_back(attempt, ids, because=asked.because))
 
-    def _give_voucher(self, connection: Connection, row: Any, back: int) -> Any:
-        bind: dict[str, Any] = {"voucher_id": row.voucher_id}
-        if row.uses:
-            bind["allowed"] = answers.allowed(row, row.voucher_uses)
-            after = connection.execute(statements.GIVE_USE, bind).first()
-        elif row.kind == EntryKind.ACTIVATE:
-            last = connection.execute(statements.READ_LAST_USE, bind).first()
-            if last is not None and last.created_at >= row.created_at:
-                raise No(Refused(reason=Reason.NOT_REVERSIBLE))
-            # Until it is activated again it is what it was before: worth nothing at a till.
-            bind |= {"amount": back, "expected_status": "active", "new_status": "pending"}
-            after = connection.execute(money_statements.MOVE_MONEY, bind).first()
-            if after is None and row.status != "active":
-                raise No(Refused(reason=Reason.NOT_REVERSIBLE))
-        else:
-            after = connection.execute(statements.GIVE_MONEY, bind | {"amount": back}).first()
-        if after is None and back < 0:
-            details = {"currency": row.currency}
-            raise No(Refused(reason=Reason.INSUFFICIENT_BALANCE, details=details))
-        if after is None:
-            # Nothing is counted any more, so that it was taken back by somebody else.
-            raise No(Refused(reason=Reason.ALREADY_REVERSED))
-        return after
 
-    def _give_others(self, connection: Connection, taken: list[_Taken]) -> None:
-        rows = [each.row for each in taken]
-        for row in _by(rows, "code_id"):
-            if row.on_code:
-                connection.execute(statements.GIVE_CODE, {"code_id": row.code_id})
-        for row in sorted(rows, key=lambda row: (row.recipient_id or 0, row.campaign_id)):
-            days = ([""] if row.on_recipient else []) + ([row.on_day] if row.on_day else [])
-            for day in days:
-                connection.execute(
-                    statements.GIVE_RECIPIENT,
-                    {
-                        "in_campaign": row.campaign_id,
-                        "by_recipient": row.recipient_id,
-                        "on_day": day,
-                    },
-                )
-        for each in sorted(taken, key=lambda each: int(each.row.campaign_id)):
-            row = each.row
-            if row.on_budget:
-                connection.execute(
-                    statements.GIVE_BUDGET,
-                    {
-                        "campaign_id": row.campaign_id,
-                        "taken": row.uses,
-                        "amount": row.discount_minor + each.back,
-                    },
-                )
+def refund(attempt: Attempt, asked: Refund) -> Answer | RefusedCall | Again:
+    """Give money of a redemption back to its card, or to the one that replaces it.
 
-    def _kind(self, connection: Connection, call: Call, row: Any, back: int) -> EntryKind:
-        terms = self._reader.terms_of(connection, row.revision_id)
-        same_till = (
-            row.api_key_id == call.client.id
-            and row.store_id == call.where.store_id
-            and row.terminal_id == call.where.terminal_id
-        )
-        kind = ledger.taking_back(
-            row.created_at,
-            same_till=same_till,
-            zone=ZoneInfo(row.store_timezone or "UTC"),
-            refund_days=terms.refund_days,
-            now=call.now,
-        )
+    Raises:
+        Undone: as `returns.take_back`.
+    """
+    if (ending := attempt.claim(attempt.receipt_hash)) is not None:
+        return ending
+    row = next(iter(entries(attempt, [asked.redemption_id])), None)
+    if row is None or row.kind != EntryKind.REDEMPTION or row.amount_minor >= 0:
+        return refuse(Reason.UNKNOWN_REDEMPTION)
+    if asked.currency is not None and asked.currency != row.currency:
+        return refuse(Reason.CURRENCY_MISMATCH, currency=row.currency)
+    terms = attempt.memory.terms_of(attempt.connection, row.revision_id)
+    if way_back(attempt, row, refund_days=terms.refund_days, refund=True) is None:
+        return refuse(Reason.REVERSAL_WINDOW_CLOSED)
+    left, _ = left_of(attempt, row)
+    amount = left if asked.amount_minor is None else asked.amount_minor
+    if left == 0:
+        return refuse(Reason.ALREADY_REVERSED)
+    if amount > left:
+        return refuse(Reason.REFUND_OVER_REDEMPTION, left_minor=left, currency=row.currency)
+    made = Return(row=row, kind=EntryKind.REFUND, minor=amount, stands=amount < left)
+    (done,) = returns.take_back(attempt, [made], because=asked.because)
+    return attempt.answer(
+        {
+            "outcome": "accepted",
+            "refund_id": str(made.id),
+            "redemption_id": str(row.id),
+            "returned_minor": amount,
+            "left_minor": left - amount,
+            "replaced_by": done["replaced_by"],
+            "voucher": done["voucher"],
+        }
+    )
+
+
+def entries(attempt: Attempt, ids: Sequence[UUID]) -> list[EntryRow]:
+    """The entries of these ids that may be taken back and that the API key may touch."""
+    found = _READ_ENTRIES.all(attempt.connection, ids=list(ids))
+    return [row for row in found if attempt.call.client.may_touch(row.campaign_key)]
+
+
+def left_of(attempt: Attempt, row: EntryRow) -> tuple[int, dt.datetime | None]:
+    """What of an entry was not given back yet, in minor units, and when something was last.
+
+    Locks the voucher's row first, so that of two calls one sees the other.
+    """
+    LOCK_VOUCHER.one(attempt.connection, voucher_id=row.voucher_id)
+    returned = _READ_RETURNED.one(attempt.connection, entry_id=row.id).minor
+    last = _READ_RETURN.first(attempt.connection, entry_id=row.id)
+    return -row.amount_minor - int(returned), None if last is None else last.created_at
+
+
+def way_back(
+    attempt: Attempt, row: EntryRow, *, refund_days: int, refund: bool = False
+) -> EntryKind | None:
+    """How an entry can be taken back now: undone by the till that made it on the same day, else
+    refunded within the days; None when it is too late.
+
+    Args:
+        refund: whether it is to be a refund, whoever made it and when.
+    """
+    same_till = (row.api_key_id, row.store_id, row.terminal_id) == (
+        attempt.call.client.id,
+        attempt.where.store_id,
+        attempt.where.terminal_id,
+    )
+    return ledger.taking_back(
+        row.created_at,
+        same_till=same_till and not refund,
+        zone=ZoneInfo(row.store_timezone or "UTC"),
+        refund_days=refund_days,
+        now=attempt.call.now,
+    )
+
+
+def _take_back(
+    attempt: Attempt, ids: Sequence[UUID], *, because: str | None
+) -> list[Returned] | RefusedCall:
+    rows = [row for row in entries(attempt, ids) if row.kind != EntryKind.REFUND]
+    if not rows:
+        return refuse(Reason.UNKNOWN_REDEMPTION)
+    decided = _decided(attempt, sorted(rows, key=lambda row: (row.voucher_id, row.created_at)))
+    if isinstance(decided, RefusedCall):
+        return decided
+    return returns.take_back(attempt, decided, because=because)
+
+
+def _decided(attempt: Attempt, rows: Sequence[EntryRow]) -> list[Return] | RefusedCall:
+    """How each entry is taken back that was not yet, or why not."""
+    decided: list[Return] = []
+    earlier: list[dt.datetime] = []
+    for row in rows:
+        left, at = left_of(attempt, row)
+        if at is not None and (row.uses or left == 0):
+            earlier.append(at)
+            continue
+        terms = attempt.memory.terms_of(attempt.connection, row.revision_id)
+        kind = way_back(attempt, row, refund_days=terms.refund_days)
         # What was loaded is undone on the spot or not at all: afterwards it may be spent.
-        if kind is None or (row.kind != EntryKind.REDEMPTION and kind is not EntryKind.REVERSAL):
-            raise No(Refused(reason=Reason.REVERSAL_WINDOW_CLOSED))
+        loaded = row.kind != EntryKind.REDEMPTION
+        if kind is None or (loaded and kind is not EntryKind.REVERSAL):
+            return refuse(Reason.REVERSAL_WINDOW_CLOSED)
         # Money comes onto a card by somebody, here as by a refund.
-        if kind is EntryKind.REFUND and back > 0 and call.origin.operator is None:
-            raise No(Refused(reason=Reason.OPERATOR_REQUIRED))
-        return kind
-
-    def _answer(
-        self,
-        connection: Connection,
-        call: Call,
-        parts: list[dict[str, object]],
-        entries: list[dict[str, Any]],
-        events: list[dict[str, Any]],
-        *,
-        fingerprint: bytes,
-        before_original: bool = False,
-    ) -> Answer:
-        body = orjson.dumps(
-            {"outcome": "accepted", "reversals": parts, "before_original": before_original}
-        ).decode()
-        self._books.book(
-            connection, call, entries=entries, events=events, body=body, fingerprint=fingerprint
-        )
-        return Answer(status=200, body=body)
+        if kind is EntryKind.REFUND and left > 0 and attempt.call.origin.operator is None:
+            return refuse(Reason.OPERATOR_REQUIRED)
+        decided.append(Return(row=row, kind=kind, minor=left, whole=True))
+    return decided or refuse(Reason.ALREADY_REVERSED, at=max(earlier).isoformat())
 
 
-def _by(rows: Iterable[Any], column: str) -> list[Any]:
-    return sorted(rows, key=lambda row: getattr(row, column) or 0)
+def _void(attempt: Attempt, ids: Sequence[UUID]) -> list[UUID]:
+    """Release the holds of a call that is taken back, as far as they are still open.
+
+    Returns the redemptions that they were captured by, whoever captured them.
+    """
+    if not ids:
+        return []
+    connection = attempt.connection
+    vouchers = sorted({READ_HOLD.one(connection, hold_id=each).voucher_id for each in ids})
+    for voucher_id in vouchers:
+        LOCK_VOUCHER.one(connection, voucher_id=voucher_id)
+    for each in ids:
+        # Read again under the lock: somebody may have settled it meanwhile.
+        hold = READ_HOLD.one(connection, hold_id=each)
+        if hold.status == HoldStatus.OPEN:
+            holds.release(attempt, hold, status=HoldStatus.VOIDED)
+    captured = _READ_CAPTURED.all(connection, vouchers=vouchers, holds=list(ids))
+    return [row.id for row in captured]
+
+
+def _before_original(attempt: Attempt, key: str, *, fresh: bool) -> Answer:
+    """Answer a reversal that came before the call it takes back, and leave its tombstone."""
+    if fresh:
+        late = refuse(Reason.ALREADY_REVERSED, at=attempt.call.now.isoformat())
+        attempt.bury(key, answers.refusal(attempt, late))
+    return attempt.answer({"outcome": "accepted", "reversals": [], "before_original": True})
+
+
+def _answer(
+    attempt: Attempt, done: list[Returned] | RefusedCall | Again
+) -> Answer | RefusedCall | Again:
+    if not isinstance(done, list):
+        return done
+    return attempt.answer({"outcome": "accepted", "reversals": done, "before_original": False})
+
+
+def _made(body: str) -> _Made:
+    made = orjson.loads(body)
+    entries = [UUID(part["redemption_id"]) for part in made.get("redemptions", [])]
+    if made.get("action") in (CardAction.LOAD, CardAction.ACTIVATE):
+        entries.append(UUID(made["entry_id"]))
+    return _Made(
+        accepted=made["outcome"] == "accepted",
+        refund=UUID(made["refund_id"]) if "refund_id" in made else None,
+        holds=[UUID(part["hold_id"]) for part in made.get("holds", [])],
+        entries=entries,
+    )
+
+
+def _undo_refund(
+    attempt: Attempt, refund_id: UUID, *, because: str | None
+) -> list[Returned] | RefusedCall | Again:
+    """Take a refund back; the caller has claimed the keys.
+
+    Raises:
+        Undone: the money was spent, or the budget was.
+    """
+    row = next(iter(entries(attempt, [refund_id])), None)
+    if row is None or row.refers_to_id is None:
+        return refuse(Reason.UNKNOWN_REDEMPTION)
+    LOCK_VOUCHER.one(attempt.connection, voucher_id=row.voucher_id)
+    # What lapsed holds set aside is there to be taken.
+    if (first := lookup.lapsed(attempt, row.voucher_id)) is not None:
+        return first
+    if (at := _undone_at(attempt, row)) is not None:
+        return refuse(Reason.ALREADY_REVERSED, at=at.isoformat())
+    if way_back(attempt, row, refund_days=0) is not EntryKind.REVERSAL:
+        return refuse(Reason.REVERSAL_WINDOW_CLOSED)
+    (redemption,) = entries(attempt, [row.refers_to_id])
+    made = Return(
+        row=row,
+        kind=EntryKind.REVERSAL,
+        minor=-row.amount_minor,
+        stands=True,
+        refunded=redemption,
+    )
+    return returns.take_back(attempt, [made], because=because)
+
+
+def _undone_at(attempt: Attempt, row: EntryRow) -> dt.datetime | None:
+    for undone in _READ_UNDONE.all(attempt.connection, entry_id=row.refers_to_id):
+        if undone.details is not None and undone.details[UNDOES] == str(row.id):
+            return undone.created_at
+    return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import cast
+from typing import ParamSpec, cast
 
 from flask import Response, current_app, request
 
@@ -14,6 +14,8 @@ from app.web import deployment
 from app.web.pos.bodies import BasketBody, ItemBody, OriginBody
 from app.web.problem_codes import ProblemCode
 from app.web.problems import Problem
+
+Asked = ParamSpec("Asked")
 
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
 
@@ -87,10 +89,10 @@ def fingerprint() -> bytes:
     return deployment().keyring.fingerprint(head + request.get_data())
 
 
-def answered(call: Callable[[], Answer]) -> Response:
-    """Run a call of the tills and answer over HTTP."""
+def answered(act: Callable[Asked, Answer], *args: Asked.args, **asked: Asked.kwargs) -> Response:
+    """Ask the tills and answer over HTTP."""
     try:
-        answer: Answer = call()
+        answer = act(*args, **asked)
     except Reused:
         raise Problem(ProblemCode.IDEMPOTENCY_KEY_REUSED) from None
     except Running:

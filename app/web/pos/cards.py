@@ -221,7 +221,7 @@ def capture_hold(path: HoldPath, body: CaptureBody) -> Response:
         final=body.final,
         origin=origin_of(body),
     )
-    return answered(lambda: tills().capture(access.client(), key, asked, fingerprint=fingerprint()))
+    return answered(tills().capture, access.client(), key, asked, fingerprint=fingerprint())
 
 
 @blueprint.post("/holds/<uuid:hold_id>/void", responses={200: VoidAnswer})
@@ -235,14 +235,14 @@ def void_hold(path: HoldPath, body: VoidBody) -> Response:
     captures is released by itself at its end.
     """
     key = idempotency_key()
+    origin = origin_of(body)
     return answered(
-        lambda: tills().void(
-            access.client(),
-            key,
-            path.hold_id,
-            origin=origin_of(body),
-            fingerprint=fingerprint(),
-        )
+        tills().void,
+        access.client(),
+        key,
+        path.hold_id,
+        origin=origin,
+        fingerprint=fingerprint(),
     )
 
 
@@ -340,7 +340,7 @@ def refund_redemption(body: RefundBody) -> Response:
         because=body.because,
         origin=origin_of(body),
     )
-    return answered(lambda: tills().refund(access.client(), key, asked, fingerprint=fingerprint()))
+    return answered(tills().refund, access.client(), key, asked, fingerprint=fingerprint())
 
 
 def register(app: OpenAPI) -> None:
@@ -366,4 +366,4 @@ def _card(
         because=because,
         origin=origin_of(body),
     )
-    return answered(lambda: tills().card(access.client(), key, asked, fingerprint=fingerprint()))
+    return answered(tills().card, access.client(), key, asked, fingerprint=fingerprint())

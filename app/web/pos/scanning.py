@@ -50,11 +50,8 @@ def scan_voucher(body: ScanBody) -> Response:
     For tills that show a voucher before they take it. It may be asked as often as wanted, and
     needs no Idempotency-Key; codes that do not exist count as guesses.
     """
-    return answered(
-        lambda: tills().scan(
-            access.client(), item_of(body), origin=origin_of(body), basket=basket_of(body.basket)
-        )
-    )
+    item, origin, basket = item_of(body), origin_of(body), basket_of(body.basket)
+    return answered(tills().scan, access.client(), item, origin=origin, basket=basket)
 
 
 @blueprint.post("/redemptions", responses={200: RedemptionAnswer})
@@ -82,9 +79,7 @@ def redeem_vouchers(body: RedemptionBody) -> Response:
         override=override,
         hold=dt.timedelta(seconds=body.ttl_seconds) if body.mode == "hold" else None,
     )
-    return answered(
-        lambda: tills().redeem(access.client(), key, redemption, fingerprint=fingerprint())
-    )
+    return answered(tills().redeem, access.client(), key, redemption, fingerprint=fingerprint())
 
 
 @blueprint.post("/reversals", responses={200: ReversalAnswer})
@@ -108,9 +103,7 @@ def reverse_call(body: ReversalBody) -> Response:
     reversal = Reversal(
         redemption_id=body.redemption_id, key=body.key, because=body.because, origin=origin_of(body)
     )
-    return answered(
-        lambda: tills().reverse(access.client(), key, reversal, fingerprint=fingerprint())
-    )
+    return answered(tills().reverse, access.client(), key, reversal, fingerprint=fingerprint())
 
 
 @blueprint.get("/redemptions/by-key/<key>", responses={200: KeptAnswer})
@@ -122,17 +115,17 @@ def show_call(path: KeyPath) -> Response:
     For a till that did not hear it. Answers are kept for 90 days; a key belongs to the API key that
     sent it.
     """
-
-    def call() -> Answer:
-        answer = tills().by_key(access.client(), path.key)
-        if answer is None:
-            raise Problem(ProblemCode.KEY_UNKNOWN)
-        return answer
-
-    return answered(call)
+    return answered(_by_key, path.key)
 
 
 def register(app: OpenAPI) -> None:
     """Put the doors of this module into `app`."""
     app.extensions["passerelle.tills"] = Tills(app.extensions["passerelle"])
     app.register_api(blueprint)
+
+
+def _by_key(key: str) -> Answer:
+    answer = tills().by_key(access.client(), key)
+    if answer is None:
+        raise Problem(ProblemCode.KEY_UNKNOWN)
+    return answer

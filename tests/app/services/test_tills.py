@@ -277,7 +277,7 @@ def test_keys_are_forgotten_after_ninety_days(
     clock.advance(days=2)
     assert tills.forget() == 1
     # One of the key and one of the beginning of the code.
-    assert tills.suspects.guesses.forget(now=clock()) == 2
+    assert shop.deployment.guesses.forget(now=clock()) == 2
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

@@ -6,13 +6,12 @@ import datetime as dt
 import threading
 import uuid
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import orjson
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from app.domain import overrides
 from app.domain.campaign import Benefit, BenefitType, Source, Terms
@@ -22,14 +21,21 @@ from app.domain.refusals import Reason
 from app.services import access, audit, closing, keys, links, resolving
 from app.services.access import Client, Scope
 from app.services.deployment import Deployment
-from app.services.tills import CardAction, CardCall, Item, Origin, Redemption, Tills, release_lapsed
-from app.services.tills.attempt import Call
-from app.services.tills.books import Books
-from app.services.tills.cards import Cards
-from app.services.tills.lookup import Reader
-from app.services.tills.operator_caps import Caps
-from app.services.tills.replacements import Replacing
+from app.services.tills import (
+    Answer,
+    CardAction,
+    CardCall,
+    Item,
+    Redemption,
+    Tills,
+    lookup,
+    release_lapsed,
+)
+from app.services.tills import cards as actions
+from app.services.tills.attempt import Attempt, Call
+from app.services.tills.memory import Memory
 from app.services.tills.requests import Where
+from app.services.tills.voucher_rows import Found
 from app.services.wallets import holdings
 from app.services.wallets.content import pass_content
 from app.store.models import (
@@ -853,19 +859,24 @@ def test_a_card_is_ended_with_what_is_on_it_by_then(
     shop: Shop, counter: Counter, card: Issued, deployment: Deployment
 ) -> None:
     client = Client(id=1, name="till", scopes=frozenset())
-    call = Call(client=client, key="", where=Where(), origin=Origin(), now=deployment.now())
-    postgresql = not deployment.database.is_sqlite
-    reader, books = Reader(postgresql=postgresql), Books(postgresql=postgresql)
+    call = Call(client=client, key="end", now=deployment.now())
     asked = CardCall(action=CardAction.DEACTIVATE, barcode=card.barcode)
     reading = resolving.read(deployment.keyring, card.barcode)
+    key_id, memory = deployment.keyring.newest, Memory()
+
+    def attempt(connection: Connection) -> Attempt:
+        return Attempt(
+            connection=connection, call=call, where=Where(), memory=memory, key_id=key_id
+        )
+
     with deployment.database.transaction() as connection:
-        found = reader.find(connection, call, reading, index=0)
+        found = lookup.find(attempt(connection), reading)
+    assert isinstance(found, Found)
     counter.card("load", card, amount=euros(700))
     with deployment.database.transaction() as connection:
-        replacing = Replacing(reader, postgresql=postgresql)
-        cards = Cards(reader, books, replacing, Caps(postgresql=postgresql))
-        keyed = replace(call, key="end")
-        body = orjson.loads(cards.act(connection, keyed, asked, found, fingerprint=b"").body)
+        ended = actions.change(attempt(connection), asked, found)
+    assert isinstance(ended, Answer)
+    body = orjson.loads(ended.body)
     assert body["applied_minor"] == -5_700
     assert money(shop, card) == (0, 0)
     assert balanced(deployment)
