@@ -19,8 +19,10 @@ from app.services.closing.scope import bounds
 from app.services.closing.totals import (
     Line,
     Listed,
+    TillSums,
     day,
     listed,
+    till_sums,
     to_csv,
 )
 
@@ -31,10 +33,12 @@ __all__ = [
     "Line",
     "Listed",
     "Oddity",
+    "TillSums",
     "bounds",
     "day",
     "liability",
     "listed",
     "odd",
+    "till_sums",
     "to_csv",
 ]

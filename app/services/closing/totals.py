@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import exists, func, literal_column, select
+from sqlalchemy import Row, exists, func, literal_column, select
 from sqlalchemy.orm import Session, aliased
 
 from app.domain.ledger import RETURNS, EntryKind
@@ -19,6 +20,10 @@ from app.store.models import Campaign, Entry, Store, Terminal
 
 #: Entries of a till's day that are listed.
 LISTED = 200
+#: Entries that grant something at a till, or take that back.
+_GRANTING = (EntryKind.REDEMPTION, *RETURNS)
+#: Terminal, operator, currency, kind, whether money was taken, how many; uses, money, discounts.
+_Group = Row[str, str | None, str | None, str, bool, int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +76,22 @@ class Listed:
     undoable: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TillSums:
+    """What a terminal did in a day in one currency; None for uses without a basket.
+
+    Uses and discounts are what was granted after all that was taken back, and so are loads; money
+    that left cards and money that went back to them stand beside each other.
+    """
+
+    currency: str | None
+    uses: int = 0
+    redeemed_minor: int = 0
+    discounts_minor: int = 0
+    loaded_minor: int = 0
+    returned_minor: int = 0
+
+
 def day(
     session: Session,
     date: dt.date,
@@ -92,6 +113,30 @@ def day(
     for row in stores_of(session, store=store, store_id=store_id):
         lines += _of_store(session, row, date, terminal_id=terminal_id, campaigns=campaigns)
     return lines
+
+
+def till_sums(
+    session: Session,
+    date: dt.date,
+    *,
+    store_id: int,
+    terminal_id: int,
+    campaigns: frozenset[str] | None = None,
+) -> list[TillSums]:
+    """A terminal's sums of a day, of the campaigns that may be seen, by currency."""
+    store = session.get_one(Store, store_id)
+    rows = _groups(session, store, date, terminal_id=terminal_id, campaigns=campaigns)
+    sums: dict[str | None, Counter[str]] = {}
+    for row in sorted(rows, key=lambda row: (row.operator or "", row.currency or "")):
+        of_currency = sums.setdefault(row.currency, Counter())
+        # What was taken back has its uses, too, with the other sign.
+        of_currency["uses"] += int(row.uses) if row.kind in _GRANTING else 0
+        figures = Counter(dict(_figures(row)))
+        of_currency["redeemed_minor"] += figures["redeemed_minor"]
+        of_currency["discounts_minor"] += _granted(figures)
+        of_currency["loaded_minor"] += figures["loaded_minor"] - figures["unloaded_minor"]
+        of_currency["returned_minor"] += figures["undone_minor"] + figures["refunded_minor"]
+    return [TillSums(currency=currency, **figures) for currency, figures in sums.items()]
 
 
 def listed(
@@ -141,14 +186,15 @@ def listed(
     ]
 
 
-def _of_store(
+def _groups(
     session: Session,
     store: Store,
     date: dt.date,
     *,
     terminal_id: int | None,
     campaigns: frozenset[str] | None,
-) -> list[Line]:
+) -> Sequence[_Group]:
+    """A store's entries of a day, summed by terminal, operator, currency and kind."""
     starts, ends = bounds(date, store.timezone)
     where = [
         Entry.store_id == store.id,
@@ -160,14 +206,14 @@ def _of_store(
         where.append(Entry.terminal_id == terminal_id)
     # Written out: PostgreSQL groups by an expression only when it is the same to the letter.
     taken = Entry.amount_minor < literal_column("0")
-    rows = session.execute(
+    return session.execute(
         select(
             Terminal.key.label("terminal"),
             Entry.operator,
             Entry.currency,
             Entry.kind,
             taken.label("taken"),
-            func.count().label("count"),
+            func.count().label("entries"),
             func.sum(Entry.uses).label("uses"),
             func.sum(Entry.amount_minor).label("money"),
             func.sum(Entry.discount_minor).label("discounts"),
@@ -176,6 +222,17 @@ def _of_store(
         .where(*where)
         .group_by(Terminal.key, Entry.operator, Entry.currency, Entry.kind, taken)
     ).all()
+
+
+def _of_store(
+    session: Session,
+    store: Store,
+    date: dt.date,
+    *,
+    terminal_id: int | None,
+    campaigns: frozenset[str] | None,
+) -> list[Line]:
+    rows = _groups(session, store, date, terminal_id=terminal_id, campaigns=campaigns)
     sums: dict[tuple[str | None, str | None, str | None], dict[str, int]] = {}
     for row in rows:
         sum_ = sums.setdefault((row.terminal, row.operator, row.currency), {})
@@ -187,9 +244,9 @@ def _of_store(
     ]
 
 
-def _figures(row: Any) -> Iterable[tuple[str, int]]:
+def _figures(row: _Group) -> Iterable[tuple[str, int]]:
     """Which figures of a line a group of entries belongs to."""
-    count, uses = int(row.count), int(row.uses)
+    count, uses = int(row.entries), int(row.uses)
     money, discounts = int(row.money), int(row.discounts)
     if row.kind == EntryKind.REDEMPTION:
         yield from (("redemptions", count), ("uses", uses), ("redeemed_minor", -money))
@@ -217,9 +274,7 @@ def _line(
     currency: str | None,
     sums: dict[str, int],
 ) -> Line:
-    def of(name: str) -> int:
-        return sums.get(name, 0)
-
+    of = Counter(sums)
     return Line(
         date=date.isoformat(),
         store=store,
@@ -227,11 +282,15 @@ def _line(
         operator=operator,
         currency=currency,
         **sums,
-        net_minor=of("redeemed_minor") - of("undone_minor") - of("refunded_minor"),
-        net_discounts_minor=of("discounts_minor")
-        - of("undone_discounts_minor")
-        - of("refunded_discounts_minor"),
+        net_minor=of["redeemed_minor"] - of["undone_minor"] - of["refunded_minor"],
+        net_discounts_minor=_granted(of),
     )
+
+
+def _granted(of: Mapping[str, int]) -> int:
+    """Discounts that were granted, after all that was taken back."""
+    taken_back = of["undone_discounts_minor"] + of["refunded_discounts_minor"]
+    return of["discounts_minor"] - taken_back
 
 
 def to_csv(rows: Sequence[Any], kind: type[Any]) -> str:

@@ -170,37 +170,19 @@ def show_day() -> Response:
             campaigns=client.campaigns,
             now=house.now(),
         )
-        lines = closing.day(
+        totals = closing.till_sums(
             session,
             date,
             store_id=store.id,
             terminal_id=terminal.id,
             campaigns=client.campaigns,
         )
-    totals: dict[str | None, Totals] = {}
-    for line in lines:
-        total = totals.setdefault(
-            line.currency,
-            Totals(
-                currency=line.currency,
-                uses=0,
-                redeemed_minor=0,
-                discounts_minor=0,
-                loaded_minor=0,
-                returned_minor=0,
-            ),
-        )
-        total.uses += line.uses
-        total.redeemed_minor += line.redeemed_minor
-        total.discounts_minor += line.net_discounts_minor
-        total.loaded_minor += line.loaded_minor - line.unloaded_minor
-        total.returned_minor += line.undone_minor + line.refunded_minor
     return _json(
         {
             "date": date,
             "timezone": store.timezone,
             "entries": [asdict(entry) for entry in entries],
-            "totals": [total.model_dump() for total in totals.values()],
+            "totals": [asdict(total) for total in totals],
         }
     )
 

@@ -94,6 +94,24 @@ def test_a_day_is_summed_by_terminal_and_operator_and_ends_at_the_stores_midnigh
     assert {entry["operator"] for entry in today.get_json()["entries"]} == {"bob"}
 
 
+def test_a_till_counts_no_coupon_that_it_undid(shop: Shop, client: FlaskClient) -> None:
+    till = Till(client, shop.key(store="paris", terminal="1"))
+    basket = {"currency": EUR, "lines": [{"id": "1", "amount_minor": 2_000}]}
+    for key in ("first", "second"):
+        till.redeem(shop.voucher("sun").barcode, basket=basket, key=key, operator="ann")
+
+    def totals() -> Any:
+        headers = {"Authorization": f"Bearer {till.key}"}
+        return client.get("/pos/v1/day", headers=headers).get_json()["totals"]
+
+    both = {"uses": 2, "discounts_minor": 600}
+    nothing = {"redeemed_minor": 0, "loaded_minor": 0, "returned_minor": 0}
+    assert totals() == [{"currency": EUR, **both, **nothing}]
+    till.reverse(key="second", operator="bob")
+    one = {"uses": 1, "discounts_minor": 300}
+    assert totals() == [{"currency": EUR, **one, **nothing}]
+
+
 def test_reports_show_a_key_its_own_store_and_its_own_campaigns(
     shop: Shop, client: FlaskClient
 ) -> None:
