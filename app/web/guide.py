@@ -66,22 +66,16 @@ class Page:
     contents: tuple[Heading, ...]
 
 
-def source(name: str) -> str | None:
-    """The Markdown of a page; None where the guide has no page of that name."""
-    if not any(name in pages for pages in SECTIONS.values()):
-        return None
-    return (files("app.guide") / f"{name}.md").read_text(encoding="utf-8")
-
-
 def page(name: str) -> Page | None:
     """Render a page of the guide, once; None where there is none of that name."""
-    text = source(name)
     # What does not exist is not kept: there are as many names of it as anybody likes to send.
-    return None if text is None else _rendered(name, text)
+    listed = any(name in pages for pages in SECTIONS.values())
+    return _rendered(name) if listed else None
 
 
 @cache
-def _rendered(name: str, text: str) -> Page:
+def _rendered(name: str) -> Page:
+    text = (files("app.guide") / f"{name}.md").read_text(encoding="utf-8")
     renderer = markdown()
     tokens = renderer.parse(text)
     headings = [
