@@ -9,13 +9,9 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import Protocol, TypeVar
 
 from app.delivery.outcomes import Outcome
-
-if TYPE_CHECKING:
-    # A feed is a runner's, which makes it.
-    from app.delivery.engine import Runner
 
 J = TypeVar("J")
 
@@ -24,6 +20,24 @@ J = TypeVar("J")
 ASK = 0.02
 MANY = 250
 RECORD = 0.25
+
+
+class Source(Protocol[J]):
+    """What a feed asks of its runner: targets, leases, and that results are stored."""
+
+    batch: int
+
+    def take(self) -> tuple[bool, Sequence[int], bool]:
+        """The next targets: whether they are urgent, they, and whether a sweep moved on."""
+
+    def follow(self) -> Sequence[int]:
+        """The next targets of the sweep."""
+
+    def lease(self, targets: Sequence[int], results: Sequence[tuple[J, Outcome]]) -> list[J]:
+        """The jobs of those targets that are free; results are stored on the way."""
+
+    def record(self, results: Sequence[tuple[J, Outcome]], *, left: Sequence[J] = ()) -> None:
+        """Store results, and free what was leased and not delivered."""
 
 
 class Feed(Iterator[J]):
@@ -35,7 +49,7 @@ class Feed(Iterator[J]):
     meanwhile is recorded, so that a job that takes long keeps no other's result from being stored.
     """
 
-    def __init__(self, runner: Runner[J], targets: Sequence[int], *, follows: bool) -> None:
+    def __init__(self, runner: Source[J], targets: Sequence[int], *, follows: bool) -> None:
         self._runner = runner
         self._targets = targets
         self._follows = follows
