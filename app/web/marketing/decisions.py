@@ -184,9 +184,7 @@ def decide_candidates(body: DecideBody) -> Response:
             decisions.decide(house, body.campaign, candidates, tally, dry_run=body.dry_run)
         )
     except IssueFault as fault:
-        raise Problem(
-            ProblemCode.ISSUE_REFUSED, cause=str(fault), remedy="Mend the campaign and ask again."
-        ) from None
+        raise Problem(ProblemCode.ISSUE_REFUSED, cause=fault.cause, remedy=fault.remedy) from None
     keyring = house.keyring
     return answered(
         {

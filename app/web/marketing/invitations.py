@@ -117,15 +117,12 @@ def invite_recipients(path: CampaignPath, body: InviteBody) -> Response:
     access.giving(path.key)
     house = deployment()
     now, keyring = house.now(), house.keyring
-    try:
-        with house.database.read() as session:
-            expires_at = invitations.expiry(
-                session, path.key, days=body.days, now=now, occasion=body.occasion
-            )
-            names = {item.external_id for item in body.recipients}
-            gone = invitations.forgotten(session, keyring, path.key, names, body.occasion)
-    except InvitationFault:
-        raise access.unknown("campaign") from None
+    with house.database.read() as session:
+        expires_at = invitations.expiry(
+            session, path.key, days=body.days, now=now, occasion=body.occasion
+        )
+        names = {item.external_id for item in body.recipients}
+        gone = invitations.forgotten(session, keyring, path.key, names, body.occasion)
     if names == gone:
         raise forgotten()
     shared = permissions.speaks_for_all(access.client())

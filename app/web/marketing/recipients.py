@@ -314,9 +314,7 @@ def show_recipient(path: RecipientPath) -> Response:
     """
     house = deployment()
     with house.database.write() as session:
-        recipient = people.find(session, path.external_id)
-        if recipient is None:
-            raise access.unknown("recipient")
+        recipient = people.required(session, path.external_id)
         security.record(
             session,
             security.Kind.PERSON_DISCLOSED,
@@ -339,11 +337,9 @@ def show_points(path: RecipientPath, query: PointsQuery) -> Response:
     house = deployment()
     now = house.now()
     with house.database.read() as session:
-        recipient = people.find(session, path.external_id)
-        if recipient is None:
-            raise access.unknown("recipient")
-        if query.campaign is not None and campaigns.find(session, query.campaign) is None:
-            raise access.unknown("campaign")
+        recipient = people.required(session, path.external_id)
+        if query.campaign is not None:
+            campaigns.required(session, query.campaign)
         found = decisions.points_of(
             session, recipient.id, path.external_id, now=now, campaign=query.campaign
         )
@@ -374,7 +370,5 @@ def forget_recipient(path: RecipientPath) -> Response:
     house = deployment()
     keyring = house.keyring
     with house.database.write() as session:
-        recipient = people.find(session, path.external_id)
-        if recipient is None:
-            raise access.unknown("recipient")
+        recipient = people.required(session, path.external_id)
         return answered({"vouchers": privacy.forget(session, keyring, recipient, now=house.now())})

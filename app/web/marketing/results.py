@@ -388,7 +388,4 @@ def _cell(value: Any) -> Any:
 
 def _found(session: Session, path: CampaignPath) -> Campaign:
     access.campaign(path.key)
-    campaign = campaigns.find(session, path.key)
-    if campaign is None:
-        raise access.unknown("campaign")
-    return campaign
+    return campaigns.required(session, path.key)
