@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 from flask import Flask, Response
 from flask.json.provider import DefaultJSONProvider
@@ -94,10 +95,14 @@ def build(deployment: Deployment) -> Flask:
     def openapi_json() -> Response:
         return Response(openapi(), mimetype="application/json")
 
+    drawn = Path(app.root_path, "static", "icon.png").read_bytes()
+
     @app.get("/favicon.ico", doc_ui=False)
     def icon() -> Response:
         # Browsers ask for it by this name whatever a page says; it is nobody's brand.
-        return app.send_static_file("icon.png")
+        answer = Response(drawn, mimetype="image/png")
+        answer.headers["Cache-Control"] = "public, max-age=86400"
+        return answer
 
     transport = policy.transport(subdomains=settings.hsts_subdomains)
 

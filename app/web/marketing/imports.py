@@ -273,10 +273,7 @@ def _problem(fault: ImportFault) -> Problem:
 
 
 def _known_import(import_id: uuid.UUID) -> ImportProgress:
-    try:
-        found = jobs.progress(deployment(), import_id)
-    except ImportFault:
-        raise access.unknown("import") from None
+    found = jobs.progress(deployment(), import_id)
     if not access.client().may_touch(found.campaign):
         raise access.unknown("import")
     return found
