@@ -47,10 +47,8 @@ def _written_kinds(file: Path) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)
-            if called in ("eventlog.append", "books.event", "event", "self._books.note"):
-                given = [each.value for each in node.keywords if each.arg == "kind"]
-                given += node.args[1:2] if called == "eventlog.append" else []
-                for value in given:
+            if called in ("eventlog.append", "attempt.event", "attempt.note"):
+                for value in node.args:
                     yield from _texts(value, tables)
         elif isinstance(node, ast.Dict) and "Event" in file.read_text(encoding="utf-8"):
             members = {key.value: value for key, value in zip(node.keys, node.values, strict=True)

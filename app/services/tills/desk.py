@@ -306,8 +306,7 @@ def _refuse(attempt: Attempt, no: RefusedCall) -> Answer:
     """Answer a refusal, and note it on its voucher; a scan says that it was one."""
     body = answers.refusal(attempt, no)
     if no.found is not None:
-        kind = "refused" if attempt.call.key else "scanned"
-        attempt.note(no.found, kind, no.refused.reason)
+        attempt.note(no.found, "refused" if attempt.call.key else "scanned", no.refused.reason)
     return attempt.answer(body)
 
 
