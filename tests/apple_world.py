@@ -25,8 +25,8 @@ from app.delivery.apns import ApnsSender
 from app.delivery.apple import ApplePushes, DevicePush
 from app.delivery.engine import Runner
 from app.sandbox.apns import ApnsStandIn
-from app.sandbox.certificates import Authority
-from app.sandbox.iphone import Fleet, Line, Phone
+from app.sandbox.certificates import CertificateAuthority
+from app.sandbox.iphone import Fleet, LossyLine, Phone
 from app.services.deployment import Deployment
 from app.settings import Settings
 from passes.signing import throwaway
@@ -55,7 +55,7 @@ class World:
     storefront: Storefront
     apns: ApnsStandIn
     fleet: Fleet
-    line: Line
+    line: LossyLine
     clock: MovingClock
     roots: list[x509.Certificate]
     chance: random.Random
@@ -119,14 +119,14 @@ def world(
     certs = folder / "world-certs"
     if not certs.exists():
         throwaway(certs, now=clock(), pass_type_id=settings.pass_type_id, team_id=settings.team_id)
-    authority = Authority()
+    authority = CertificateAuthority()
     (folder / "apns-ca.pem").write_bytes(authority.certificate)
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     fleet = Fleet(threads=threads)
     chance = random.Random(seed)
     wwdr = (certs / "apple" / "wwdr.pem").read_bytes()
-    line = Line(chance=random.Random(seed + 1), connections=16)
+    line = LossyLine(chance=random.Random(seed + 1), connections=16)
     with ApnsStandIn(
         identity=authority.server(), trusted=wwdr, streams=streams, on_push=fleet.reach
     ) as apns:

@@ -31,7 +31,7 @@ def test_the_guide_lists_every_page_of_the_reference() -> None:
 def test_every_event_that_is_written_has_a_kind_and_every_kind_is_written() -> None:
     found = {kind for file in APP.rglob("*.py") for kind in _written_kinds(file)}
 
-    assert found == {kind.value for kind in webhooks.Kind}
+    assert found == {kind.value for kind in webhooks.WebhookEventKind}
 
 
 def _written_kinds(file: Path) -> Iterator[str]:

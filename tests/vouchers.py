@@ -7,7 +7,7 @@ from typing import Any
 from app.domain.codes import Purpose
 from app.services import audit, issuance, links
 from app.services.deployment import Deployment
-from app.services.issuance import Outcome, Person, Wanted
+from app.services.issuance import IssueOutcome, Person, VoucherRequest
 from app.services.wallets import holdings
 from app.services.wallets.holdings import Holding, code_text
 from tests.marketing import document
@@ -15,8 +15,8 @@ from tests.marketing import document
 
 def issue(house: Deployment, campaign: str, name: str = "ann") -> int:
     """The public id of a voucher of `campaign` for `name`, issued now or before."""
-    outcome = Outcome()
-    wanted = [Wanted(person=Person(external_id=name), occasion="mail")]
+    outcome = IssueOutcome()
+    wanted = [VoucherRequest(person=Person(external_id=name), occasion="mail")]
     (batch,) = issuance.issue_many(house, campaign, wanted, outcome)
     return batch.issued[0].public_id
 

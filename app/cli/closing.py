@@ -12,7 +12,7 @@ import orjson
 
 from app.cli.terminal import pass_deployment, say
 from app.services import closing, stores
-from app.services.closing import Liability, Line, Oddity
+from app.services.closing import Liability, Oddity, OperatorLine
 from app.services.deployment import Deployment
 
 _DATE = click.DateTime(formats=["%Y-%m-%d"])
@@ -42,7 +42,7 @@ def day(deployment: Deployment, date: dt.datetime, store: str | None, form: str)
     with deployment.database.read() as session:
         if store is not None:
             stores.required(session, store)
-        _print(closing.day(session, date.date(), store=store), Line, form)
+        _print(closing.day(session, date.date(), store=store), OperatorLine, form)
 
 
 @report.command()

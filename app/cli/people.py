@@ -154,7 +154,7 @@ def show(deployment: Deployment, external_id: str) -> None:
         recipient = people.required(session, external_id)
         security.record(
             session,
-            security.Kind.PERSON_DISCLOSED,
+            security.SecurityEventKind.PERSON_DISCLOSED,
             now=deployment.now(),
             object=f"recipient {recipient.id}",
         )

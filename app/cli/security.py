@@ -10,7 +10,7 @@ from app.cli.terminal import pass_deployment, say
 from app.services import security
 from app.services.closing import to_csv
 from app.services.deployment import Deployment
-from app.services.security import Kind, Wanted
+from app.services.security import EventFilter, SecurityEventKind
 
 
 @click.command("security-events")
@@ -18,7 +18,7 @@ from app.services.security import Kind, Wanted
     "--kind",
     "kinds",
     multiple=True,
-    type=click.Choice([kind.value for kind in Kind]),
+    type=click.Choice([kind.value for kind in SecurityEventKind]),
     help="Of this kind; several may be named.",
 )
 @click.option("--actor", help="A key's prefix, store/terminal, operator, command or address.")
@@ -45,8 +45,8 @@ def security_events(
     as_csv: bool,
 ) -> None:
     """List security events, newest first: keys, disclosures of codes, refusals, withdrawals."""
-    wanted = Wanted(
-        kinds=[Kind(kind) for kind in kinds],
+    wanted = EventFilter(
+        kinds=[SecurityEventKind(kind) for kind in kinds],
         actor=actor,
         object=object_,
         since=since.replace(tzinfo=dt.UTC) if since else None,
@@ -55,7 +55,7 @@ def security_events(
     with deployment.database.read() as session:
         found = security.listed(session, wanted, limit=limit)
     if as_csv:
-        click.echo(to_csv(found, security.Event), nl=False)
+        click.echo(to_csv(found, security.ListedEvent), nl=False)
         return
     for each in found:
         who = [each.key_prefix and f"pk_{each.key_prefix}", each.terminal, each.operator]

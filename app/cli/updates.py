@@ -19,7 +19,7 @@ from app.domain.overrides import Override
 from app.services import updates, wallets
 from app.services.deployment import Deployment
 from app.services.issuance import REFUSED, Left
-from app.services.updates import Action, Progress, Wanted
+from app.services.updates import Action, UpdateProgress, UpdateRequest
 from app.services.wallets.apple.complaints import newest_complaints
 from app.services.wallets.health import assess
 
@@ -103,7 +103,7 @@ def update(
     yes: bool,
 ) -> None:
     """Change what all holders of campaign KEY see or get; says first how many it touches."""
-    wanted = Wanted(
+    wanted = UpdateRequest(
         presentation=_json(presentation) if presentation else None,
         message=dict(_message(each) for each in messages) or None,
         override=Override(
@@ -244,7 +244,7 @@ def sync_health(deployment: Deployment, complaints: bool) -> None:
         say(f"! {alarm.cause} {alarm.remedy}")
 
 
-def _line(each: Progress) -> str:
+def _line(each: UpdateProgress) -> str:
     when = each.applied_at or each.apply_at
     counts = f"  {each.text}" if each.applied_at else ""
     failure = f"  {each.failure}" if each.failure else ""

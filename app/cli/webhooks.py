@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from app.cli.terminal import counted, pass_deployment, say
 from app.services import webhooks as service
 from app.services.deployment import Deployment
-from app.services.webhooks import Kind, WebhookFault
+from app.services.webhooks import WebhookEventKind, WebhookFault
 from app.store.models import Webhook
 
 
@@ -26,7 +26,7 @@ def webhooks() -> None:
     "--kind",
     "kinds",
     multiple=True,
-    type=click.Choice([kind.value for kind in Kind]),
+    type=click.Choice([kind.value for kind in WebhookEventKind]),
     help="A kind of event that it wants; every kind where none is named.",
 )
 @click.option("--campaign", "campaigns", multiple=True, help="Key of a campaign that it wants.")

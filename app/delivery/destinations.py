@@ -35,7 +35,7 @@ _TRANSLATED = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class DestinationRefusal:
     """Why an address is not dialled."""
 
     reason: str
@@ -130,7 +130,7 @@ class Destination:
         self._seconds = seconds
         self._wire: Wire | None = None
 
-    def open(self) -> Refusal | Unreachable | None:
+    def open(self) -> DestinationRefusal | Unreachable | None:
         """Resolve and judge; None when it may be dialled."""
         try:
             addresses = self._resolving(self._host, self._port)
@@ -142,12 +142,12 @@ class Destination:
         named = [any(each in network for network in self._allowed) for each in judged]
         # One bad address condemns the name: who controls it could choose that one next.
         if any(not ok and not is_public(each) for each, ok in zip(judged, named, strict=True)):
-            return Refusal(
+            return DestinationRefusal(
                 "The host has an address that is not public: name its network in "
                 "PASSERELLE_WEBHOOK_ALLOW, or use another address."
             )
         if not self._secure and (self._https_only or not all(named)):
-            return Refusal("The address is plain http: use https.")
+            return DestinationRefusal("The address is plain http: use https.")
         self._wire = Wire(ca=self._ca, dialled=(str(judged[0]), self._port))
         return None
 

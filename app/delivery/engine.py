@@ -27,7 +27,7 @@ from sqlalchemy.orm import Session
 
 from app.delivery.feed import Feed
 from app.delivery.flow import Flow
-from app.delivery.outcomes import DONE, Fault, Outcome, Stop
+from app.delivery.outcomes import DONE, Outcome, RequestFault, StopSender
 from app.services.changes import Change, Subject
 from app.services.deployment import Deployment
 from app.services.metrics import REGISTRY
@@ -62,7 +62,7 @@ class Rest:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SweepStep:
     """One step of a sweep: targets that are owed, and where the next step starts (None: done)."""
 
     targets: tuple[int, ...]
@@ -86,7 +86,7 @@ class Installations(Protocol[J]):
     def owed(self, session: Session, vouchers: Sequence[int], *, now: dt.datetime) -> list[int]:
         """Return the targets that are owed something for these vouchers."""
 
-    def sweep(self, session: Session, *, campaign: int | None, after: int, limit: int) -> Found:
+    def sweep(self, session: Session, *, campaign: int | None, after: int, limit: int) -> SweepStep:
         """Look at the next `limit` installations (of a campaign, or all) for owed targets."""
 
     def due(self, session: Session, *, now: dt.datetime, limit: int) -> list[int]:
@@ -341,7 +341,7 @@ class Runner(Generic[J]):
         counted = _Counted(type(outcome).__name__.lower() for _, outcome in results)
         for name, count in counted.items():
             OUTCOMES.labels(self.kind.name, name).inc(count)
-        for alarming in (Stop, Fault):
+        for alarming in (StopSender, RequestFault):
             bad = [each for _, each in results if isinstance(each, alarming)]
             if bad:
                 self._log.error(

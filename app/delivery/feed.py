@@ -22,7 +22,7 @@ MANY = 250
 RECORD = 0.25
 
 
-class Source(Protocol[J]):
+class JobSource(Protocol[J]):
     """What a feed asks of its runner: targets, leases, and that results are stored."""
 
     batch: int
@@ -49,7 +49,7 @@ class Feed(Iterator[J]):
     meanwhile is recorded, so that a job that takes long keeps no other's result from being stored.
     """
 
-    def __init__(self, runner: Source[J], targets: Sequence[int], *, follows: bool) -> None:
+    def __init__(self, runner: JobSource[J], targets: Sequence[int], *, follows: bool) -> None:
         self._runner = runner
         self._targets = targets
         self._follows = follows

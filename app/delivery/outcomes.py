@@ -41,7 +41,7 @@ class Drop:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class RequestFault:
     """Our request is wrong: repeating it cannot help, somebody has to look."""
 
     reason: str
@@ -49,13 +49,13 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class StopSender:
     """The whole sender is refused (its certificate or key): it sends nothing until that changes."""
 
     reason: str
     remedy: str
 
 
-Outcome = Done | Retry | Drop | Fault | Stop
+Outcome = Done | Retry | Drop | RequestFault | StopSender
 
 DONE = Done()

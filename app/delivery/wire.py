@@ -59,7 +59,7 @@ class Unanswered(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class WireReply:
     """An answer; header names are in lower case."""
 
     status: int
@@ -115,7 +115,7 @@ class Wire:
         most: int,
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
-    ) -> Reply:
+    ) -> WireReply:
         """Make a call.
 
         Args:
@@ -153,7 +153,7 @@ class Wire:
             # A transfer that failed has closed its connection; the handle is as good as new.
             with self._lock:
                 self._idle.append(handle)
-        return Reply(handle.getinfo(pycurl.RESPONSE_CODE), _headers(lines), read.getvalue())
+        return WireReply(handle.getinfo(pycurl.RESPONSE_CODE), _headers(lines), read.getvalue())
 
     def close(self) -> None:
         """Close the connections that are kept."""

@@ -100,7 +100,7 @@ _MOST_DIGITS = 12
 _SCIENTIFIC = re.compile(r"\d+(?:[.,]\d+)?e[+-]?\d+", re.IGNORECASE)
 
 
-class Fault(StrEnum):
+class AmountProblem(StrEnum):
     """Why a text is no amount of a currency."""
 
     NONE = "none"
@@ -112,13 +112,13 @@ class Fault(StrEnum):
 
 
 _CAUSES = {
-    Fault.NONE: 'is no amount: write it as "15.00"',
-    Fault.AMBIGUOUS: "may mean two amounts, since three digits follow its only separator: write "
-    'it with as many decimals as its currency has, as "1500.00"',
-    Fault.NEGATIVE: "is negative: write an amount above zero",
-    Fault.CURRENCY: "is in another currency: give the amount in the campaign's own",
-    Fault.DECIMALS: "has more decimals than its currency: round it",
-    Fault.TOO_LARGE: f"has more than {_MOST_DIGITS} digits: give a smaller amount",
+    AmountProblem.NONE: 'is no amount: write it as "15.00"',
+    AmountProblem.AMBIGUOUS: "may mean two amounts, since three digits follow its only separator: "
+    'write it with as many decimals as its currency has, as "1500.00"',
+    AmountProblem.NEGATIVE: "is negative: write an amount above zero",
+    AmountProblem.CURRENCY: "is in another currency: give the amount in the campaign's own",
+    AmountProblem.DECIMALS: "has more decimals than its currency: round it",
+    AmountProblem.TOO_LARGE: f"has more than {_MOST_DIGITS} digits: give a smaller amount",
 }
 
 
@@ -134,7 +134,7 @@ class Marks(NamedTuple):
 class AmountFault(ValueError):
     """A text is no amount; the message says why and the remedy, after the text's name."""
 
-    def __init__(self, fault: Fault) -> None:
+    def __init__(self, fault: AmountProblem) -> None:
         self.fault = fault
         super().__init__(_CAUSES[fault])
 
@@ -154,12 +154,12 @@ def read(
     """
     negative, number = _stripped(text, currency)
     if negative:
-        raise AmountFault(Fault.NEGATIVE)
+        raise AmountFault(AmountProblem.NEGATIVE)
     whole, part = _split(number, digits, marks)
     if len(whole) > _MOST_DIGITS:
-        raise AmountFault(Fault.TOO_LARGE)
+        raise AmountFault(AmountProblem.TOO_LARGE)
     if digits is not None and len(part.rstrip("0")) > digits:
-        raise AmountFault(Fault.DECIMALS)
+        raise AmountFault(AmountProblem.DECIMALS)
     return Decimal(f"{whole}.{part or 0}")
 
 
@@ -210,7 +210,7 @@ def _stripped(text: str, currency: str | None) -> tuple[bool, str]:
         plain = plain[1:-1].strip()
     match = _PARTS.fullmatch(plain)
     if match is None or len(plain) > 64 or _SCIENTIFIC.fullmatch(plain):
-        raise AmountFault(Fault.NONE)
+        raise AmountFault(AmountProblem.NONE)
     number = match["number"].rstrip(" '")
     before, after = match["before"].strip(), match["after"].strip()
     if number[-1] in ".," and after[:1] == "-":
@@ -243,10 +243,10 @@ def _check(currency: str | None, before: str, after: str) -> None:
         may_be = SIGNS.get(side)
         if may_be is None:
             if side.upper() not in CODES:
-                raise AmountFault(Fault.NONE)
+                raise AmountFault(AmountProblem.NONE)
             may_be = (side.upper(),)
         if currency is not None and currency.upper() not in may_be:
-            raise AmountFault(Fault.CURRENCY)
+            raise AmountFault(AmountProblem.CURRENCY)
 
 
 def _evident(number: str) -> str | None:
@@ -280,15 +280,15 @@ def _split(number: str, digits: int | None, marks: Marks | None) -> tuple[str, s
         elif digits == 3 and only == ".":
             evident = "."
         else:
-            raise AmountFault(Fault.AMBIGUOUS)
+            raise AmountFault(AmountProblem.AMBIGUOUS)
     whole, part = number, ""
     if evident is not None and number.count(evident) == 1:
         whole, _, part = number.partition(evident)
     if not whole.isdigit():
         grouped = _GROUPED.fullmatch(whole)
         if grouped is None or (grouped["mark"] or grouped["lakh"]) == (evident if part else None):
-            raise AmountFault(Fault.NONE)
+            raise AmountFault(AmountProblem.NONE)
         whole = re.sub(r"\D", "", whole)
     if (part or "." in number[-1:] or "," in number[-1:]) and not part.isdigit():
-        raise AmountFault(Fault.NONE)
+        raise AmountFault(AmountProblem.NONE)
     return whole, part

@@ -42,7 +42,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class PlaceOfUse:
     """Where a use happens; keys are empty when the till did not say."""
 
     store: str = ""
@@ -70,7 +70,7 @@ def objections(
     standing: Standing,
     terms: Terms,
     *,
-    place: Place,
+    place: PlaceOfUse,
     basket: Basket | None,
     now: dt.datetime,
 ) -> list[Refused]:
@@ -159,7 +159,7 @@ def _of_counters(standing: Standing) -> list[Refused]:
 
 
 def _of_campaign(
-    standing: Standing, terms: Terms, *, place: Place, now: dt.datetime
+    standing: Standing, terms: Terms, *, place: PlaceOfUse, now: dt.datetime
 ) -> list[Refused]:
     found = []
     if standing.campaign_status != "live":

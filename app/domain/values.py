@@ -142,7 +142,7 @@ class Frequency:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stop:
+class StopCondition:
     """Who gets nothing any more: those of whom all conditions hold, or who did `event` within
     `days` (0: ever). `withdraw` also takes back what they got and did not use.
     """
@@ -162,7 +162,7 @@ class Rules:
     #: Share of those who would get something that gets nothing, to measure the effect, in percent.
     holdout_percent: Decimal = Decimal(0)
     frequency: Frequency | None = None
-    stops: tuple[Stop, ...] = ()
+    stops: tuple[StopCondition, ...] = ()
     #: Points of each event, reported or of `OWN_EVENTS`, by its name.
     points: dict[str, int] = field(default_factory=dict)
     #: How many days an event gives its points; None is for ever.

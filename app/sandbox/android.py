@@ -1,8 +1,8 @@
 """An Android phone: follows a link, saves the pass, shows it, deletes it.
 
 Promises: it knows only what a phone would: the link it was given and what Google's wallet answers.
-All its requests go over a `Line`, which may lose and double them; `Lost` is raised then. Refuses:
-to follow a link anywhere but loopback.
+All its requests go over a `LossyLine`, which may lose and double them; `Lost` is raised then. It
+does not follow a link anywhere but loopback.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from app.sandbox.line import Answer, Line, Lost
+from app.sandbox.line import LossyLine, Lost, ServiceAnswer
 
 __all__ = ["AndroidPhone", "NotSavedError", "ShownPass", "drawn"]
 
@@ -46,10 +46,10 @@ class ShownPass:
 class AndroidPhone:
     """One user's phone, with the wallet at ``wallet_url`` (the stand-in's address)."""
 
-    def __init__(self, wallet_url: str, *, user: str, line: Line | None = None) -> None:
+    def __init__(self, wallet_url: str, *, user: str, line: LossyLine | None = None) -> None:
         self.user = user
         self._wallet = wallet_url
-        self._line = line or Line(connections=1)
+        self._line = line or LossyLine(connections=1)
         self._shared = line is not None
 
     def __enter__(self) -> AndroidPhone:
@@ -103,7 +103,7 @@ class AndroidPhone:
         opened: dict[str, Any] = json.loads(answer.body)
         return opened
 
-    def _send(self, method: str, url: str) -> Answer:
+    def _send(self, method: str, url: str) -> ServiceAnswer:
         return self._line.request(method, url, headers={"X-User": self.user})
 
 

@@ -47,7 +47,7 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PushAnswer:
     """What to say to a push: a status with Apple's reason, or silence, after `delay` seconds."""
 
     status: int = 200
@@ -58,15 +58,15 @@ class Answer:
     silent: bool = False
 
 
-OK = Answer()
-SILENCE = Answer(silent=True)
+OK = PushAnswer()
+SILENCE = PushAnswer(silent=True)
 
 # What a bad day at Apple, or a bad line to it, looks like; used at random by `weather`.
 STORMS = (
-    Answer(429, "TooManyRequests", retry_after=1),
-    Answer(500, "InternalServerError"),
-    Answer(503, "ServiceUnavailable"),
-    Answer(503, "Shutdown"),
+    PushAnswer(429, "TooManyRequests", retry_after=1),
+    PushAnswer(500, "InternalServerError"),
+    PushAnswer(503, "ServiceUnavailable"),
+    PushAnswer(503, "Shutdown"),
 )
 
 
@@ -100,9 +100,9 @@ class ApnsStandIn:
         self.refusing = False
         self._context = _server_context(identity, trusted)
         self._lock = threading.Lock()
-        self._next: deque[Answer] = deque()
-        self._next_of: dict[str, deque[Answer]] = {}
-        self._always: dict[str, Answer] = {}
+        self._next: deque[PushAnswer] = deque()
+        self._next_of: dict[str, deque[PushAnswer]] = {}
+        self._always: dict[str, PushAnswer] = {}
         self._weather: tuple[random.Random, float] | None = None
         self._open: set[_Connection] = set()
         self._loop = asyncio.new_event_loop()
@@ -131,13 +131,13 @@ class ApnsStandIn:
         self._thread.join(10)
         self._loop.close()
 
-    def answer(self, answer: Answer, *, times: int = 1, token: str | None = None) -> None:
+    def answer(self, answer: PushAnswer, *, times: int = 1, token: str | None = None) -> None:
         """Give this answer to the next pushes, of one token or of whichever come."""
         with self._lock:
             line = self._next if token is None else self._next_of.setdefault(token, deque())
             line.extend([answer] * times)
 
-    def always(self, token: str, answer: Answer | None) -> None:
+    def always(self, token: str, answer: PushAnswer | None) -> None:
         """Give this answer to every push of the token; None lifts it."""
         with self._lock:
             if answer is None:
@@ -147,7 +147,7 @@ class ApnsStandIn:
 
     def unregister(self, token: str, at: datetime) -> None:
         """Answer 410 for the token: the pass left the device at that time."""
-        self.always(token, Answer(410, "Unregistered", timestamp=at))
+        self.always(token, PushAnswer(410, "Unregistered", timestamp=at))
 
     def weather(self, chance: random.Random | None, rate: float = 0.0) -> None:
         """Fail this share of the pushes in a random way; None is fair weather again."""
@@ -195,25 +195,25 @@ class ApnsStandIn:
             connection.cut()
         await asyncio.sleep(0)
 
-    def _decide(self, request: _Request, topic: str) -> tuple[str, Answer]:
+    def _decide(self, request: _Request, topic: str) -> tuple[str, PushAnswer]:
         """Return the token and the answer: Apple's own checks first, then what was commanded."""
         path = request.headers.get(":path", "")
         token = path.removeprefix("/3/device/")
         if request.headers.get(":method") != "POST":
-            return token, Answer(405, "MethodNotAllowed")
+            return token, PushAnswer(405, "MethodNotAllowed")
         if token == path or not token:
-            return token, Answer(404, "BadPath")
+            return token, PushAnswer(404, "BadPath")
         if not _is_hex(token):
-            return token, Answer(400, "BadDeviceToken")
+            return token, PushAnswer(400, "BadDeviceToken")
         named = request.headers.get("apns-topic")
         if named is None:
-            return token, Answer(400, "MissingTopic")
+            return token, PushAnswer(400, "MissingTopic")
         if named != topic:
-            return token, Answer(400, "TopicDisallowed")
+            return token, PushAnswer(400, "TopicDisallowed")
         if len(request.body) > 4096:
-            return token, Answer(413, "PayloadTooLarge")
+            return token, PushAnswer(413, "PayloadTooLarge")
         if not request.body:
-            return token, Answer(400, "PayloadEmpty")
+            return token, PushAnswer(400, "PayloadEmpty")
         with self._lock:
             if line := self._next_of.get(token):
                 return token, line.popleft()
@@ -316,12 +316,12 @@ class _Connection(asyncio.Protocol):
         else:
             self._respond(stream, token, answer)
 
-    def _respond_late(self, stream: int, token: str, answer: Answer) -> None:
+    def _respond_late(self, stream: int, token: str, answer: PushAnswer) -> None:
         if self._transport is not None and not self._transport.is_closing():
             self._respond(stream, token, answer)
             self._flush()
 
-    def _respond(self, stream: int, token: str, answer: Answer) -> None:
+    def _respond(self, stream: int, token: str, answer: PushAnswer) -> None:
         if self._requests.pop(stream, None) is None:
             return
         headers = [(":status", str(answer.status)), ("apns-id", str(uuid.uuid4()))]

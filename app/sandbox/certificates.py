@@ -31,7 +31,7 @@ class Identity:
                 file.write(data)
 
 
-class Authority:
+class CertificateAuthority:
     """Issues what a stand-in and its clients need to trust one another."""
 
     def __init__(self, name: str = "Passerelle sandbox") -> None:

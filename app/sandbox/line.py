@@ -11,7 +11,7 @@ class Lost(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ServiceAnswer:
     """What came back from the web service."""
 
     status: int
@@ -19,7 +19,7 @@ class Answer:
     body: bytes
 
 
-class Line:
+class LossyLine:
     """Sends requests, of which some get lost or arrive twice.
 
     `lose` is the share of requests that never arrive and, as often again, of answers that never
@@ -47,7 +47,7 @@ class Line:
 
     def request(
         self, method: str, url: str, *, headers: dict[str, str], body: bytes | None = None
-    ) -> Answer:
+    ) -> ServiceAnswer:
         """Send it and return the answer; `Lost` if there was none."""
         if self._chance.random() < self.lose:
             raise Lost("the request got lost")
@@ -62,7 +62,9 @@ class Line:
         """Close the connections."""
         self._pool.clear()
 
-    def _once(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> Answer:
+    def _once(
+        self, method: str, url: str, headers: dict[str, str], body: bytes | None
+    ) -> ServiceAnswer:
         try:
             # A redirect would lose the Authorization header: Wallet does not follow one.
             response = self._pool.request(
@@ -70,6 +72,6 @@ class Line:
             )
         except urllib3.exceptions.HTTPError as fault:
             raise Lost(type(fault).__name__) from fault
-        return Answer(
+        return ServiceAnswer(
             response.status, {k.lower(): v for k, v in response.headers.items()}, response.data
         )

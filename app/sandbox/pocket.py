@@ -18,7 +18,7 @@ from typing import Any, Self
 
 from app.sandbox import face
 from app.sandbox.android import AndroidPhone, NotSavedError, ShownPass
-from app.sandbox.iphone import Key, Line, Lost, Phone
+from app.sandbox.iphone import Key, LossyLine, Lost, Phone
 from app.sandbox.pkpass import Rejected
 
 __all__ = ["Pocket"]
@@ -58,7 +58,7 @@ class Pocket:
         links: Sequence[str],
         alive: str,
         tell: Callable[[str, str], None],
-        line: Line,
+        line: LossyLine,
         iphone: Phone | None = None,
         android: AndroidPhone | None = None,
     ) -> None:

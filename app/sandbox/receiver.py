@@ -13,7 +13,7 @@ import orjson
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class ReceivedRequest:
     """One request as it came."""
 
     path: str
@@ -27,7 +27,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ReceiverReply:
     """What the receiver answers; a status of 0 closes the connection without an answer."""
 
     status: int = 200
@@ -43,12 +43,15 @@ class Receiver:
     """
 
     def __init__(
-        self, replying: Callable[[Message], Reply] = lambda _: Reply(), *, tls: Any = None
+        self,
+        replying: Callable[[ReceivedRequest], ReceiverReply] = lambda _: ReceiverReply(),
+        *,
+        tls: Any = None,
     ) -> None:
         self.replying = replying
         #: Every message, and those that were accepted, in the order of their answers.
-        self.messages: list[Message] = []
-        self.accepted: list[Message] = []
+        self.messages: list[ReceivedRequest] = []
+        self.accepted: list[ReceivedRequest] = []
         self._lock = threading.Lock()
         receiver = self
 
@@ -90,7 +93,7 @@ class Receiver:
 
     def _take(self, handler: BaseHTTPRequestHandler) -> None:
         body = handler.rfile.read(int(handler.headers.get("Content-Length", "0")))
-        message = Message(
+        message = ReceivedRequest(
             path=handler.path,
             headers={name.lower(): value for name, value in handler.headers.items()},
             body=body,

@@ -76,7 +76,7 @@ class KeyRefusal(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class KeyRefused:
     """A key that opens nothing: why, and its prefix where its secret was right."""
 
     reason: KeyRefusal
@@ -173,7 +173,7 @@ def create(
     session.flush()
     security.record(
         session,
-        security.Kind.KEY_CREATED,
+        security.SecurityEventKind.KEY_CREATED,
         now=now,
         object=f"key pk_{prefix}",
         reason=f"{name}: {', '.join(sorted({scope.value for scope in scopes}))}",
@@ -217,7 +217,7 @@ def change(
         raise AccessFault("Nothing to change.", "Name --name, --scope or --expires.")
     security.record(
         session,
-        security.Kind.KEY_CHANGED,
+        security.SecurityEventKind.KEY_CHANGED,
         now=now,
         object=f"key pk_{prefix}",
         reason="; ".join(told),
@@ -256,14 +256,14 @@ class Doorkeeper:
         self._counting = counting
         self._verified: dict[str, _Verified] = {}
 
-    def identify(self, key: str, *, now: dt.datetime) -> Client | Refused:
+    def identify(self, key: str, *, now: dt.datetime) -> Client | KeyRefused:
         """The client that `key` belongs to, or why it opens nothing.
 
         A key that was verified in the last FRESH is believed; a wrong secret never is, whatever
         was verified under its prefix.
         """
         parts = _parts(key)
-        if isinstance(parts, Refused):
+        if isinstance(parts, KeyRefused):
             return parts
         prefix, given = parts
         known = self._verified.get(prefix)
@@ -272,10 +272,10 @@ class Doorkeeper:
         with self._database.read() as session:
             read = _row(session, prefix, given)
             if read is None:
-                return Refused(KeyRefusal.UNKNOWN)
+                return KeyRefused(KeyRefusal.UNKNOWN)
             found, expires_at = _client(read, now=now), read.ApiKey.expires_at
             last = read.ApiKey.last_used_at
-        if isinstance(found, Refused):
+        if isinstance(found, KeyRefused):
             return found
         self._counting.used(found.id, last)
         if len(self._verified) >= MOST_REMEMBERED:
@@ -285,7 +285,7 @@ class Doorkeeper:
         )
         return found
 
-    def signed_in(self, key_id: int, digest: bytes, *, now: dt.datetime) -> Client | Refused:
+    def signed_in(self, key_id: int, digest: bytes, *, now: dt.datetime) -> Client | KeyRefused:
         """The client of a till page's session, or why there is none.
 
         Args:
@@ -295,7 +295,7 @@ class Doorkeeper:
             ended = select(TillSignOut.digest).where(TillSignOut.digest == digest).exists()
             read = session.execute(_READ.where(ApiKey.id == key_id, ~ended)).first()
             if read is None:
-                return Refused(KeyRefusal.SIGNED_OUT)
+                return KeyRefused(KeyRefusal.SIGNED_OUT)
             found, last = _client(read, now=now), read.ApiKey.last_used_at
         if isinstance(found, Client):
             self._counting.used(found.id, last)
@@ -305,18 +305,18 @@ class Doorkeeper:
 def authenticate(session: Session, key: str, *, now: dt.datetime) -> Client | None:
     """The client that `key` belongs to, by the database; None when it opens nothing."""
     parts = _parts(key)
-    read = None if isinstance(parts, Refused) else _row(session, *parts)
+    read = None if isinstance(parts, KeyRefused) else _row(session, *parts)
     found = None if read is None else _client(read, now=now)
     return found if isinstance(found, Client) else None
 
 
-def _parts(key: str) -> tuple[str, bytes] | Refused:
+def _parts(key: str) -> tuple[str, bytes] | KeyRefused:
     """A key's prefix, and the hash of its secret."""
     if not key:
-        return Refused(KeyRefusal.MISSING)
+        return KeyRefused(KeyRefusal.MISSING)
     match = _KEY.fullmatch(key)
     if match is None:
-        return Refused(KeyRefusal.MALFORMED)
+        return KeyRefused(KeyRefusal.MALFORMED)
     return match[1], hashlib.sha256(match[2].encode()).digest()
 
 
@@ -340,7 +340,7 @@ def sign_out(
     if added is not None:
         prefix = session.scalar(select(ApiKey.prefix).where(ApiKey.id == key_id))
         by = replace(security.acting(), key_prefix=prefix)
-        security.record(session, security.Kind.TILL_SIGNED_OUT, now=now, by=by)
+        security.record(session, security.SecurityEventKind.TILL_SIGNED_OUT, now=now, by=by)
 
 
 def forget_sign_outs(session: Session, *, now: dt.datetime) -> None:
@@ -356,13 +356,13 @@ _READ = (
 )
 
 
-def _client(read: Any, *, now: dt.datetime) -> Client | Refused:
+def _client(read: Any, *, now: dt.datetime) -> Client | KeyRefused:
     """The client of a row of `_READ`."""
     row: ApiKey = read.ApiKey
     if row.revoked_at is not None:
-        return Refused(KeyRefusal.REVOKED, row.prefix)
+        return KeyRefused(KeyRefusal.REVOKED, row.prefix)
     if row.expires_at is not None and row.expires_at <= now:
-        return Refused(KeyRefusal.EXPIRED, row.prefix)
+        return KeyRefused(KeyRefusal.EXPIRED, row.prefix)
     return Client(
         id=row.id,
         name=row.name,
@@ -385,7 +385,9 @@ def revoke(session: Session, prefix: str, *, now: dt.datetime) -> None:
     row = _by_prefix(session, prefix)
     if row.revoked_at is None:
         row.revoked_at = now
-        security.record(session, security.Kind.KEY_REVOKED, now=now, object=f"key pk_{row.prefix}")
+        security.record(
+            session, security.SecurityEventKind.KEY_REVOKED, now=now, object=f"key pk_{row.prefix}"
+        )
 
 
 def _by_prefix(session: Session, prefix: str) -> ApiKey:

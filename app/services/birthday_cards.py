@@ -27,7 +27,7 @@ from app.services.issuance import (
     CHUNK,
     IssueFault,
     Person,
-    Wanted,
+    VoucherRequest,
     forgotten,
     issue,
     stock,
@@ -211,7 +211,9 @@ class _Run:
             with database.write() as session:
                 campaign = session.get_one(Campaign, self.campaign.id)
                 due = self._due(session, day, after=after)
-                wanted = [Wanted(person=Person(external_id=external_id)) for _, external_id in due]
+                wanted = [
+                    VoucherRequest(person=Person(external_id=external_id)) for _, external_id in due
+                ]
                 if not wanted:
                     continue
                 batch = issue(

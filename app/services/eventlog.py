@@ -70,7 +70,7 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class EventPage:
     """Events in order, where to go on, and whether there may be more right now."""
 
     events: tuple[Any, ...]
@@ -90,7 +90,7 @@ def present(session: Session) -> Position:
 
 def read(
     session: Session, position: Position, *, limit: int, columns: Select[Any] | None = None
-) -> Page:
+) -> EventPage:
     """The next events after `position`, at most `limit`.
 
     Args:
@@ -102,12 +102,14 @@ def read(
             wanted.where(_E.id > position.after).order_by(_E.id).limit(limit)
         ).all()
         after = rows[-1].id if rows else position.after
-        return Page(events=tuple(rows), position=Position(after=after), more=len(rows) == limit)
+        return EventPage(
+            events=tuple(rows), position=Position(after=after), more=len(rows) == limit
+        )
     until, after = position.until, position.after
     if not until:
         until, after = _snapshot(session), 0
         if until == position.seen:
-            return Page(events=(), position=position, more=False)
+            return EventPage(events=(), position=position, more=False)
     wanted = wanted.where(
         _E.id > after,
         text("pg_visible_in_snapshot(event.transaction::text::xid8, CAST(:until AS pg_snapshot))"),
@@ -125,8 +127,8 @@ def read(
         values |= {"seen": position.seen, "oldest": int(position.seen.partition(":")[0])}
     rows = session.execute(wanted.order_by(_E.id).limit(limit), values).all()
     if len(rows) < limit:
-        return Page(events=tuple(rows), position=Position(seen=until), more=False)
-    return Page(
+        return EventPage(events=tuple(rows), position=Position(seen=until), more=False)
+    return EventPage(
         events=tuple(rows),
         position=Position(seen=position.seen, until=until, after=rows[-1].id),
         more=True,

@@ -110,7 +110,7 @@ class Guesses:
                     # a code that may exist is not told.
                     security.record(
                         connection,
-                        security.Kind.GUESSING_LOCKED,
+                        security.SecurityEventKind.GUESSING_LOCKED,
                         now=now,
                         object=f"counted by {kind}",
                         reason=f"more than {LIMITS[kind]} failures within {WINDOW}",

@@ -171,7 +171,10 @@ def retire(
             )
         session.execute(update(MasterKey).where(MasterKey.id == key_id).values(retired_at=now))
         security.record(
-            session, security.Kind.MASTER_KEY_RETIRED, now=now, object=f"master key {key_id}"
+            session,
+            security.SecurityEventKind.MASTER_KEY_RETIRED,
+            now=now,
+            object=f"master key {key_id}",
         )
 
 
@@ -205,7 +208,7 @@ def reindex(database: Database, master_keys: Mapping[int, bytes], *, now: dt.dat
             count += 1
         security.record(
             session,
-            security.Kind.LOOKUP_KEY_REPLACED,
+            security.SecurityEventKind.LOOKUP_KEY_REPLACED,
             now=now,
             object="lookup key",
             reason=f"{count} codes",

@@ -31,7 +31,7 @@ from sqlalchemy.orm import Session
 
 from app.services import campaigns
 from app.services.access import Client
-from app.services.campaigns import Draft, Fault
+from app.services.campaigns import DocumentFault, Draft
 from app.store.models import Campaign
 
 
@@ -94,7 +94,7 @@ def beyond(session: Session, client: Client, campaign_key: str) -> bool:
     return any(not client.may_touch(each) for each in given if each is not None)
 
 
-def faults_of(session: Session, client: Client, draft: Draft) -> list[Fault]:
+def faults_of(session: Session, client: Client, draft: Draft) -> list[DocumentFault]:
     """What a campaign file names beyond what the key may touch.
 
     Its values may be issued only from the key's campaigns, whether or not another exists. A
@@ -106,17 +106,17 @@ def faults_of(session: Session, client: Client, draft: Draft) -> list[Fault]:
     return [*_grants_beyond(client, draft), *_groups_beyond(session, client, draft)]
 
 
-def _grants_beyond(client: Client, draft: Draft) -> Iterator[Fault]:
+def _grants_beyond(client: Client, draft: Draft) -> Iterator[DocumentFault]:
     for at, grant in campaigns.grants_of(campaigns.read_rules(draft.rules)):
         if grant.campaign is not None and not client.may_touch(grant.campaign):
-            yield Fault(
+            yield DocumentFault(
                 f"{at}.campaign",
                 f"{grant.campaign!r} is no campaign that the key is bound to.",
                 "Name one that it is bound to, or use a key that is bound to both.",
             )
 
 
-def _groups_beyond(session: Session, client: Client, draft: Draft) -> Iterator[Fault]:
+def _groups_beyond(session: Session, client: Client, draft: Draft) -> Iterator[DocumentFault]:
     frequency = campaigns.read_rules(draft.rules).frequency
     if frequency is None:
         return
@@ -127,7 +127,7 @@ def _groups_beyond(session: Session, client: Client, draft: Draft) -> Iterator[F
         and other.group == frequency.group
     }
     if draft.key not in users and not all(map(client.may_touch, users)):
-        yield Fault(
+        yield DocumentFault(
             "rules.frequency.group",
             f"{frequency.group!r} is counted by a campaign that the key is not bound to.",
             "Choose another name, or use a key that is bound to no campaign.",

@@ -132,7 +132,10 @@ def forget(session: Session, keyring: Keyring, recipient: Recipient, *, now: dt.
         now=now,
     )
     security.record(
-        session, security.Kind.PERSON_FORGOTTEN, now=now, object=f"recipient {recipient.id}"
+        session,
+        security.SecurityEventKind.PERSON_FORGOTTEN,
+        now=now,
+        object=f"recipient {recipient.id}",
     )
     recipient.external_id = None
     recipient.language = None

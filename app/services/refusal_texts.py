@@ -33,7 +33,7 @@ _DAYS = frozenset({"starts_at", "ended_at"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class RefusalTexts:
     """The texts of a refusal, and the language of the customer's."""
 
     cashier: str
@@ -49,7 +49,7 @@ def texts_of(
     own: str | None,
     timezone: str,
     zone: str | None,
-) -> Told:
+) -> RefusalTexts:
     """Return what the cashier and the customer are told.
 
     Args:
@@ -66,7 +66,7 @@ def texts_of(
     if own is not None and own != language and speaks(own):
         customer = words_in(own)
         said = _in_words(details, customer, own, timezone, zone)
-    return Told(
+    return RefusalTexts(
         cashier=cashier,
         customer=_sentence(customer.refusals.customer, reason, said),
         customer_language=customer.tag,

@@ -50,7 +50,7 @@ _AZERTY = "French (AZERTY)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class ScannedPayload:
     """A payload as understood.
 
     Attributes:
@@ -80,7 +80,7 @@ class Reading:
     prefix: str = ""
 
 
-def read(keyring: Keyring, payload: str) -> Reading:
+def read(keyring: Keyring, payload: str) -> ScannedPayload:
     """Understand `payload`; never fails, an unknown one is simply found nowhere."""
     plain = _NOISE.sub("", payload[:MAX_LENGTH]).strip()
     bare = _AIM.sub("", plain)
@@ -95,7 +95,7 @@ def read(keyring: Keyring, payload: str) -> Reading:
             return _genuine(tokens)
     forms = [form for form in dict.fromkeys((compact, codes.normalise(plain))) if form]
     mended, suspected = _otherwise(plain, compact)
-    return Reading(
+    return ScannedPayload(
         lookups=tuple(keyring.lookup_normalised(form) for form in forms),
         mended=tuple(keyring.lookup_normalised(form) for form in mended),
         suspected=tuple((keyring.lookup_normalised(form), name) for form, name in suspected),
@@ -105,13 +105,15 @@ def read(keyring: Keyring, payload: str) -> Reading:
     )
 
 
-def _genuine(tokens: Iterable[tuple[Token, Purpose]]) -> Reading:
+def _genuine(tokens: Iterable[tuple[Token, Purpose]]) -> ScannedPayload:
     """The reading of genuine tokens: of one voucher, however often and in whatever form."""
     by_voucher = {token.public_id: (token, purpose) for token, purpose in tokens}
     if len(by_voucher) > 1:
-        return Reading(several=True)
+        return ScannedPayload(several=True)
     (token, purpose) = next(iter(by_voucher.values()))
-    return Reading(public_id=token.public_id, key_id=token.key_id, link=purpose is Purpose.LINK)
+    return ScannedPayload(
+        public_id=token.public_id, key_id=token.key_id, link=purpose is Purpose.LINK
+    )
 
 
 def _tokens(keyring: Keyring, plain: str) -> tuple[list[tuple[Token, Purpose]], str | None]:

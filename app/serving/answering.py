@@ -76,7 +76,7 @@ def environ(scope: Any) -> dict[str, Any]:
     return made
 
 
-class Answer:
+class ApplicationAnswer:
     """An answer as the application makes it: `start_response`, then `take` what it returned."""
 
     __slots__ = ("body", "file", "headers", "status")
@@ -112,10 +112,12 @@ class Answer:
             self.headers.append(("Content-Length", str(size)))
 
 
-def answered(application: Application, request: dict[str, Any], body: IO[bytes]) -> Answer:
+def answered(
+    application: Application, request: dict[str, Any], body: IO[bytes]
+) -> ApplicationAnswer:
     """The application's answer to a request."""
     request["wsgi.input"] = body
-    answer = Answer()
+    answer = ApplicationAnswer()
     returned: Iterable[bytes] = ()
     try:
         returned = application(request, answer)
@@ -125,7 +127,7 @@ def answered(application: Application, request: dict[str, Any], body: IO[bytes])
         structlog.get_logger().error("answer_broke", exc_info=error)
         if answer.file is not None:
             answer.file.close()
-        answer = Answer()
+        answer = ApplicationAnswer()
         answer.status, answer.headers, answer.body = FAULT.answer("")
     finally:
         close = getattr(returned, "close", None)

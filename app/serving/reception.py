@@ -21,7 +21,7 @@ from app.serving.admission import Admission, Caller, Full
 from app.serving.answering import Application, answered, environ
 from app.serving.bodies import MOST, Deadlines, Gathered, Streamed, TooLarge
 from app.serving.callers import Callers
-from app.serving.refusals import Refusal
+from app.serving.refusals import RequestRefusal
 
 #: Seconds after which nobody waits for a request's turn any more.
 PATIENCE = 15.0
@@ -44,7 +44,7 @@ class Request:
         self.body: IO[bytes] = io.BytesIO()
         self.since = time.monotonic()
 
-    def refuse(self, refusal: Refusal) -> None:
+    def refuse(self, refusal: RequestRefusal) -> None:
         self.protocol.response_bytes(*refusal.answer(self.caller))
 
 

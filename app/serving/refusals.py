@@ -20,7 +20,7 @@ REFUSED = Counter(
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RequestRefusal:
     """Why a request is not worked on; `retry_after` is seconds."""
 
     status: int
@@ -61,33 +61,33 @@ class Refusal:
         return self.status, headers, body
 
 
-SLOW = Refusal(
+SLOW = RequestRefusal(
     408,
     "too_slow",
     "The request's body did not come in time.",
     "Send the whole request at once; send it again with the same Idempotency-Key.",
 )
-LARGE = Refusal(
+LARGE = RequestRefusal(
     413,
     "too_large",
     "The body is larger than this door takes.",
     "Send less, or in several requests.",
 )
-BUSY = Refusal(
+BUSY = RequestRefusal(
     503,
     "busy",
     "Too many requests wait already.",
     "Send the same request again, with the same Idempotency-Key.",
     retry_after=1,
 )
-ENDING = Refusal(
+ENDING = RequestRefusal(
     503,
     "ending",
     "This server process ends.",
     "Send the same request again, with the same Idempotency-Key.",
     retry_after=1,
 )
-FAULT = Refusal(
+FAULT = RequestRefusal(
     500,
     "fault",
     "The service failed; this is its fault, not the request's.",

@@ -16,10 +16,10 @@ from typing import Any, TypeVar
 from flask import Flask, g, request
 
 from app.services import permissions, security
-from app.services.access import Client, KeyRefusal, Refused, Scope
+from app.services.access import Client, KeyRefusal, KeyRefused, Scope
 from app.services.guesses import Guessing
 from app.services.permissions import Binding, Reach
-from app.services.security import Actor, Kind, network_of
+from app.services.security import Actor, SecurityEventKind, network_of
 from app.web import deployment, till_session
 from app.web.problem_codes import ProblemCode
 from app.web.problems import Problem
@@ -156,7 +156,7 @@ def _count(reason: str) -> None:
     """Count that a key was refused for what it may not."""
     rule = request.url_rule
     deployment().security.count(
-        Kind.SCOPE_REFUSED,
+        SecurityEventKind.SCOPE_REFUSED,
         by=security.acting(),
         object=f"{request.method} {rule.rule if rule is not None else '?'}",
         reason=reason,
@@ -176,7 +176,7 @@ def identify() -> Client:
     elif scheme.lower() == "bearer":
         found = verify(key.strip())
     else:
-        found = Refused(KeyRefusal.MALFORMED)
+        found = KeyRefused(KeyRefusal.MALFORMED)
     if isinstance(found, Client):
         _act_as(found)
         return found
@@ -187,7 +187,7 @@ def identify() -> Client:
     )
 
 
-def verify(key: str) -> Client | Refused:
+def verify(key: str) -> Client | KeyRefused:
     """The client of a key that somebody sent, or why there is none; a wrong key is counted.
 
     Raises:
@@ -195,9 +195,9 @@ def verify(key: str) -> Client | Refused:
     """
     house = deployment()
     found = house.doorkeeper.identify(key, now=house.now())
-    if isinstance(found, Refused):
+    if isinstance(found, KeyRefused):
         house.security.count(
-            Kind.KEY_REFUSED,
+            SecurityEventKind.KEY_REFUSED,
             by=Actor(key_prefix=found.prefix, address=network_of(request.remote_addr)),
             reason=found.reason.value,
         )

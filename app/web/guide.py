@@ -56,7 +56,7 @@ class Heading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class GuidePage:
     """A rendered page: its title, its first paragraph as text, its HTML and its headings."""
 
     name: str
@@ -66,7 +66,7 @@ class Page:
     contents: tuple[Heading, ...]
 
 
-def page(name: str) -> Page | None:
+def page(name: str) -> GuidePage | None:
     """Render a page of the guide, once; None where there is none of that name."""
     # What does not exist is not kept: there are as many names of it as anybody likes to send.
     listed = any(name in pages for pages in SECTIONS.values())
@@ -74,7 +74,7 @@ def page(name: str) -> Page | None:
 
 
 @cache
-def _rendered(name: str) -> Page:
+def _rendered(name: str) -> GuidePage:
     text = (files("app.guide") / f"{name}.md").read_text(encoding="utf-8")
     renderer = markdown()
     tokens = renderer.parse(text)
@@ -86,7 +86,7 @@ def _rendered(name: str) -> Page:
     paragraphs = (
         _text(tokens[at + 1]) for at, token in enumerate(tokens) if token.type == "paragraph_open"
     )
-    return Page(
+    return GuidePage(
         name=name,
         title=next((each.text for each in headings), name),
         summary=next(paragraphs, ""),
@@ -146,7 +146,7 @@ def _text(inline: Token) -> str:
     )
 
 
-def _sections() -> dict[str, list[Page]]:
+def _sections() -> dict[str, list[GuidePage]]:
     listed = {
         title: [found for name in names if (found := page(name)) is not None]
         for title, names in SECTIONS.items()

@@ -15,8 +15,8 @@ from flask import Blueprint, Flask, Response, g, render_template, request
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from app.services import security
-from app.services.access import Client, Refused, Scope
-from app.services.security import Actor, Kind
+from app.services.access import Client, KeyRefused, Scope
+from app.services.security import Actor, SecurityEventKind
 from app.web import access, deployment, till_session
 from app.web.problem_codes import ProblemCode
 from app.web.problems import Problem, invalid_request
@@ -71,7 +71,7 @@ def sign_in() -> Response:
     except ValidationError as error:
         return invalid_request(error)
     client = access.verify(body.key)
-    if isinstance(client, Refused):
+    if isinstance(client, KeyRefused):
         g.key_refused = client
         raise Problem(
             ProblemCode.KEY_REQUIRED,
@@ -83,7 +83,7 @@ def sign_in() -> Response:
     with house.database.write() as session:
         security.record(
             session,
-            Kind.TILL_SIGNED_IN,
+            SecurityEventKind.TILL_SIGNED_IN,
             now=house.now(),
             by=Actor(key_prefix=client.prefix, address=request.remote_addr),
         )

@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from flask import Response, request
 
 from app.services import access
-from app.services.access import Client, KeyRefusal, Refused, Scope
+from app.services.access import Client, KeyRefusal, KeyRefused, Scope
 from app.store.keyring import BrokenSeal, MissingKey
 from app.web import deployment
 
@@ -85,16 +85,16 @@ def from_own_page() -> bool:
     )
 
 
-def client() -> Client | Refused:
+def client() -> Client | KeyRefused:
     """The client whose session the present request carries, or why there is none."""
     if not request.path.startswith(_DOOR) or not from_own_page():
-        return Refused(KeyRefusal.MISSING)
+        return KeyRefused(KeyRefusal.MISSING)
     carried = _carried()
     if carried is None:
-        return Refused(KeyRefusal.MISSING)
+        return KeyRefused(KeyRefusal.MISSING)
     house = deployment()
     found = house.doorkeeper.signed_in(carried.key_id, carried.digest, now=house.now())
-    if isinstance(found, Refused):
+    if isinstance(found, KeyRefused):
         return found
     return replace(found, scopes=found.scopes & _SCOPES, from_page=True)
 

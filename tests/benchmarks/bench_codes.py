@@ -30,9 +30,9 @@ from app.services import (
 from app.services.codes import from_file, generated
 from app.services.deployment import Deployment
 from app.services.issuance import (
-    Outcome,
+    IssueOutcome,
     Person,
-    Wanted,
+    VoucherRequest,
 )
 from app.settings import Settings
 from app.store import migrations
@@ -294,8 +294,8 @@ def rendered_messages() -> Iterator[Figure]:
         again = time.perf_counter() - began
         apply(deployment, key="other", codes={"source": "on_demand"})
         began = time.perf_counter()
-        outcome = Outcome()
-        wanted = (Wanted(person=person, occasion="x") for person in people)
+        outcome = IssueOutcome()
+        wanted = (VoucherRequest(person=person, occasion="x") for person in people)
         for _ in issuance.issue_many(deployment, "other", wanted, outcome):
             pass
         minting = time.perf_counter() - began

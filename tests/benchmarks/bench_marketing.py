@@ -28,9 +28,9 @@ from app.services import (
 from app.services.decisions import Candidate, Tally
 from app.services.deployment import Deployment
 from app.services.issuance import (
-    Outcome,
+    IssueOutcome,
     Person,
-    Wanted,
+    VoucherRequest,
 )
 from app.services.reports import Dimension
 from app.settings import Settings
@@ -208,7 +208,7 @@ def issue_by_rules() -> Iterator[Rounds]:
             some, others = people(), people()
             began = time.perf_counter()
             for _ in issuance.issue_many(
-                house, "plain", (Wanted(person=each) for each in others), Outcome()
+                house, "plain", (VoucherRequest(person=each) for each in others), IssueOutcome()
             ):
                 pass
             plain = time.perf_counter() - began
@@ -245,7 +245,7 @@ def dry_run() -> Iterator[Rounds]:
             planned = time.perf_counter() - began
             began = time.perf_counter()
             for _ in issuance.issue_many(
-                house, "plain", (Wanted(person=each) for each in some), Outcome()
+                house, "plain", (VoucherRequest(person=each) for each in some), IssueOutcome()
             ):
                 pass
             return ROUND / planned, ROUND / (time.perf_counter() - began)

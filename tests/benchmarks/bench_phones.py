@@ -33,12 +33,12 @@ from sqlalchemy import CursorResult, event
 
 from app import logs
 from app.sandbox.apns import ApnsStandIn
-from app.sandbox.certificates import Authority
-from app.sandbox.iphone import Fleet, Line, Phone
+from app.sandbox.certificates import CertificateAuthority
+from app.sandbox.iphone import Fleet, LossyLine, Phone
 from app.services import access, updates
 from app.services.access import Scope
 from app.services.deployment import Deployment
-from app.services.updates import Wanted
+from app.services.updates import UpdateRequest
 from app.settings import Settings
 from app.store import migrations
 from app.store.models import Campaign
@@ -184,7 +184,7 @@ def _edit(stage: Stage, title: str, *, paused: bool) -> int:
         updates.order(
             session,
             stage.campaign,
-            Wanted(presentation={"texts": {"en": {"title": title}}}),
+            UpdateRequest(presentation={"texts": {"en": {"title": title}}}),
             settings=stage.house.settings,
             keyring=stage.house.keyring,
             now=stage.house.now(),
@@ -246,10 +246,10 @@ def _stage(count: int) -> Iterator[Stage]:
             pass_type_id=settings.pass_type_id,
             team_id=settings.team_id,
         )
-        authority = Authority()
+        authority = CertificateAuthority()
         (folder / "ca.pem").write_bytes(authority.certificate)
         roots = [x509.load_pem_x509_certificate((certs / "apple" / "root.pem").read_bytes())]
-        fleet, line = Fleet(threads=4), Line(connections=16)
+        fleet, line = Fleet(threads=4), LossyLine(connections=16)
         chance = random.Random(1)
         with ApnsStandIn(
             identity=authority.server(),

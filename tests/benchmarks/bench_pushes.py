@@ -24,7 +24,7 @@ from app.delivery.apple import ApplePushes, DevicePush
 from app.delivery.engine import Runner
 from app.delivery.flow import Flow
 from app.domain import codes
-from app.sandbox.certificates import Authority
+from app.sandbox.certificates import CertificateAuthority
 from app.services.deployment import Deployment
 from app.settings import Settings
 from app.store import migrations
@@ -167,7 +167,7 @@ def _install(house: Deployment, count: int) -> int:
 
 @contextmanager
 def _server(folder: Path) -> Iterator[int]:
-    authority = Authority()
+    authority = CertificateAuthority()
     authority.server().write(folder / "server.pem", folder / "server.key")
     authority.client("pass.example").write(folder / "client.pem", folder / "client.key")
     (folder / "ca.pem").write_bytes(authority.certificate)

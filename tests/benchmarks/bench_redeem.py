@@ -21,7 +21,7 @@ from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
 
 from app.services.deployment import Deployment
-from app.services.tills import Item, Origin, Tills
+from app.services.tills import Origin, ScannedItem, Tills
 from tests.benchmarks import Figure, Rounds, benchmark, load
 from tests.benchmarks.redeeming import (
     CLIENTS,
@@ -151,7 +151,10 @@ def _scans(deployment: Deployment, tills: Tills, client: Any, barcodes: list[str
     for number in range(600):
         began = time.perf_counter()
         tills.scan(
-            client, Item(barcode=random.choice(barcodes)), origin=Origin(receipt="R"), basket=None
+            client,
+            ScannedItem(barcode=random.choice(barcodes)),
+            origin=Origin(receipt="R"),
+            basket=None,
         )
         if number >= 100:
             times.append(time.perf_counter() - began)
@@ -166,7 +169,7 @@ def _plan(deployment: Deployment, tills: Tills, client: Any, barcode: str) -> st
         seen.append((statement, parameters))
 
     event.listen(deployment.database.engine, "before_cursor_execute", note)
-    tills.scan(client, Item(barcode=barcode), origin=Origin(receipt="R"), basket=None)
+    tills.scan(client, ScannedItem(barcode=barcode), origin=Origin(receipt="R"), basket=None)
     event.remove(deployment.database.engine, "before_cursor_execute", note)
     plan = []
     with deployment.database.engine.connect() as connection:

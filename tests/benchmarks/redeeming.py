@@ -23,7 +23,7 @@ from app.domain.codes import Purpose
 from app.services import access
 from app.services.access import Client
 from app.services.deployment import Deployment
-from app.services.tills import Item, Origin, Redemption, Tills
+from app.services.tills import Origin, Redemption, ScannedItem, Tills
 from app.settings import Settings
 from app.store import migrations
 from app.store.models import Voucher
@@ -136,7 +136,9 @@ def redeem_once(tills: Tills, client: Client, barcode: str) -> None:
     answer = tills.redeem(
         client,
         name,
-        Redemption(items=(Item(barcode=barcode),), origin=Origin(receipt=name, operator="anna")),
+        Redemption(
+            items=(ScannedItem(barcode=barcode),), origin=Origin(receipt=name, operator="anna")
+        ),
         fingerprint=b"0123456789abcdef",
     )
     assert answer.body.startswith('{"outcome":"accepted"'), answer.body

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from app.delivery.apns import ApnsSender, Token, judge, sender
-from app.delivery.outcomes import DONE, Done, Drop, Fault, Outcome, Retry, Stop
-from app.sandbox.apns import SILENCE, Answer, ApnsStandIn
-from app.sandbox.certificates import Authority, Identity
+from app.delivery.apns import ApnsSender, BarePush, judge, sender
+from app.delivery.outcomes import DONE, Done, Drop, Outcome, RequestFault, Retry, StopSender
+from app.sandbox.apns import SILENCE, ApnsStandIn, PushAnswer
+from app.sandbox.certificates import CertificateAuthority, Identity
 from app.services.certificates import CertificateFault
 
 TOPIC = "pass.example.loyalty"
@@ -34,7 +34,7 @@ class Wire:
 
     apns: ApnsStandIn
     sender: ApnsSender
-    authority: Authority
+    authority: CertificateAuthority
     clock: Clock
     identity: Identity | None = None
 
@@ -52,12 +52,14 @@ class Wire:
 
 
 @pytest.fixture(scope="module")
-def authority() -> Authority:
-    return Authority()
+def authority() -> CertificateAuthority:
+    return CertificateAuthority()
 
 
 @pytest.fixture
-def wire(authority: Authority, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Wire]:
+def wire(
+    authority: CertificateAuthority, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Wire]:
     """A sender and Apple's stand-in; its parameter is how long an answer is waited for (s)."""
     (tmp_path / "ca.pem").write_bytes(authority.certificate)
     clock = Clock()
@@ -83,8 +85,8 @@ def wire(authority: Authority, tmp_path: Path, request: pytest.FixtureRequest) -
         sender.close()
 
 
-def pushes(*tokens: str) -> list[Token]:
-    return [Token(token) for token in tokens]
+def pushes(*tokens: str) -> list[BarePush]:
+    return [BarePush(token) for token in tokens]
 
 
 def tokens(count: int) -> list[str]:
@@ -106,7 +108,7 @@ def test_a_push_is_what_apple_asks_for(wire: Wire) -> None:
 def test_many_pushes_share_one_connection_up_to_its_stream_limit_and_it_stays_open(
     wire: Wire,
 ) -> None:
-    wire.apns.answer(Answer(delay=0.01), times=400)
+    wire.apns.answer(PushAnswer(delay=0.01), times=400)
     for _ in range(2):
         assert set(wire.send(*tokens(200)).values()) == {DONE}
     assert wire.apns.connections == wire.sender.connections == 1
@@ -117,10 +119,10 @@ def test_many_pushes_share_one_connection_up_to_its_stream_limit_and_it_stays_op
 def test_pushes_are_taken_only_as_places_become_free(wire: Wire) -> None:
     taken: list[str] = []
 
-    def offered() -> Iterator[Token]:
+    def offered() -> Iterator[BarePush]:
         for token in tokens(3000):
             taken.append(token)
-            yield Token(token)
+            yield BarePush(token)
 
     next(sending := wire.sender.send(offered(), now=NOW))
     assert len(taken) <= 1001
@@ -131,13 +133,15 @@ def test_pushes_are_taken_only_as_places_become_free(wire: Wire) -> None:
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        (Answer(400, "BadDeviceToken"), Drop("BadDeviceToken", doubtful=True)),
-        (Answer(400, "DeviceTokenNotForTopic"), Drop("DeviceTokenNotForTopic", doubtful=True)),
-        (Answer(410, "Unregistered", timestamp=NOW), Drop("Unregistered", since=NOW)),
-        (Answer(410, "ExpiredToken", timestamp=NOW), Drop("ExpiredToken", since=NOW)),
+        (PushAnswer(400, "BadDeviceToken"), Drop("BadDeviceToken", doubtful=True)),
+        (PushAnswer(400, "DeviceTokenNotForTopic"), Drop("DeviceTokenNotForTopic", doubtful=True)),
+        (PushAnswer(410, "Unregistered", timestamp=NOW), Drop("Unregistered", since=NOW)),
+        (PushAnswer(410, "ExpiredToken", timestamp=NOW), Drop("ExpiredToken", since=NOW)),
     ],
 )
-def test_an_answer_about_the_token_is_a_drop(wire: Wire, answer: Answer, expected: Drop) -> None:
+def test_an_answer_about_the_token_is_a_drop(
+    wire: Wire, answer: PushAnswer, expected: Drop
+) -> None:
     wire.apns.answer(answer, token="aa")
     assert wire.send("aa", "bb") == {"aa": expected, "bb": DONE}
 
@@ -156,9 +160,9 @@ def test_an_answer_about_the_token_is_a_drop(wire: Wire, answer: Answer, expecte
 def test_an_answer_about_our_request_is_a_fault_with_a_remedy(
     wire: Wire, status: int, reason: str
 ) -> None:
-    wire.apns.answer(Answer(status, reason))
+    wire.apns.answer(PushAnswer(status, reason))
     outcome = wire.send("aa")["aa"]
-    assert isinstance(outcome, Fault)
+    assert isinstance(outcome, RequestFault)
     assert outcome.reason == reason
     assert outcome.remedy
     assert wire.send("aa") == {"aa": DONE}
@@ -167,7 +171,7 @@ def test_an_answer_about_our_request_is_a_fault_with_a_remedy(
 def test_a_certificate_of_another_topic_is_a_fault(wire: Wire) -> None:
     wire.install("pass.example.other")
     outcome = wire.send("aa")["aa"]
-    assert isinstance(outcome, Fault)
+    assert isinstance(outcome, RequestFault)
     assert outcome.reason == "TopicDisallowed"
     assert "PASSERELLE_PASS_TYPE_ID" in outcome.remedy
 
@@ -176,9 +180,9 @@ def test_a_certificate_of_another_topic_is_a_fault(wire: Wire) -> None:
 def test_a_refused_certificate_stops_the_sender_until_it_is_replaced(
     wire: Wire, reason: str
 ) -> None:
-    wire.apns.answer(Answer(403, reason))
+    wire.apns.answer(PushAnswer(403, reason))
     outcome = wire.send("aa")["aa"]
-    assert isinstance(outcome, Stop)
+    assert isinstance(outcome, StopSender)
     assert outcome.reason == reason
     assert wire.send("aa", "bb") == {}
     pause = wire.sender.pause()
@@ -192,7 +196,7 @@ def test_a_refused_certificate_stops_the_sender_until_it_is_replaced(
 
 
 def test_a_stopped_sender_asks_again_after_an_hour(wire: Wire) -> None:
-    wire.apns.answer(Answer(403, "BadCertificate"))
+    wire.apns.answer(PushAnswer(403, "BadCertificate"))
     wire.send("aa")
     wire.clock.now += 3601
     assert wire.send("aa") == {"aa": DONE}
@@ -215,14 +219,14 @@ def test_a_missing_certificate_is_a_pause_and_not_a_crash(wire: Wire) -> None:
 
 
 def test_a_certificate_refused_in_the_handshake_stops_the_sender(wire: Wire) -> None:
-    wire.identity = Authority("Somebody else").client(TOPIC)
-    assert isinstance(wire.send("aa")["aa"], Stop | Retry)
+    wire.identity = CertificateAuthority("Somebody else").client(TOPIC)
+    assert isinstance(wire.send("aa")["aa"], StopSender | Retry)
     assert wire.sender.pause() is not None
     assert wire.apns.received == []
 
 
 def test_too_many_requests_delays_that_token_alone(wire: Wire) -> None:
-    wire.apns.answer(Answer(429, "TooManyRequests", retry_after=60), token="aa")
+    wire.apns.answer(PushAnswer(429, "TooManyRequests", retry_after=60), token="aa")
     outcomes = wire.send("aa", "bb")
     assert outcomes["bb"] == DONE
     held = outcomes["aa"]
@@ -233,7 +237,7 @@ def test_too_many_requests_delays_that_token_alone(wire: Wire) -> None:
 def test_too_many_requests_without_a_time_waits_a_minute_not_a_quarter_of_an_hour(
     wire: Wire,
 ) -> None:
-    wire.apns.answer(Answer(429, "TooManyRequests"), token="aa")
+    wire.apns.answer(PushAnswer(429, "TooManyRequests"), token="aa")
     held = wire.send("aa")["aa"]
     assert isinstance(held, Retry)
     assert timedelta(seconds=60) <= held.after <= timedelta(seconds=75)
@@ -242,7 +246,7 @@ def test_too_many_requests_without_a_time_waits_a_minute_not_a_quarter_of_an_hou
 
 @pytest.mark.parametrize("status", [500, 503])
 def test_trouble_at_apple_is_retried_on_a_new_connection(wire: Wire, status: int) -> None:
-    wire.apns.answer(Answer(status, "ServiceUnavailable"))
+    wire.apns.answer(PushAnswer(status, "ServiceUnavailable"))
     assert isinstance(wire.send("aa")["aa"], Retry)
     assert wire.sender.pause() is not None
     wire.clock.now += 60
@@ -251,7 +255,7 @@ def test_trouble_at_apple_is_retried_on_a_new_connection(wire: Wire, status: int
 
 
 def test_repeated_trouble_makes_the_pauses_grow_and_a_success_ends_them(wire: Wire) -> None:
-    wire.apns.answer(Answer(503, "Shutdown"), times=8)
+    wire.apns.answer(PushAnswer(503, "Shutdown"), times=8)
     pauses = []
     for _ in range(8):
         assert isinstance(wire.send("aa")["aa"], Retry)
@@ -322,10 +326,10 @@ def test_a_push_that_is_never_answered_holds_no_other_back(wire: Wire) -> None:
     order: list[str] = []
     asked_again = False
 
-    def offered() -> Token | None:
+    def offered() -> BarePush | None:
         nonlocal asked_again
         if waiting:
-            return Token(waiting.pop(0))
+            return BarePush(waiting.pop(0))
         if len(order) == 300 and not asked_again:
             # What comes up while only the silent one is under way goes at once.
             asked_again = True
@@ -381,7 +385,7 @@ def test_a_silent_first_push_of_a_connection_lets_others_try(wire: Wire) -> None
 def test_a_connection_that_broke_waits_for_no_silent_push(wire: Wire) -> None:
     wire.send("cc")
     wire.apns.answer(SILENCE, token="aa")
-    wire.apns.answer(Answer(503, "Shutdown"), token="bb")
+    wire.apns.answer(PushAnswer(503, "Shutdown"), token="bb")
     began = time.monotonic()
     outcomes = wire.send("aa", "bb")
     assert time.monotonic() - began < 50
@@ -404,11 +408,11 @@ def test_a_certificate_replaced_while_pushes_stream_ends_the_stream(
     wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sender, "CHECK_EVERY", 0.0)
-    taken: list[Token] = []
+    taken: list[BarePush] = []
 
-    def endless() -> Iterator[Token]:
+    def endless() -> Iterator[BarePush]:
         for token in tokens(100_000):
-            taken.append(Token(token))
+            taken.append(BarePush(token))
             if len(taken) == 50:
                 wire.install()
             yield taken[-1]
@@ -435,12 +439,12 @@ def test_an_unreachable_service_is_a_growing_pause_not_an_error(wire: Wire) -> N
 def test_the_remaining_pushes_stay_with_the_caller_when_the_connection_breaks(wire: Wire) -> None:
     taken: list[str] = []
 
-    def offered() -> Iterator[Token]:
+    def offered() -> Iterator[BarePush]:
         for token in tokens(5000):
             taken.append(token)
-            yield Token(token)
+            yield BarePush(token)
 
-    wire.apns.answer(Answer(503, "Shutdown"))
+    wire.apns.answer(PushAnswer(503, "Shutdown"))
     answered = [push.token for push, _ in wire.sender.send(offered(), now=NOW)]
     assert sorted(answered) == sorted(taken)
     assert len(taken) < 5000
@@ -448,5 +452,5 @@ def test_the_remaining_pushes_stay_with_the_caller_when_the_connection_breaks(wi
 
 def test_an_answer_without_a_body_or_with_nonsense_still_has_an_outcome() -> None:
     assert judge(410, {}) == Drop("HTTP 410")
-    assert isinstance(judge(418, {"reason": 5}), Fault)
+    assert isinstance(judge(418, {"reason": 5}), RequestFault)
     assert isinstance(judge(502, {}), Retry)

@@ -18,7 +18,7 @@ from app.delivery.engine import Runner
 from app.delivery.outcomes import DONE, Drop, Outcome, Retry
 from app.domain import codes
 from app.domain.codes import Purpose
-from app.sandbox.apns import SILENCE, Answer
+from app.sandbox.apns import SILENCE, PushAnswer
 from app.sandbox.iphone import Phone
 from app.services import decisions, people
 from app.services.changes import Change, Subject
@@ -326,14 +326,14 @@ def test_a_changed_push_token_is_used_and_the_old_one_is_not(apple: World) -> No
 @pytest.mark.parametrize(
     "answer",
     [
-        Answer(429, "TooManyRequests", retry_after=3_600),
-        Answer(400, "BadDeviceToken"),
-        Answer(410, "Unregistered"),
-        Answer(400, "PayloadEmpty"),
+        PushAnswer(429, "TooManyRequests", retry_after=3_600),
+        PushAnswer(400, "BadDeviceToken"),
+        PushAnswer(410, "Unregistered"),
+        PushAnswer(400, "PayloadEmpty"),
     ],
 )
 def test_what_the_old_token_was_refused_for_never_delays_the_new_one(
-    apple: World, answer: Answer
+    apple: World, answer: PushAnswer
 ) -> None:
     card = apple.storefront.voucher(apple.storefront.campaign("gift_card"))
     phone = apple.holder(card)
@@ -409,7 +409,7 @@ def test_a_bad_token_is_asked_twice_and_dropped_while_others_are_reached(apple: 
     campaign = apple.storefront.campaign("gift_card")
     cards = [apple.storefront.voucher(campaign) for _ in range(2)]
     bad, good = (apple.holder(card) for card in cards)
-    apple.apns.always(bad.push_token, Answer(400, "BadDeviceToken"))
+    apple.apns.always(bad.push_token, PushAnswer(400, "BadDeviceToken"))
     with apple.runner() as runner:
         edit(apple, campaign)
         apple.deliver(runner)
@@ -427,7 +427,7 @@ def test_many_bad_tokens_at_once_delete_nothing(apple: World) -> None:
     campaign = apple.storefront.campaign("gift_card")
     phones = [apple.holder(apple.storefront.voucher(campaign)) for _ in range(8)]
     for phone in phones[1:]:
-        apple.apns.always(phone.push_token, Answer(400, "BadDeviceToken"))
+        apple.apns.always(phone.push_token, PushAnswer(400, "BadDeviceToken"))
     edit(apple, campaign)
     with apple.runner() as runner:
         for _ in range(4):
@@ -444,12 +444,12 @@ def test_many_bad_tokens_at_once_delete_nothing(apple: World) -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        Answer(429, "TooManyRequests", retry_after=30),
-        Answer(500, "InternalServerError"),
-        Answer(503, "ServiceUnavailable"),
+        PushAnswer(429, "TooManyRequests", retry_after=30),
+        PushAnswer(500, "InternalServerError"),
+        PushAnswer(503, "ServiceUnavailable"),
     ],
 )
-def test_a_passing_failure_is_retried_until_it_passes(apple: World, answer: Answer) -> None:
+def test_a_passing_failure_is_retried_until_it_passes(apple: World, answer: PushAnswer) -> None:
     card = apple.storefront.voucher(apple.storefront.campaign("gift_card"))
     phone = apple.holder(card)
     apple.apns.answer(answer, times=2)

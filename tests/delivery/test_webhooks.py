@@ -21,12 +21,12 @@ import pytest
 import trustme
 from sqlalchemy import insert, select, update
 
-from app.delivery.destinations import Destination, Refusal, is_public
+from app.delivery.destinations import Destination, DestinationRefusal, is_public
 from app.delivery.engine import Runner
 from app.delivery.webhooks import Webhooks
 from app.delivery.webhooks.job import Job
 from app.delivery.wire import Unanswered, Wire
-from app.sandbox.receiver import Message, Receiver, Reply
+from app.sandbox.receiver import ReceivedRequest, Receiver, ReceiverReply
 from app.services import readiness, webhooks
 from app.services.deployment import Deployment
 from app.services.wallets.health import assess
@@ -82,7 +82,7 @@ def happen(deployment: Deployment, *vouchers: Issued, kind: str = "scanned") -> 
             )
 
 
-def numbers(messages: list[Message]) -> dict[str, list[int]]:
+def numbers(messages: list[ReceivedRequest]) -> dict[str, list[int]]:
     """What was accepted of each voucher, in order, each event counted when it first came."""
     found: dict[str, list[int]] = defaultdict(list)
     for message in messages:
@@ -139,10 +139,16 @@ def test_receiver_that_fails_in_every_way_gets_everything_in_order(
     campaign = storefront.campaign()
     vouchers = [storefront.voucher(campaign) for _ in range(6)]
     dice = random.Random(3)
-    replies = [Reply(500), Reply(404), Reply(0), Reply(302, {"Location": "/other"}), Reply(429)]
+    replies = [
+        ReceiverReply(500),
+        ReceiverReply(404),
+        ReceiverReply(0),
+        ReceiverReply(302, {"Location": "/other"}),
+        ReceiverReply(429),
+    ]
 
-    def reply(_: Message) -> Reply:
-        return dice.choice(replies) if dice.random() < 0.5 else Reply()
+    def reply(_: ReceivedRequest) -> ReceiverReply:
+        return dice.choice(replies) if dice.random() < 0.5 else ReceiverReply()
 
     with Receiver(reply) as receiver, worker(deployment) as runner:
         made(deployment, receiver.url)
@@ -150,7 +156,7 @@ def test_receiver_that_fails_in_every_way_gets_everything_in_order(
             happen(deployment, *vouchers)
             runner.settle()
             clock.advance(minutes=dice.choice([0, 1, 40]))
-        receiver.replying = lambda _: Reply()
+        receiver.replying = lambda _: ReceiverReply()
         for _ in range(4):
             clock.advance(hours=25)
             runner.settle()
@@ -165,7 +171,7 @@ def test_event_is_tried_on_the_schedule_then_kept_and_replayed(
     deployment: Deployment, storefront: Storefront, clock: Clock
 ) -> None:
     voucher = storefront.voucher(storefront.campaign())
-    with Receiver(lambda _: Reply(503)) as receiver, worker(deployment) as runner:
+    with Receiver(lambda _: ReceiverReply(503)) as receiver, worker(deployment) as runner:
         webhook_id, _ = made(deployment, receiver.url)
         happen(deployment, voucher)
         runner.settle()
@@ -175,7 +181,7 @@ def test_event_is_tried_on_the_schedule_then_kept_and_replayed(
             runner.settle()
             assert len(receiver.messages) == attempt
             clock.advance(seconds=1)
-            receiver.replying = lambda message: Reply(
+            receiver.replying = lambda message: ReceiverReply(
                 503 if message.event["data"]["number"] == 1 else 200
             )
             runner.settle()
@@ -188,7 +194,7 @@ def test_event_is_tried_on_the_schedule_then_kept_and_replayed(
             assert letter["failure"] == "It answered 503."
             assert webhooks.counts(session, webhook) == {"waiting": 0, "dead": 1}
 
-        receiver.replying = lambda _: Reply()
+        receiver.replying = lambda _: ReceiverReply()
         with deployment.database.write() as session:
             webhook = webhooks.find(session, webhook_id)
             assert webhook is not None
@@ -203,7 +209,7 @@ def test_receiver_may_ask_for_a_longer_pause(
 ) -> None:
     voucher = storefront.voucher(storefront.campaign())
     with (
-        Receiver(lambda _: Reply(429, {"Retry-After": "600"})) as receiver,
+        Receiver(lambda _: ReceiverReply(429, {"Retry-After": "600"})) as receiver,
         worker(deployment) as runner,
     ):
         made(deployment, receiver.url)
@@ -221,7 +227,7 @@ def test_receiver_that_is_gone_is_left_alone_and_hears_the_rest_once_it_is_back(
     deployment: Deployment, storefront: Storefront, clock: Clock
 ) -> None:
     vouchers = [storefront.voucher(storefront.campaign()) for _ in range(3)]
-    with Receiver(lambda _: Reply(410)) as receiver, worker(deployment) as runner:
+    with Receiver(lambda _: ReceiverReply(410)) as receiver, worker(deployment) as runner:
         webhook_id, _ = made(deployment, receiver.url)
         happen(deployment, *vouchers)
         runner.settle()
@@ -231,7 +237,7 @@ def test_receiver_that_is_gone_is_left_alone_and_hears_the_rest_once_it_is_back(
         runner.settle()
         assert len(receiver.messages) == asked
 
-        receiver.replying = lambda _: Reply()
+        receiver.replying = lambda _: ReceiverReply()
         with deployment.database.write() as session:
             webhook = webhooks.find(session, webhook_id)
             assert webhook is not None
@@ -302,7 +308,7 @@ def test_addresses_that_are_not_public_are_refused_in_every_form(address: str) -
     assert not is_public(ipaddress.ip_address(address))
     shown = f"[{address}]" if ":" in address else address
     refused = Destination(f"https://{shown}/").open()
-    assert isinstance(refused, Refusal)
+    assert isinstance(refused, DestinationRefusal)
 
 
 @pytest.mark.parametrize("address", ["1.1.1.1", "2606:4700::1111", "64:ff9b::101:101"])
@@ -315,13 +321,13 @@ def test_one_private_address_among_public_ones_condemns_the_name() -> None:
         "https://example.test/", resolving=lambda host, port: ["1.1.1.1", "10.0.0.1"]
     )
 
-    assert isinstance(destination.open(), Refusal)
+    assert isinstance(destination.open(), DestinationRefusal)
 
 
 def test_plain_http_is_for_named_networks_only() -> None:
     public = Destination("http://example.test/", resolving=lambda host, port: ["1.1.1.1"])
 
-    assert isinstance(public.open(), Refusal)
+    assert isinstance(public.open(), DestinationRefusal)
 
 
 def test_production_dials_nothing_in_plain_http_wherever_it_is() -> None:
@@ -329,7 +335,7 @@ def test_production_dials_nothing_in_plain_http_wherever_it_is() -> None:
     inside = {"allowed": [network], "resolving": lambda host, port: ["10.20.1.1"]}
     assert Destination("http://till.internal/", **inside).open() is None
     refused = Destination("http://till.internal/", https_only=True, **inside).open()
-    assert isinstance(refused, Refusal)
+    assert isinstance(refused, DestinationRefusal)
     assert "use https" in refused.reason
     assert Destination("https://till.internal/", https_only=True, **inside).open() is None
 

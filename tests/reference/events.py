@@ -93,7 +93,7 @@ def page() -> str:
             ),
             table(
                 ("kind", "what happened"),
-                [(code(each.value), each.meaning) for each in webhooks.Kind],
+                [(code(each.value), each.meaning) for each in webhooks.WebhookEventKind],
             ),
             "## The body\n",
             paragraph(
@@ -127,7 +127,7 @@ def page() -> str:
             ),
             table(
                 ("kind", "what happened"),
-                [(code(each.value), each.meaning) for each in security.Kind],
+                [(code(each.value), each.meaning) for each in security.SecurityEventKind],
             ),
         ]
     )

@@ -19,9 +19,9 @@ from cryptography import x509
 from app.environment import from_environment
 from app.sandbox.android import AndroidPhone
 from app.sandbox.apns import ApnsStandIn
-from app.sandbox.certificates import Authority
+from app.sandbox.certificates import CertificateAuthority
 from app.sandbox.google import PERSON, GoogleStandIn
-from app.sandbox.iphone import Fleet, Line, Phone
+from app.sandbox.iphone import Fleet, LossyLine, Phone
 from app.sandbox.pocket import Pocket
 from app.services.deployment import Deployment
 from app.settings import Settings
@@ -90,7 +90,7 @@ def phones(
     """
     with ExitStack() as stack:
         if urlsplit(base_url).hostname in {*LOOPBACK, host} and (running.fleet or running.google):
-            line = Line(connections=2)
+            line = LossyLine(connections=2)
             stack.callback(line.close)
             iphone = android = None
             if running.fleet is not None:
@@ -112,7 +112,7 @@ def phones(
 
 @contextmanager
 def _apns(certs: Path, folder: Path, fleet: Fleet) -> Iterator[dict[str, str]]:
-    authority = Authority()
+    authority = CertificateAuthority()
     ca = folder / "apns-ca.pem"
     with open(ca, "wb", opener=private.owner_only) as file:
         file.write(authority.certificate)

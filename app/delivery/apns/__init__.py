@@ -13,6 +13,6 @@ pass type identifier, sent with the Pass Type ID certificate, to the production 
 """
 
 from app.delivery.apns.answers import judge
-from app.delivery.apns.sender import PRODUCTION, ApnsSender, Pause, Push, Token
+from app.delivery.apns.sender import PRODUCTION, ApnsSender, BarePush, Pause, Push
 
-__all__ = ["PRODUCTION", "ApnsSender", "Pause", "Push", "Token", "judge"]
+__all__ = ["PRODUCTION", "ApnsSender", "BarePush", "Pause", "Push", "judge"]

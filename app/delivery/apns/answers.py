@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from app.delivery.outcomes import DONE, Drop, Fault, Outcome, Retry, Stop
+from app.delivery.outcomes import DONE, Drop, Outcome, RequestFault, Retry, StopSender
 
 LONGEST_PAUSE = 60.0
 
@@ -49,7 +49,7 @@ def judge(
     if status == 400 and reason in _DOUBTFUL:
         return Drop(reason, doubtful=True)
     if status == 403:
-        return Stop(reason, _REMEDIES.get(reason, CERTIFICATE_REMEDY))
+        return StopSender(reason, _REMEDIES.get(reason, CERTIFICATE_REMEDY))
     if status == 410:
         stamp = answer.get("timestamp")
         since = (
@@ -64,7 +64,7 @@ def judge(
     if status >= 500:
         pause = timedelta(seconds=retry_after) if retry_after else backoff(failures + 1)
         return Retry(_jittered(pause), reason, asked=bool(retry_after))
-    return Fault(reason, _REMEDIES.get(reason, _OUR_FAULT))
+    return RequestFault(reason, _REMEDIES.get(reason, _OUR_FAULT))
 
 
 def backoff(failures: int) -> timedelta:

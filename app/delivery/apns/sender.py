@@ -13,7 +13,7 @@ import pycurl
 
 from app.delivery.apns.answers import CERTIFICATE_REMEDY, LONGEST_PAUSE, backoff, judge, parsed
 from app.delivery.apns.transfers import Transfers
-from app.delivery.outcomes import DONE, Outcome, Retry, Stop
+from app.delivery.outcomes import DONE, Outcome, Retry, StopSender
 from app.delivery.wire import Bounded
 from app.services.certificates import CertificateFault
 
@@ -63,7 +63,7 @@ P = TypeVar("P", bound=Push)
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class BarePush:
     """A push that is nothing but its token."""
 
     token: str
@@ -115,7 +115,7 @@ class ApnsSender:
         self._idle: list[pycurl.Curl] = []
         self._bodies: dict[pycurl.Curl, Bounded] = {}
         self._headers: list[str] = []
-        self._stopped: tuple[Stop, float] | None = None
+        self._stopped: tuple[StopSender, float] | None = None
         self._resume_at = 0.0
         self._proved = False
         self._failures = 0
@@ -263,7 +263,7 @@ class ApnsSender:
             pem = self._ask_identity()
         except CertificateFault as fault:
             self._stopped = (
-                Stop(f"CertificateUnusable: {fault}", CERTIFICATE_REMEDY),
+                StopSender(f"CertificateUnusable: {fault}", CERTIFICATE_REMEDY),
                 self._clock() + RECHECK.total_seconds(),
             )
             self._identity = None
@@ -339,7 +339,7 @@ class ApnsSender:
         body.truncate()
         retry_after = handle.getinfo(pycurl.RETRY_AFTER)
         outcome = judge(status, answer, retry_after=retry_after, failures=self._failures)
-        if isinstance(outcome, Stop):
+        if isinstance(outcome, StopSender):
             self._stopped = (outcome, self._clock() + RECHECK.total_seconds())
             return outcome, True
         if status >= 500:
@@ -351,7 +351,7 @@ class ApnsSender:
         self._last_failure = f"curl {code}: {text}"
         refused = "alert" in text and "certificate" in text
         if refused or code == pycurl.E_SSL_CERTPROBLEM:
-            stop = Stop(f"CertificateRefused: {text}", CERTIFICATE_REMEDY)
+            stop = StopSender(f"CertificateRefused: {text}", CERTIFICATE_REMEDY)
             self._stopped = (stop, self._clock() + RECHECK.total_seconds())
             return stop
         return Retry(backoff(self._failures), self._last_failure)

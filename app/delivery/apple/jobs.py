@@ -40,7 +40,7 @@ Pushed = tuple[int | None, int | None]
 
 
 # Tuples, since some are made for every push and a frozen dataclass takes three times as long.
-class Told(NamedTuple):
+class ToldRegistration(NamedTuple):
     """One registration that a push tells of: its id, what it was told before, and the state now."""
 
     id: int
@@ -61,7 +61,7 @@ class DevicePush(NamedTuple):
     until: dt.datetime
     attempts: int
     reminder: int
-    told: tuple[Told, ...]
+    told: tuple[ToldRegistration, ...]
 
 
 def among(dialect: str, column: InstrumentedAttribute[int]) -> ColumnElement[bool]:

@@ -22,7 +22,7 @@ from app.delivery.apple.jobs import (
     DEVICES,
     GAP,
     DevicePush,
-    Told,
+    ToldRegistration,
     among,
     is_owed,
     listed,
@@ -94,14 +94,14 @@ def lease(
         _free(dialect), {"ids": listed(dialect, targets), "now": now, "gap": now - GAP}
     ).fetchall()
     # Read after the devices were locked: what is recorded later is what was true before.
-    told: dict[int, list[Told]] = {}
+    told: dict[int, list[ToldRegistration]] = {}
     silent: set[int] = set()
     states = connection.execute(
         _states(dialect), {"ids": listed(dialect, [each[0] for each in free])}
     ).fetchall()
     for row, device, voucher, campaign, version, edition, owed in states:
         if owed:
-            news = Told(row, (voucher, campaign), (version, edition))
+            news = ToldRegistration(row, (voucher, campaign), (version, edition))
             known = told.get(device)
             if known is None:
                 told[device] = [news]

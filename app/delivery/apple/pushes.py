@@ -20,7 +20,7 @@ from app.delivery.apple.jobs import (
 )
 from app.delivery.apple.leases import lease
 from app.delivery.apple.results import record
-from app.delivery.engine import BATCH, Found, Rest
+from app.delivery.engine import BATCH, Rest, SweepStep
 from app.delivery.feed import Feed
 from app.delivery.outcomes import Outcome
 from app.store.models import AppleDevice, AppleRegistration, Campaign, Voucher
@@ -49,7 +49,7 @@ class ApplePushes:
         )
         return list(session.scalars(query))
 
-    def sweep(self, session: Session, *, campaign: int | None, after: int, limit: int) -> Found:
+    def sweep(self, session: Session, *, campaign: int | None, after: int, limit: int) -> SweepStep:
         window = (
             select(AppleRegistration.id)
             .where(AppleRegistration.id > after)
@@ -59,7 +59,7 @@ class ApplePushes:
         )
         last, count = session.execute(select(func.max(window.c.id), func.count())).one()
         if not count:
-            return Found((), None)
+            return SweepStep((), None)
         query = (
             select(AppleRegistration.device_id)
             .join(Voucher, Voucher.id == AppleRegistration.voucher_id)
@@ -76,7 +76,7 @@ class ApplePushes:
         if campaign is not None:
             query = query.where(Voucher.campaign_id == campaign)
         found = dict.fromkeys(session.scalars(query))
-        return Found(tuple(found), None if count < limit else last)
+        return SweepStep(tuple(found), None if count < limit else last)
 
     def due(self, session: Session, *, now: dt.datetime, limit: int) -> list[int]:
         query = (

@@ -29,7 +29,7 @@ from app.delivery.apple.jobs import (
     listed,
     update_devices,
 )
-from app.delivery.outcomes import DONE, Done, Drop, Fault, Outcome, Retry
+from app.delivery.outcomes import DONE, Done, Drop, Outcome, RequestFault, Retry
 from app.services import eventlog
 from app.services.wallets.apple.states import Pair
 from app.store.models import AppleDevice, AppleRegistration
@@ -86,7 +86,7 @@ def record(
             growing = min(LONGEST, dt.timedelta(seconds=2 ** min(job.attempts, 14)))
             patient = job.attempts > 3 and not outcome.asked
             again = now + (max(outcome.after, growing) if patient else outcome.after)
-        elif isinstance(outcome, Fault):
+        elif isinstance(outcome, RequestFault):
             again = now + FAULT_AGAIN
         else:
             # The sender itself rests; the device is free for when it works again.

@@ -3,7 +3,7 @@
 Calls go out at the rate agreed between all workers; when Google says that it is called
 too often, all of them pause; when it refuses the account, nothing is sent until a pause is over or
 the key file was replaced. What can wait (`spare`) is called about with what the urgent calls
-leave over. It does not wait longer than moments for a turn; `Busy` then says to come back.
+leave over. It does not wait longer than moments for a turn; `RateExhausted` then says to come back.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from collections.abc import Callable
 
 from app.delivery.engine import Rest
 from app.delivery.google.oauth import AccessTokens
-from app.delivery.google.rest import Answer, Verdict, WalletApi, outcome
-from app.delivery.outcomes import Outcome, Retry, Stop
+from app.delivery.google.rest import GoogleAnswer, ResourceVerdict, WalletApi, outcome
+from app.delivery.outcomes import Outcome, Retry, StopSender
 from app.delivery.pace import SharedPace
 from app.services.certificates import CertificateFault
 from app.services.deployment import Deployment
@@ -35,7 +35,7 @@ PATIENCE = dt.timedelta(seconds=10)
 LATER = dt.timedelta(milliseconds=300)
 
 
-class Busy(Exception):
+class RateExhausted(Exception):
     """Google's rate is taken up for the next moments."""
 
 
@@ -63,7 +63,7 @@ class Calls:
         self._sleep = sleep
         self._jitter = jitter
         self._guard = threading.Lock()
-        self._stopped: tuple[dt.datetime, Stop, object] | None = None
+        self._stopped: tuple[dt.datetime, StopSender, object] | None = None
         self._threads = threading.local()
         self._apis: list[WalletApi] = []
 
@@ -104,11 +104,11 @@ class Calls:
                 return None
             return Rest(left, stop.reason, stop.remedy)
 
-    def paced(self, call: Callable[[], Answer]) -> Answer:
+    def paced(self, call: Callable[[], GoogleAnswer]) -> GoogleAnswer:
         """Make a call when its turn comes.
 
         Raises:
-            Busy: its turn is too far off.
+            RateExhausted: its turn is too far off.
         """
         self.wait_for(1)
         answer = call()
@@ -119,14 +119,14 @@ class Calls:
         """Wait until ``count`` calls may be made at once.
 
         Raises:
-            Busy: that is too far off.
+            RateExhausted: that is too far off.
         """
         if self.spare:
             self._wait_for_spare(count)
             return
         slots = self.pace.reserve(count, now=self.deployment.now(), within=AHEAD)
         if slots is None:
-            raise Busy
+            raise RateExhausted
         wait = (slots.at(count - 1) - self.deployment.now()).total_seconds()
         if wait > 0:
             self._sleep(wait)
@@ -135,23 +135,23 @@ class Calls:
         until = self.deployment.now() + PATIENCE
         while wait := self.pace.take_spare(count, now=self.deployment.now()).total_seconds():
             if self.deployment.now() >= until:
-                raise Busy
+                raise RateExhausted
             # Several wait for the same moment, and the first of them takes it.
             self._sleep(min(wait * (1 + 0.2 * self._jitter()), PATIENCE.total_seconds()))
 
-    def heed(self, answer: Answer) -> None:
+    def heed(self, answer: GoogleAnswer) -> None:
         """Let every worker pause when Google says that it is called too often."""
-        if answer.verdict is Verdict.BUSY:
+        if answer.verdict is ResourceVerdict.BUSY:
             pause = answer.retry_after or dt.timedelta(seconds=1)
             self.pace.hold_back(self.deployment.now() + pause)
 
-    def outcome(self, answer: Answer, attempts: int) -> Outcome:
+    def outcome(self, answer: GoogleAnswer, attempts: int) -> Outcome:
         """Say what to do after an answer; a refused account stops this worker's calls."""
-        if answer.verdict is Verdict.BUSY:
+        if answer.verdict is ResourceVerdict.BUSY:
             # All pause as Google asked: this one's turn comes with the others'.
             return Retry(LATER, answer.reason)
         found = outcome(answer, attempts=attempts, jitter=self._jitter)
-        if isinstance(found, Stop):
+        if isinstance(found, StopSender):
             with self._guard:
                 self._stopped = (
                     self.deployment.now() + STOPPED_FOR,

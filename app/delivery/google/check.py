@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.delivery.google.calls import Calls
-from app.delivery.google.rest import Answer, Verdict
+from app.delivery.google.rest import GoogleAnswer, ResourceVerdict
 from app.delivery.wire import Unanswered, Wire
 from app.services.certificates import CertificateFault
 from app.services.deployment import Deployment
@@ -45,12 +45,12 @@ def check(deployment: Deployment) -> Iterator[Finding]:
     yield _callback(deployment)
 
 
-def _account(answer: Answer, email: str, issuer: str) -> Iterator[Finding]:
+def _account(answer: GoogleAnswer, email: str, issuer: str) -> Iterator[Finding]:
     match answer.verdict:
-        case Verdict.OK:
+        case ResourceVerdict.OK:
             yield Finding("good", "service account", f"Google knows {email}.")
             yield Finding("good", "issuer", f"{email} may act for issuer {issuer}.")
-        case Verdict.UNAUTHENTICATED:
+        case ResourceVerdict.UNAUTHENTICATED:
             yield Finding(
                 "error",
                 "service account",
@@ -58,7 +58,7 @@ def _account(answer: Answer, email: str, issuer: str) -> Iterator[Finding]:
                 "Check this machine's clock; then make a new JSON key for the account in Google"
                 " Cloud's console, and see that the Google Wallet API is enabled there.",
             )
-        case Verdict.FORBIDDEN | Verdict.MISSING | Verdict.INVALID:
+        case ResourceVerdict.FORBIDDEN | ResourceVerdict.MISSING | ResourceVerdict.INVALID:
             yield Finding("good", "service account", f"Google knows {email}.")
             yield Finding(
                 "error",
@@ -77,7 +77,7 @@ def _account(answer: Answer, email: str, issuer: str) -> Iterator[Finding]:
             )
 
 
-def _publishing(answers: list[Answer]) -> Finding:
+def _publishing(answers: list[GoogleAnswer]) -> Finding:
     """Say what can be said: the API shows classes' reviews, and never the publishing state."""
     classes = [
         each for answer in answers if answer.resource for each in answer.resource["resources"]

@@ -18,11 +18,11 @@ from typing import Any, cast
 from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import Session
 
-from app.delivery.engine import Found, Rest
+from app.delivery.engine import Rest, SweepStep
 from app.delivery.google.bodies import patch_body
-from app.delivery.google.calls import LATER, Busy, Calls
-from app.delivery.google.rest import Answer, Collection, Verdict
-from app.delivery.outcomes import DONE, Done, Fault, Outcome, Retry
+from app.delivery.google.calls import LATER, Calls, RateExhausted
+from app.delivery.google.rest import Collection, GoogleAnswer, ResourceVerdict
+from app.delivery.outcomes import DONE, Done, Outcome, RequestFault, Retry
 from app.domain.kinds import KINDS
 from app.services import changes
 from app.services.campaigns.stored import latest_revision
@@ -76,7 +76,7 @@ class GoogleClasses:
     def owed(self, session: Session, vouchers: Sequence[int], *, now: dt.datetime) -> list[int]:
         return []
 
-    def sweep(self, session: Session, *, campaign: int | None, after: int, limit: int) -> Found:
+    def sweep(self, session: Session, *, campaign: int | None, after: int, limit: int) -> SweepStep:
         query = (
             select(GoogleClass.id)
             .join(Campaign, Campaign.id == GoogleClass.campaign_id)
@@ -87,7 +87,7 @@ class GoogleClasses:
         )
         if campaign is not None:
             query = query.where(GoogleClass.campaign_id == campaign)
-        return Found(tuple(session.scalars(query)), None)
+        return SweepStep(tuple(session.scalars(query)), None)
 
     def due(self, session: Session, *, now: dt.datetime, limit: int) -> list[int]:
         query = select(GoogleClass.id).where(GoogleClass.due_at <= now).limit(limit)
@@ -142,10 +142,10 @@ class GoogleClasses:
         for job in jobs:
             try:
                 yield job, self._bring(job, now=now)
-            except Busy:
+            except RateExhausted:
                 yield job, Retry(LATER, "Google's rate is taken up.")
             except PassError as error:
-                yield job, Fault(str(error), error.remedy)
+                yield job, RequestFault(str(error), error.remedy)
 
     def _bring(self, job: ClassJob, *, now: dt.datetime) -> Outcome:
         house = self._calls.deployment
@@ -158,8 +158,8 @@ class GoogleClasses:
         answer = bring(self._calls, collection, body, inserted=job.inserted)
         if answer.ok:
             job.sent = digest
-        job.gone = answer.verdict is Verdict.MISSING
-        job.unclear = answer.verdict is Verdict.UNCLEAR
+        job.gone = answer.verdict is ResourceVerdict.MISSING
+        job.unclear = answer.verdict is ResourceVerdict.UNCLEAR
         return self._calls.outcome(answer, job.attempts)
 
     def record(
@@ -191,9 +191,9 @@ class GoogleClasses:
                 wait = REFUSED_FOR * 2 ** min(job.attempts, 5)
                 values = {
                     "attempts": job.attempts + 1,
-                    "due_at": now + wait if isinstance(outcome, Fault) else now,
+                    "due_at": now + wait if isinstance(outcome, RequestFault) else now,
                     "failure": outcome.reason,
-                    "refused_campaign": job.version if isinstance(outcome, Fault) else None,
+                    "refused_campaign": job.version if isinstance(outcome, RequestFault) else None,
                 }
             if job.sent is None and not job.unclear:
                 values["sent_digest"] = job.digest
@@ -232,11 +232,11 @@ def _lags() -> ColumnElement[bool]:
 
 def bring(
     calls: Calls, collection: Collection, body: Mapping[str, Any], *, inserted: bool
-) -> Answer:
+) -> GoogleAnswer:
     """Insert a resource or change it; an insert that finds it there changes it instead."""
     if not inserted:
         answer = calls.paced(lambda: calls.api.insert(collection, body))
-        if answer.verdict is not Verdict.EXISTS:
+        if answer.verdict is not ResourceVerdict.EXISTS:
             return answer
     change = patch_body(collection, body)
     return calls.paced(lambda: calls.api.patch(collection, body["id"], change))

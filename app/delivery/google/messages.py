@@ -16,8 +16,8 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.delivery.google.calls import Busy, Calls
-from app.delivery.google.rest import Answer, Collection, Verdict
+from app.delivery.google.calls import Calls, RateExhausted
+from app.delivery.google.rest import Collection, GoogleAnswer, ResourceVerdict
 from app.domain.kinds import KINDS
 from app.services.deployment import Deployment
 from app.services.wallets.google import notices, resources
@@ -38,12 +38,12 @@ _DAY = dt.timedelta(hours=24)
 #: What Google did not do, for certain: the message may be sent as if never tried.
 _UNDONE = frozenset(
     {
-        Verdict.BUSY,
-        Verdict.UNREACHABLE,
-        Verdict.MESSAGE_QUOTA,
-        Verdict.MISSING,
-        Verdict.UNAUTHENTICATED,
-        Verdict.FORBIDDEN,
+        ResourceVerdict.BUSY,
+        ResourceVerdict.UNREACHABLE,
+        ResourceVerdict.MESSAGE_QUOTA,
+        ResourceVerdict.MISSING,
+        ResourceVerdict.UNAUTHENTICATED,
+        ResourceVerdict.FORBIDDEN,
     }
 )
 
@@ -107,7 +107,7 @@ def _said(session: Session, row: GoogleObject, campaign: Campaign) -> list[Campa
 
 def send_open(
     calls: Calls, *, row_id: int, collection: Collection, object_id: str
-) -> Answer | None:
+) -> GoogleAnswer | None:
     """Send the open messages of an object whose lease the caller holds, oldest first.
 
     Returns the answer that stopped it, or None when nothing is open any more.
@@ -145,37 +145,39 @@ def send_open(
                 if not pruned.ok:
                     return pruned
         answer = _send(calls, message, collection, object_id)
-        if not answer.ok and answer.verdict is not Verdict.INVALID:
+        if not answer.ok and answer.verdict is not ResourceVerdict.INVALID:
             return answer
 
 
 def _prune(
     calls: Calls, collection: Collection, object_id: str, present: Sequence[Mapping[str, Any]]
-) -> Answer:
+) -> GoogleAnswer:
     """Leave only the latest messages on a pass that carries as many as Google keeps."""
     latest = [{name: each[name] for name in each if name != "kind"} for each in present[-KEPT:]]
     return calls.paced(lambda: calls.api.patch(collection, object_id, {"messages": latest}))
 
 
-def _send(calls: Calls, message: GoogleMessage, collection: Collection, object_id: str) -> Answer:
+def _send(
+    calls: Calls, message: GoogleMessage, collection: Collection, object_id: str
+) -> GoogleAnswer:
     deployment = calls.deployment
     notify = _begin(deployment, message)
     body = _body(message, notify=notify)
     try:
         answer = calls.paced(lambda: calls.api.add_message(collection, object_id, body))
-        if answer.verdict is Verdict.MESSAGE_QUOTA and notify:
+        if answer.verdict is ResourceVerdict.MESSAGE_QUOTA and notify:
             # Google counts by its own clock: what may not ring is said silently.
             silent = _body(message, notify=False)
             answer = calls.paced(lambda: calls.api.add_message(collection, object_id, silent))
             notify = False
-    except Busy:
+    except RateExhausted:
         # The pace let nothing through; nothing was sent.
         _settle(deployment, message.id, "wanted", now=None)
         raise
     now = deployment.now()
     if answer.ok:
         _settle(deployment, message.id, "sent", now=now, notified=notify)
-    elif answer.verdict is Verdict.INVALID:
+    elif answer.verdict is ResourceVerdict.INVALID:
         _settle(deployment, message.id, "dropped", now=now)
     elif answer.verdict in _UNDONE:
         _settle(deployment, message.id, "wanted", now=None)

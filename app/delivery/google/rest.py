@@ -1,6 +1,6 @@
 """Google's Wallet API, one call at a time: what was asked, and what Google's answer means.
 
-Every answer, and every missing one, is a value (`Answer`) whose verdict says what is
+Every answer, and every missing one, is a value (`GoogleAnswer`) whose verdict says what is
 known about the resource; nothing that Google says raises. A refused token is renewed once. An
 answer that leaves open whether the call was carried out is `UNCLEAR`, never guessed. Refuses: to
 wait; pacing and repeating belong to the caller, who alone knows whether a repeat is safe.
@@ -20,12 +20,20 @@ from enum import StrEnum
 from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import quote
 
-from app.delivery.outcomes import DONE, Fault, Outcome, Retry, Stop
-from app.delivery.wire import Reply, Unanswered, Wire
+from app.delivery.outcomes import DONE, Outcome, RequestFault, Retry, StopSender
+from app.delivery.wire import Unanswered, Wire, WireReply
 
 from .oauth import AccessTokens, TokenRefused
 
-__all__ = ["Answer", "Change", "Collection", "Verdict", "WalletApi", "backoff", "outcome"]
+__all__ = [
+    "Collection",
+    "GoogleAnswer",
+    "Patch",
+    "ResourceVerdict",
+    "WalletApi",
+    "backoff",
+    "outcome",
+]
 
 Collection: TypeAlias = Literal["offerClass", "offerObject", "giftCardClass", "giftCardObject"]
 
@@ -36,7 +44,7 @@ _BATCH_SIZE: Final = 100
 _LONGEST_BACKOFF = timedelta(minutes=30)
 
 
-class Verdict(StrEnum):
+class ResourceVerdict(StrEnum):
     """What an answer says about the resource."""
 
     OK = "ok"
@@ -61,14 +69,14 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class GoogleAnswer:
     """Google's answer to one call.
 
     ``resource`` is the class or object as stored, when the call succeeded; ``retry_after`` is what
     Google asked for; ``reason`` names the cause, without anything secret, when it did not succeed.
     """
 
-    verdict: Verdict
+    verdict: ResourceVerdict
     status: int = 0
     resource: Mapping[str, Any] | None = None
     reason: str = ""
@@ -76,11 +84,11 @@ class Answer:
 
     @property
     def ok(self) -> bool:
-        return self.verdict is Verdict.OK
+        return self.verdict is ResourceVerdict.OK
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Patch:
     """One PATCH of a batch: members merge, lists are replaced whole."""
 
     collection: Collection
@@ -111,22 +119,24 @@ class WalletApi:
         """Close the kept connections."""
         self._http.close()
 
-    def insert(self, collection: Collection, resource: Mapping[str, Any]) -> Answer:
+    def insert(self, collection: Collection, resource: Mapping[str, Any]) -> GoogleAnswer:
         """Insert a class or object; `EXISTS` when its id is taken."""
         return self._call("POST", f"/walletobjects/v1/{collection}", resource)
 
-    def get(self, collection: Collection, resource_id: str) -> Answer:
+    def get(self, collection: Collection, resource_id: str) -> GoogleAnswer:
         """Read a class or object; objects carry ``hasUsers``."""
         return self._call("GET", _address(collection, resource_id), None)
 
-    def classes(self, collection: Collection, issuer_id: str) -> Answer:
+    def classes(self, collection: Collection, issuer_id: str) -> GoogleAnswer:
         """List classes of an issuer, the first page of them: under ``resources``."""
         answer = self._call("GET", f"/walletobjects/v1/{collection}?issuerId={issuer_id}", None)
         if answer.resource is not None and "resources" not in answer.resource:
-            return Answer(answer.verdict, answer.status, {"resources": []})
+            return GoogleAnswer(answer.verdict, answer.status, {"resources": []})
         return answer
 
-    def patch(self, collection: Collection, resource_id: str, body: Mapping[str, Any]) -> Answer:
+    def patch(
+        self, collection: Collection, resource_id: str, body: Mapping[str, Any]
+    ) -> GoogleAnswer:
         """Change the members that ``body`` names.
 
         Objects in ``body`` merge with what is stored, lists replace it whole, None removes. A class
@@ -136,7 +146,7 @@ class WalletApi:
 
     def add_message(
         self, collection: Collection, resource_id: str, message: Mapping[str, Any]
-    ) -> Answer:
+    ) -> GoogleAnswer:
         """Append a message, which must carry an id: after an `UNCLEAR` answer look for it by `get`.
 
         Repeating the call instead may notify the holder twice.
@@ -146,10 +156,10 @@ class WalletApi:
         address = f"{_address(collection, resource_id)}/addMessage"
         answer = self._call("POST", address, {"message": message})
         if answer.resource is not None:
-            return Answer(answer.verdict, answer.status, answer.resource.get("resource"))
+            return GoogleAnswer(answer.verdict, answer.status, answer.resource.get("resource"))
         return answer
 
-    def patch_all(self, changes: Sequence[Change]) -> list[Answer]:
+    def patch_all(self, changes: Sequence[Patch]) -> list[GoogleAnswer]:
         """Send up to 100 changes as one HTTP request; answers in the order of the changes.
 
         Each counts against Google's rate like a call of its own; what is saved is the round trips.
@@ -173,20 +183,22 @@ class WalletApi:
         sent = self._send(
             "POST", "/batch", content, kind, seconds=_BATCH_SECONDS, most=_BATCH_LARGEST
         )
-        if isinstance(sent, Answer):
+        if isinstance(sent, GoogleAnswer):
             return [sent] * len(changes)
         if sent.status != 200:
             return [self._judged(sent)] * len(changes)
         found = _batch_answers(sent.headers.get("content-type", ""), sent.text)
-        unclear = Answer(Verdict.UNCLEAR, reason="The batch's reply left this change out.")
+        unclear = GoogleAnswer(
+            ResourceVerdict.UNCLEAR, reason="The batch's reply left this change out."
+        )
         return [found.get(number, unclear) for number in range(len(changes))]
 
-    def _call(self, method: str, path: str, body: Mapping[str, Any] | None) -> Answer:
+    def _call(self, method: str, path: str, body: Mapping[str, Any] | None) -> GoogleAnswer:
         content = None if body is None else _dumped(body)
         sent = self._send(
             method, path, content, "application/json", seconds=_SECONDS, most=_LARGEST
         )
-        return sent if isinstance(sent, Answer) else self._judged(sent)
+        return sent if isinstance(sent, GoogleAnswer) else self._judged(sent)
 
     def _send(
         self,
@@ -197,15 +209,19 @@ class WalletApi:
         *,
         seconds: float,
         most: int,
-    ) -> Reply | Answer:
+    ) -> WireReply | GoogleAnswer:
         """Send with a token; a refused token is replaced once, since Google revokes at will."""
         for last in (False, True):
             try:
                 token = self._tokens.get(self._http, self._clock())
             except TokenRefused as refused:
                 if refused.status and refused.status < 500 and refused.status != 429:
-                    return Answer(Verdict.UNAUTHENTICATED, refused.status, reason=refused.reason)
-                return Answer(Verdict.UNREACHABLE, refused.status, reason=refused.reason)
+                    return GoogleAnswer(
+                        ResourceVerdict.UNAUTHENTICATED, refused.status, reason=refused.reason
+                    )
+                return GoogleAnswer(
+                    ResourceVerdict.UNREACHABLE, refused.status, reason=refused.reason
+                )
             try:
                 answer = self._http.send(
                     method,
@@ -218,41 +234,43 @@ class WalletApi:
             except Unanswered as fault:
                 # Where the request may have gone out, it may have been carried out.
                 if not fault.sent:
-                    return Answer(Verdict.UNREACHABLE, reason="Google could not be reached.")
-                return Answer(Verdict.UNCLEAR, reason=f"No answer: {fault.reason}")
+                    return GoogleAnswer(
+                        ResourceVerdict.UNREACHABLE, reason="Google could not be reached."
+                    )
+                return GoogleAnswer(ResourceVerdict.UNCLEAR, reason=f"No answer: {fault.reason}")
             if answer.status != 401 or last:
                 return answer
             self._tokens.discard(token)
         raise AssertionError("unreachable")
 
-    def _judged(self, answer: Reply) -> Answer:
+    def _judged(self, answer: WireReply) -> GoogleAnswer:
         wait = _retry_after(answer.headers.get("retry-after"), self._clock())
         return _judged(answer.status, answer.text, wait)
 
 
-def outcome(answer: Answer, *, attempts: int, jitter: Callable[[], float]) -> Outcome:
+def outcome(answer: GoogleAnswer, *, attempts: int, jitter: Callable[[], float]) -> Outcome:
     """Say what the delivery engine does after an answer (to an insert or a change).
 
     ``attempts`` counts the failures so far; ``jitter`` gives a number from 0 to 1. `EXISTS` and
     `MISSING` are retried at once: the caller then knows to patch or to insert instead.
     """
     match answer.verdict:
-        case Verdict.OK:
+        case ResourceVerdict.OK:
             return DONE
-        case Verdict.EXISTS | Verdict.MISSING:
+        case ResourceVerdict.EXISTS | ResourceVerdict.MISSING:
             return Retry(timedelta(0), answer.reason)
-        case Verdict.INVALID:
-            return Fault(
+        case ResourceVerdict.INVALID:
+            return RequestFault(
                 f"Google refused the content ({answer.status}): {answer.reason}",
                 "Correct the campaign's presentation; the next change is sent again by itself.",
             )
-        case Verdict.UNAUTHENTICATED:
-            return Stop(
+        case ResourceVerdict.UNAUTHENTICATED:
+            return StopSender(
                 f"Google does not accept the service account: {answer.reason}",
                 "Check the clock and that the key was not revoked; put a new JSON key in place.",
             )
-        case Verdict.FORBIDDEN:
-            return Stop(
+        case ResourceVerdict.FORBIDDEN:
+            return StopSender(
                 f"Google lets the service account touch nothing of this issuer: {answer.reason}",
                 "Invite the service account's e-mail address in the Google Pay & Wallet console,"
                 " and check PASSERELLE_GOOGLE_ISSUER_ID.",
@@ -268,26 +286,26 @@ def backoff(attempts: int, jitter: Callable[[], float]) -> timedelta:
     return longest * (0.5 + 0.5 * jitter())
 
 
-def _judged(status: int, text: str, retry_after: timedelta | None) -> Answer:
+def _judged(status: int, text: str, retry_after: timedelta | None) -> GoogleAnswer:
     try:
         members = json.loads(text) if text else {}
     except ValueError:
         members = {}
     if 200 <= status < 300 and isinstance(members, dict):
-        return Answer(Verdict.OK, status, members)
+        return GoogleAnswer(ResourceVerdict.OK, status, members)
     error = members.get("error") if isinstance(members, dict) else None
     reason = str(error.get("message", "")) if isinstance(error, dict) else ""
     reason = (reason or f"HTTP {status}")[:300]
     if "QuotaExceededException" in text and status in (400, 403, 429):
-        return Answer(Verdict.MESSAGE_QUOTA, status, reason=reason)
+        return GoogleAnswer(ResourceVerdict.MESSAGE_QUOTA, status, reason=reason)
     verdict = {
-        401: Verdict.UNAUTHENTICATED,
-        403: Verdict.FORBIDDEN,
-        404: Verdict.MISSING,
-        409: Verdict.EXISTS,
-        429: Verdict.BUSY,
-    }.get(status, Verdict.INVALID if 400 <= status < 500 else Verdict.UNCLEAR)
-    return Answer(verdict, status, reason=reason, retry_after=retry_after)
+        401: ResourceVerdict.UNAUTHENTICATED,
+        403: ResourceVerdict.FORBIDDEN,
+        404: ResourceVerdict.MISSING,
+        409: ResourceVerdict.EXISTS,
+        429: ResourceVerdict.BUSY,
+    }.get(status, ResourceVerdict.INVALID if 400 <= status < 500 else ResourceVerdict.UNCLEAR)
+    return GoogleAnswer(verdict, status, reason=reason, retry_after=retry_after)
 
 
 def _retry_after(value: str | None, now: datetime) -> timedelta | None:
@@ -303,13 +321,13 @@ def _retry_after(value: str | None, now: datetime) -> timedelta | None:
     return max(moment - now, timedelta(0)) if moment.tzinfo else None
 
 
-def _batch_answers(kind: str, text: str) -> dict[int, Answer]:
+def _batch_answers(kind: str, text: str) -> dict[int, GoogleAnswer]:
     """Take a multipart reply apart: the number of each part's Content-ID, and its answer.
 
     Written out because `email` reads a part's own headers but not the HTTP reply inside it.
     """
     _, found, boundary = kind.partition("boundary=")
-    answers: dict[int, Answer] = {}
+    answers: dict[int, GoogleAnswer] = {}
     if not found:
         return answers
     delimiter = "--" + boundary.strip().strip('"')

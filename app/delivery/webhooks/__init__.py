@@ -21,11 +21,17 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from sqlalchemy import exists, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
-from app.delivery.destinations import POST_SECONDS, Answered, Destination, Network, Refusal
-from app.delivery.engine import Found, Rest
+from app.delivery.destinations import (
+    POST_SECONDS,
+    Answered,
+    Destination,
+    DestinationRefusal,
+    Network,
+)
+from app.delivery.engine import Rest, SweepStep
 from app.delivery.feed import Feed
-from app.delivery.outcomes import DONE, Fault, Outcome, Retry
-from app.delivery.webhooks.job import PAUSE, THREADS, Item, Job
+from app.delivery.outcomes import DONE, Outcome, RequestFault, Retry
+from app.delivery.webhooks.job import PAUSE, THREADS, Job, OutgoingEvent
 from app.delivery.webhooks.results import record_job
 from app.services import eventlog, webhooks
 from app.services.deployment import Deployment
@@ -75,8 +81,8 @@ class Webhooks:
     def owed(self, session: Session, vouchers: Sequence[int], *, now: dt.datetime) -> list[int]:
         return self.due(session, now=now, limit=BATCH)
 
-    def sweep(self, session: Session, *, campaign: int | None, after: int, limit: int) -> Found:
-        return Found((), None)
+    def sweep(self, session: Session, *, campaign: int | None, after: int, limit: int) -> SweepStep:
+        return SweepStep((), None)
 
     def due(self, session: Session, *, now: dt.datetime, limit: int) -> list[int]:
         """Webhooks for which something waits that is due, or which have not read the log's end."""
@@ -156,14 +162,16 @@ class Webhooks:
             until=until,
             items=[
                 *waiting,
-                *(Item(row) for row in wanted if row.voucher_id not in held),
+                *(OutgoingEvent(row) for row in wanted if row.voucher_id not in held),
             ],
             behind=[row for row in wanted if row.voucher_id in held],
             position=page.position,
             failing=webhook.failure is not None,
         )
 
-    def _waiting(self, session: Session, webhook: Webhook, *, now: dt.datetime) -> list[Item]:
+    def _waiting(
+        self, session: Session, webhook: Webhook, *, now: dt.datetime
+    ) -> list[OutgoingEvent]:
         """What waits and is due, with no earlier event of its voucher that is not."""
         earlier = aliased(WebhookDelivery)
         rows = session.execute(
@@ -185,7 +193,9 @@ class Webhooks:
             .order_by(WebhookDelivery.event_id)
             .limit(BATCH)
         ).all()
-        return [Item(row, delivery_id=row.delivery_id, attempts=row.attempts) for row in rows]
+        return [
+            OutgoingEvent(row, delivery_id=row.delivery_id, attempts=row.attempts) for row in rows
+        ]
 
     def deliver(self, jobs: Feed[Job], *, now: dt.datetime) -> Iterator[tuple[Job, Outcome]]:
         under_way: dict[Future[Outcome], Job] = {}
@@ -222,10 +232,10 @@ class Webhooks:
             for item in _heads(job.items):
                 item.failure = refused.reason
             job.refusal = refused.reason
-            if isinstance(refused, Refusal):
-                return Fault(refused.reason, "See `passerelle webhooks list`.")
+            if isinstance(refused, DestinationRefusal):
+                return RequestFault(refused.reason, "See `passerelle webhooks list`.")
             return Retry(PAUSE, refused.reason)
-        groups: dict[object, list[Item]] = {}
+        groups: dict[object, list[OutgoingEvent]] = {}
         for item in job.items:
             groups.setdefault(item.row.voucher_id or (item.row.id,), []).append(item)
         try:
@@ -238,12 +248,17 @@ class Webhooks:
         finally:
             destination.close()
         if job.gone:
-            return Fault("The receiver said that it is gone (410).", "Make it active again.")
+            return RequestFault("The receiver said that it is gone (410).", "Make it active again.")
         failures = [item.failure for item in job.items if item.failure]
         return Retry(PAUSE, failures[0]) if failures else DONE
 
     def _tell(
-        self, job: Job, destination: Destination, group: Sequence[Item], *, now: dt.datetime
+        self,
+        job: Job,
+        destination: Destination,
+        group: Sequence[OutgoingEvent],
+        *,
+        now: dt.datetime,
     ) -> None:
         """Post the events of one voucher until one fails that will be tried again."""
         for item in group:
@@ -291,7 +306,7 @@ class Webhooks:
         self._receivers.shutdown(cancel_futures=True)
 
 
-def _heads(items: Sequence[Item]) -> Iterator[Item]:
+def _heads(items: Sequence[OutgoingEvent]) -> Iterator[OutgoingEvent]:
     """The first event of each voucher."""
     seen: set[object] = set()
     for item in items:

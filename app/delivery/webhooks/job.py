@@ -19,7 +19,7 @@ PAUSE = dt.timedelta(seconds=5)
 
 
 @dataclass(slots=True)
-class Item:
+class OutgoingEvent:
     """One event on its way; `delivery_id` when it waited."""
 
     row: Any
@@ -38,7 +38,7 @@ class Job:
     url: str
     secrets: tuple[bytes, ...]
     until: dt.datetime
-    items: list[Item]
+    items: list[OutgoingEvent]
     #: Events that are to wait because an earlier one of their voucher does.
     behind: list[Any]
     position: Position

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from app.delivery.webhooks.job import PAUSE, Item, Job
+from app.delivery.webhooks.job import PAUSE, Job, OutgoingEvent
 from app.services.webhooks import SCHEDULE
 from app.store.dialects import insert_for
 from app.store.models import Webhook, WebhookDelivery
@@ -66,7 +66,7 @@ def _waiting_row(job: Job, row: Any, *, now: dt.datetime) -> dict[str, Any]:
     }
 
 
-def _after(item: Item, *, now: dt.datetime) -> dict[str, Any]:
+def _after(item: OutgoingEvent, *, now: dt.datetime) -> dict[str, Any]:
     """What an event that did not succeed is like afterwards."""
     if item.failure is None:
         return {"status": "waiting", "attempts": item.attempts, "due_at": now, "failure": None}

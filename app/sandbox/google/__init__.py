@@ -7,21 +7,21 @@ fetched, save links verified, callbacks signed. It fails on command. Refuses: an
 
 from .callbacks import CallbackSender, CallbackSigner
 from .schema import COLLECTIONS, SCHEMAS, faults
-from .server import PERSON, Call, Chaos, Fault, GoogleStandIn
-from .store import Notification, Refusal, Saved, WalletStore
+from .server import PERSON, Chaos, GoogleStandIn, PlannedFault, RestCall
+from .store import GoogleRefusal, Notification, Saved, WalletStore
 
 __all__ = [
     "COLLECTIONS",
     "PERSON",
     "SCHEMAS",
-    "Call",
     "CallbackSender",
     "CallbackSigner",
     "Chaos",
-    "Fault",
+    "GoogleRefusal",
     "GoogleStandIn",
     "Notification",
-    "Refusal",
+    "PlannedFault",
+    "RestCall",
     "Saved",
     "WalletStore",
     "faults",

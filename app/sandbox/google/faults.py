@@ -10,11 +10,11 @@ import random
 import time
 from dataclasses import dataclass, field
 
-__all__ = ["Bucket", "Chaos", "Fault"]
+__all__ = ["Bucket", "Chaos", "PlannedFault"]
 
 
 @dataclass(slots=True)
-class Fault:
+class PlannedFault:
     """A failure on command for the next ``times`` calls that match.
 
     ``status`` 0 closes the connection without an answer; ``after`` does the work first, so that
@@ -44,16 +44,16 @@ class Chaos:
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)  # noqa: S311  (repeatable, not secret)
 
-    def next(self) -> Fault | None:
+    def next(self) -> PlannedFault | None:
         if self._random.random() >= self.share:
             return None
         return self._random.choice(
             [
-                Fault(503),
-                Fault(500, after=True),
-                Fault(0),
-                Fault(0, after=True),
-                Fault(429, retry_after=1),
+                PlannedFault(503),
+                PlannedFault(500, after=True),
+                PlannedFault(0),
+                PlannedFault(0, after=True),
+                PlannedFault(429, retry_after=1),
             ]
         )
 

@@ -1,8 +1,8 @@
 """The Google stand-in: OAuth, REST, save links, wallets, keys, faults.
 
 Promises: every call is authenticated, rate-limited, logged and watched for a second call to the
-same resource while the first still runs. Faults come on command (`Fault`) or at random (`Chaos`).
-Refuses: connections from anywhere but this machine.
+same resource while the first still runs. Faults come on command (`PlannedFault`) or at random
+(`Chaos`). Refuses: connections from anywhere but this machine.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from .callbacks import CallbackSender, CallbackSigner
-from .faults import Bucket, Chaos, Fault
+from .faults import Bucket, Chaos, PlannedFault
 from .schema import COLLECTIONS
-from .store import Refusal, Saved, WalletStore
+from .store import GoogleRefusal, Saved, WalletStore
 from .wire import PERSON, Handler, Server, error
 
-__all__ = ["PERSON", "Call", "Chaos", "Fault", "GoogleStandIn"]
+__all__ = ["PERSON", "Chaos", "GoogleStandIn", "PlannedFault", "RestCall"]
 
 _SCOPE: Final = "https://www.googleapis.com/auth/wallet_object.issuer"
 _LINK_LIMIT: Final = 1800
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class RestCall:
     """One REST call as it arrived: ``status`` is what was answered, 0 when nothing was."""
 
     at: datetime
@@ -79,12 +79,12 @@ class GoogleStandIn:
         self.signer = CallbackSigner(issuer_id=issuer_id, clock=clock)
         self.sender = CallbackSender()
         self.accounts = dict(accounts)
-        self.calls: list[Call] = []
+        self.calls: list[RestCall] = []
         self.tokens_issued = 0
         self.keys_served = 0
         self.over_rate = 0
         self.overlapping: Counter[str] = Counter()
-        self.faults: list[Fault] = []
+        self.faults: list[PlannedFault] = []
         self.chaos: Chaos | None = None
         self.keys_reachable = True
         self.invited = True
@@ -136,7 +136,7 @@ class GoogleStandIn:
         self._thread.join(5)
         self.sender.stop()
 
-    def fail(self, fault: Fault) -> None:
+    def fail(self, fault: PlannedFault) -> None:
         """Fail the next matching calls as ``fault`` says."""
         with self._lock:
             self.faults.append(fault)
@@ -153,11 +153,11 @@ class GoogleStandIn:
         claims = self._verified(assertion)
         now = self._clock().timestamp()
         if claims.get("aud") != self.token_url:
-            raise Refusal(400, "invalid_grant: the audience must be the token address.")
+            raise GoogleRefusal(400, "invalid_grant: the audience must be the token address.")
         if claims.get("scope") != _SCOPE:
-            raise Refusal(400, "invalid_scope")
+            raise GoogleRefusal(400, "invalid_scope")
         if not claims["iat"] - 60 <= now <= claims["exp"] or claims["exp"] > claims["iat"] + 3600:
-            raise Refusal(400, "invalid_grant: iat and exp must span now, an hour at most.")
+            raise GoogleRefusal(400, "invalid_grant: iat and exp must span now, an hour at most.")
         token = secrets.token_urlsafe(24)
         with self._lock:
             self._tokens[token] = now + 3600
@@ -173,7 +173,7 @@ class GoogleStandIn:
             time.sleep(self.latency + (fault.delay if fault else 0.0))
             status, answer, headers = self._answer(method, path, body, authorization, fault)
         with self._lock:
-            self.calls.append(Call(self._clock(), method, path, body, status))
+            self.calls.append(RestCall(self._clock(), method, path, body, status))
         if fault and fault.hang:
             time.sleep(fault.hang)
         return status, answer, headers
@@ -187,12 +187,12 @@ class GoogleStandIn:
     def save(self, jwt: str, user: str) -> list[Saved]:
         """Save what a link names for a user, and call the issuer back."""
         if len(jwt) > _LINK_LIMIT:
-            raise Refusal(400, "The link is longer than 1800 characters and was cut off.")
+            raise GoogleRefusal(400, "The link is longer than 1800 characters and was cut off.")
         claims = self._verified(jwt)
         if claims.get("aud") != "google" or claims.get("typ") != "savetowallet":
-            raise Refusal(400, "The link is no savetowallet JWT for Google.")
+            raise GoogleRefusal(400, "The link is no savetowallet JWT for Google.")
         if not isinstance(claims.get("iat"), int) or claims["iat"] > self._clock().timestamp() + 60:
-            raise Refusal(400, "iat must be whole seconds and not in the future.")
+            raise GoogleRefusal(400, "iat must be whole seconds and not in the future.")
         saved = self.store.save(claims.get("payload", {}), user=user)
         for one in saved:
             self._call_back(one)
@@ -216,7 +216,7 @@ class GoogleStandIn:
             claims: dict[str, Any] = json.loads(_unbase64(payload))
             key = self.accounts[claims["iss"]]
             if header.get("alg") != "RS256":
-                raise Refusal(400, "invalid_grant: RS256 is the only algorithm.")
+                raise GoogleRefusal(400, "invalid_grant: RS256 is the only algorithm.")
             key.verify(
                 _unbase64(signature),
                 f"{head}.{payload}".encode(),
@@ -224,7 +224,7 @@ class GoogleStandIn:
                 hashes.SHA256(),
             )
         except (ValueError, KeyError, InvalidSignature) as error:
-            raise Refusal(400, "invalid_grant: the signature does not verify.") from error
+            raise GoogleRefusal(400, "invalid_grant: the signature does not verify.") from error
         return claims
 
     @contextmanager
@@ -241,7 +241,7 @@ class GoogleStandIn:
             with self._lock:
                 self._running[resource_id] -= 1
 
-    def _fault(self, method: str, path: str) -> Fault | None:
+    def _fault(self, method: str, path: str) -> PlannedFault | None:
         with self._lock:
             for fault in self.faults:
                 if re.fullmatch(fault.method, method) and re.search(fault.path, path):
@@ -252,7 +252,7 @@ class GoogleStandIn:
             return self.chaos.next() if self.chaos else None
 
     def _answer(
-        self, method: str, path: str, body: Any, authorization: str, fault: Fault | None
+        self, method: str, path: str, body: Any, authorization: str, fault: PlannedFault | None
     ) -> tuple[int, Any, dict[str, str]]:
         with self._lock:
             token = authorization.removeprefix("Bearer ")
@@ -269,14 +269,14 @@ class GoogleStandIn:
             return _failed(fault)
         try:
             answer = self._do(method, path, body)
-        except Refusal as refusal:
+        except GoogleRefusal as refusal:
             return refusal.status, error(refusal.status, refusal.reason), {}
         return _failed(fault) if fault else (200, answer, {})
 
     def _do(self, method: str, path: str, body: Any) -> Any:
         parts = unquote(urlsplit(path).path).removeprefix("/walletobjects/v1/").split("/")
         if parts[0] not in COLLECTIONS or len(parts) > 3:
-            raise Refusal(404, f"{path} is no address of the Wallet API.")
+            raise GoogleRefusal(404, f"{path} is no address of the Wallet API.")
         if self.inspect is not None and body is not None:
             self.inspect(parts[0], method if len(parts) < 3 else "addMessage", body)
         match method, len(parts):
@@ -292,14 +292,14 @@ class GoogleStandIn:
             case "GET", 1:
                 query = parse_qs(urlsplit(path).query)
                 if query.get("issuerId", [self.store.issuer_id]) != [self.store.issuer_id]:
-                    raise Refusal(403, "The service account may not access this issuer.")
+                    raise GoogleRefusal(403, "The service account may not access this issuer.")
                 wanted = query.get("classId", [""])[0]
                 found = self.store.resources(parts[0])
                 return {"resources": [one for one in found if one.get("classId", "") == wanted]}
-        raise Refusal(404, f"{method} {path} is no call of the Wallet API.")
+        raise GoogleRefusal(404, f"{method} {path} is no call of the Wallet API.")
 
 
-def _failed(fault: Fault) -> tuple[int, Any, dict[str, str]]:
+def _failed(fault: PlannedFault) -> tuple[int, Any, dict[str, str]]:
     headers = {"Retry-After": str(fault.retry_after)} if fault.retry_after is not None else {}
     return fault.status, error(fault.status, fault.reason), headers
 

@@ -22,14 +22,14 @@ import requests
 
 from .schema import CLASS_OF, COLLECTIONS, SCHEMAS, faults, message_faults
 
-__all__ = ["Notification", "Refusal", "Saved", "WalletStore"]
+__all__ = ["GoogleRefusal", "Notification", "Saved", "WalletStore"]
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _DAY = timedelta(hours=24)
 _MESSAGES_KEPT: Final = 10
 
 
-class Refusal(Exception):
+class GoogleRefusal(Exception):
     """Google's "no": an HTTP status and a sentence."""
 
     def __init__(self, status: int, reason: str) -> None:
@@ -91,7 +91,7 @@ class WalletStore:
         self._look_at_pictures(stored)
         with self._lock:
             if stored["id"] in self._resources:
-                raise Refusal(409, f"Resource {stored['id']} already exists.")
+                raise GoogleRefusal(409, f"Resource {stored['id']} already exists.")
             return self._put(collection, stored)
 
     def get(self, collection: str, resource_id: str) -> dict[str, Any]:
@@ -106,15 +106,15 @@ class WalletStore:
         with self._lock:
             _, present = self._find(collection, resource_id)
             if body.get("id", resource_id) != resource_id:
-                raise Refusal(400, "Invalid resource ID: the id of a resource cannot change.")
+                raise GoogleRefusal(400, "Invalid resource ID: the id of a resource cannot change.")
             changed = {"id": resource_id, **body} if whole else _merged(present, body)
             if collection in CLASS_OF and changed.get("classId") != present["classId"]:
-                raise Refusal(400, "classId cannot be changed.")
+                raise GoogleRefusal(400, "classId cannot be changed.")
             if collection not in CLASS_OF and body.get("reviewStatus") not in (
                 "UNDER_REVIEW",
                 "DRAFT",
             ):
-                raise Refusal(400, "Invalid review status: an update must say UNDER_REVIEW.")
+                raise GoogleRefusal(400, "Invalid review status: an update must say UNDER_REVIEW.")
         changed = copy.deepcopy(changed)
         self._check(collection, changed)
         self._look_at_pictures(changed)
@@ -129,10 +129,10 @@ class WalletStore:
             _, present = self._find(collection, resource_id)
             wrong = message_faults(message)
             if wrong:
-                raise Refusal(400, "; ".join(wrong))
+                raise GoogleRefusal(400, "; ".join(wrong))
             messages = list(present.get("messages", ()))
             if len(messages) >= _MESSAGES_KEPT:
-                raise Refusal(400, f"{resource_id} already carries 10 messages.")
+                raise GoogleRefusal(400, f"{resource_id} already carries 10 messages.")
             if message.get("messageType") == "TEXT_AND_NOTIFY":
                 now = self._clock()
                 recent = [
@@ -141,7 +141,9 @@ class WalletStore:
                     if seen.object_id == resource_id and now - seen.at < _DAY
                 ]
                 if len(recent) >= self.messages_per_day:
-                    raise Refusal(429, "QuotaExceededException: message quota of the pass is used.")
+                    raise GoogleRefusal(
+                        429, "QuotaExceededException: message quota of the pass is used."
+                    )
                 self.notifications.append(
                     Notification(resource_id, message.get("id", ""), _text_of(message), now)
                 )
@@ -162,19 +164,19 @@ class WalletStore:
                     known = item.get("id") in self._resources
                 if not known:
                     if set(item) <= {"id", "classId"}:
-                        raise Refusal(404, f"Object {item.get('id')} not found.")
+                        raise GoogleRefusal(404, f"Object {item.get('id')} not found.")
                     self.insert(collection, item)
                 if collection in CLASS_OF:
                     saved.append(self._hold(collection, item["id"], user))
         if not saved:
-            raise Refusal(400, "The link names no object.")
+            raise GoogleRefusal(400, "The link names no object.")
         return saved
 
     def forget(self, object_id: str, *, user: str) -> Saved:
         """Delete an object from a user's wallet; the object itself stays."""
         with self._lock:
             if user not in self._holders.get(object_id, []):
-                raise Refusal(404, f"{user} has not saved {object_id}.")
+                raise GoogleRefusal(404, f"{user} has not saved {object_id}.")
             self._holders[object_id].remove(user)
             collection, resource = self._resources[object_id]
             return self._event(collection, resource, "del")
@@ -213,11 +215,11 @@ class WalletStore:
             _, resource = self._find(collection, object_id)
             template = self._resources[resource["classId"]][1]
             if template["reviewStatus"] == "DRAFT":
-                raise Refusal(400, f"Class {template['id']} is a draft; nobody can save it.")
+                raise GoogleRefusal(400, f"Class {template['id']} is a draft; nobody can save it.")
             users = self._holders.setdefault(object_id, [])
             holders = template.get("multipleDevicesAndHoldersAllowedStatus", "MULTIPLE_HOLDERS")
             if users and user not in users and holders != "MULTIPLE_HOLDERS":
-                raise Refusal(403, f"{object_id} is saved by somebody else already.")
+                raise GoogleRefusal(403, f"{object_id} is saved by somebody else already.")
             if user not in users:
                 users.append(user)
             return self._event(collection, resource, "save")
@@ -234,16 +236,16 @@ class WalletStore:
             known["reviewStatus"] = "UNDER_REVIEW"
         wrong = faults(COLLECTIONS[collection], known, self.issuer_id)
         if wrong:
-            raise Refusal(400, "; ".join(wrong))
+            raise GoogleRefusal(400, "; ".join(wrong))
         if "messages" in members:
             for message in resource.get("messages", ()):
                 if message_faults(message):
-                    raise Refusal(400, "; ".join(message_faults(message)))
+                    raise GoogleRefusal(400, "; ".join(message_faults(message)))
         if collection in CLASS_OF:
             with self._lock:
                 parent = self._resources.get(resource["classId"])
             if parent is None or parent[0] != CLASS_OF[collection]:
-                raise Refusal(404, f"Class {resource['classId']} not found.")
+                raise GoogleRefusal(404, f"Class {resource['classId']} not found.")
 
     def _look_at_pictures(self, resource: Mapping[str, Any]) -> None:
         if not self._fetch:
@@ -254,12 +256,14 @@ class WalletStore:
             try:
                 answer = requests.get(on_loopback(uri), timeout=5, allow_redirects=False)
             except ValueError as error:
-                raise Refusal(400, f"Image cannot be loaded: {error}") from error
+                raise GoogleRefusal(400, f"Image cannot be loaded: {error}") from error
             except requests.RequestException as error:
-                raise Refusal(400, f"Image cannot be loaded: {uri}") from error
+                raise GoogleRefusal(400, f"Image cannot be loaded: {uri}") from error
             kind = answer.headers.get("Content-Type", "")
             if answer.status_code != 200 or not kind.startswith("image/"):
-                raise Refusal(400, f"Image cannot be loaded: {uri} answered {answer.status_code}.")
+                raise GoogleRefusal(
+                    400, f"Image cannot be loaded: {uri} answered {answer.status_code}."
+                )
             self.pictures[uri] = answer.content
 
     def _put(self, collection: str, resource: dict[str, Any]) -> dict[str, Any]:
@@ -273,7 +277,7 @@ class WalletStore:
     def _find(self, collection: str, resource_id: str) -> tuple[str, dict[str, Any]]:
         found = self._resources.get(resource_id)
         if found is None or found[0] != collection:
-            raise Refusal(404, f"{collection} {resource_id} not found.")
+            raise GoogleRefusal(404, f"{collection} {resource_id} not found.")
         return found
 
     def _shown(self, collection: str, resource: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,14 +13,12 @@ import secrets
 import socket
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, Protocol, cast
 from urllib.parse import parse_qs, urlsplit
 
+from .callbacks import CallbackSigner
 from .pages import save_page, wallet_page
-from .store import Refusal
-
-if TYPE_CHECKING:
-    from .server import GoogleStandIn
+from .store import GoogleRefusal, Saved, WalletStore
 
 __all__ = ["PERSON", "Handler", "Server", "error"]
 
@@ -49,10 +47,31 @@ class Server(ThreadingHTTPServer):
         """Say nothing when a client went away; the caller sees its own error."""
 
 
+class Answers(Protocol):
+    """What a request is answered with; `GoogleStandIn` says what each member does."""
+
+    store: WalletStore
+    signer: CallbackSigner
+    keys_served: int
+    keys_reachable: bool
+
+    def rest(
+        self, method: str, path: str, body: Any, authorization: str
+    ) -> tuple[int, Any, dict[str, str]]: ...
+
+    def drops_batch(self) -> bool: ...
+
+    def save(self, jwt: str, user: str) -> list[Saved]: ...
+
+    def grant(self, assertion: str) -> dict[str, Any]: ...
+
+    def forget(self, object_id: str, user: str) -> None: ...
+
+
 class Handler(BaseHTTPRequestHandler):
     """Takes requests apart; the stand-in answers them."""
 
-    google: GoogleStandIn
+    google: Answers
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
@@ -74,7 +93,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             try:
                 status, answer = self._elsewhere(path, content)
-            except Refusal as refusal:
+            except GoogleRefusal as refusal:
                 status, answer = refusal.status, error(refusal.status, refusal.reason)
             self._reply(status, json.dumps(answer).encode())
 
@@ -142,7 +161,7 @@ class Handler(BaseHTTPRequestHandler):
                 mine = {one["id"] for one in held}
                 rang = [n.text for n in self.google.store.notifications if n.object_id in mine]
                 self._reply(200, wallet_page(held, rang), html)
-        except Refusal as refusal:
+        except GoogleRefusal as refusal:
             self._reply(refusal.status, refusal.reason.encode(), {"Content-Type": "text/plain"})
 
     def _elsewhere(self, path: str, content: bytes) -> tuple[int, Any]:
@@ -150,12 +169,12 @@ class Handler(BaseHTTPRequestHandler):
         if path == "/token":
             form = parse_qs(content.decode())
             if form.get("grant_type") != ["urn:ietf:params:oauth:grant-type:jwt-bearer"]:
-                raise Refusal(400, "unsupported_grant_type")
+                raise GoogleRefusal(400, "unsupported_grant_type")
             return 200, self.google.grant(form.get("assertion", [""])[0])
         if path == "/gp/m/issuer/keys":
             self.google.keys_served += 1
             if not self.google.keys_reachable:
-                raise Refusal(503, "The keys are away.")
+                raise GoogleRefusal(503, "The keys are away.")
             return 200, json.loads(self.google.signer.keys())
         if path.startswith("/gp/v/save/") and self.command == "POST":
             saved = self.google.save(path.removeprefix("/gp/v/save/"), user)
@@ -169,7 +188,7 @@ class Handler(BaseHTTPRequestHandler):
         if path.startswith("/wallet/") and self.command == "DELETE":
             self.google.forget(path.removeprefix("/wallet/"), user)
             return 200, {}
-        raise Refusal(404, f"{self.command} {path} is nothing here.")
+        raise GoogleRefusal(404, f"{self.command} {path} is nothing here.")
 
     def _reply(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
         self.send_response(status)

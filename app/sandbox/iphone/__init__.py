@@ -10,7 +10,7 @@ Rules: developer.apple.com/documentation/walletpasses/adding-a-web-service-to-up
 """
 
 from app.sandbox.iphone.fleet import Fleet
-from app.sandbox.iphone.phone import Card, Key, Phone
-from app.sandbox.line import Answer, Line, Lost
+from app.sandbox.iphone.phone import Key, Phone, WalletCard
+from app.sandbox.line import LossyLine, Lost, ServiceAnswer
 
-__all__ = ["Answer", "Card", "Fleet", "Key", "Line", "Lost", "Phone"]
+__all__ = ["Fleet", "Key", "LossyLine", "Lost", "Phone", "ServiceAnswer", "WalletCard"]

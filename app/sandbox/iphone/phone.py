@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from cryptography import x509
 
-from app.sandbox.line import Answer, Line, Lost
+from app.sandbox.line import LossyLine, Lost, ServiceAnswer
 from app.sandbox.pkpass import Opened, Rejected, judge
 
 # Wallet complains of an update that changed nothing only after some quiet minutes.
@@ -22,7 +22,7 @@ Key = tuple[str, str]
 
 
 @dataclass(slots=True)
-class Card:
+class WalletCard:
     """A pass in the wallet: what it shows now, and when it last changed."""
 
     opened: Opened
@@ -41,8 +41,8 @@ class _Todo:
     """What the phone still has to tell or ask, because it is new or because it failed."""
 
     register: set[Key] = field(default_factory=set)
-    unregister: dict[Key, Card] = field(default_factory=dict)
-    ask: dict[str, Card] = field(default_factory=dict)
+    unregister: dict[Key, WalletCard] = field(default_factory=dict)
+    ask: dict[str, WalletCard] = field(default_factory=dict)
     fetch: set[Key] = field(default_factory=set)
     logs: list[tuple[str, str]] = field(default_factory=list)
 
@@ -59,7 +59,7 @@ class Phone:
 
     def __init__(
         self,
-        line: Line,
+        line: LossyLine,
         *,
         roots: Sequence[x509.Certificate],
         chance: random.Random | None = None,
@@ -75,7 +75,7 @@ class Phone:
         self._stored_push = False
         self._asked_by_push: set[str] = set()
         self.lock = threading.RLock()
-        self.cards: dict[Key, Card] = {}
+        self.cards: dict[Key, WalletCard] = {}
         self.online = True
         self.faults: list[str] = []
         self.fetches = 0
@@ -83,7 +83,7 @@ class Phone:
         self.push_token = ""
         self._new_identity()
 
-    def install(self, url: str) -> Card:
+    def install(self, url: str) -> WalletCard:
         """Add the pass behind a link, as Safari hands it over: judged first, then registered."""
         answer = self._line.request("GET", url, headers={"accept": "*/*"})
         if answer.status != 200:
@@ -92,14 +92,14 @@ class Phone:
             raise Rejected(f"the link answered {answer.headers.get('content-type')}")
         return self.add(answer.body)
 
-    def add(self, package: bytes) -> Card:
+    def add(self, package: bytes) -> WalletCard:
         """Add a package that came by other ways (mail, another device); it replaces its like."""
         with self.lock:
             opened = judge(package, roots=self._roots)
             key = (opened.type_id, opened.serial)
             card = self.cards.get(key)
             if card is None:
-                card = self.cards[key] = Card(opened, self._clock())
+                card = self.cards[key] = WalletCard(opened, self._clock())
             else:
                 self._replace(card, opened)
             card.last_modified = None
@@ -177,7 +177,7 @@ class Phone:
         with self.lock:
             watch = Phone(self._line, roots=self._roots, chance=self._chance, clock=self._clock)
             for key, card in self.cards.items():
-                watch.cards[key] = Card(card.opened, card.changed_at, card.last_modified)
+                watch.cards[key] = WalletCard(card.opened, card.changed_at, card.last_modified)
                 watch._todo.register.add(key)
             watch.settle()
             return watch
@@ -265,7 +265,9 @@ class Phone:
         del self._todo.ask[type_id]
         self._asked_by_push.discard(type_id)
 
-    def _take_list(self, card: Card, type_id: str, tag: str | None, listed: dict[str, Any]) -> None:
+    def _take_list(
+        self, card: WalletCard, type_id: str, tag: str | None, listed: dict[str, Any]
+    ) -> None:
         serials = listed.get("serialNumbers")
         told = listed.get("lastUpdated")
         if not isinstance(serials, list) or not serials:
@@ -313,7 +315,7 @@ class Phone:
                 return
         self._todo.fetch.discard(key)
 
-    def _take_pass(self, key: Key, card: Card, answer: Answer) -> None:
+    def _take_pass(self, key: Key, card: WalletCard, answer: ServiceAnswer) -> None:
         try:
             opened = judge(answer.body, roots=self._roots)
         except Rejected as verdict:
@@ -339,7 +341,7 @@ class Phone:
         card.last_modified = told
         self._replace(card, opened)
 
-    def _replace(self, card: Card, opened: Opened) -> None:
+    def _replace(self, card: WalletCard, opened: Opened) -> None:
         if opened.content != card.content:
             card.changes += 1
             card.changed_at = self._clock()
@@ -347,19 +349,19 @@ class Phone:
 
     def _ask(
         self, method: str, url: str, headers: dict[str, str], body: bytes | None = None
-    ) -> Answer | None:
+    ) -> ServiceAnswer | None:
         try:
             return self._line.request(method, url, headers=headers, body=body)
         except Lost:
             return None
 
-    def _named(self, key: Key, card: Card) -> str:
+    def _named(self, key: Key, card: WalletCard) -> str:
         return (
             f"for device {self.library_id}, pass type {key[0]}, serial number {key[1]}; "
             f"with web service url {card.content['webServiceURL']}"
         )
 
-    def _task_failed(self, card: Card, task: str, answer: Answer) -> None:
+    def _task_failed(self, card: WalletCard, task: str, answer: ServiceAnswer) -> None:
         if answer.status == 401:
             self._complain(card, f"{task} encountered error: Authentication failure")
         else:
@@ -367,7 +369,7 @@ class Phone:
                 card, f"{task} encountered error: Unexpected response code {answer.status}"
             )
 
-    def _complain(self, card: Card, fault: str) -> None:
+    def _complain(self, card: WalletCard, fault: str) -> None:
         """Keep the fault for whoever watches this phone, and report it as Wallet does."""
         self.faults.append(fault)
         base = card.content["webServiceURL"]
@@ -385,9 +387,9 @@ class Phone:
             self._todo.logs.remove(report)
 
 
-def _service(card: Card) -> str:
+def _service(card: WalletCard) -> str:
     return f"{card.content['webServiceURL']}/v1"
 
 
-def _pass_auth(card: Card) -> str:
+def _pass_auth(card: WalletCard) -> str:
     return f"ApplePass {card.content['authenticationToken']}"

@@ -17,7 +17,7 @@ from app.services.audit import (
     counters,
     records,
 )
-from app.services.audit.findings import Finding, Section
+from app.services.audit.findings import AuditSection, Finding
 from app.store.session import Database
 
 CHECKS: tuple[tuple[str, Callable[[Session], Iterator[Finding]]], ...] = (
@@ -44,14 +44,16 @@ CHECKS: tuple[tuple[str, Callable[[Session], Iterator[Finding]]], ...] = (
 )
 
 
-def run(database: Database, *, progress: Callable[[str], None] = lambda _: None) -> list[Section]:
+def run(
+    database: Database, *, progress: Callable[[str], None] = lambda _: None
+) -> list[AuditSection]:
     """Run every check, in the order in which faults are looked into."""
     sections = []
     for claim, check in CHECKS:
         progress(claim)
         with database.read() as session:
-            sections.append(Section(claim, tuple(check(session))))
+            sections.append(AuditSection(claim, tuple(check(session))))
     return sections
 
 
-__all__ = ["CHECKS", "Finding", "Section", "run"]
+__all__ = ["CHECKS", "AuditSection", "Finding", "run"]

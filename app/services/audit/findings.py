@@ -18,7 +18,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class AuditSection:
     """One check: what it proves, and what speaks against it."""
 
     claim: str

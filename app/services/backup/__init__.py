@@ -30,11 +30,19 @@ from sqlalchemy.orm import Session
 
 from app.services import eventlog, security
 from app.services.backup.inventory import Differences, Inventory, compared, taken
-from app.services.backup.manifest import CHUNK, MANIFEST, PROOF, BackupFault, Made, Reader, Writer
+from app.services.backup.manifest import (
+    CHUNK,
+    MANIFEST,
+    PROOF,
+    BackupFault,
+    BackupReader,
+    Made,
+    Writer,
+)
 from app.services.decisions import stop
 from app.services.eventlog import Position
 from app.services.reports.rollup import READER
-from app.services.security import Kind
+from app.services.security import SecurityEventKind
 from app.store import migrations, private
 from app.store.models import (
     ApiKey,
@@ -119,7 +127,9 @@ def backup(
             }
             made = writer.finish(about, master_keys=master_keys)
         with database.write() as session:
-            security.record(session, Kind.BACKUP_MADE, now=now, object=f"backup {target.name}")
+            security.record(
+                session, SecurityEventKind.BACKUP_MADE, now=now, object=f"backup {target.name}"
+            )
         part.rename(target)
     finally:
         part.unlink(missing_ok=True)
@@ -130,7 +140,7 @@ def inspect(
     source: Path, *, master_keys: Mapping[int, bytes], unauthenticated: bool = False
 ) -> Made:
     """What a backup says of itself; raises as `restore` does of the file."""
-    return Reader(source, master_keys=master_keys, unauthenticated=unauthenticated).made
+    return BackupReader(source, master_keys=master_keys, unauthenticated=unauthenticated).made
 
 
 def restore(
@@ -150,7 +160,7 @@ def restore(
         BackupFault: the database is not empty, the backup is of another kind or release, or not
             one that these keys made, or it was changed. The database is then left empty.
     """
-    reader = Reader(source, master_keys=master_keys, unauthenticated=unauthenticated)
+    reader = BackupReader(source, master_keys=master_keys, unauthenticated=unauthenticated)
     made = reader.made
     kind = "sqlite" if database.is_sqlite else "postgresql"
     if made.database != kind:
@@ -168,7 +178,7 @@ def restore(
     with database.write() as session:
         security.record(
             session,
-            Kind.BACKUP_RESTORED,
+            SecurityEventKind.BACKUP_RESTORED,
             now=now,
             object=f"backup {source.name}",
             reason=f"of {made.made_at.isoformat()}"
@@ -229,7 +239,7 @@ def _backup_sqlite(database: Database, writer: Writer) -> dict[str, Any]:
     }
 
 
-def _restore_sqlite(database: Database, reader: Reader) -> None:
+def _restore_sqlite(database: Database, reader: BackupReader) -> None:
     path = Path(str(database.engine.url.database))
     database.close()
     part = path.with_name(f"{path.name}.part")
@@ -289,7 +299,7 @@ def _backup_postgresql(database: Database, writer: Writer) -> dict[str, Any]:
     return {"entries": entries, "master_keys": keys, "inventory": inventory}
 
 
-def _restore_postgresql(database: Database, reader: Reader) -> None:
+def _restore_postgresql(database: Database, reader: BackupReader) -> None:
     members = {member.name: member for member in reader.members}
     migrations.upgrade(database)
     with database.transaction() as connection:

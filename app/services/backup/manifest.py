@@ -101,7 +101,7 @@ class Writer:
         return _made(manifest)
 
 
-class Reader:
+class BackupReader:
     """A backup whose manifest was proven, or is taken at its word because the caller says so.
 
     Args:

@@ -7,7 +7,7 @@ shows the difference and writes it; `shared` is what all passes of a campaign ha
 """
 
 from app.services.campaigns.apply import (
-    Change,
+    ChangedValue,
     Plan,
     apply,
     plan,
@@ -16,8 +16,8 @@ from app.services.campaigns.file import (
     LARGEST_FILE,
     CampaignFault,
     CampaignFile,
+    DocumentFault,
     Draft,
-    Fault,
     read_document,
     read_file,
 )
@@ -46,9 +46,9 @@ __all__ = [
     "LARGEST_FILE",
     "CampaignFault",
     "CampaignFile",
-    "Change",
+    "ChangedValue",
+    "DocumentFault",
     "Draft",
-    "Fault",
     "Plan",
     "Tried",
     "apply",

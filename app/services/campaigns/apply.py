@@ -22,7 +22,7 @@ from app.domain.codes import normalise
 from app.domain.kinds import KINDS
 from app.services import changes
 from app.services.campaigns import pictures
-from app.services.campaigns.file import CampaignFault, Draft, Fault
+from app.services.campaigns.file import CampaignFault, DocumentFault, Draft
 from app.services.campaigns.stored import (
     find,
     latest_revision,
@@ -54,7 +54,7 @@ _FIXED = ("kind", "authority", "currency")
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ChangedValue:
     """One value that differs: its path, what is stored and what the draft says."""
 
     at: str
@@ -75,7 +75,7 @@ class Plan:
 
     draft: Draft
     creates: bool
-    changes: tuple[Change, ...]
+    changes: tuple[ChangedValue, ...]
     #: Whether passes in wallets show something else afterwards.
     shows: bool
     #: Whether a revision is written.
@@ -218,12 +218,12 @@ def _share(session: Session, campaign: Campaign, draft: Draft, keyring: Keyring)
         )
     elif row.campaign_id != campaign.id:
         raise CampaignFault(
-            [Fault("codes.code", "belongs to another campaign.", "Choose another code.")]
+            [DocumentFault("codes.code", "belongs to another campaign.", "Choose another code.")]
         )
     elif limit is not None and row.used + row.held > limit:
         raise CampaignFault(
             [
-                Fault(
+                DocumentFault(
                     "codes.limit",
                     f"is below the {row.used + row.held} uses taken already.",
                     "Write at least that.",
@@ -234,12 +234,12 @@ def _share(session: Session, campaign: Campaign, draft: Draft, keyring: Keyring)
         row.limit = limit
 
 
-def _missing(session: Session, draft: Draft) -> Iterator[Fault]:
+def _missing(session: Session, draft: Draft) -> Iterator[DocumentFault]:
     terms = draft.terms
     stores = set(session.scalars(select(Store.key).where(Store.key.in_(terms.stores))))
     for key in terms.stores:
         if key not in stores:
-            yield Fault(
+            yield DocumentFault(
                 "limits.stores", f"{key!r} is no store.", f"Add it: `passerelle stores add {key}`."
             )
     tills = select(Terminal.key).join(Store).where(Terminal.key.in_(terms.terminals))
@@ -248,7 +248,7 @@ def _missing(session: Session, draft: Draft) -> Iterator[Fault]:
     terminals = set(session.scalars(tills))
     for key in terms.terminals:
         if key not in terminals:
-            yield Fault(
+            yield DocumentFault(
                 "limits.terminals",
                 f"{key!r} is no terminal of {' or '.join(terms.stores) or 'any store'}.",
                 f"Add it: `passerelle stores add STORE --terminal {key}`.",
@@ -256,7 +256,7 @@ def _missing(session: Session, draft: Draft) -> Iterator[Fault]:
     yield from _borrowed(session, draft)
 
 
-def _borrowed(session: Session, draft: Draft) -> Iterator[Fault]:
+def _borrowed(session: Session, draft: Draft) -> Iterator[DocumentFault]:
     """Values that are issued from another campaign, which has to be of a kind that has them."""
     for at, grant in grants_of(read_rules(draft.rules)):
         if grant.campaign is None:
@@ -264,7 +264,7 @@ def _borrowed(session: Session, draft: Draft) -> Iterator[Fault]:
         if grant.campaign == draft.key:
             kind = draft.kind
         elif (other := find(session, grant.campaign)) is None:
-            yield Fault(
+            yield DocumentFault(
                 f"{at}.campaign",
                 f"{grant.campaign!r} is no campaign.",
                 "Apply that one first, or check its key.",
@@ -274,7 +274,7 @@ def _borrowed(session: Session, draft: Draft) -> Iterator[Fault]:
             kind = other.kind
         money = KINDS[kind].holds_money
         if grant.benefit is not None if money else grant.amount_minor is not None:
-            yield Fault(
+            yield DocumentFault(
                 f"{at}.campaign",
                 f"{grant.campaign!r} is a {kind.replace('_', ' ')}, which cannot have this value.",
                 "Write card, the balance." if money else "Write percent or amount.",
@@ -283,11 +283,11 @@ def _borrowed(session: Session, draft: Draft) -> Iterator[Fault]:
 
 def _refused(
     session: Session, campaign: Campaign, stored: dict[str, Any], wanted: dict[str, Any]
-) -> Iterator[Fault]:
+) -> Iterator[DocumentFault]:
     changed = [name for name in _FIXED if stored[name] != wanted[name]]
     if changed and session.scalar(select(exists().where(Voucher.campaign_id == campaign.id))):
         for name in changed:
-            yield Fault(
+            yield DocumentFault(
                 name,
                 f"is {stored[name]} and vouchers rely on it.",
                 "Keep it, or start a campaign with another key.",
@@ -295,7 +295,7 @@ def _refused(
     if stored["source"] != wanted["source"] and session.scalar(
         select(exists().where(Code.campaign_id == campaign.id))
     ):
-        yield Fault(
+        yield DocumentFault(
             "codes.source",
             f"is {stored['source']} and the campaign has codes.",
             "Keep it, or start a campaign with another key.",
@@ -308,21 +308,21 @@ def _refused(
         if wanted[name] is not None and wanted[name] < amount:
             money = name == "budget_minor" and campaign.currency
             taken_already = written(amount, campaign.currency or "") if money else str(amount)
-            yield Fault(
+            yield DocumentFault(
                 name.replace("_", ".", 1).replace("minor", "amount"),
                 f"is below the {taken_already} taken already.",
                 "Write at least that, or pause the campaign.",
             )
 
 
-def _differences(at: str, before: Any, after: Any) -> Iterator[Change]:
+def _differences(at: str, before: Any, after: Any) -> Iterator[ChangedValue]:
     if isinstance(before, dict) and isinstance(after, dict):
         for name in (*after, *(name for name in before if name not in after)):
             yield from _differences(f"{at}.{name}".lstrip("."), before.get(name), after.get(name))
     elif isinstance(after, dict) and before is None:
         yield from _differences(at, {}, after)
     elif before != after:
-        yield Change(at, before, after)
+        yield ChangedValue(at, before, after)
 
 
 def _shown(value: Any) -> str:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from app.domain.campaign import Authority, BarcodeProfile, Presentation, Source
 from app.domain.minting import Recipe
-from app.services.campaigns.file.draft import Fault
+from app.services.campaigns.file.draft import DocumentFault
 from app.store.keyring import SEAL_BYTES, Keyring
 from app.store.models import Campaign, Code, ImportJob
 from passes.symbology import MOST_MODULES, Symbology, fits, narrow, surely_narrow
@@ -123,7 +123,7 @@ def unreadable(
     campaign: Campaign,
     presentation: Presentation,
     before: Presentation,
-) -> list[Fault]:
+) -> list[DocumentFault]:
     """Why a stored campaign cannot show its codes as `presentation` says; nothing where it shows
     them as `before` already, so that an edit of words is no matter of barcodes.
     """
@@ -133,7 +133,7 @@ def unreadable(
     made = longest_code(campaign.kind, campaign.source, campaign.source_options)
     if made is not None and not fits(made[1], wanted):
         return [
-            Fault(
+            DocumentFault(
                 "symbology",
                 f"is {wanted.value}, which is too narrow for the campaign's pattern: its codes have"
                 f" up to {len(made[1])} characters, and tills read {narrow(wanted)}.",
@@ -143,7 +143,7 @@ def unreadable(
     if not (found := misfits(session, keyring, campaign, wanted)):
         return []
     return [
-        Fault(
+        DocumentFault(
             "symbology",
             f"{counted(found)} of the campaign's codes do not fit into {wanted.value}: no till"
             f" reads more than {MOST_MODULES} modules off a phone, which are {narrow(wanted)}.",

@@ -11,7 +11,7 @@ from typing import Any
 
 from app.domain.campaign import Presentation, Texts
 from app.domain.kinds import KINDS
-from app.services.campaigns.file.draft import Fault
+from app.services.campaigns.file.draft import DocumentFault
 from app.services.campaigns.value_rules import read_rules
 from app.services.campaigns.value_texts import grants_of
 from app.words import LANGUAGES, speaks, words_in
@@ -32,7 +32,7 @@ _END = dt.datetime(2026, 11, 28, 23, 59, 59, tzinfo=dt.UTC)
 
 def warnings_of(
     presentation: Presentation, *, kind: str, rules: Mapping[str, Any] | None = None
-) -> list[Fault]:
+) -> list[DocumentFault]:
     """Return what to look at twice in how a campaign looks and reads, each with its place.
 
     Args:
@@ -49,11 +49,11 @@ def warnings_of(
     ]
 
 
-def _of_languages(presentation: Presentation) -> Iterator[Fault]:
+def _of_languages(presentation: Presentation) -> Iterator[DocumentFault]:
     for language in presentation.texts:
         if not speaks(language):
             known = ", ".join(sorted(LANGUAGES))
-            yield Fault(
+            yield DocumentFault(
                 f"texts.{language}",
                 "has no labels and states of the pass in its language: “Valid until”, “Used” and"
                 " their like will be in English there.",
@@ -61,11 +61,11 @@ def _of_languages(presentation: Presentation) -> Iterator[Fault]:
             )
 
 
-def _of_name(presentation: Presentation) -> Iterator[Fault]:
+def _of_name(presentation: Presentation) -> Iterator[DocumentFault]:
     yield from _cut("organization", presentation.organization, None, GOOGLE_NAME)
 
 
-def _of_texts(presentation: Presentation, *, coupon: bool) -> Iterator[Fault]:
+def _of_texts(presentation: Presentation, *, coupon: bool) -> Iterator[DocumentFault]:
     for language, texts in presentation.texts.items():
         at = f"texts.{language}"
         yield from _cut(f"{at}.title", texts.title, shown_title(texts.title), GOOGLE_TITLE)
@@ -73,11 +73,11 @@ def _of_texts(presentation: Presentation, *, coupon: bool) -> Iterator[Fault]:
             yield from _of_offer(at, texts)
 
 
-def _of_offer(at: str, texts: Texts) -> Iterator[Fault]:
+def _of_offer(at: str, texts: Texts) -> Iterator[DocumentFault]:
     yield from _cut(f"{at}.offer", texts.offer, shown_offer(texts.offer), GOOGLE_OFFER)
 
 
-def _of_fields(presentation: Presentation) -> Iterator[Fault]:
+def _of_fields(presentation: Presentation) -> Iterator[DocumentFault]:
     """Fields on the front, which stand beside the end of the validity; details have room."""
     front = [(at, each) for at, each in enumerate(presentation.fields) if each.front]
     default = presentation.default_language
@@ -99,23 +99,23 @@ def _of_fields(presentation: Presentation) -> Iterator[Fault]:
                     yield from _cut(f"fields.{at}.{name}.{language}", text, phone, google)
 
 
-def _of_links(presentation: Presentation) -> Iterator[Fault]:
+def _of_links(presentation: Presentation) -> Iterator[DocumentFault]:
     if len(presentation.links) > GOOGLE_LINKS:
-        yield Fault(
+        yield DocumentFault(
             "links",
             f"has {len(presentation.links)} links; Google shows {GOOGLE_LINKS}.",
             "Put the most important ones first, or leave some out.",
         )
 
 
-def _of_rules(rules: Mapping[str, Any] | None) -> Iterator[Fault]:
+def _of_rules(rules: Mapping[str, Any] | None) -> Iterator[DocumentFault]:
     for at, grant in grants_of(read_rules(rules)):
         if grant.benefit is not None:
             for language, texts in grant.texts.items():
                 yield from _of_offer(f"{at}.texts.{language}", texts)
 
 
-def _cut(at: str, text: str, phone: str | None, google: int) -> Iterator[Fault]:
+def _cut(at: str, text: str, phone: str | None, google: int) -> Iterator[DocumentFault]:
     """Warn of a text of which a wallet shows only the beginning.
 
     Args:
@@ -128,7 +128,7 @@ def _cut(at: str, text: str, phone: str | None, google: int) -> Iterator[Fault]:
     if len(text) > google:
         found.append(f"Google shows {google}")
     if found:
-        yield Fault(
+        yield DocumentFault(
             at,
             f"has {len(text)} characters; {', and '.join(found)}.",
             "Shorten it, or begin with what matters.",

@@ -17,8 +17,8 @@ from app.services.closing.anomalies import (
 from app.services.closing.liability import Liability, liability
 from app.services.closing.scope import bounds
 from app.services.closing.totals import (
-    Line,
     Listed,
+    OperatorLine,
     TillSums,
     day,
     listed,
@@ -30,9 +30,9 @@ __all__ = [
     "MANY_CARDS",
     "MANY_REFUNDS",
     "Liability",
-    "Line",
     "Listed",
     "Oddity",
+    "OperatorLine",
     "TillSums",
     "bounds",
     "day",

@@ -27,7 +27,7 @@ _Group = Row[str, str | None, str | None, str, bool, int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class OperatorLine:
     """What one operator did at one terminal in one currency; None where nothing was said.
 
     Minor units are positive: `redeemed` left cards, `undone` and `refunded` went back to them,
@@ -100,7 +100,7 @@ def day(
     store_id: int | None = None,
     terminal_id: int | None = None,
     campaigns: frozenset[str] | None = None,
-) -> list[Line]:
+) -> list[OperatorLine]:
     """The day's lines of one store or of all, by terminal, operator and currency.
 
     Args:
@@ -109,7 +109,7 @@ def day(
         terminal_id: the only terminal that may be seen.
         campaigns: keys of the campaigns that may be seen; None is every campaign.
     """
-    lines: list[Line] = []
+    lines: list[OperatorLine] = []
     for row in stores_of(session, store=store, store_id=store_id):
         lines += _of_store(session, row, date, terminal_id=terminal_id, campaigns=campaigns)
     return lines
@@ -231,7 +231,7 @@ def _of_store(
     *,
     terminal_id: int | None,
     campaigns: frozenset[str] | None,
-) -> list[Line]:
+) -> list[OperatorLine]:
     rows = _groups(session, store, date, terminal_id=terminal_id, campaigns=campaigns)
     sums: dict[tuple[str | None, str | None, str | None], dict[str, int]] = {}
     for row in rows:
@@ -273,9 +273,9 @@ def _line(
     operator: str | None,
     currency: str | None,
     sums: dict[str, int],
-) -> Line:
+) -> OperatorLine:
     of = Counter(sums)
-    return Line(
+    return OperatorLine(
         date=date.isoformat(),
         store=store,
         terminal=terminal,

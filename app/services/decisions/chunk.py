@@ -41,7 +41,7 @@ from app.services.decisions.records import record
 from app.services.issuance import (
     Issued,
     Occasion,
-    Wanted,
+    VoucherRequest,
     forgotten,
     issue,
     occasions_of,
@@ -289,7 +289,7 @@ class Chunk:
     def _issue(self, decided: list[Decided], known: Known, past: Past) -> list[Decided]:
         """Give every decision for a voucher its voucher; those without a code say so."""
         issued: dict[tuple[str, str], Issued] = self._issued_before(past)
-        wanted: dict[tuple[str, str], list[Wanted]] = {}
+        wanted: dict[tuple[str, str], list[VoucherRequest]] = {}
         terms: dict[tuple[str, str], tuple[int, Terms] | None] = {}
         for each in decided:
             if each.why is None and each.fresh:
@@ -298,7 +298,7 @@ class Chunk:
                     wanted[key] = []
                     terms[key] = granted(self.session, self._values[key], self.tally, now=self.now)
                 wanted[key].append(
-                    Wanted(
+                    VoucherRequest(
                         person=each.candidate.person,
                         occasion=each.candidate.occasion,
                         variant=".".join(filter(None, key)) or None,
@@ -306,7 +306,7 @@ class Chunk:
                         granted=terms[key],
                     )
                 )
-        by_campaign: dict[int, list[Wanted]] = defaultdict(list)
+        by_campaign: dict[int, list[VoucherRequest]] = defaultdict(list)
         campaign_of: dict[int, Campaign] = {}
         for key, some in wanted.items():
             campaign = self._values[key].campaign

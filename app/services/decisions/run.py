@@ -57,7 +57,7 @@ def decide(
             if not dry_run:
                 security.record(
                     session,
-                    security.Kind.LINKS_DISCLOSED,
+                    security.SecurityEventKind.LINKS_DISCLOSED,
                     now=now,
                     object=f"campaign {campaign_key}",
                     reason="asked for again",

@@ -195,7 +195,7 @@ def _withdraw(session: Session, ids: Collection[int], *, now: dt.datetime) -> in
         more = f" and {len(taken) - 1} more" if len(taken) > 1 else ""
         security.record(
             session,
-            security.Kind.VOUCHER_WITHDRAWN,
+            security.SecurityEventKind.VOUCHER_WITHDRAWN,
             now=now,
             object=f"voucher {codes.serial(first)}{more}",
             reason=REASON,

@@ -26,7 +26,7 @@ from app.services.issuance import (
     Issued,
     IssueFault,
     Person,
-    Wanted,
+    VoucherRequest,
 )
 from app.store.keyring import Keyring
 from app.store.models import Campaign, Decision, Recipient, Revision, Voucher
@@ -76,7 +76,7 @@ class Accepted:
     voucher: tuple[int, int]
 
 
-class Reason(StrEnum):
+class InvitationReason(StrEnum):
     """Why an invitation gave no voucher."""
 
     ENDED = "ended"
@@ -88,14 +88,14 @@ class Reason(StrEnum):
 
 
 #: What a recipient is told of why; nothing, of all others.
-_REASONS = {Why.NO_CODE: Reason.SOLD_OUT, Why.FORGOTTEN: Reason.ENDED}
+_REASONS = {Why.NO_CODE: InvitationReason.SOLD_OUT, Why.FORGOTTEN: InvitationReason.ENDED}
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class InvitationRefused:
     """No voucher, and why."""
 
-    reason: Reason
+    reason: InvitationReason
 
 
 def forgotten(
@@ -191,7 +191,7 @@ def accept(
     *,
     now: dt.datetime,
     shown: str | None = None,
-) -> Accepted | Refused | None:
+) -> Accepted | InvitationRefused | None:
     """Let the recipient have the voucher; again, the one that exists. None: not genuine.
 
     Args:
@@ -203,7 +203,7 @@ def accept(
     if found.taken is not None:
         return Accepted(found.taken)
     if not found.open:
-        return Refused(Reason.ENDED)
+        return InvitationRefused(InvitationReason.ENDED)
     try:
         with session.begin_nested() as savepoint:
             issued, why = _issue(session, keyring, found, now=now)
@@ -211,12 +211,12 @@ def accept(
                 # Who is in the holdout is counted there; of the others nothing is kept.
                 if why is not Why.HOLDOUT:
                     savepoint.rollback()
-                return Refused(_REASONS.get(why, Reason.NOTHING))
+                return InvitationRefused(_REASONS.get(why, InvitationReason.NOTHING))
             if shown is not None and shown != _given(session, issued).mark:
                 savepoint.rollback()
-                return Refused(Reason.CHANGED)
+                return InvitationRefused(InvitationReason.CHANGED)
     except IssueFault:
-        return Refused(Reason.ENDED)
+        return InvitationRefused(InvitationReason.ENDED)
     return Accepted((issued.public_id, issued.key_id))
 
 
@@ -230,7 +230,7 @@ def _issue(
             session, keyring, found.campaign.key, [candidate], Tally(), now=now
         )
         return decided.issued, decided.why or Why.NO_CODE
-    wanted = Wanted(person=candidate.person, occasion=candidate.occasion)
+    wanted = VoucherRequest(person=candidate.person, occasion=candidate.occasion)
     batch = issuance.issue(session, keyring, found.campaign, [wanted], now=now)
     if batch.forgotten:
         return None, Why.FORGOTTEN

@@ -31,7 +31,7 @@ from app.services.issuance.requests import (
     IssueFault,
     NotDue,
     Person,
-    Wanted,
+    VoucherRequest,
     refuse_occasion,
 )
 from app.services.issuance.stock import (
@@ -40,7 +40,7 @@ from app.services.issuance.stock import (
     stock,
 )
 from app.services.issuance.vouchers import CHUNK, issue
-from app.services.security import Kind
+from app.services.security import SecurityEventKind
 from app.store import private
 from app.store.models import Campaign, Code
 
@@ -52,7 +52,7 @@ LONGEST_ID = 200
 
 
 @dataclass(slots=True)
-class Outcome:
+class IssueOutcome:
     """What issuing to many did."""
 
     issued: int = 0
@@ -61,7 +61,7 @@ class Outcome:
     #: Recipients without a voucher, because codes ran out.
     missing: int = 0
     #: Those who got none because they were forgotten, or had it before they were.
-    forgotten: list[Wanted] = field(default_factory=list)
+    forgotten: list[VoucherRequest] = field(default_factory=list)
     #: Recipients to whom the campaign gives none now.
     not_due: list[NotDue] = field(default_factory=list)
     #: Line and reason of rows that were not understood.
@@ -74,8 +74,8 @@ class Outcome:
 def issue_many(
     deployment: Deployment,
     campaign_key: str,
-    wanted: Iterable[Wanted],
-    outcome: Outcome,
+    wanted: Iterable[VoucherRequest],
+    outcome: IssueOutcome,
     *,
     clear_codes: bool = False,
 ) -> Iterator[Batch]:
@@ -99,7 +99,9 @@ def issue_many(
             known = sum(not item.fresh for item in batch.issued)
             security.record(
                 session,
-                Kind.CODES_DISCLOSED if clear_codes else Kind.LINKS_DISCLOSED,
+                SecurityEventKind.CODES_DISCLOSED
+                if clear_codes
+                else SecurityEventKind.LINKS_DISCLOSED,
                 now=deployment.now(),
                 object=f"campaign {campaign_key}",
                 reason="issued with codes in clear" if clear_codes else "asked for again",
@@ -127,8 +129,8 @@ def issue_file(
     *,
     occasion: str = "",
     clear_codes: bool = False,
-    progress: Callable[[Outcome], None] = lambda _: None,
-) -> Outcome:
+    progress: Callable[[IssueOutcome], None] = lambda _: None,
+) -> IssueOutcome:
     """Issue to the recipients of a file and write their links to `out`, if there is any.
 
     Args:
@@ -140,7 +142,7 @@ def issue_file(
     """
     if out.exists() and recipients.exists() and out.samefile(recipients):
         raise IssueFault(f"{out} has the recipients.", "Name another file for their links.")
-    outcome = Outcome()
+    outcome = IssueOutcome()
     keyring, settings = deployment.keyring, deployment.settings
     with deployment.database.read() as session:
         campaign = campaigns.required(session, campaign_key)
@@ -230,8 +232,8 @@ def _wanted(
     rows: Iterable[tuple[int, dict[str, str]]],
     campaign: Campaign | None,
     occasion: str,
-    outcome: Outcome,
-) -> Iterator[Wanted]:
+    outcome: IssueOutcome,
+) -> Iterator[VoucherRequest]:
     for line, cells in rows:
         try:
             person = person_from(cells)
@@ -249,7 +251,7 @@ def _wanted(
         except (ValueError, IssueFault) as error:
             outcome.rejected.append((line, str(error).rstrip(".")))
             continue
-        yield Wanted(
+        yield VoucherRequest(
             person=person,
             occasion=cells.get("occasion") or occasion,
             variant=cells.get("variant") or None,

@@ -34,11 +34,11 @@ from app.services.issuance.requests import (
     IssueFault,
     Person,
     Slot,
-    Wanted,
+    VoucherRequest,
 )
 from app.services.issuance.stock import claim
 from app.services.issuance.withdrawal import ENDED, locked
-from app.services.security import Kind
+from app.services.security import SecurityEventKind
 from app.store.keyring import Keyring
 from app.store.models import (
     Campaign,
@@ -85,7 +85,7 @@ def reissue(
         newest = _followed(session, voucher)
         security.record(
             session,
-            Kind.LINKS_DISCLOSED,
+            SecurityEventKind.LINKS_DISCLOSED,
             now=now,
             object=f"voucher {codes.serial(newest.public_id)}",
             reason="asked for again",
@@ -158,7 +158,7 @@ def reissue(
         changes.voucher(session, each)
     security.record(
         session,
-        Kind.VOUCHER_REISSUED,
+        SecurityEventKind.VOUCHER_REISSUED,
         now=now,
         object=f"voucher {codes.serial(public_id)}",
         reason=f"now {codes.serial(voucher.public_id)}" + (f": {reason}" if reason else ""),
@@ -193,7 +193,7 @@ def _another_code(
     session: Session, keyring: Keyring, campaign: Campaign, voucher: Voucher, *, now: dt.datetime
 ) -> int:
     name = session.scalar(select(Recipient.external_id).where(Recipient.id == voucher.recipient_id))
-    wanted = Wanted(person=None if name is None else Person(external_id=name))
+    wanted = VoucherRequest(person=None if name is None else Person(external_id=name))
     claimed = claim(session, keyring, campaign, [Slot(wanted, voucher.recipient_id)], now=now)
     if not claimed:
         raise IssueFault(

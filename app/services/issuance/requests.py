@@ -54,7 +54,7 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class VoucherRequest:
     """A voucher that should exist: for whom (None is nobody yet), why, and when it is sent.
 
     `occasion` is empty where the campaign says it itself.
@@ -99,7 +99,7 @@ class Batch:
     #: The last so many got none, because there are no codes left.
     missing: int = 0
     #: Those who got none because they were forgotten, or had it before they were.
-    forgotten: tuple[Wanted, ...] = ()
+    forgotten: tuple[VoucherRequest, ...] = ()
     #: Those whom the campaign gives none now.
     not_due: tuple[NotDue, ...] = ()
 
@@ -108,7 +108,7 @@ class Batch:
 class Slot:
     """One voucher on its way."""
 
-    wanted: Wanted
+    wanted: VoucherRequest
     recipient_id: int | None
     row: dict[str, Any] | None = None
 

@@ -35,7 +35,7 @@ from app.services.issuance.requests import (
     NotDue,
     Occasion,
     Slot,
-    Wanted,
+    VoucherRequest,
     occasions_of,
 )
 from app.services.issuance.stock import Claimed, claim
@@ -51,7 +51,7 @@ def issue(
     session: Session,
     keyring: Keyring,
     campaign: Campaign,
-    wanted: Sequence[Wanted],
+    wanted: Sequence[VoucherRequest],
     *,
     now: dt.datetime,
     people: Mapping[str, int] | None = None,

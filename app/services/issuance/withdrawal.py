@@ -37,7 +37,7 @@ from app.services.issuance.serials import (
     over,
     wanted,
 )
-from app.services.security import Kind
+from app.services.security import SecurityEventKind
 from app.services.tills import Tills
 from app.store.models import Campaign, Hold, Voucher
 
@@ -104,7 +104,9 @@ def withdraw(
             if meant.row_id not in done:
                 left = done[meant.row_id] = take(session, meant.row_id, now=now, reason=reason)
                 if left is None:
-                    _record(session, Kind.VOUCHER_WITHDRAWN, meant, now=now, reason=reason)
+                    _record(
+                        session, SecurityEventKind.VOUCHER_WITHDRAWN, meant, now=now, reason=reason
+                    )
             return done[meant.row_id]
 
         return [
@@ -172,7 +174,7 @@ def withdraw_link(
         ).all()
         left = None if meant.row_id in shut else Left.WITHDRAWN
         if shut:
-            _record(session, Kind.LINK_WITHDRAWN, meant, now=now)
+            _record(session, SecurityEventKind.LINK_WITHDRAWN, meant, now=now)
         return Changed(serial=serial, now=meant.serial, left=left)
 
 
@@ -204,7 +206,12 @@ def locked(session: Session, public_id: int) -> Voucher:
 
 
 def _record(
-    session: Session, kind: Kind, meant: Meant, *, now: dt.datetime, reason: str | None = None
+    session: Session,
+    kind: SecurityEventKind,
+    meant: Meant,
+    *,
+    now: dt.datetime,
+    reason: str | None = None,
 ) -> None:
     security.record(session, kind, now=now, object=f"voucher {meant.serial}", reason=reason)
 

@@ -30,7 +30,7 @@ from app.services.issuance import (
     Issued,
     IssueFault,
     Person,
-    Wanted,
+    VoucherRequest,
 )
 from app.services.mailings.expressions import MessageFault
 from app.services.mailings.template import (
@@ -43,7 +43,7 @@ from app.services.mailings.values import (
     Sample,
     Values,
 )
-from app.services.security import Actor, Kind
+from app.services.security import Actor, SecurityEventKind
 from app.store.models import Campaign, Code
 
 _CHUNK = 200
@@ -262,7 +262,9 @@ def _issue(
             try:
                 if campaign.rules is None:
                     wanted = [
-                        Wanted(person=each, occasion=_occasion(message, campaign, each, about))
+                        VoucherRequest(
+                            person=each, occasion=_occasion(message, campaign, each, about)
+                        )
                         for each in asking
                     ]
                     batch = issuance.issue(session, keyring, campaign, wanted, now=now)
@@ -323,7 +325,7 @@ def _record(
     shown = key in message.reveals
     security.record(
         session,
-        Kind.CODES_DISCLOSED if shown else Kind.LINKS_DISCLOSED,
+        SecurityEventKind.CODES_DISCLOSED if shown else SecurityEventKind.LINKS_DISCLOSED,
         now=now,
         object=f"campaign {key}",
         reason=f"message {message.id}",

@@ -3,7 +3,7 @@
 from app.services.reports.funnel import (
     Dimension,
     Funnel,
-    Row,
+    FunnelPart,
     as_of,
     funnel,
 )
@@ -23,8 +23,8 @@ __all__ = [
     "LISTS",
     "Dimension",
     "Funnel",
+    "FunnelPart",
     "Recount",
-    "Row",
     "as_of",
     "count_people",
     "funnel",

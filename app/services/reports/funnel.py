@@ -29,7 +29,7 @@ class Dimension(StrEnum):
 
 
 @dataclass(slots=True)
-class Row:
+class FunnelPart:
     """The funnel of one part of a campaign.
 
     Attributes:
@@ -59,7 +59,7 @@ class Row:
 class Funnel:
     """A campaign's report, and until when everything was counted."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[FunnelPart, ...]
     as_of: dt.datetime | None
 
 
@@ -119,12 +119,12 @@ def funnel(
     stores: dict[int, str] = {0: ""}
     if Dimension.STORE in by:
         stores |= {row.id: row.key for row in session.execute(select(Store.id, Store.key))}
-    rows: dict[tuple[Any, ...], Row] = {}
+    rows: dict[tuple[Any, ...], FunnelPart] = {}
     for found in session.execute(statement):
         key = tuple(found[: len(by)])
         row = rows.get(key)
         if row is None:
-            row = rows[key] = Row(
+            row = rows[key] = FunnelPart(
                 part={
                     each.value: stores[value] if each is Dimension.STORE else str(value)
                     for each, value in zip(by, key, strict=True)

@@ -9,14 +9,14 @@ written every minute in a few rows, so that nobody fills the table or slows the 
 from app.services.security.counters import Counting, network_of
 from app.services.security.events import (
     Actor,
-    Kind,
+    SecurityEventKind,
     act_as,
     acting,
     record,
 )
 from app.services.security.history import (
-    Event,
-    Wanted,
+    EventFilter,
+    ListedEvent,
     listed,
     retain,
 )
@@ -24,9 +24,9 @@ from app.services.security.history import (
 __all__ = [
     "Actor",
     "Counting",
-    "Event",
-    "Kind",
-    "Wanted",
+    "EventFilter",
+    "ListedEvent",
+    "SecurityEventKind",
     "act_as",
     "acting",
     "listed",

@@ -19,7 +19,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 import structlog
 from sqlalchemy import func, or_, select, update
 
-from app.services.security.events import Actor, Kind, record
+from app.services.security.events import Actor, SecurityEventKind, record
 from app.store.models import ApiKey, SecurityEvent
 from app.store.session import Database, Unavailable
 
@@ -36,7 +36,7 @@ _OTHERS = "others beyond the limit of rows"
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    kind: Kind
+    kind: SecurityEventKind
     by: Actor
     object: str | None
     reason: str | None
@@ -71,7 +71,12 @@ class Counting:
         self._closed = False
 
     def count(
-        self, kind: Kind, *, by: Actor, object: str | None = None, reason: str | None = None
+        self,
+        kind: SecurityEventKind,
+        *,
+        by: Actor,
+        object: str | None = None,
+        reason: str | None = None,
     ) -> None:
         """Count an occurrence; it is written soon."""
         seen = _Seen(kind, by, object, reason)

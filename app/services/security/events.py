@@ -16,7 +16,7 @@ from app.store.models import SecurityEvent
 LONGEST_REASON = 500
 
 
-class Kind(Explained):
+class SecurityEventKind(Explained):
     """What happened."""
 
     KEY_REFUSED = "key_refused", "A request came with a key that opens nothing."
@@ -47,7 +47,7 @@ class Kind(Explained):
 
 def record(
     to: Session | Connection,
-    kind: Kind,
+    kind: SecurityEventKind,
     *,
     now: dt.datetime,
     object: str | None = None,

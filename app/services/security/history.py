@@ -9,12 +9,12 @@ from dataclasses import dataclass, fields
 from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
-from app.services.security.events import Actor, Kind, record
+from app.services.security.events import Actor, SecurityEventKind, record
 from app.store.models import ApiKey, Campaign, Disclosure, SecurityEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class ListedEvent:
     """A security event as doors show it; `Actor` says what the names of who did it mean."""
 
     id: int
@@ -31,10 +31,10 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class EventFilter:
     """Which events; what is left out does not choose."""
 
-    kinds: Collection[Kind] = ()
+    kinds: Collection[SecurityEventKind] = ()
     #: A key's prefix, a terminal, an operator, a command or an address, exactly.
     actor: str | None = None
     #: What it was done to, exactly.
@@ -45,7 +45,7 @@ class Wanted:
     before: int | None = None
 
 
-def listed(session: Session, wanted: Wanted, *, limit: int) -> list[Event]:
+def listed(session: Session, wanted: EventFilter, *, limit: int) -> list[ListedEvent]:
     """The events, newest first, at most `limit`."""
     found = select(SecurityEvent).order_by(SecurityEvent.id.desc()).limit(limit)
     if wanted.kinds:
@@ -70,7 +70,7 @@ def listed(session: Session, wanted: Wanted, *, limit: int) -> list[Event]:
     if wanted.before is not None:
         found = found.where(SecurityEvent.id < wanted.before)
     return [
-        Event(**{field.name: getattr(row, field.name) for field in fields(Event)})
+        ListedEvent(**{field.name: getattr(row, field.name) for field in fields(ListedEvent)})
         for row in session.scalars(found)
     ]
 
@@ -101,7 +101,7 @@ def _take_over(session: Session) -> None:
         person = old.what.startswith("recipient ")
         record(
             session,
-            Kind.PERSON_DISCLOSED if person else Kind.CODES_DISCLOSED,
+            SecurityEventKind.PERSON_DISCLOSED if person else SecurityEventKind.CODES_DISCLOSED,
             now=old.at,
             object=f"campaign {campaign}" if campaign else old.what,
             reason=None if person else old.what,

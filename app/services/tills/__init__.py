@@ -16,14 +16,14 @@ from app.services.tills.requests import (
     Capture,
     CardAction,
     CardCall,
-    Item,
     Origin,
-    Override,
     Redemption,
     Refund,
     Reused,
     Reversal,
     Running,
+    ScannedItem,
+    SupervisorOverride,
 )
 
 __all__ = [
@@ -32,14 +32,14 @@ __all__ = [
     "Capture",
     "CardAction",
     "CardCall",
-    "Item",
     "Origin",
-    "Override",
     "Redemption",
     "Refund",
     "Reused",
     "Reversal",
     "Running",
+    "ScannedItem",
+    "SupervisorOverride",
     "Tills",
     "release_lapsed",
 ]

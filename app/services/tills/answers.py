@@ -15,7 +15,7 @@ from app.domain.refusals import OVERRIDABLE, RETRYABLE, Reason
 from app.domain.rules import Standing
 from app.services import refusal_texts
 from app.services.tills.attempt import Attempt
-from app.services.tills.decision import Grant
+from app.services.tills.decision import VoucherGrant
 from app.services.tills.endings import RefusedCall
 from app.services.tills.tables import ENTRY, RECIPIENT, STORE, E, S, not_returned
 from app.services.tills.voucher_rows import Counters, Found, OfCampaign, overridden
@@ -123,7 +123,7 @@ def _left(uses: int | None, counters: Counters | Standing) -> int | None:
     return None if uses is None else max(0, uses - counters.used - counters.held)
 
 
-def discount(grant: Grant, basket: Basket | None) -> dict[str, object] | None:
+def discount(grant: VoucherGrant, basket: Basket | None) -> dict[str, object] | None:
     """What comes off the basket, line by line; None for cards and calls without a basket."""
     if basket is None or grant.found.standing.holds_money:
         return None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from app.domain import rules
 from app.domain.ledger import DEAD, EntryKind
 from app.domain.refusals import Reason
-from app.services.resolving import Reading
+from app.services.resolving import ScannedPayload
 from app.services.tills import answers, decision, lookup, operator_caps, pins
 from app.services.tills.attempt import Attempt
 from app.services.tills.counters import MOVE_MONEY
@@ -45,7 +45,7 @@ class ReadCard:
     """What is to be done with a card, with its payload as it was understood."""
 
     card: CardCall
-    reading: Reading
+    reading: ScannedPayload
 
 
 def act(attempt: Attempt, asked: ReadCard) -> Answer | RefusedCall | Again:

@@ -15,7 +15,7 @@ from sqlalchemy.sql.selectable import ExecutableReturnsRows
 
 from app.domain.refusals import Reason
 from app.services.tills.attempt import Attempt
-from app.services.tills.decision import Grant
+from app.services.tills.decision import VoucherGrant
 from app.services.tills.endings import WAIT, Undone, refuse
 from app.services.tills.tables import CAMPAIGN, CODE, RECIPIENT_USE, VOUCHER, C, K, RowId, U, V
 from app.services.tills.voucher_rows import AFTER, Counters, receipt_seen
@@ -197,7 +197,7 @@ COUNT_CONFLICT = _after(
 
 
 def take(
-    attempt: Attempt, grants: Sequence[Grant], guards: Guards = USED, *, decided: bool = True
+    attempt: Attempt, grants: Sequence[VoucherGrant], guards: Guards = USED, *, decided: bool = True
 ) -> dict[int, Counters]:
     """Count what was granted: all of it or nothing. Returns the counters after, by voucher.
 
@@ -230,12 +230,14 @@ def take(
     return after
 
 
-def _recipient_order(grant: Grant) -> tuple[int, int]:
+def _recipient_order(grant: VoucherGrant) -> tuple[int, int]:
     row = grant.found.row
     return row.recipient_id or 0, row.campaign_id
 
 
-def _on_voucher(attempt: Attempt, grant: Grant, guards: Guards, *, decided: bool) -> Counters:
+def _on_voucher(
+    attempt: Attempt, grant: VoucherGrant, guards: Guards, *, decided: bool
+) -> Counters:
     row, standing = grant.found.row, grant.found.standing
     if standing.holds_money:
         after = guards.money.first(
@@ -263,7 +265,7 @@ def _on_voucher(attempt: Attempt, grant: Grant, guards: Guards, *, decided: bool
     return after
 
 
-def _on_recipient(attempt: Attempt, grant: Grant, guard: Query[RowId]) -> None:
+def _on_recipient(attempt: Attempt, grant: VoucherGrant, guard: Query[RowId]) -> None:
     row, terms = grant.found.row, grant.found.terms
     limits = []
     if grant.on_recipient:
@@ -283,5 +285,5 @@ def _on_recipient(attempt: Attempt, grant: Grant, guard: Query[RowId]) -> None:
             raise _nothing_left(grant, Reason.CUSTOMER_LIMIT_REACHED, uses=limit)
 
 
-def _nothing_left(grant: Grant, reason: Reason, **details: object) -> Undone:
+def _nothing_left(grant: VoucherGrant, reason: Reason, **details: object) -> Undone:
     return Undone(refuse(reason, grant.found, item=grant.item, **details))

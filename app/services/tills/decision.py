@@ -20,12 +20,12 @@ from app.domain.baskets import Basket
 from app.domain.campaign import Terms
 from app.domain.ledger import EntryKind
 from app.domain.refusals import OVERRIDABLE, Reason, Refused
-from app.services.resolving import Reading
+from app.services.resolving import ScannedPayload
 from app.services.tills import lookup
 from app.services.tills.attempt import Attempt
 from app.services.tills.endings import Again, First, RefusedCall, refuse
 from app.services.tills.lookup import Missed
-from app.services.tills.requests import Item, Override
+from app.services.tills.requests import ScannedItem, SupervisorOverride
 from app.services.tills.tables import ENTRY, HOLD, VOUCHER, E, H, V, not_returned
 from app.services.tills.voucher_rows import Found
 from app.store.models import new_id
@@ -33,7 +33,7 @@ from app.store.statements import Query
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
+class VoucherGrant:
     """What a call takes from one voucher, decided before anything is written.
 
     Its marks say which counters guard it beside the voucher's own: money is taken from a card
@@ -70,10 +70,10 @@ class Grant:
 class Undecided:
     """The items of a call that are to be decided, with their payloads as they were understood."""
 
-    items: Sequence[Item]
-    readings: Sequence[Reading]
+    items: Sequence[ScannedItem]
+    readings: Sequence[ScannedPayload]
     basket: Basket | None
-    override: Override | None = None
+    override: SupervisorOverride | None = None
     #: How long it is only set aside, so that each may become several redemptions.
     hold: dt.timedelta | None = None
     #: Whether only a question is asked: a card needs no amount, no PIN and no voucher.
@@ -119,12 +119,12 @@ def grant(
     lines: tuple[int, ...] = (),
     overridden: tuple[Reason, ...] = (),
     today: str | None = None,
-) -> Grant:
+) -> VoucherGrant:
     """What is taken from a voucher that nothing stands against, with the counters it is on."""
     row, terms = found.row, found.terms
     counts = not found.standing.holds_money
     of_person = counts and row.recipient_id is not None
-    return Grant(
+    return VoucherGrant(
         item=item,
         found=found,
         id=new_id(),
@@ -141,10 +141,10 @@ def grant(
     )
 
 
-def decide(attempt: Attempt, asked: Undecided) -> list[Grant] | Missed:
+def decide(attempt: Attempt, asked: Undecided) -> list[VoucherGrant] | Missed:
     """Look every item up, in order, and decide what it may take; or what ends the attempt."""
     deciding: _Decision | None = None
-    grants: list[Grant] = []
+    grants: list[VoucherGrant] = []
     for index, (item, reading) in enumerate(zip(asked.items, asked.readings, strict=True)):
         found = lookup.find(attempt, reading, item=index)
         if not isinstance(found, Found):
@@ -153,7 +153,7 @@ def decide(attempt: Attempt, asked: Undecided) -> list[Grant] | Missed:
             on_receipt = coupons_of(attempt) if found.row.receipt_seen else []
             deciding = _Decision(attempt, asked, on_receipt=on_receipt)
         granted = deciding.of(found, item, index=index)
-        if not isinstance(granted, Grant):
+        if not isinstance(granted, VoucherGrant):
             return granted
         first = without_voucher(found) or _pin(attempt, granted, item)
         if first is not None and not asked.probing:
@@ -172,7 +172,7 @@ class _Decision:
         self._coupons = list(on_receipt)
         self._seen: set[int] = set()
 
-    def of(self, found: Found, item: Item, *, index: int) -> Grant | RefusedCall:
+    def of(self, found: Found, item: ScannedItem, *, index: int) -> VoucherGrant | RefusedCall:
         """What an item may take, or what stands against it that no supervisor has set aside."""
         if found.row.voucher_id is not None:
             if found.row.voucher_id in self._seen:
@@ -198,7 +198,7 @@ class _Decision:
         today = self._attempt.call.now.astimezone(ZoneInfo(standing.timezone)).date().isoformat()
         return grant(found, item=index, lines=lines, overridden=overridden, today=today)
 
-    def _objections(self, found: Found, item: Item) -> list[Refused]:
+    def _objections(self, found: Found, item: ScannedItem) -> list[Refused]:
         standing, terms = found.standing, found.terms
         against = rules.objections(
             standing,
@@ -238,7 +238,7 @@ def without_voucher(found: Found) -> Again | None:
     return Again(first=First.MAKE_BEARER, row_id=found.row.code_id)
 
 
-def _pin(attempt: Attempt, granted: Grant, item: Item) -> RefusedCall | Again | None:
+def _pin(attempt: Attempt, granted: VoucherGrant, item: ScannedItem) -> RefusedCall | Again | None:
     """What stands against taking an amount whose PIN was not looked at; None: nothing.
 
     Above an amount that the campaign says, a card that has a PIN asks for it.
@@ -263,7 +263,9 @@ def coupons_of(attempt: Attempt) -> list[Terms]:
     return [attempt.memory.terms_of(attempt.connection, row.revision_id) for row in rows]
 
 
-def _in_basket(grants: Sequence[Grant], basket: Basket | None, *, in_parts: bool) -> list[Grant]:
+def _in_basket(
+    grants: Sequence[VoucherGrant], basket: Basket | None, *, in_parts: bool
+) -> list[VoucherGrant]:
     """The grants of a call, each with its part in what the basket came to."""
     if basket is None:
         return list(grants)

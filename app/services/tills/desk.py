@@ -19,7 +19,7 @@ from app.services import resolving
 from app.services.access import Client
 from app.services.changes import Change, Subject
 from app.services.deployment import Deployment
-from app.services.resolving import Reading
+from app.services.resolving import ScannedPayload
 from app.services.tills import (
     answers,
     bearers,
@@ -39,12 +39,12 @@ from app.services.tills.requests import (
     Answer,
     Capture,
     CardCall,
-    Item,
     Origin,
     Redemption,
     Refund,
     Reversal,
     Running,
+    ScannedItem,
     Where,
 )
 
@@ -80,7 +80,9 @@ class Tills:
         self._database = deployment.database
         self._memory = Memory()
 
-    def scan(self, client: Client, item: Item, *, origin: Origin, basket: Basket | None) -> Answer:
+    def scan(
+        self, client: Client, item: ScannedItem, *, origin: Origin, basket: Basket | None
+    ) -> Answer:
         """Say what this is and what would happen; changes no entitlement, is recorded."""
         call = Call(client=client, origin=origin, now=self._deployment.now())
         reading = self._read(call, item.barcode)
@@ -261,7 +263,7 @@ class Tills:
 
     # -- guesses --
 
-    def check_guess(self, call: Call, reading: Reading) -> None:
+    def check_guess(self, call: Call, reading: ScannedPayload) -> None:
         """Let a code be looked up, or not; a genuine token always is.
 
         Raises:
@@ -280,7 +282,7 @@ class Tills:
         subjects, keyring = _subjects(call, prefix), self._deployment.keyring
         self._deployment.guesses.failed(subjects, keyring=keyring, now=call.now)
 
-    def _read(self, call: Call, barcode: str) -> Reading:
+    def _read(self, call: Call, barcode: str) -> ScannedPayload:
         reading = resolving.read(self._deployment.keyring, barcode)
         self.check_guess(call, reading)
         return reading

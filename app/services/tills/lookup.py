@@ -16,13 +16,13 @@ from app.domain.ledger import HoldStatus
 from app.domain.refusals import Reason
 from app.domain.rules import Standing
 from app.domain.validity import window
-from app.services.resolving import Reading
+from app.services.resolving import ScannedPayload
 from app.services.tills import voucher_rows
 from app.services.tills.attempt import Attempt, RecordRow
 from app.services.tills.endings import WAIT, Again, First, RefusedCall, refuse
 from app.services.tills.requests import Answer
 from app.services.tills.tables import H, LineId, V
-from app.services.tills.voucher_rows import Claim, Found, FoundRow, override_of
+from app.services.tills.voucher_rows import Found, FoundRow, KeyClaim, override_of
 from app.store.statements import Query, on_postgresql
 
 
@@ -47,7 +47,7 @@ _READ_PUBLIC_ID = Query(_PublicIdRow, select(V.public_id).where(V.id == bindpara
 Missed = RefusedCall | Answer | Again
 
 
-def find(attempt: Attempt, reading: Reading, *, item: int = 0) -> Found | Missed:
+def find(attempt: Attempt, reading: ScannedPayload, *, item: int = 0) -> Found | Missed:
     """Find the voucher, or the code without one, that a payload means.
 
     Returns a refusal when there is none, or several, or it is of a campaign that the API key may
@@ -95,7 +95,7 @@ def living(attempt: Attempt, found: Found) -> Found | Missed:
     seen: Found | Missed = found
     while isinstance(seen, Found) and seen.standing.replaced:
         successor = _READ_PUBLIC_ID.one(attempt.connection, voucher_id=seen.row.replaced_by_id)
-        seen = find(attempt, Reading(public_id=successor.public_id))
+        seen = find(attempt, ScannedPayload(public_id=successor.public_id))
     return seen
 
 
@@ -132,7 +132,7 @@ def _rows(
     return rows if claim.mine else WAIT
 
 
-def _kept(claim: Claim) -> RecordRow | None:
+def _kept(claim: KeyClaim) -> RecordRow | None:
     if claim.record_body is None or claim.record_fingerprint is None:
         return None
     return RecordRow(claim.record_status or 0, claim.record_fingerprint, claim.record_body)
@@ -151,7 +151,7 @@ def _of_codes(attempt: Attempt, lookups: Sequence[bytes]) -> list[FoundRow] | An
     return found
 
 
-def _misread(attempt: Attempt, reading: Reading) -> str | None:
+def _misread(attempt: Attempt, reading: ScannedPayload) -> str | None:
     """The keyboard layout that explains what arrived, empty when one must and none does; None
     when it may be anything, such as a guess.
     """

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import BigInteger, Connection, String, and_, bindparam, or_, select
 
 from app.domain.campaign import Terms
-from app.domain.rules import Place
+from app.domain.rules import PlaceOfUse
 from app.services.access import Client
 from app.services.tills.requests import CallFault, Origin, Where
 from app.services.tills.tables import REVISION, STORE, TERMINAL, RowId, S
@@ -156,7 +156,7 @@ def _where(connection: Connection, client: Client, origin: Origin) -> Where:
     return Where(
         store_id=row.id,
         terminal_id=row.terminal_id,
-        place=Place(store=row.key, terminal=row.terminal_key or "", channel=row.channel),
+        place=PlaceOfUse(store=row.key, terminal=row.terminal_key or "", channel=row.channel),
         timezone=row.timezone,
         language=row.language,
     )

@@ -13,10 +13,10 @@ from app.services import security
 from app.services.security import Actor
 from app.services.tills import answers, counters, decision
 from app.services.tills.attempt import Attempt
-from app.services.tills.decision import Grant, Undecided
+from app.services.tills.decision import Undecided, VoucherGrant
 from app.services.tills.endings import Again, RefusedCall
 from app.services.tills.lines import NewEntry, NewEvent
-from app.services.tills.requests import Answer, Override
+from app.services.tills.requests import Answer, SupervisorOverride
 from app.services.tills.tables import HOLD
 from app.services.tills.voucher_rows import Counters
 
@@ -66,7 +66,7 @@ def redeem(attempt: Attempt, asked: Undecided) -> Answer | RefusedCall | Again:
 
 
 def _set_aside(
-    attempt: Attempt, grants: Sequence[Grant], *, ttl: dt.timedelta, basket: Basket | None
+    attempt: Attempt, grants: Sequence[VoucherGrant], *, ttl: dt.timedelta, basket: Basket | None
 ) -> Answer:
     """Set aside what was granted: all of it or nothing.
 
@@ -100,7 +100,7 @@ def _set_aside(
 
 
 def _row(
-    attempt: Attempt, grant: Grant, basket: Basket | None, *, expires_at: dt.datetime
+    attempt: Attempt, grant: VoucherGrant, basket: Basket | None, *, expires_at: dt.datetime
 ) -> dict[str, object]:
     call, where = attempt.call, attempt.where
     return {
@@ -130,11 +130,11 @@ def _row(
 
 def entry_of(
     attempt: Attempt,
-    grant: Grant,
+    grant: VoucherGrant,
     after: Counters,
     *,
     kind: EntryKind = EntryKind.REDEMPTION,
-    override: Override | None = None,
+    override: SupervisorOverride | None = None,
     basket: Basket | None = None,
     currency: str | None = None,
     reported_id: str | None = None,
@@ -169,7 +169,7 @@ def entry_of(
     )
 
 
-def event_of(attempt: Attempt, grant: Grant, after: Counters) -> NewEvent:
+def event_of(attempt: Attempt, grant: VoucherGrant, after: Counters) -> NewEvent:
     """The event for what a grant took; one of each campaign in a basket tells what that came to."""
     data: dict[str, object] = (
         {"amount_minor": grant.amount}
@@ -189,7 +189,7 @@ def event_of(attempt: Attempt, grant: Grant, after: Counters) -> NewEvent:
 
 
 def _body(
-    grants: Sequence[Grant], after: Mapping[int, Counters], basket: Basket | None
+    grants: Sequence[VoucherGrant], after: Mapping[int, Counters], basket: Basket | None
 ) -> dict[str, object]:
     return {
         "outcome": "accepted",
@@ -206,12 +206,14 @@ def _body(
     }
 
 
-def _record_override(attempt: Attempt, override: Override, grants: Sequence[Grant]) -> None:
+def _record_override(
+    attempt: Attempt, override: SupervisorOverride, grants: Sequence[VoucherGrant]
+) -> None:
     """Record a supervisor's word, whether or not it was needed."""
     call, where = attempt.call, attempt.where
     security.record(
         attempt.connection,
-        security.Kind.REFUSAL_OVERRIDDEN,
+        security.SecurityEventKind.REFUSAL_OVERRIDDEN,
         now=call.now,
         object=f"voucher {', '.join(answers.serial(grant.found) or '–' for grant in grants)}",
         reason=f"{', '.join(sorted(override.reasons))}: {override.because}",

@@ -30,14 +30,14 @@ from app.domain.refusals import Reason
 from app.services import resolving
 from app.services.access import Client, Scope
 from app.services.deployment import Deployment
-from app.services.resolving import Reading
+from app.services.resolving import ScannedPayload
 from app.services.tills import counters, decision, lookup, redemptions
 from app.services.tills.attempt import Attempt, Call
 from app.services.tills.desk import Tills
 from app.services.tills.endings import Again, RefusedCall
 from app.services.tills.requests import Answer, Origin, Running
 from app.services.tills.tables import CAMPAIGN, CODE, ENTRY, VOUCHER, C, E, K, V
-from app.services.tills.uses import Conflict, Outcome, Reported, Use
+from app.services.tills.uses import Conflict, Reported, Use, UseOutcome
 from app.services.tills.voucher_rows import LOCK_VOUCHER, Found
 from app.store.session import Unavailable
 from app.store.statements import Query
@@ -82,8 +82,8 @@ class _ReadUse:
     """A use, its code as it was understood, and the codes of its order."""
 
     use: Use
-    reading: Reading
-    order: Sequence[Reading]
+    reading: ScannedPayload
+    order: Sequence[ScannedPayload]
 
 
 class Reports:
@@ -111,7 +111,7 @@ class Reports:
             Unavailable: the database went away, or a voucher is long at work elsewhere; send the
                 whole report again.
         """
-        orders: dict[str, list[Reading]] = {}
+        orders: dict[str, list[ScannedPayload]] = {}
         asked = []
         for use in uses:
             reading = resolving.read(self._deployment.keyring, use.code)
@@ -157,7 +157,7 @@ class Reports:
     def _report(self, client: Client, asked: _ReadUse, origin: Origin) -> Reported:
         use = asked.use
         if use.discount_minor < 0 or (use.basket_minor or 0) < 0:
-            return Reported(id=use.id, outcome=Outcome.RETURNED)
+            return Reported(id=use.id, outcome=UseOutcome.RETURNED)
         call = Call(
             client=client,
             origin=replace(origin, occurred_at=use.occurred_at, receipt=None),
@@ -173,7 +173,7 @@ class Reports:
         if isinstance(done, RefusedCall):
             if guarded and done.refused.reason is not Reason.SCANNER_LAYOUT:
                 self._tills.count_guess(call, asked.reading.prefix)
-            return Reported(id=use.id, outcome=Outcome.UNKNOWN_CODE)
+            return Reported(id=use.id, outcome=UseOutcome.UNKNOWN_CODE)
         return done
 
     def _attempted(
@@ -228,7 +228,7 @@ def _book(attempt: Attempt, asked: _ReadUse) -> Reported | RefusedCall | Answer 
         told = {"basket_minor": use.basket_minor}
     event = redemptions.event_of(attempt, grant, after)
     attempt.book(entry, event._replace(data=_data(use, currency, conflict=False) | told))
-    return Reported(id=use.id, outcome=Outcome.APPLIED)
+    return Reported(id=use.id, outcome=UseOutcome.APPLIED)
 
 
 def _book_conflict(attempt: Attempt, asked: _ReadUse) -> Reported | RefusedCall | Answer | Again:
@@ -238,7 +238,7 @@ def _book_conflict(attempt: Attempt, asked: _ReadUse) -> Reported | RefusedCall 
         return found
     use, row = asked.use, found.row
     if row.voucher_id is None:
-        return Reported(id=use.id, outcome=Outcome.NOT_REPORTABLE)
+        return Reported(id=use.id, outcome=UseOutcome.NOT_REPORTABLE)
     after = counters.COUNT_CONFLICT.one(attempt.connection, voucher_id=row.voucher_id)
     entry = attempt.entry(
         EntryKind.CONFLICT,
@@ -260,7 +260,7 @@ def _book_conflict(attempt: Attempt, asked: _ReadUse) -> Reported | RefusedCall 
         data=_data(use, use.currency or row.currency, conflict=True),
     )
     attempt.book(entry, event)
-    return Reported(id=use.id, outcome=Outcome.CONFLICT)
+    return Reported(id=use.id, outcome=UseOutcome.CONFLICT)
 
 
 def _data(use: Use, currency: str | None, *, conflict: bool) -> dict[str, object]:
@@ -285,16 +285,16 @@ def _found(attempt: Attempt, asked: _ReadUse) -> Found | Reported | RefusedCall 
     row = found.row
     reportable = row.authority in (Authority.EXTERNAL, Authority.PARTNER)
     if not reportable or found.standing.holds_money:
-        return Reported(id=use.id, outcome=Outcome.NOT_REPORTABLE)
+        return Reported(id=use.id, outcome=UseOutcome.NOT_REPORTABLE)
     if (first := decision.without_voucher(found)) is not None:
         return first
     # Under the voucher's lock, so that of two reports of one use the later sees the earlier.
     LOCK_VOUCHER.one(attempt.connection, voucher_id=row.voucher_id)
     earlier = _earlier(attempt, asked, found)
     if any(_stands_for(attempt, each, row.voucher_id) for each in earlier):
-        return Reported(id=use.id, outcome=Outcome.DUPLICATE)
+        return Reported(id=use.id, outcome=UseOutcome.DUPLICATE)
     if (cause := _fault(asked, earlier, currency=row.currency)) is not None:
-        return Reported(id=use.id, outcome=Outcome.FAULTY, cause=cause)
+        return Reported(id=use.id, outcome=UseOutcome.FAULTY, cause=cause)
     return found
 
 
@@ -329,7 +329,7 @@ def _stands_for(attempt: Attempt, earlier: _EarlierRow, voucher_id: int | None) 
     return seen == voucher_id
 
 
-def _named(earlier: _EarlierRow, order: Sequence[Reading]) -> bool:
+def _named(earlier: _EarlierRow, order: Sequence[ScannedPayload]) -> bool:
     """Whether a report names the code of an earlier use among those of the order."""
     return any(
         earlier.public_id == each.public_id

@@ -14,7 +14,7 @@ from uuid import UUID
 from app.domain.baskets import Basket
 from app.domain.ledger import AdjustReason
 from app.domain.refusals import Reason
-from app.domain.rules import Place
+from app.domain.rules import PlaceOfUse
 from app.faults import Fault
 
 
@@ -34,7 +34,7 @@ class Running(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class ScannedItem:
     """One voucher of a call: what was scanned or typed, and the money to take from a card."""
 
     barcode: str
@@ -66,7 +66,7 @@ NOWHERE = Origin()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Override:
+class SupervisorOverride:
     """A supervisor's word that named refusals do not count this time, and why."""
 
     reasons: frozenset[Reason]
@@ -77,10 +77,10 @@ class Override:
 class Redemption:
     """One to ten vouchers of a receipt, redeemed all or not at all, in order."""
 
-    items: tuple[Item, ...]
+    items: tuple[ScannedItem, ...]
     origin: Origin = NOWHERE
     basket: Basket | None = None
-    override: Override | None = None
+    override: SupervisorOverride | None = None
     #: How long it is only set aside; None redeems at once.
     hold: dt.timedelta | None = None
 
@@ -152,7 +152,7 @@ class Answer:
 
 
 #: Of a call that names no store.
-UNPLACED = Place()
+UNPLACED = PlaceOfUse()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +162,6 @@ class Where:
     store_id: int | None = None
     terminal_id: int | None = None
     #: The same as rules know it.
-    place: Place = UNPLACED
+    place: PlaceOfUse = UNPLACED
     timezone: str = "UTC"
     language: str = "en"

@@ -16,7 +16,7 @@ from app.domain import inputs
 COLUMNS = ("id", "code", "occurred_at", "discount_minor", "basket_minor", "currency")
 
 
-class Outcome(StrEnum):
+class UseOutcome(StrEnum):
     """What became of a reported use."""
 
     APPLIED = "applied"
@@ -50,7 +50,7 @@ class Reported:
     """What became of one use; `id` is as it was reported."""
 
     id: str
-    outcome: Outcome
+    outcome: UseOutcome
     cause: str = ""
 
 
@@ -69,7 +69,7 @@ class Conflict:
 def counts(reported: Sequence[Reported]) -> dict[str, int]:
     """How many uses had each outcome."""
     found = Counter(each.outcome for each in reported)
-    return {outcome.value: found.get(outcome, 0) for outcome in Outcome}
+    return {outcome.value: found.get(outcome, 0) for outcome in UseOutcome}
 
 
 def read_csv(text: str) -> tuple[list[Use], list[Reported]]:
@@ -101,7 +101,7 @@ def read_csv(text: str) -> tuple[list[Use], list[Reported]]:
             faulty.append(
                 Reported(
                     id=(row.get("id") or "").strip() or f"line {number}",
-                    outcome=Outcome.FAULTY,
+                    outcome=UseOutcome.FAULTY,
                     cause=str(fault),
                 )
             )

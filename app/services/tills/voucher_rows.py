@@ -51,7 +51,7 @@ from app.services.tills.tables import (
 from app.store.statements import Query, by_dialect
 
 
-class Claim(NamedTuple):
+class KeyClaim(NamedTuple):
     """Whether the call is the only one at work on its key and receipt, and what was kept."""
 
     mine: bool
@@ -365,7 +365,7 @@ def _read(*, by_code: bool, dialect: str) -> Select[tuple[Any, ...]]:
 
 _BY_CODE = by_dialect(lambda dialect: _read(by_code=True, dialect=dialect))
 _BY_TOKEN = by_dialect(lambda dialect: _read(by_code=False, dialect=dialect))
-_CLAIMED = len(Claim._fields)
+_CLAIMED = len(KeyClaim._fields)
 
 
 def read(
@@ -374,7 +374,7 @@ def read(
     *,
     public_id: int | None = None,
     lookup: bytes | None = None,
-) -> tuple[Claim, list[FoundRow]]:
+) -> tuple[KeyClaim, list[FoundRow]]:
     """Read what a token's public id or a code's lookup hash means: none, one, or two of several.
 
     Args:
@@ -387,4 +387,4 @@ def read(
     else:
         rows = connection.execute(_BY_CODE[dialect], {**bind, "lookup": lookup}).all()
     found = [FoundRow(*row[_CLAIMED:]) for row in rows if row.campaign_id is not None]
-    return Claim(*rows[0][:_CLAIMED]), found
+    return KeyClaim(*rows[0][:_CLAIMED]), found

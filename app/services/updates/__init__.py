@@ -8,18 +8,25 @@ It does not take terms away from holders unless that is asked for by name (`forc
 published is not cancelled: another update takes it back.
 """
 
-from app.services.updates.progress import Progress, Touched, forecast, history, progress, reach
+from app.services.updates.progress import (
+    Touched,
+    UpdateProgress,
+    forecast,
+    history,
+    progress,
+    reach,
+)
 from app.services.updates.publish import apply_due, cancel, order, pause, rehearse
-from app.services.updates.update import UpdateFault, Wanted
+from app.services.updates.update import UpdateFault, UpdateRequest
 from app.services.updates.vouchers import MOST_VOUCHERS, Action, change_vouchers
 
 __all__ = [
     "MOST_VOUCHERS",
     "Action",
-    "Progress",
     "Touched",
     "UpdateFault",
-    "Wanted",
+    "UpdateProgress",
+    "UpdateRequest",
     "apply_due",
     "cancel",
     "change_vouchers",

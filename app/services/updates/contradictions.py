@@ -11,7 +11,7 @@ from babel.numbers import format_currency, get_currency_precision, get_currency_
 
 from app.domain.campaign import Presentation
 from app.domain.overrides import Override
-from app.services.campaigns import Fault
+from app.services.campaigns import DocumentFault
 
 #: Texts that say what a coupon gives. Terms also say what a basket needs or what is taken at most.
 _TEXTS = ("title", "offer", "description")
@@ -20,7 +20,7 @@ _NUMBER = r"\d+(?:[., \u00a0\u202f]\d+)*"
 
 def contradictions(
     presentation: Presentation, override: Override, *, currency: str | None
-) -> list[Fault]:
+) -> list[DocumentFault]:
     """Warnings, one for each text that says another value, with the way to give the words.
 
     Args:
@@ -28,7 +28,7 @@ def contradictions(
         currency: the campaign's.
     """
     return [
-        Fault(
+        DocumentFault(
             f"texts.{language}.{name}",
             f"says “{said}”, and holders will get {value}.",
             "Give the words as well, such as --presentation words.json with "

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 
 from app.faults import UpdateUnknown
 from app.services import campaigns, wallets
-from app.services.updates.update import Wanted
-from app.services.wallets.wallet import Edit, Forecast, Reach
+from app.services.updates.update import UpdateRequest
+from app.services.wallets.wallet import Edit, Forecast, UpdateReach
 from app.settings import Settings
 from app.store.models import Campaign, CampaignUpdate
 
@@ -23,7 +23,7 @@ class Touched:
     """How many an update touches: passes in all, and what each wallet says of its own."""
 
     passes: int
-    wallets: tuple[Reach, ...]
+    wallets: tuple[UpdateReach, ...]
 
     @property
     def counts(self) -> dict[str, int]:
@@ -39,7 +39,7 @@ class Touched:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class UpdateProgress:
     """An update and how far it has come; `counts` are of wallets that tell it, by their names."""
 
     id: uuid.UUID
@@ -77,7 +77,7 @@ def reach(session: Session, key: str) -> Touched:
 
 
 def forecast(
-    session: Session, key: str, wanted: Wanted, *, settings: Settings
+    session: Session, key: str, wanted: UpdateRequest, *, settings: Settings
 ) -> dict[str, Forecast]:
     """Say what an update of the campaign named `key` would cost, by wallets whose rate is limited.
 
@@ -93,7 +93,7 @@ def forecast(
     return wallets.forecast(session, key, edit, settings=settings)
 
 
-def progress(session: Session, update_id: uuid.UUID) -> Progress:
+def progress(session: Session, update_id: uuid.UUID) -> UpdateProgress:
     """Say how far an update has come.
 
     Raises:
@@ -118,7 +118,7 @@ def progress(session: Session, update_id: uuid.UUID) -> Progress:
     for each in found.values():
         counts |= each.counts if applied else each.before
     lines = (wallet.progressed(each.counts) for wallet, each in found.items())
-    return Progress(
+    return UpdateProgress(
         id=row.id,
         campaign=campaign.key,
         status=status,
@@ -132,7 +132,7 @@ def progress(session: Session, update_id: uuid.UUID) -> Progress:
     )
 
 
-def history(session: Session, key: str, *, limit: int = 50) -> list[Progress]:
+def history(session: Session, key: str, *, limit: int = 50) -> list[UpdateProgress]:
     """Return the campaign's updates, newest first."""
     campaign = campaigns.required(session, key)
     ids = session.scalars(

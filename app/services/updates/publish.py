@@ -18,7 +18,7 @@ from app.domain.overrides import Override
 from app.faults import UpdateUnknown
 from app.services import campaigns, changes, wallets
 from app.services.campaigns import (
-    Fault,
+    DocumentFault,
     faults_of,
     latest_revision,
     presentation_of,
@@ -28,7 +28,7 @@ from app.services.campaigns import (
 from app.services.deployment import Deployment
 from app.services.updates.contradictions import contradictions
 from app.services.updates.overlay import PRESENTATION, laid_over
-from app.services.updates.update import UpdateFault, Wanted
+from app.services.updates.update import UpdateFault, UpdateRequest
 from app.settings import Settings
 from app.store.keyring import Keyring
 from app.store.models import (
@@ -39,8 +39,8 @@ from app.store.models import (
 
 
 def rehearse(
-    session: Session, key: str, wanted: Wanted, *, settings: Settings, keyring: Keyring
-) -> list[Fault]:
+    session: Session, key: str, wanted: UpdateRequest, *, settings: Settings, keyring: Keyring
+) -> list[DocumentFault]:
     """Refuse what `order` would refuse, in a session for reading; returns what to be warned of.
 
     That is words which say another value than the update gives, and those of its own of which a
@@ -66,7 +66,12 @@ def rehearse(
 
 
 def _change(
-    session: Session, campaign: Campaign, wanted: Wanted, *, settings: Settings, keyring: Keyring
+    session: Session,
+    campaign: Campaign,
+    wanted: UpdateRequest,
+    *,
+    settings: Settings,
+    keyring: Keyring,
 ) -> dict[str, Any]:
     """What the history's line says of an update, of which a pass can be made."""
     change: dict[str, Any] = {}
@@ -93,7 +98,7 @@ def _change(
 def order(
     session: Session,
     key: str,
-    wanted: Wanted,
+    wanted: UpdateRequest,
     *,
     settings: Settings,
     keyring: Keyring,

@@ -19,7 +19,7 @@ class UpdateFault(Fault):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class UpdateRequest:
     """What an update changes.
 
     Args:

@@ -66,10 +66,10 @@ class Wallet(Protocol):
     def picture(self, content: PassContent, *, language: str) -> bytes:
         """Return a PNG of the pass as the wallet draws it."""
 
-    def reach(self, session: Session, campaign_id: int) -> Reach:
+    def reach(self, session: Session, campaign_id: int) -> UpdateReach:
         """Count what an update of the campaign would touch."""
 
-    def progress(self, session: Session, campaign_id: int, version: int) -> Progress:
+    def progress(self, session: Session, campaign_id: int, version: int) -> WalletProgress:
         """Count how far the campaign's version has come to the passes that are held."""
 
     def forecast(
@@ -121,7 +121,7 @@ class TryAgain:
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class UpdateReach:
     """What an update touches: passes, and what is told at once, counted by its name in the API."""
 
     passes: int
@@ -131,7 +131,7 @@ class Reach:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class WalletProgress:
     """How far a campaign's version has come, by name in the API; nothing where it is not told."""
 
     counts: Counts = field(default_factory=dict)

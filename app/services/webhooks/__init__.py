@@ -10,7 +10,14 @@ Signatures follow Standard Webhooks (github.com/standard-webhooks/standard-webho
 CloudEvents 1.0 in structured JSON (github.com/cloudevents/spec).
 """
 
-from app.services.webhooks.bodies import MEDIA_TYPE, Kind, body, described, message_id, wants
+from app.services.webhooks.bodies import (
+    MEDIA_TYPE,
+    WebhookEventKind,
+    body,
+    described,
+    message_id,
+    wants,
+)
 from app.services.webhooks.signing import (
     OVERLAP,
     WebhookFault,
@@ -41,8 +48,8 @@ __all__ = [
     "MEDIA_TYPE",
     "OVERLAP",
     "SCHEDULE",
-    "Kind",
     "Untold",
+    "WebhookEventKind",
     "WebhookFault",
     "body",
     "change",

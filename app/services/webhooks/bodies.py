@@ -15,7 +15,7 @@ from app.store.models import Campaign, Entry, Recipient, Store, Terminal, Vouche
 MEDIA_TYPE = "application/cloudevents+json"
 
 
-class Kind(Explained):
+class WebhookEventKind(Explained):
     """What events tell of; a name never changes its meaning."""
 
     ISSUED = "issued", "A voucher was issued to a recipient, or to nobody yet."

@@ -42,7 +42,7 @@ def rotate(
     session.flush()
     security.record(
         session,
-        security.Kind.WEBHOOK_SECRET_ROTATED,
+        security.SecurityEventKind.WEBHOOK_SECRET_ROTATED,
         now=now,
         object=f"webhook {webhook.public_id}",
     )

@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 from app.domain import codes
 from app.services import eventlog, security
 from app.services.eventlog import EVENT, Position
-from app.services.security import Kind as Kinds
-from app.services.webhooks.bodies import Kind, described, wants
+from app.services.security import SecurityEventKind as Kinds
+from app.services.webhooks.bodies import WebhookEventKind, described, wants
 from app.services.webhooks.signing import WebhookFault, bound_to, new_secret
 from app.store.keyring import Keyring
 from app.store.models import Campaign, Event, Voucher, Webhook, WebhookDelivery
@@ -224,7 +224,7 @@ def _check(
             raise WebhookFault(
                 "The host has letters beyond ASCII.", "Write it in its xn-- form."
             ) from None
-    known = [kind.value for kind in Kind]
+    known = [kind.value for kind in WebhookEventKind]
     if unknown := sorted(set(kinds) - set(known)):
         raise WebhookFault(f"No such kind: {', '.join(unknown)}. There are {', '.join(known)}.")
     if campaigns:

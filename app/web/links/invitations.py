@@ -22,8 +22,8 @@ from app.services import campaigns, invitations
 from app.services.campaigns.value_texts import own_words
 from app.services.invitations import (
     Accepted,
+    InvitationReason,
     Offer,
-    Reason,
 )
 from app.services.wallets.content import last_moment, template_of
 from app.web import deployment
@@ -74,11 +74,11 @@ def accept(campaign: str, invitation: str) -> BaseResponse:
     if isinstance(outcome, Accepted):
         return _onward(outcome.voucher)
     match outcome.reason:
-        case Reason.ENDED:
+        case InvitationReason.ENDED:
             raise _ended()
-        case Reason.SOLD_OUT:
+        case InvitationReason.SOLD_OUT:
             raise _sold_out()
-        case Reason.NOTHING:
+        case InvitationReason.NOTHING:
             return _nothing(found, status=409)
     return _shown(_found(campaign, invitation), changed=True)
 

@@ -317,7 +317,7 @@ def show_recipient(path: RecipientPath) -> Response:
         recipient = people.required(session, path.external_id)
         security.record(
             session,
-            security.Kind.PERSON_DISCLOSED,
+            security.SecurityEventKind.PERSON_DISCLOSED,
             now=house.now(),
             object=f"recipient {recipient.id}",
         )

@@ -21,7 +21,7 @@ from app.services.permissions import Reach
 from app.services.tills import Origin
 from app.services.tills import uses as used
 from app.services.tills.reported_uses import Reports
-from app.services.tills.uses import Outcome, Reported, Use
+from app.services.tills.uses import Reported, Use, UseOutcome
 from app.web import access
 from app.web.answers import CSV
 from app.web.description import example, fails_with, takes
@@ -122,7 +122,7 @@ class ReportedUse(BaseModel):
         "was left, and it is booked as a conflict. unknown_code: no such code is known. "
         "not_reportable: tills here decide about it, so that it has to be redeemed. faulty: the "
         "line cannot be read. returned: its amount is negative, so that it takes no use",
-        json_schema_extra=one_of(*Outcome),
+        json_schema_extra=one_of(*UseOutcome),
     )
     cause: str = Field(description="Why, in a sentence; empty where nothing is to be said")
 
@@ -131,7 +131,7 @@ class ReportAnswer(BaseModel):
     """How many uses had each outcome, and each of them."""
 
     model_config = example(
-        counts={**dict.fromkeys((each.value for each in Outcome), 0), "applied": 1},
+        counts={**dict.fromkeys((each.value for each in UseOutcome), 0), "applied": 1},
         uses=[{"id": "order-17", "outcome": "applied", "cause": ""}],
     )
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from app.services import closing
 from app.services.access import Scope
-from app.services.closing import Liability, Line, Oddity
+from app.services.closing import Liability, Oddity, OperatorLine
 from app.services.permissions import Reach
 from app.web import access, deployment
 from app.web.answers import CSV
@@ -241,7 +241,7 @@ def report_day(query: DayQuery) -> Response:
             terminal_id=asking.terminal_id,
             campaigns=asking.campaigns,
         )
-    return _report(lines, Line, name="lines", form=query.format)
+    return _report(lines, OperatorLine, name="lines", form=query.format)
 
 
 @blueprint.get(

@@ -332,7 +332,7 @@ def list_people(path: CampaignPath, query: PeopleQuery) -> Response:
         with house.database.write() as session:
             security.record(
                 session,
-                security.Kind.CODES_DISCLOSED,
+                security.SecurityEventKind.CODES_DISCLOSED,
                 now=house.now(),
                 object=f"campaign {path.key}",
                 reason=f"list of people: {query.which}",

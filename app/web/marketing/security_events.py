@@ -18,7 +18,7 @@ from app.services import security
 from app.services.access import Scope
 from app.services.closing import to_csv
 from app.services.permissions import Reach
-from app.services.security import Event, Kind
+from app.services.security import ListedEvent, SecurityEventKind
 from app.web import access, deployment
 from app.web.answers import CSV
 from app.web.description import content, example
@@ -27,13 +27,15 @@ from app.web.marketing.door import Body, answered, one_of, part, table
 
 #: A kind of security event; webhooks have kinds of their own, so that it has no name of its own in
 #: the description.
-EventKind = Annotated[Kind, WithJsonSchema({"type": "string", **one_of(*Kind)})]
+EventKind = Annotated[
+    SecurityEventKind, WithJsonSchema({"type": "string", **one_of(*SecurityEventKind)})
+]
 
 
 class EventsQuery(Body):
     """Which events; what is left out does not choose."""
 
-    kind: Annotated[list[EventKind], Field(max_length=len(Kind))] = Field(
+    kind: Annotated[list[EventKind], Field(max_length=len(SecurityEventKind))] = Field(
         [], description="Kinds of event; repeat it for each"
     )
     actor: Name | None = Field(
@@ -56,7 +58,7 @@ class EventBody(BaseModel):
 
     id: int = Field(description="The event's number; later ones have larger numbers")
     at: AwareDatetime = Field(description="When it happened")
-    kind: str = Field(description="What happened", json_schema_extra=one_of(*Kind))
+    kind: str = Field(description="What happened", json_schema_extra=one_of(*SecurityEventKind))
     count: int = Field(description="How many: codes of one list, refusals of one minute")
     key_prefix: str | None = Field(description="Of the API key that asked")
     terminal: str | None = Field(description="Where it was done, as store/terminal")
@@ -115,7 +117,7 @@ def list_security_events(query: EventsQuery) -> Response:
     house = deployment()
     # Whoever looks sees what this process has counted so far.
     house.security.write()
-    wanted = security.Wanted(
+    wanted = security.EventFilter(
         kinds=query.kind,
         actor=query.actor,
         object=query.object,
@@ -129,7 +131,7 @@ def list_security_events(query: EventsQuery) -> Response:
     found = found[: query.limit]
     last = found[-1].id if more else None
     if query.format == "csv":
-        answer = table(to_csv(found, Event), name="security-events")
+        answer = table(to_csv(found, ListedEvent), name="security-events")
     else:
         answer = answered({"events": [asdict(each) for each in found], "next": last})
     if last is not None:

@@ -20,7 +20,7 @@ from app.domain.overrides import Override
 from app.services import updates
 from app.services.access import Scope
 from app.services.permissions import Reach
-from app.services.updates import Wanted
+from app.services.updates import UpdateRequest
 from app.services.wallets.wallet import Forecast
 from app.web import access, deployment
 from app.web.description import example, fails_with
@@ -217,7 +217,7 @@ def order_update(path: CampaignPath, body: UpdateBody) -> Response:
         min_basket_minor=body.min_basket_minor,
         forced=frozenset(overrides.TERMS) if body.forced else frozenset(),
     )
-    wanted = Wanted(
+    wanted = UpdateRequest(
         presentation=body.presentation, message=body.message, override=override, at=body.at
     )
     with house.database.read() as session:
@@ -320,7 +320,7 @@ def _pause(key: str, *, paused: bool) -> Response:
     return Response(status=204)
 
 
-def _found(session: Session, path: UpdatePath) -> updates.Progress:
+def _found(session: Session, path: UpdatePath) -> updates.UpdateProgress:
     """The update, if it is of a campaign that the key may touch."""
     found = updates.progress(session, path.update_id)
     if not access.client().may_touch(found.campaign):

@@ -12,7 +12,7 @@ from app.domain import codes
 from app.domain.values import Why
 from app.services import issuance, links
 from app.services.access import Scope
-from app.services.issuance import Outcome, Wanted
+from app.services.issuance import IssueOutcome, VoucherRequest
 from app.services.permissions import Reach
 from app.web import access, deployment
 from app.web.description import example, fails_with
@@ -150,7 +150,7 @@ def issue_vouchers(body: IssueBody) -> Response:
     access.giving(body.campaign)
     house = deployment()
     wanted = [
-        Wanted(
+        VoucherRequest(
             person=item.recipient.person() if item.recipient else None,
             occasion=item.occasion,
             variant=item.variant,
@@ -158,7 +158,7 @@ def issue_vouchers(body: IssueBody) -> Response:
         )
         for item in body.vouchers
     ]
-    outcome = Outcome()
+    outcome = IssueOutcome()
     keyring = house.keyring
     issuance.refuse_occasions(house, body.campaign, {item.occasion for item in body.vouchers})
     issued = [
@@ -201,7 +201,7 @@ def forgotten() -> Problem:
     )
 
 
-def _forgotten(wanted: Sequence[Wanted]) -> list[RefusedBody]:
+def _forgotten(wanted: Sequence[VoucherRequest]) -> list[RefusedBody]:
     return [
         RefusedBody(
             external_id=each.person.external_id,

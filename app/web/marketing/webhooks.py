@@ -23,7 +23,10 @@ from app.web.problem_codes import ProblemCode
 Url = Annotated[str, StringConstraints(min_length=8, max_length=2_000)]
 #: A kind of event; the description names the values where they stand, since security events have
 #: kinds of their own.
-EventKind = Annotated[webhooks.Kind, WithJsonSchema({"type": "string", **one_of(*webhooks.Kind)})]
+EventKind = Annotated[
+    webhooks.WebhookEventKind,
+    WithJsonSchema({"type": "string", **one_of(*webhooks.WebhookEventKind)}),
+]
 Kinds = Annotated[list[EventKind], Field(max_length=50)]
 Campaigns = Annotated[list[str], Field(max_length=1_000)]
 

@@ -46,13 +46,13 @@ BASKET: dict[str, Any] = {
 }
 
 
-class Body(BaseModel):
+class TillBody(BaseModel):
     """What a till sends; names that are not known are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class Money(Body):
+class Money(TillBody):
     """An amount in minor units of a currency (ISO 4217)."""
 
     minor: Annotated[int, Field(gt=0, le=MOST_MINOR, strict=True)] = Field(
@@ -61,7 +61,7 @@ class Money(Body):
     currency: Currency = Field(description="Its currency (ISO 4217)")
 
 
-class BasketLine(Body):
+class BasketLine(TillBody):
     """A line of the receipt; `amount_minor` is for its whole quantity, taxes included."""
 
     id: Key = Field(description="The till's own id of the line; discounts are told by it")
@@ -74,7 +74,7 @@ class BasketLine(Body):
     amount_minor: Minor = Field(description="What the line comes to, in minor units")
 
 
-class BasketBody(Body):
+class BasketBody(TillBody):
     """What is being bought."""
 
     currency: Currency = Field(description="Currency of the amounts (ISO 4217)")
@@ -83,7 +83,7 @@ class BasketBody(Body):
     )
 
 
-class ItemBody(Body):
+class ItemBody(TillBody):
     """A voucher: what was scanned or typed, and for a gift card the amount to take."""
 
     barcode: Annotated[str, StringConstraints(min_length=1, max_length=512)] = Field(
@@ -101,7 +101,7 @@ class ItemBody(Body):
     )
 
 
-class OriginBody(Body):
+class OriginBody(TillBody):
     """Where and by whom; store and terminal only when the API key is bound to none."""
 
     store: Key | None = Field(None, description="The store's key")
@@ -113,7 +113,7 @@ class OriginBody(Body):
     )
 
 
-class OverrideBody(Body):
+class OverrideBody(TillBody):
     """A supervisor sets named refusals aside; needs the scope pos:supervisor."""
 
     reasons: Annotated[list[Reason], Field(min_length=1, max_length=20)] = Field(

@@ -9,7 +9,7 @@ from typing import ParamSpec, cast
 from flask import Response, current_app, request
 
 from app.domain import baskets
-from app.services.tills import Answer, Item, Origin, Reused, Running, Tills
+from app.services.tills import Answer, Origin, Reused, Running, ScannedItem, Tills
 from app.web import deployment
 from app.web.pos.bodies import BasketBody, ItemBody, OriginBody
 from app.web.problem_codes import ProblemCode
@@ -33,9 +33,9 @@ def tills() -> Tills:
     return cast(Tills, current_app.extensions["passerelle.tills"])
 
 
-def item_of(body: ItemBody) -> Item:
+def item_of(body: ItemBody) -> ScannedItem:
     """What was scanned or typed."""
-    return Item(
+    return ScannedItem(
         barcode=body.barcode,
         amount_minor=body.amount.minor if body.amount else None,
         currency=body.amount.currency if body.amount else None,

@@ -33,12 +33,12 @@ from app.web.pos.answers import (
 from app.web.pos.bodies import (
     BARCODE,
     REDEMPTION,
-    Body,
     Currency,
     Money,
     Note,
     Operator,
     OriginBody,
+    TillBody,
 )
 from app.web.pos.calls import ORIGIN, answered, fingerprint, idempotency_key, origin_of, tills
 
@@ -93,7 +93,7 @@ class LoadBody(_CardBody):
     amount: Money = Field(description="What is put on it")
 
 
-class Change(Body):
+class BalanceChange(TillBody):
     """A change of a balance in minor units, up or down."""
 
     minor: Annotated[int, Field(ge=-MOST_MINOR, le=MOST_MINOR, strict=True)] = Field(
@@ -113,7 +113,7 @@ class AdjustBody(_CardBody):
         operator="anna",
     )
 
-    change: Change = Field(description="By how much the balance changes")
+    change: BalanceChange = Field(description="By how much the balance changes")
     reason: AdjustReason = Field(description="Why, as reports tell corrections apart")
     because: Note | None = Field(None, description="Why, in words; kept in the books")
 
@@ -352,7 +352,7 @@ def _card(
     action: CardAction,
     body: _CardBody,
     *,
-    amount: Money | Change | None = None,
+    amount: Money | BalanceChange | None = None,
     reason: AdjustReason | None = None,
     because: str | None = None,
 ) -> Response:

@@ -14,7 +14,7 @@ from flask_openapi3 import APIBlueprint, OpenAPI, Tag
 
 from app.services.access import Scope
 from app.services.permissions import Reach
-from app.services.tills import Answer, Override, Redemption, Reversal, Tills
+from app.services.tills import Answer, Redemption, Reversal, SupervisorOverride, Tills
 from app.web import access
 from app.web.description import fails_with, idempotent
 from app.web.pos.answers import KeptAnswer, RedemptionAnswer, ReversalAnswer, ScanAnswer
@@ -71,7 +71,9 @@ def redeem_vouchers(body: RedemptionBody) -> Response:
             raise access.scope_missing(
                 Scope.POS_SUPERVISOR, cause="Only a supervisor may override a refusal."
             )
-        override = Override(reasons=frozenset(body.override.reasons), because=body.override.because)
+        override = SupervisorOverride(
+            reasons=frozenset(body.override.reasons), because=body.override.because
+        )
     redemption = Redemption(
         items=tuple(item_of(item) for item in body.items),
         origin=origin_of(body),

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.amounts import AmountFault, Fault, Marks, looks_like_money, marks_of, minor, read
+from app.domain.amounts import (
+    AmountFault,
+    AmountProblem,
+    Marks,
+    looks_like_money,
+    marks_of,
+    minor,
+    read,
+)
 
 #: The text, the currency, its decimals, and minor units or why there are none.
 SPELLINGS = [
@@ -36,33 +44,33 @@ SPELLINGS = [
     ("5000円", "JPY", 0, 5_000),
     ("1.500", "KWD", 3, 1_500),
     ("1,234.500", "KWD", 3, 1_234_500),
-    ("1.500", "EUR", 2, Fault.AMBIGUOUS),
-    ("15,000", "EUR", 2, Fault.AMBIGUOUS),
-    ("5.000", "JPY", 0, Fault.AMBIGUOUS),
-    ("1,500", "KWD", 3, Fault.AMBIGUOUS),
-    ("5000.5", "JPY", 0, Fault.DECIMALS),
-    ("15.005", "EUR", 2, Fault.AMBIGUOUS),
-    ("1500.005", "EUR", 2, Fault.DECIMALS),
-    ("-5", "EUR", 2, Fault.NEGATIVE),
-    ("−5,00", "EUR", 2, Fault.NEGATIVE),
-    ("(5.00)", "EUR", 2, Fault.NEGATIVE),
-    ("5.00-", "EUR", 2, Fault.NEGATIVE),
-    ("$15", "EUR", 2, Fault.CURRENCY),
-    ("15 USD", "EUR", 2, Fault.CURRENCY),
-    ("1e5", "EUR", 2, Fault.NONE),
-    ("6,03E+15", "EUR", 2, Fault.NONE),
-    ("12 34", "EUR", 2, Fault.NONE),
-    ("1.2.3,4", "EUR", 2, Fault.NONE),
-    ("15%", "EUR", 2, Fault.NONE),
-    ("15.", "EUR", 2, Fault.NONE),
-    ("", "EUR", 2, Fault.NONE),
-    ("9" * 13, "EUR", 2, Fault.TOO_LARGE),
+    ("1.500", "EUR", 2, AmountProblem.AMBIGUOUS),
+    ("15,000", "EUR", 2, AmountProblem.AMBIGUOUS),
+    ("5.000", "JPY", 0, AmountProblem.AMBIGUOUS),
+    ("1,500", "KWD", 3, AmountProblem.AMBIGUOUS),
+    ("5000.5", "JPY", 0, AmountProblem.DECIMALS),
+    ("15.005", "EUR", 2, AmountProblem.AMBIGUOUS),
+    ("1500.005", "EUR", 2, AmountProblem.DECIMALS),
+    ("-5", "EUR", 2, AmountProblem.NEGATIVE),
+    ("−5,00", "EUR", 2, AmountProblem.NEGATIVE),
+    ("(5.00)", "EUR", 2, AmountProblem.NEGATIVE),
+    ("5.00-", "EUR", 2, AmountProblem.NEGATIVE),
+    ("$15", "EUR", 2, AmountProblem.CURRENCY),
+    ("15 USD", "EUR", 2, AmountProblem.CURRENCY),
+    ("1e5", "EUR", 2, AmountProblem.NONE),
+    ("6,03E+15", "EUR", 2, AmountProblem.NONE),
+    ("12 34", "EUR", 2, AmountProblem.NONE),
+    ("1.2.3,4", "EUR", 2, AmountProblem.NONE),
+    ("15%", "EUR", 2, AmountProblem.NONE),
+    ("15.", "EUR", 2, AmountProblem.NONE),
+    ("", "EUR", 2, AmountProblem.NONE),
+    ("9" * 13, "EUR", 2, AmountProblem.TOO_LARGE),
 ]
 
 
 @pytest.mark.parametrize(("text", "currency", "digits", "expected"), SPELLINGS)
 def test_an_amount_is_read_by_its_currency_or_refused_by_name(
-    text: str, currency: str, digits: int, expected: int | Fault
+    text: str, currency: str, digits: int, expected: int | AmountProblem
 ) -> None:
     if isinstance(expected, int):
         assert minor(text, digits=digits, currency=currency) == expected

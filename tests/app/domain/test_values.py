@@ -18,7 +18,7 @@ from app.domain.values import (
     NotGiven,
     Operator,
     Rules,
-    Stop,
+    StopCondition,
     Tier,
     Variant,
     Why,
@@ -115,8 +115,8 @@ def test_who_bought_or_fits_a_stop_condition_or_had_enough_gets_nothing() -> Non
     rules = Rules(
         frequency=Frequency(group="baskets", count=1, days=30),
         stops=(
-            Stop(event="renewed", days=90),
-            Stop(when=(Condition(of="vip", operator=Operator.IS, values=("no",)),)),
+            StopCondition(event="renewed", days=90),
+            StopCondition(when=(Condition(of="vip", operator=Operator.IS, values=("no",)),)),
         ),
     )
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from app.sandbox.android import AndroidPhone, NotSavedError
-from app.sandbox.google import GoogleStandIn, Refusal
+from app.sandbox.google import GoogleRefusal, GoogleStandIn
 from tests.conftest import Clock
 from tests.google_wire import EMAIL, ISSUER, account_key, google
 
@@ -190,7 +190,7 @@ def test_pictures_are_fetched_and_one_that_is_missing_refuses_the_class(
         return CLASS | {"programLogo": {"sourceUri": {"uri": uri}}}
 
     for uri in (f"{site.url}/a/missing.png", "https://example.com/logo.png"):
-        with pytest.raises(Refusal, match="Image cannot be loaded"):
+        with pytest.raises(GoogleRefusal, match="Image cannot be loaded"):
             wire.store.insert("giftCardClass", with_logo(uri))
     wire.store.insert("giftCardClass", with_logo(f"{site.url}/a/logo.png"))
     assert list(wire.store.pictures) == [f"{site.url}/a/logo.png"]
@@ -210,7 +210,7 @@ def test_an_object_carries_ten_messages_at_most(wire: GoogleStandIn, clock: Cloc
         silent = {"id": str(number), "body": "News", "messageType": "TEXT"}
         wire.store.add_message("giftCardObject", OBJECT["id"], silent)
         clock.advance(hours=1)
-    with pytest.raises(Refusal, match="10 messages"):
+    with pytest.raises(GoogleRefusal, match="10 messages"):
         wire.store.add_message("giftCardObject", OBJECT["id"], {"body": "One more"})
 
 

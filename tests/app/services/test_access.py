@@ -8,7 +8,7 @@ from sqlalchemy import event, select
 
 from app.faults import StoreUnknown
 from app.services import access
-from app.services.access import AccessFault, Client, Doorkeeper, KeyRefusal, Refused, Scope
+from app.services.access import AccessFault, Client, Doorkeeper, KeyRefusal, KeyRefused, Scope
 from app.services.deployment import Deployment
 from app.store.models import ApiKey, Store, Terminal
 
@@ -117,8 +117,8 @@ def test_a_verified_key_is_believed_for_seconds_and_a_revoked_one_ends_after_the
     with deployment.database.write() as session:
         access.revoke(session, key.split("_")[1], now=NOW)
     assert doorkeeper.identify(key, now=NOW + dt.timedelta(seconds=4)) == first
-    assert isinstance(doorkeeper.identify(key, now=NOW + access.FRESH), Refused)
-    assert isinstance(doorkeeper.identify(key, now=NOW + access.FRESH), Refused)
+    assert isinstance(doorkeeper.identify(key, now=NOW + access.FRESH), KeyRefused)
+    assert isinstance(doorkeeper.identify(key, now=NOW + access.FRESH), KeyRefused)
 
 
 def test_neither_a_wrong_secret_nor_an_expired_key_lives_off_one_that_was_verified(
@@ -130,10 +130,10 @@ def test_neither_a_wrong_secret_nor_an_expired_key_lives_off_one_that_was_verifi
     doorkeeper = Doorkeeper(deployment.database, deployment.security)
 
     assert isinstance(doorkeeper.identify(key, now=NOW), Client)
-    assert isinstance(doorkeeper.identify(key[:-32] + "a" * 32, now=NOW), Refused)
-    assert isinstance(doorkeeper.identify("pk_short", now=NOW), Refused)
+    assert isinstance(doorkeeper.identify(key[:-32] + "a" * 32, now=NOW), KeyRefused)
+    assert isinstance(doorkeeper.identify("pk_short", now=NOW), KeyRefused)
     prefix = key.split("_")[1]
-    assert doorkeeper.identify(key, now=ends) == Refused(KeyRefusal.EXPIRED, prefix)
+    assert doorkeeper.identify(key, now=ends) == KeyRefused(KeyRefusal.EXPIRED, prefix)
     assert isinstance(doorkeeper.identify(key, now=NOW), Client)
 
 
@@ -145,7 +145,7 @@ def test_a_refused_key_is_asked_for_every_time_and_opens_once_it_exists(
     asked = statements_of(deployment)
     counts = []
     for _ in range(2):
-        assert isinstance(doorkeeper.identify(unknown, now=NOW), Refused)
+        assert isinstance(doorkeeper.identify(unknown, now=NOW), KeyRefused)
         counts.append(len(asked))
     assert counts[1] > counts[0] > 0
 

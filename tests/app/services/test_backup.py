@@ -19,12 +19,12 @@ from app.services import audit, backup
 from app.services.access import Scope
 from app.services.backup import BackupFault
 from app.services.deployment import Deployment
-from app.services.security import Kind, Wanted, listed
+from app.services.security import EventFilter, SecurityEventKind, listed
 from app.settings import Settings
 from app.store import migrations
 from app.store.models import ApiKey, Base, Event
-from tests.app.services.test_money import desk_of
 from tests.conftest import MASTER_KEYS, Clock
+from tests.desk import desk_of
 from tests.shop import Shop
 
 
@@ -262,7 +262,7 @@ def test_a_backup_of_an_older_release_is_restored_only_by_saying_that_nothing_pr
     assert made.inventory is None
     with empty.database.read() as session:
         assert backup.taken(session) == {"store paris": "terminals 1"}
-        (event,) = listed(session, Wanted(kinds=[Kind.BACKUP_RESTORED]), limit=9)
+        (event,) = listed(session, EventFilter(kinds=[SecurityEventKind.BACKUP_RESTORED]), limit=9)
     assert event.reason is not None
     assert event.reason.endswith("which nothing proves")
 

@@ -23,7 +23,7 @@ from app.domain import baskets, birthdays, ledger, minting, rules, values
 from app.domain.baskets import Basket, Line
 from app.domain.campaign import Authority, BarcodeProfile, BenefitType, Source
 from app.domain.kinds import KINDS
-from app.domain.rules import Place, Standing
+from app.domain.rules import PlaceOfUse, Standing
 from app.domain.validity import window
 from app.services import campaigns, issuance
 from app.services.campaigns import CampaignFault, Draft
@@ -33,9 +33,9 @@ from app.services.campaigns.value_rules import read_rules
 from app.services.campaigns.value_texts import worded
 from app.services.deployment import Deployment
 from app.services.issuance import (
-    Outcome,
+    IssueOutcome,
     Person,
-    Wanted,
+    VoucherRequest,
 )
 from app.store.models import Voucher
 from passes import artwork
@@ -104,8 +104,8 @@ _BASKETS = (None, replace(_BASKET, currency="USD"), *(
     replace(_BASKET, lines=lines) for lines in (_BASKET.lines, _BASKET.lines[:1], _BASKET.lines[1:])
 ))  # fmt: skip
 _PLACES = (
-    *(Place(store=store, terminal=till) for store in ("paris", "rome") for till in ("1", "7")),
-    Place(channel="online"),
+    *(PlaceOfUse(store=store, terminal=till) for store in ("paris", "rome") for till in ("1", "7")),
+    PlaceOfUse(channel="online"),
 )
 _FACTS = tuple({"score": score} for score in (300, 400, 500, 600))
 
@@ -387,8 +387,8 @@ def test_a_campaign_that_was_stored_with_what_nothing_reads_goes_on(
         stored = campaigns.find(session, "card")
         assert stored is not None
         assert campaigns.terms_of(campaigns.latest_revision(session, stored)) == odd.terms
-    wanted = [Wanted(person=Person(external_id="ada"))]
-    (batch,) = issuance.issue_many(deployment, "card", wanted, Outcome())
+    wanted = [VoucherRequest(person=Person(external_id="ada"))]
+    (batch,) = issuance.issue_many(deployment, "card", wanted, IssueOutcome())
     with deployment.database.read() as session:
         assert session.scalars(select(Voucher.balance_minor)).one() == 1500
     assert len(batch.issued) == 1

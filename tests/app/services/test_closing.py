@@ -15,10 +15,10 @@ from app.domain.campaign import Benefit, BenefitType, Terms
 from app.services import closing
 from app.services.access import Scope
 from app.services.deployment import Deployment
-from app.services.tills import CardAction, Item, Origin, Redemption, release_lapsed
+from app.services.tills import CardAction, Origin, Redemption, ScannedItem, release_lapsed
 from app.store.models import Voucher
-from tests.app.services.test_money import desk_of
 from tests.conftest import Clock
+from tests.desk import desk_of
 from tests.shop import Shop, Till
 
 EUR = "EUR"
@@ -187,7 +187,7 @@ def test_odd_days_name_who_gave_and_took_and_who_refunds_often(
     made = desk.redeem(quiet, 100)["redemptions"][0]["redemption_id"]
     desk.refund(made, 100)
     desk.card(CardAction.LOAD, card, 500)
-    item = Item(barcode=card.barcode, amount_minor=400, currency=EUR)
+    item = ScannedItem(barcode=card.barcode, amount_minor=400, currency=EUR)
     desk.ask(
         "redeem",
         Redemption(items=(item,), origin=Origin(operator="ann")),

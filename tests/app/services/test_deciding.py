@@ -35,7 +35,7 @@ from app.services.deployment import Deployment
 from app.services.issuance import (
     IssueFault,
     Person,
-    Wanted,
+    VoucherRequest,
 )
 from app.services.people import Did
 from app.services.wallets.holdings import find as find_holding
@@ -349,7 +349,7 @@ def test_plain_issuing_cannot_pass_by_the_rules(deployment: Deployment) -> None:
             session,
             keyring,
             campaign,
-            [Wanted(person=Person(external_id="ada"))],
+            [VoucherRequest(person=Person(external_id="ada"))],
             now=deployment.now(),
         )
 

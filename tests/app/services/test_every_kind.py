@@ -23,7 +23,7 @@ from app.domain.kinds import KINDS, Coupon, GiftCard, Kind, PassKind
 from app.services import access, audit, clockwork, expiry, issuance, reports, wallets
 from app.services.access import Scope
 from app.services.deployment import Deployment
-from app.services.issuance import Outcome, Person, Wanted
+from app.services.issuance import IssueOutcome, Person, VoucherRequest
 from app.services.tills import release_lapsed
 from app.services.wallets import holdings
 from app.services.wallets.content import pass_content
@@ -98,8 +98,8 @@ def test_a_kind_is_met_from_the_campaign_file_to_the_report(
     applied = client.post("/api/v1/campaigns", json=described(kind), headers=headers)
     assert applied.status_code == 200, applied.text
     # Issued by its terms, with codes of its own pattern.
-    wanted = [Wanted(person=Person(external_id="ada"), occasion="x")]
-    (batch,) = issuance.issue_many(deployment, "life", wanted, Outcome())
+    wanted = [VoucherRequest(person=Person(external_id="ada"), occasion="x")]
+    (batch,) = issuance.issue_many(deployment, "life", wanted, IssueOutcome())
     assert batch.issued
     with deployment.database.read() as session:
         voucher = session.query(Voucher).one()

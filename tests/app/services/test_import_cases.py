@@ -459,8 +459,10 @@ def test_a_code_keeps_the_uses_that_it_had_left(deployment: Deployment) -> None:
             for code in session.scalars(select(Code))
         }
     assert stored == {"MUL-0001": 3, "MUL-0002": None}
-    wanted = [issuance.Wanted(person=issuance.Person(external_id=name)) for name in ("a", "b")]
-    list(issuance.issue_many(deployment, "spring", wanted, issuance.Outcome()))
+    wanted = [
+        issuance.VoucherRequest(person=issuance.Person(external_id=name)) for name in ("a", "b")
+    ]
+    list(issuance.issue_many(deployment, "spring", wanted, issuance.IssueOutcome()))
     with deployment.database.read() as session:
         assert sorted(session.scalars(select(Voucher.uses))) == [3, 5]
     assert not any(part.findings for part in audit.run(deployment.database))

@@ -28,9 +28,9 @@ from app.services.decisions import Candidate, Tally
 from app.services.deployment import Deployment
 from app.services.issuance import (
     IssueFault,
-    Outcome,
+    IssueOutcome,
     Person,
-    Wanted,
+    VoucherRequest,
 )
 from app.services.issuance.recipients import store
 from app.settings import Settings
@@ -39,12 +39,14 @@ from tests.conftest import MASTER_KEYS, Clock
 from tests.marketing import apply, apply_document, bring, card
 
 
-def wanted(*ids: str, occasion: str = "mail") -> list[Wanted]:
-    return [Wanted(person=Person(external_id=each), occasion=occasion) for each in ids]
+def wanted(*ids: str, occasion: str = "mail") -> list[VoucherRequest]:
+    return [VoucherRequest(person=Person(external_id=each), occasion=occasion) for each in ids]
 
 
-def issue(deployment: Deployment, items: list[Wanted], campaign: str = "spring") -> Outcome:
-    outcome = Outcome()
+def issue(
+    deployment: Deployment, items: list[VoucherRequest], campaign: str = "spring"
+) -> IssueOutcome:
+    outcome = IssueOutcome()
     for _ in issuance.issue_many(deployment, campaign, items, outcome):
         pass
     return outcome
@@ -61,8 +63,8 @@ def test_asked_again_the_same_recipient_and_occasion_get_the_same_voucher(
     apply(deployment)
     bring(deployment, b"".join(b"CODE%04d\n" % n for n in range(10)))
 
-    (first,) = issuance.issue_many(deployment, "spring", wanted("a", "b", "a"), Outcome())
-    (again,) = issuance.issue_many(deployment, "spring", wanted("b", "a"), Outcome())
+    (first,) = issuance.issue_many(deployment, "spring", wanted("a", "b", "a"), IssueOutcome())
+    (again,) = issuance.issue_many(deployment, "spring", wanted("b", "a"), IssueOutcome())
     other = issue(deployment, wanted("a", occasion="other mail"))
 
     assert [item.fresh for item in first.issued] == [True, True, False]
@@ -110,9 +112,9 @@ def test_two_who_issue_the_same_at_once_give_everybody_one_voucher_and_waste_no_
     apply(deployment)
     bring(deployment, b"".join(b"CODE%04d\n" % n for n in range(120)))
     people = [f"p{n}" for n in range(100)]
-    outcomes = [Outcome(), Outcome()]
+    outcomes = [IssueOutcome(), IssueOutcome()]
 
-    def work(outcome: Outcome) -> None:
+    def work(outcome: IssueOutcome) -> None:
         for at in range(0, 100, 10):
             for _ in issuance.issue_many(
                 deployment, "spring", wanted(*people[at : at + 10]), outcome

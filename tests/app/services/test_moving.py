@@ -23,9 +23,9 @@ from app.services.codes import jobs, moved, queue
 from app.services.codes.jobs import ImportFault
 from app.services.deployment import Deployment
 from app.services.issuance import (
-    Outcome,
+    IssueOutcome,
     Person,
-    Wanted,
+    VoucherRequest,
 )
 from app.store.models import Campaign, Code, ImportJob
 from tests.conftest import Cli, Clock
@@ -49,9 +49,9 @@ def free(deployment: Deployment, key: str) -> int:
         return stock.left if stock else 0
 
 
-def issue(deployment: Deployment, key: str, *names: str) -> Outcome:
-    outcome = Outcome()
-    items = [Wanted(person=Person(external_id=name)) for name in names]
+def issue(deployment: Deployment, key: str, *names: str) -> IssueOutcome:
+    outcome = IssueOutcome()
+    items = [VoucherRequest(person=Person(external_id=name)) for name in names]
     for _ in issuance.issue_many(deployment, key, items, outcome):
         time.sleep(0.05)
     return outcome

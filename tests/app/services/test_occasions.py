@@ -38,7 +38,7 @@ from app.services.invitations import Invitation
 from app.services.issuance import (
     IssueFault,
     Person,
-    Wanted,
+    VoucherRequest,
 )
 from app.store.models import Campaign, Decision, Voucher
 from tests.conftest import Clock
@@ -441,7 +441,7 @@ def test_a_mails_variable_gives_what_was_decided_for_the_mail_and_the_other_way_
 def test_one_ask_for_both_names_of_a_mail_is_one_voucher(deployment: Deployment) -> None:
     apply(deployment, codes={"source": "on_demand"})
     person = Person(external_id="ada")
-    asked = [Wanted(person=person, occasion=name) for name in ("m", "message:m", "")]
+    asked = [VoucherRequest(person=person, occasion=name) for name in ("m", "message:m", "")]
     with deployment.database.write() as session:
         campaign = campaigns.find(session, "spring")
         assert campaign is not None

@@ -29,9 +29,9 @@ from app.services.access import Scope
 from app.services.decisions import Candidate, Tally
 from app.services.deployment import Deployment
 from app.services.issuance import (
-    Outcome,
+    IssueOutcome,
     Person,
-    Wanted,
+    VoucherRequest,
 )
 from app.services.reports import Dimension
 from app.store import migrations
@@ -261,7 +261,7 @@ def test_lists_tell_redeemers_from_the_others_and_codes_only_to_those_who_may(
     assert bob.code is not None
     assert bob.code in shown
     with deployment.database.read() as session:
-        wanted = security.Wanted(kinds=[security.Kind.CODES_DISCLOSED])
+        wanted = security.EventFilter(kinds=[security.SecurityEventKind.CODES_DISCLOSED])
         (disclosure,) = security.listed(session, wanted, limit=9)
     assert (disclosure.object, disclosure.count) == ("campaign sun", 2)
     assert disclosure.reason == "list of people: all"
@@ -570,8 +570,8 @@ def test_people_are_listed_where_the_report_counts_them_whichever_campaign_the_c
         barcodes[each.candidate.person.external_id] = deployment.keyring.token(
             Purpose.BARCODE, key_id=each.issued.key_id, public_id=each.issued.public_id
         )
-    own = Wanted(person=Person(external_id="eve"))
-    list(issuance.issue_many(deployment, "card", [own], Outcome()))
+    own = VoucherRequest(person=Person(external_id="eve"))
+    list(issuance.issue_many(deployment, "card", [own], IssueOutcome()))
     till = Till(client, paris.key(Scope.POS, store="paris", terminal="1"))
     till.redeem(barcodes["ada"], amount={"minor": 500, "currency": "EUR"})
     till.redeem(barcodes["cyd"])

@@ -17,7 +17,7 @@ from app.services.campaigns import CampaignFault, barcodes
 from app.services.codes import jobs, moved
 from app.services.codes.jobs import ImportFault
 from app.services.deployment import Deployment
-from app.services.updates import UpdateFault, Wanted
+from app.services.updates import UpdateFault, UpdateRequest
 from app.store.models import Campaign, Code, Revision, Voucher
 from passes.symbology import Symbology
 from tests.marketing import apply, bring
@@ -54,7 +54,7 @@ def issued(deployment: Deployment, count: int) -> list[str]:
     keyring = deployment.keyring
     with deployment.database.write() as session:
         campaign = session.scalars(select(Campaign)).one()
-        wanted = [issuance.Wanted(person=None)] * count
+        wanted = [issuance.VoucherRequest(person=None)] * count
         batch = issuance.issue(session, keyring, campaign, wanted, now=deployment.now())
     return [
         keyring.token(Purpose.LINK, key_id=each.key_id, public_id=each.public_id)
@@ -130,7 +130,7 @@ def test_an_edit_whose_barcode_cannot_hold_codes_that_are_there_is_refused_with_
 
     with pytest.raises(CampaignFault, match=r"4 of the campaign's codes do not fit into CODE128"):
         apply(deployment, **BARS)
-    wanted = Wanted(presentation={"symbology": "code128"})
+    wanted = UpdateRequest(presentation={"symbology": "code128"})
     with (
         deployment.database.read() as session,
         pytest.raises(UpdateFault, match="4 of the campaign's codes"),
@@ -185,7 +185,7 @@ def test_an_update_to_bars_is_refused_where_the_pattern_is_too_long_for_them(
         updates.rehearse(
             session,
             "spring",
-            Wanted(presentation={"barcode": "code", "symbology": "code128"}),
+            UpdateRequest(presentation={"barcode": "code", "symbology": "code128"}),
             settings=deployment.settings,
             keyring=deployment.keyring,
         )

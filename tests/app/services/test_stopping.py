@@ -26,9 +26,9 @@ from app.services.access import Scope
 from app.services.decisions import Candidate, Tally
 from app.services.deployment import Deployment
 from app.services.issuance import (
-    Outcome,
+    IssueOutcome,
     Person,
-    Wanted,
+    VoucherRequest,
 )
 from app.services.people import Did
 from app.store import migrations
@@ -50,10 +50,10 @@ def give(deployment: Deployment, *names: str, campaign: str = "spring", **more: 
 
 def plainly(deployment: Deployment, *names: str, campaign: str = "spring") -> list[int]:
     """Issue as a campaign without rules does."""
-    wanted = [Wanted(person=Person(external_id=name)) for name in names]
+    wanted = [VoucherRequest(person=Person(external_id=name)) for name in names]
     return [
         each.voucher_id
-        for batch in issuance.issue_many(deployment, campaign, wanted, Outcome())
+        for batch in issuance.issue_many(deployment, campaign, wanted, IssueOutcome())
         for each in batch.issued
     ]
 

@@ -21,7 +21,7 @@ from app.domain.campaign import Authority, Source, Terms
 from app.services import access, audit
 from app.services.access import Client
 from app.services.deployment import Deployment
-from app.services.tills import Item, Origin, Redemption, Reversal, Tills
+from app.services.tills import Origin, Redemption, Reversal, ScannedItem, Tills
 from app.services.tills.reported_uses import Reports
 from app.services.tills.uses import Use
 from app.settings import Settings
@@ -114,7 +114,7 @@ class TillHistory(RuleBasedStateMachine):
     def _redeem(self, voucher: Modelled, amount: int) -> Callable[[str], Any]:
         money = {"amount_minor": amount, "currency": "EUR"} if voucher.kind == "card" else {}
         redemption = Redemption(
-            items=(Item(barcode=voucher.issued.barcode, **money),),  # type: ignore[arg-type]
+            items=(ScannedItem(barcode=voucher.issued.barcode, **money),),  # type: ignore[arg-type]
             origin=Origin(operator="anna"),
         )
         return lambda key: orjson.loads(

@@ -18,7 +18,7 @@ from app.services import access
 from app.services.access import Client, Scope
 from app.services.deployment import Deployment
 from app.services.guesses import LIMITS
-from app.services.tills import Item, Origin, Redemption, Tills
+from app.services.tills import Origin, Redemption, ScannedItem, Tills
 from app.services.tills.attempt import lock_name
 from app.store.models import Entry, IdempotencyRecord
 from tests.conftest import Clock
@@ -68,7 +68,9 @@ def test_redemption_is_at_most_five_statements(shop: Shop) -> None:
     tills, client = Tills(shop.deployment), _client(shop)
 
     def redeem(barcode: str) -> None:
-        redemption = Redemption(items=(Item(barcode=barcode),), origin=Origin(receipt=barcode))
+        redemption = Redemption(
+            items=(ScannedItem(barcode=barcode),), origin=Origin(receipt=barcode)
+        )
         answer = tills.redeem(client, uuid.uuid4().hex, redemption, fingerprint=b"f")
         assert '"accepted"' in answer.body
 
@@ -114,7 +116,7 @@ def test_twins_get_one_answer(shop: Shop) -> None:
     shop.campaign(terms=Terms(uses=5))
     voucher = shop.voucher()
     tills, client = Tills(shop.deployment), _client(shop)
-    redemption = Redemption(items=(Item(barcode=voucher.barcode),))
+    redemption = Redemption(items=(ScannedItem(barcode=voucher.barcode),))
     answers: list[str] = []
 
     def redeem() -> None:
@@ -296,7 +298,7 @@ def test_who_loses_a_race_for_a_coupon_is_told_what_the_winner_did(
     came: list[str] = []
 
     def redeem(name: str, hold: dt.timedelta | None) -> str:
-        redemption = Redemption(items=(Item(barcode=voucher.barcode),), hold=hold)
+        redemption = Redemption(items=(ScannedItem(barcode=voucher.barcode),), hold=hold)
         return tills.redeem(client, name, redemption, fingerprint=b"f").body
 
     @event.listens_for(shop.deployment.database.engine, "before_cursor_execute")

@@ -20,7 +20,7 @@ from app.services import (
 from app.services.access import Scope
 from app.services.campaigns import CampaignFault
 from app.services.deployment import Deployment
-from app.services.issuance import Person, Wanted
+from app.services.issuance import Person, VoucherRequest
 from app.services.wallets import holdings
 from app.services.wallets.content import pass_content
 from app.store.models import Asset, Campaign, Revision, Voucher
@@ -280,7 +280,7 @@ def test_a_token_is_drawn_in_the_barcode_that_the_campaign_names(
     with deployment.database.write() as session:
         campaign = campaigns.find(session, key)
         assert campaign is not None
-        wanted = [Wanted(person=Person(external_id="a"))]
+        wanted = [VoucherRequest(person=Person(external_id="a"))]
         issuance.issue(session, keyring, campaign, wanted, now=deployment.now())
     with deployment.database.read() as session:
         public_id = session.scalars(select(Voucher.public_id)).one()

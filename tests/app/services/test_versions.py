@@ -25,9 +25,17 @@ from app.services.access import Client, Scope
 from app.services.deployment import Deployment
 from app.services.issuance import Person
 from app.services.issuance.recipients import store
-from app.services.tills import CardAction, CardCall, Item, Origin, Redemption, Reversal, Tills
+from app.services.tills import (
+    CardAction,
+    CardCall,
+    Origin,
+    Redemption,
+    Reversal,
+    ScannedItem,
+    Tills,
+)
 from app.services.tills.requests import Capture
-from app.services.updates import Wanted
+from app.services.updates import UpdateRequest
 from app.services.wallets.apple.pkpass import signed_pass
 from app.services.wallets.google import resources
 from app.services.wallets.holdings import find_all
@@ -115,7 +123,7 @@ class Walk:
     def redeem(self, hold: dt.timedelta | None = None) -> None:
         voucher = self.chance.choice(self.vouchers)
         money = voucher in self.cards
-        item = Item(
+        item = ScannedItem(
             barcode=voucher.barcode,
             **({"amount_minor": 100, "currency": "EUR"} if money else {}),
         )
@@ -184,7 +192,7 @@ class Walk:
             updates.order(
                 session,
                 self.chance.choice(among),
-                Wanted(override=override),
+                UpdateRequest(override=override),
                 settings=self.deployment.settings,
                 keyring=self.deployment.keyring,
                 now=self.clock.now,

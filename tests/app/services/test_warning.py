@@ -16,7 +16,7 @@ from app.services import access, campaigns, updates
 from app.services.access import Scope
 from app.services.campaigns import CampaignFault, warnings_of
 from app.services.deployment import Deployment
-from app.services.updates import Wanted
+from app.services.updates import UpdateRequest
 from tests.marketing import apply, document
 
 TITLE = "Toute la collection de printemps, en ligne et dans nos boutiques"
@@ -103,7 +103,7 @@ def test_an_update_warns_of_its_own_words_and_not_of_those_that_were_there(
             found = updates.rehearse(
                 session,
                 "spring",
-                Wanted(presentation=presentation),
+                UpdateRequest(presentation=presentation),
                 settings=deployment.settings,
                 keyring=deployment.keyring,
             )

@@ -25,8 +25,8 @@ from app.services.tills import (
     Answer,
     CardAction,
     CardCall,
-    Item,
     Redemption,
+    ScannedItem,
     Tills,
     lookup,
     release_lapsed,
@@ -543,7 +543,7 @@ def test_two_holds_that_together_exceed_the_balance_never_both_succeed(
     def hold() -> None:
         for number, card in enumerate(cards):
             gate.wait()
-            item = Item(barcode=card.barcode, amount_minor=600, currency=EUR)
+            item = ScannedItem(barcode=card.barcode, amount_minor=600, currency=EUR)
             answer = service.redeem(
                 client,
                 uuid.uuid4().hex,

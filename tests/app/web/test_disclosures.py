@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from app.services import issuance, security
 from app.services.access import Scope
 from app.services.deployment import Deployment
-from app.services.security import Kind, Wanted
+from app.services.security import EventFilter, SecurityEventKind
 from tests.conftest import Clock
 from tests.marketing import apply
 from tests.shop import Shop
@@ -36,9 +36,9 @@ def api(client: FlaskClient, shop: Shop) -> Any:
 
 
 def disclosed(deployment: Deployment) -> list[tuple[str, int, str | None, str | None]]:
-    kinds = (Kind.CODES_DISCLOSED, Kind.LINKS_DISCLOSED)
+    kinds = (SecurityEventKind.CODES_DISCLOSED, SecurityEventKind.LINKS_DISCLOSED)
     with deployment.database.read() as session:
-        rows = security.listed(session, Wanted(kinds=kinds), limit=99)
+        rows = security.listed(session, EventFilter(kinds=kinds), limit=99)
     return [(each.kind, each.count, each.object, each.reason) for each in reversed(rows)]
 
 
@@ -79,8 +79,10 @@ def test_the_event_names_the_key_though_the_answer_streams(
     template = '{{ promotional_code("spring") }}'
     api("messages/render", message_id="m", template=template, recipients=people("a")).get_data()
     with deployment.database.read() as session:
-        (event,) = security.listed(session, Wanted(kinds=[Kind.CODES_DISCLOSED]), limit=9)
-        made = security.listed(session, Wanted(kinds=[Kind.KEY_CREATED]), limit=9)
+        (event,) = security.listed(
+            session, EventFilter(kinds=[SecurityEventKind.CODES_DISCLOSED]), limit=9
+        )
+        made = security.listed(session, EventFilter(kinds=[SecurityEventKind.KEY_CREATED]), limit=9)
     assert f"key pk_{event.key_prefix}" in {each.object for each in made}
     assert event.address == "127.0.0.1"
 
@@ -103,7 +105,9 @@ def test_links_that_are_asked_for_again_are_one_event_with_their_count(
         ("links_disclosed", 1, f"voucher {now}", "asked for again"),
     ]
     with deployment.database.read() as session:
-        (event,) = security.listed(session, Wanted(kinds=[Kind.VOUCHER_REISSUED]), limit=9)
+        (event,) = security.listed(
+            session, EventFilter(kinds=[SecurityEventKind.VOUCHER_REISSUED]), limit=9
+        )
     assert (event.object, event.reason) == (f"voucher {serial}", f"now {now}: leaked")
 
 
@@ -122,7 +126,7 @@ def test_a_file_with_codes_in_clear_is_a_disclosure_and_is_its_owners_alone(
         codes = [row["code"] for row in csv.DictReader(file)]
     assert out.stat().st_mode & 0o777 == 0o600
     with deployment.database.read() as session:
-        every = repr(security.listed(session, Wanted(), limit=99))
+        every = repr(security.listed(session, EventFilter(), limit=99))
     assert all(codes)
     assert not any(code in every for code in codes)
 
@@ -144,7 +148,9 @@ def test_a_supervisors_word_is_an_event_of_its_own(
         headers={"Authorization": f"Bearer {key}", "Idempotency-Key": "1"},
     ).get_json()
     with deployment.database.read() as session:
-        rows = security.listed(session, Wanted(kinds=[Kind.REFUSAL_OVERRIDDEN]), limit=9)
+        rows = security.listed(
+            session, EventFilter(kinds=[SecurityEventKind.REFUSAL_OVERRIDDEN]), limit=9
+        )
     assert answer["outcome"] == "accepted", answer
     (event,) = rows
     assert (event.operator, event.terminal) == ("ada", "paris/1")
@@ -165,11 +171,11 @@ def test_what_is_withdrawn_and_who_is_forgotten_is_recorded_once(
     assert client.get("/api/v1/recipients/a", headers=admin).status_code == 200
     assert client.delete("/api/v1/recipients/a", headers=admin).status_code == 200
 
-    kinds = (Kind.VOUCHER_WITHDRAWN, Kind.LINK_WITHDRAWN)
+    kinds = (SecurityEventKind.VOUCHER_WITHDRAWN, SecurityEventKind.LINK_WITHDRAWN)
     with deployment.database.read() as session:
-        taken = security.listed(session, Wanted(kinds=kinds), limit=99)
-        kinds = (Kind.PERSON_DISCLOSED, Kind.PERSON_FORGOTTEN)
-        forgotten, shown = security.listed(session, Wanted(kinds=kinds), limit=99)
+        taken = security.listed(session, EventFilter(kinds=kinds), limit=99)
+        kinds = (SecurityEventKind.PERSON_DISCLOSED, SecurityEventKind.PERSON_FORGOTTEN)
+        forgotten, shown = security.listed(session, EventFilter(kinds=kinds), limit=99)
     assert [(each.kind, each.count, each.object, each.reason) for each in taken] == [
         ("link_withdrawn", 1, f"voucher {serials[2]}", None),
         ("voucher_withdrawn", 1, f"voucher {serials[1]}", "fraud"),

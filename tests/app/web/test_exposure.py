@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from app import create_app
 from app.services.certificates import Certificates
 from app.services.deployment import Deployment
-from app.services.security import Kind, Wanted, listed
+from app.services.security import EventFilter, SecurityEventKind, listed
 from app.settings import Settings
 from app.web import till_session
 from passes.signing import throwaway
@@ -136,8 +136,8 @@ def test_a_copied_session_is_worth_nothing_once_its_till_signed_out(
     assert client.post("/till/session", json={"key": key}, headers=OWN).status_code == 204
     assert client.get("/pos/v1/till", headers=OWN).status_code == 200
     with deployment.database.read() as session:
-        kinds = (Kind.TILL_SIGNED_IN, Kind.TILL_SIGNED_OUT)
-        rows = listed(session, Wanted(kinds=kinds), limit=9)
+        kinds = (SecurityEventKind.TILL_SIGNED_IN, SecurityEventKind.TILL_SIGNED_OUT)
+        rows = listed(session, EventFilter(kinds=kinds), limit=9)
     assert [each.kind for each in rows] == ["till_signed_in", "till_signed_out", "till_signed_in"]
     assert {each.key_prefix for each in rows} == {key.split("_")[1]}
 

@@ -29,7 +29,7 @@ from app.services.access import Scope
 from app.services.campaigns import find
 from app.services.deployment import Deployment
 from app.services.invitations import Invitation
-from app.services.issuance import Person, Wanted
+from app.services.issuance import Person, VoucherRequest
 from app.store.models import Base, Forgotten, Recipient, Voucher
 from tests.conftest import Clock
 from tests.marketing import apply, apply_document, card
@@ -392,7 +392,7 @@ def test_who_is_forgotten_while_they_are_given_something_gets_nothing(
     with house.database.write() as session:
         campaign = find(session, "card")
         assert campaign is not None
-        wanted = [Wanted(person=Person(external_id=ADA), occasion="mail")]
+        wanted = [VoucherRequest(person=Person(external_id=ADA), occasion="mail")]
         batch = issuance.issue(
             session, keyring, campaign, wanted, now=house.now(), people={ADA: row_id}
         )

@@ -15,7 +15,9 @@ def database_url(sqlite_url: str) -> str:
     return sqlite_url
 
 
-def rendered(text: str, name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> guide.Page:
+def rendered(
+    text: str, name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> guide.GuidePage:
     (folder / f"{name}.md").write_text(text, encoding="utf-8")
     monkeypatch.setattr(guide, "files", lambda _: folder)
     guide._rendered.cache_clear()

@@ -234,7 +234,7 @@ def test_problems_are_an_enumeration_with_status_cause_and_remedy(
 
 
 def test_what_is_cut_off_before_the_service_works_is_among_the_problems() -> None:
-    found = [each for each in vars(refusals).values() if isinstance(each, refusals.Refusal)]
+    found = [each for each in vars(refusals).values() if isinstance(each, refusals.RequestRefusal)]
     assert found
     for each in found:
         assert ProblemCode(each.code).status == each.status

@@ -16,16 +16,18 @@ from app.services import (
 )
 from app.services.access import Scope
 from app.services.deployment import Deployment
-from app.services.security import Actor, Counting, Kind, Wanted
+from app.services.security import Actor, Counting, EventFilter, SecurityEventKind
 from app.store.models import ApiKey, Disclosure
 from tests.conftest import Clock
 from tests.shop import Shop
 
 
-def found(deployment: Deployment, *kinds: Kind, **wanted: object) -> list[security.Event]:
+def found(
+    deployment: Deployment, *kinds: SecurityEventKind, **wanted: object
+) -> list[security.ListedEvent]:
     deployment.security.write()
     with deployment.database.read() as session:
-        return security.listed(session, Wanted(kinds=kinds, **wanted), limit=1_000)  # type: ignore[arg-type]
+        return security.listed(session, EventFilter(kinds=kinds, **wanted), limit=1_000)  # type: ignore[arg-type]
 
 
 def test_a_key_that_is_made_changed_and_ended_leaves_an_event_for_each(
@@ -66,8 +68,8 @@ def test_wrong_keys_and_missing_scopes_are_counted_and_not_written_one_by_one(
         assert client.get("/api/v1/webhooks", headers=bearer(key)).status_code == 403
     assert client.get("/pos/v1/till").status_code == 401
 
-    (refused,) = found(deployment, Kind.KEY_REFUSED)
-    (missing,) = found(deployment, Kind.SCOPE_REFUSED)
+    (refused,) = found(deployment, SecurityEventKind.KEY_REFUSED)
+    (missing,) = found(deployment, SecurityEventKind.SCOPE_REFUSED)
 
     assert (refused.count, refused.reason, refused.address) == (30, "unknown", "127.0.0.1")
     assert (refused.key_prefix, missing.key_prefix) == (None, key.split("_")[1])
@@ -87,7 +89,9 @@ def test_an_expired_key_is_told_from_an_unknown_one_in_events_alone(
     expired = client.get("/api/v1/webhooks", headers=bearer(key))
     unknown = client.get("/api/v1/webhooks", headers=bearer(key[:-32] + "a" * 32))
 
-    told = {(each.reason, each.key_prefix) for each in found(deployment, Kind.KEY_REFUSED)}
+    told = {
+        (each.reason, each.key_prefix) for each in found(deployment, SecurityEventKind.KEY_REFUSED)
+    }
     assert told == {("expired", key.split("_")[1]), ("unknown", None)}
     assert expired.status_code == unknown.status_code == 401
     assert expired.get_json()["detail"] == unknown.get_json()["detail"]
@@ -97,10 +101,12 @@ def test_addresses_without_number_fill_no_table(deployment: Deployment) -> None:
     counting = deployment.security
     for number in range(500):
         by = Actor(address=security.network_of(f"2001:db8:0:{number:x}::1"))
-        counting.count(Kind.KEY_REFUSED, by=by, reason="unknown")
-        counting.count(Kind.KEY_REFUSED, by=Actor(address="2001:db8::/64"), reason="unknown")
+        counting.count(SecurityEventKind.KEY_REFUSED, by=by, reason="unknown")
+        counting.count(
+            SecurityEventKind.KEY_REFUSED, by=Actor(address="2001:db8::/64"), reason="unknown"
+        )
 
-    rows = found(deployment, Kind.KEY_REFUSED)
+    rows = found(deployment, SecurityEventKind.KEY_REFUSED)
 
     assert len(rows) == 21
     assert sum(each.count for each in rows) == 1_000
@@ -114,9 +120,9 @@ def test_beyond_a_days_rows_there_is_one_for_each_time_that_is_written(
     for write in range(5):
         for number in range(4):
             by = Actor(address=f"10.0.{write}.{number}")
-            deployment.security.count(Kind.KEY_REFUSED, by=by, reason="unknown")
+            deployment.security.count(SecurityEventKind.KEY_REFUSED, by=by, reason="unknown")
         deployment.security.write()
-    rows = found(deployment, Kind.KEY_REFUSED)
+    rows = found(deployment, SecurityEventKind.KEY_REFUSED)
     assert [each.count for each in rows] == [4, 4, 4] + [1] * 8
     assert sum(each.count for each in rows) == 20
 
@@ -134,11 +140,11 @@ def test_what_is_counted_is_written_by_itself_and_at_the_end(
         written.set()
 
     monkeypatch.setattr(counting, "_write", noted)
-    counting.count(Kind.KEY_REFUSED, by=Actor(address="10.0.0.1"))
+    counting.count(SecurityEventKind.KEY_REFUSED, by=Actor(address="10.0.0.1"))
     assert written.wait(10)
-    counting.count(Kind.KEY_REFUSED, by=Actor(address="10.0.0.2"))
+    counting.count(SecurityEventKind.KEY_REFUSED, by=Actor(address="10.0.0.2"))
     counting.close()
-    rows = found(deployment, Kind.KEY_REFUSED)
+    rows = found(deployment, SecurityEventKind.KEY_REFUSED)
     assert [each.address for each in rows] == ["10.0.0.2", "10.0.0.1"]
 
 
@@ -157,7 +163,7 @@ def test_closing_waits_for_what_is_being_written(
         order.append("written")
 
     monkeypatch.setattr(counting, "_write", slow)
-    counting.count(Kind.KEY_REFUSED, by=Actor(), reason="unknown")
+    counting.count(SecurityEventKind.KEY_REFUSED, by=Actor(), reason="unknown")
     writing = threading.Thread(target=counting.write)
     writing.start()
     assert began.wait(10)
@@ -195,7 +201,7 @@ def test_a_guesser_is_locked_out_with_one_event_that_holds_nothing_of_the_code(
         body = {"barcode": f"GUESS-{number:04}"}
         client.post("/pos/v1/scans", json=body, headers=bearer(key))
 
-    (locked,) = found(deployment, Kind.GUESSING_LOCKED)
+    (locked,) = found(deployment, SecurityEventKind.GUESSING_LOCKED)
 
     assert locked.object == "counted by terminal"
     assert (locked.terminal, locked.key_prefix) == ("paris/1", key.split("_")[1])
@@ -230,7 +236,7 @@ def test_the_list_is_for_unbound_admins_pages_and_is_csv_too(
         with deployment.database.write() as session:
             security.record(
                 session,
-                Kind.CODES_DISCLOSED,
+                SecurityEventKind.CODES_DISCLOSED,
                 now=clock.now + dt.timedelta(minutes=number),
                 object="campaign sun",
                 reason="=HYPERLINK()",

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from sqlalchemy import func, select, update
 
 from app.sandbox.android import AndroidPhone, NotSavedError
-from app.sandbox.google import Chaos, Fault, GoogleStandIn
-from app.sandbox.line import Line, Lost
+from app.sandbox.google import Chaos, GoogleStandIn, PlannedFault
+from app.sandbox.line import LossyLine, Lost
 from app.services.wallets import holdings
 from app.services.wallets.google import resources, standing
 from app.store.models import GoogleClass, GoogleMessage, GoogleObject, Voucher
@@ -23,17 +23,17 @@ from tests.storefront import Issued
 #: Longer than the client waits for an answer.
 _HANGS = 16.0
 #: Failures on command, beside those that come at random.
-MISFORTUNES: tuple[Callable[[], Fault], ...] = (
-    lambda: Fault(404, "PATCH", "Object/"),
-    lambda: Fault(404, "POST", "Object$"),
-    lambda: Fault(404, "POST", "addMessage"),
-    lambda: Fault(409, "POST", "Object$"),
-    lambda: Fault(401),
-    lambda: Fault(0, "POST", "/batch"),
-    lambda: Fault(0, "PATCH", "Object/", after=True),
-    lambda: Fault(0, "POST", "addMessage", after=True),
-    lambda: Fault(503, "POST", "addMessage", after=True),
-    lambda: Fault(500, "PATCH", "Class/", after=True),
+MISFORTUNES: tuple[Callable[[], PlannedFault], ...] = (
+    lambda: PlannedFault(404, "PATCH", "Object/"),
+    lambda: PlannedFault(404, "POST", "Object$"),
+    lambda: PlannedFault(404, "POST", "addMessage"),
+    lambda: PlannedFault(409, "POST", "Object$"),
+    lambda: PlannedFault(401),
+    lambda: PlannedFault(0, "POST", "/batch"),
+    lambda: PlannedFault(0, "PATCH", "Object/", after=True),
+    lambda: PlannedFault(0, "POST", "addMessage", after=True),
+    lambda: PlannedFault(503, "POST", "addMessage", after=True),
+    lambda: PlannedFault(500, "PATCH", "Class/", after=True),
 )
 
 
@@ -66,7 +66,7 @@ class Androids:
         self.counts: Counter[str] = Counter()
         self._chance = chance
         # One way for all of them, whose weather repeats itself by its own seed.
-        self._line = Line(chance=random.Random(chance.random()))
+        self._line = LossyLine(chance=random.Random(chance.random()))
         self.holders = [
             Holder(self._phone(number), issued, money)
             for number, (issued, money) in enumerate(vouchers)
@@ -104,13 +104,13 @@ class Androids:
     def hang(self) -> None:
         """Google carries a change and a message out, and does not answer in time."""
         self.counts["answers of Google that never came"] += 2
-        self.wire.fail(Fault(0, "PATCH", "Object/", after=True, hang=_HANGS))
-        self.wire.fail(Fault(0, "POST", "addMessage", after=True, hang=_HANGS))
+        self.wire.fail(PlannedFault(0, "PATCH", "Object/", after=True, hang=_HANGS))
+        self.wire.fail(PlannedFault(0, "POST", "addMessage", after=True, hang=_HANGS))
 
     def refuse(self) -> None:
         """Google refuses the account, once."""
         self.counts["accounts refused"] += 1
-        self.wire.fail(Fault(403))
+        self.wire.fail(PlannedFault(403))
 
     def clear(self) -> None:
         """Fair weather: Google answers, and everybody follows their link to the end."""

@@ -12,7 +12,7 @@ from sqlalchemy import update
 from app.domain.campaign import Terms
 from app.services import access
 from app.services.access import Scope
-from app.services.tills import Item, Origin, Redemption, Reversal, Tills
+from app.services.tills import Origin, Redemption, Reversal, ScannedItem, Tills
 from app.store.models import Code
 from tests.apple_world import World
 from tests.storefront import PERCENT, Issued
@@ -67,7 +67,7 @@ class Counter:
             self._ask("reverse", Reversal(redemption_id=made, origin=Origin(operator="ann")))
             return
         kind, coupon = self._chance.choice(self._coupons)
-        answer = self._ask("redeem", Redemption(items=(Item(barcode=coupon.barcode),)))
+        answer = self._ask("redeem", Redemption(items=(ScannedItem(barcode=coupon.barcode),)))
         if kind == UNLIMITED:
             self._made += [each["redemption_id"] for each in answer.get("redemptions", ())]
 

@@ -15,7 +15,7 @@ import orjson
 from sqlalchemy import func, or_, select, update
 
 from app.delivery.apple.results import DOUBT
-from app.sandbox.apns import SILENCE, Answer
+from app.sandbox.apns import SILENCE, PushAnswer
 from app.sandbox.iphone import Lost, Phone
 from app.sandbox.pkpass import Rejected
 from app.services.wallets.apple.pkpass import signed_pass
@@ -28,19 +28,19 @@ from tests.storefront import Issued
 #: Every answer of Apple's that is no verdict on the token, and the two that our fault may cause.
 MISFORTUNES = (
     SILENCE,
-    Answer(400, "BadDeviceToken"),
-    Answer(400, "DeviceTokenNotForTopic"),
-    Answer(400, "BadTopic"),
-    Answer(400, "PayloadEmpty"),
-    Answer(404, "BadPath"),
-    Answer(405, "MethodNotAllowed"),
-    Answer(413, "PayloadTooLarge"),
-    Answer(429, "TooManyRequests"),
-    Answer(500, "InternalServerError"),
-    Answer(503, "ServiceUnavailable"),
+    PushAnswer(400, "BadDeviceToken"),
+    PushAnswer(400, "DeviceTokenNotForTopic"),
+    PushAnswer(400, "BadTopic"),
+    PushAnswer(400, "PayloadEmpty"),
+    PushAnswer(404, "BadPath"),
+    PushAnswer(405, "MethodNotAllowed"),
+    PushAnswer(413, "PayloadTooLarge"),
+    PushAnswer(429, "TooManyRequests"),
+    PushAnswer(500, "InternalServerError"),
+    PushAnswer(503, "ServiceUnavailable"),
 )
 #: Apple's word that our certificate is refused: the sender stops.
-REFUSED = Answer(403, "BadCertificate")
+REFUSED = PushAnswer(403, "BadCertificate")
 
 
 class Iphones:
@@ -249,12 +249,12 @@ class Iphones:
         """Apple notices that a token is no more, and says so in one of its ways."""
         if self._chance.random() < 0.1 and self.counts["tokens called bad"] < self._size // 100:
             self.counts["tokens called bad"] += 1
-            self.world.apns.always(token, Answer(400, "BadDeviceToken"))
+            self.world.apns.always(token, PushAnswer(400, "BadDeviceToken"))
             return
         # The server's clock jumps by minutes, Apple's does not.
         since = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=10)
         reason = self._chance.choice(("Unregistered", "ExpiredToken"))
-        self.world.apns.always(token, Answer(410, reason, timestamp=since))
+        self.world.apns.always(token, PushAnswer(410, reason, timestamp=since))
 
     def _delete(self) -> None:
         phone = self._phone()

@@ -14,10 +14,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from sqlalchemy.orm import Session
 
-from app.delivery.engine import Found, Rest
+from app.delivery.engine import Rest, SweepStep
 from app.delivery.google.calls import Calls
 from app.delivery.google.objects import leases
-from app.delivery.google.objects.caller import Caller
+from app.delivery.google.objects.caller import CallRunner
 from app.delivery.google.objects.job import ObjectJob
 from app.delivery.google.objects.results import record, release
 from app.delivery.outcomes import Outcome
@@ -38,7 +38,7 @@ class GoogleObjects:
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
-        self._caller = Caller(calls, batch=self.batch)
+        self._caller = CallRunner(calls, batch=self.batch)
 
     def rest(self) -> Rest | None:
         return self._calls.rest()
@@ -46,7 +46,7 @@ class GoogleObjects:
     def owed(self, session: Session, vouchers: Sequence[int], *, now: dt.datetime) -> list[int]:
         return leases.owed(session, vouchers, now=now)
 
-    def sweep(self, session: Session, *, campaign: int | None, after: int, limit: int) -> Found:
+    def sweep(self, session: Session, *, campaign: int | None, after: int, limit: int) -> SweepStep:
         return leases.sweep(session, self.lane, campaign=campaign, after=after, limit=limit)
 
     def due(self, session: Session, *, now: dt.datetime, limit: int) -> list[int]:

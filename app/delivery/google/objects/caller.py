@@ -17,11 +17,11 @@ from sqlalchemy import select
 
 from app.delivery.google import messages
 from app.delivery.google.bodies import patch_body
-from app.delivery.google.calls import LATER, Busy, Calls
+from app.delivery.google.calls import LATER, Calls, RateExhausted
 from app.delivery.google.classes import bring, digest_of
 from app.delivery.google.objects.job import ObjectJob
-from app.delivery.google.rest import Answer, Change, Collection, Verdict
-from app.delivery.outcomes import DONE, Done, Fault, Outcome, Retry
+from app.delivery.google.rest import Collection, GoogleAnswer, Patch, ResourceVerdict
+from app.delivery.outcomes import DONE, Done, Outcome, RequestFault, Retry
 from app.domain.kinds import KINDS
 from app.services.wallets import holdings
 from app.services.wallets.google import digests, resources
@@ -45,7 +45,7 @@ class _Built:
     digest: bytes
 
 
-class Caller:
+class CallRunner:
     """Makes the calls of one worker, some at a time."""
 
     def __init__(self, calls: Calls, *, batch: int) -> None:
@@ -92,11 +92,11 @@ class Caller:
             if built is None:
                 return DONE
             return self._bring(job, built)
-        except Busy:
+        except RateExhausted:
             job.waited = True
             return Retry(LATER, "Google's rate is taken up.")
         except PassError as error:
-            return Fault(str(error), error.remedy)
+            return RequestFault(str(error), error.remedy)
 
     def _build(self, job: ObjectJob, *, now: dt.datetime) -> _Built | None:
         house = self._calls.deployment
@@ -118,7 +118,7 @@ class Caller:
 
     def _bring(self, job: ObjectJob, built: _Built) -> Outcome:
         calls = self._calls
-        answer: Answer | None = None
+        answer: GoogleAnswer | None = None
         if not job.inserted or built.digest != job.digest:
             answer = bring(calls, built.collection, built.body, inserted=job.inserted)
         elif job.asks:
@@ -148,7 +148,7 @@ class Caller:
             try:
                 built = self._build(job, now=now)
             except PassError as error:
-                yield job, Fault(str(error), error.remedy)
+                yield job, RequestFault(str(error), error.remedy)
                 continue
             if built is None or built.digest == job.digest:
                 job.sent = job.digest
@@ -160,14 +160,14 @@ class Caller:
         calls = self._calls
         try:
             calls.wait_for(len(changes))
-        except Busy:
+        except RateExhausted:
             for job, _ in changes:
                 job.waited = True
                 yield job, Retry(LATER, "Google's rate is taken up.")
             return
         answers = calls.api.patch_all(
             [
-                Change(built.collection, job.object_id, patch_body(built.collection, built.body))
+                Patch(built.collection, job.object_id, patch_body(built.collection, built.body))
                 for job, built in changes
             ]
         )
@@ -175,14 +175,14 @@ class Caller:
             calls.heed(answer)
             yield job, self._noted(job, built, answer)
 
-    def _noted(self, job: ObjectJob, built: _Built, answer: Answer) -> Outcome:
+    def _noted(self, job: ObjectJob, built: _Built, answer: GoogleAnswer) -> Outcome:
         if answer.ok:
             job.sent = built.digest
             users = answer.resource.get("hasUsers") if answer.resource else None
             job.has_users = users if isinstance(users, bool) else None
-        job.unclear = answer.verdict is Verdict.UNCLEAR
-        job.gone = answer.verdict is Verdict.MISSING
-        job.waited = answer.verdict is Verdict.BUSY
+        job.unclear = answer.verdict is ResourceVerdict.UNCLEAR
+        job.gone = answer.verdict is ResourceVerdict.MISSING
+        job.waited = answer.verdict is ResourceVerdict.BUSY
         return self._calls.outcome(answer, job.attempts)
 
     def close(self) -> None:

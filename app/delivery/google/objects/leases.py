@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select
 from sqlalchemy.orm import Session
 
-from app.delivery.engine import Found
+from app.delivery.engine import SweepStep
 from app.delivery.google.objects.job import ObjectJob
 from app.services.wallets.google import digests, resources
 from app.store.models import Campaign, GoogleMessage, GoogleObject, Voucher
@@ -41,10 +41,12 @@ def owed(session: Session, vouchers: Sequence[int], *, now: dt.datetime) -> list
     return list(session.scalars(query))
 
 
-def sweep(session: Session, lane: Lane, *, campaign: int | None, after: int, limit: int) -> Found:
+def sweep(
+    session: Session, lane: Lane, *, campaign: int | None, after: int, limit: int
+) -> SweepStep:
     """Look at the next objects (of a campaign, or of all) for those of the lane that lag."""
     if lane is Lane.VOUCHERS and campaign is not None:
-        return Found((), None)
+        return SweepStep((), None)
     window = (
         select(GoogleObject.id)
         .where(GoogleObject.id > after)
@@ -54,7 +56,7 @@ def sweep(session: Session, lane: Lane, *, campaign: int | None, after: int, lim
     )
     last, count = session.execute(select(func.max(window.c.id), func.count())).one()
     if not count:
-        return Found((), None)
+        return SweepStep((), None)
     voucher_other = GoogleObject.refused_voucher.is_distinct_from(Voucher.version)
     if lane is Lane.VOUCHERS:
         lags, other = _voucher_lags(), voucher_other
@@ -75,7 +77,7 @@ def sweep(session: Session, lane: Lane, *, campaign: int | None, after: int, lim
     if campaign is not None:
         query = query.where(Voucher.campaign_id == campaign)
     found = tuple(session.scalars(query.order_by(GoogleObject.id)))
-    return Found(found, None if count < limit else last)
+    return SweepStep(found, None if count < limit else last)
 
 
 def due(session: Session, lane: Lane, *, now: dt.datetime, limit: int) -> list[int]:

@@ -18,7 +18,7 @@ from app.delivery.google.calls import LATER
 from app.delivery.google.classes import REFUSED_FOR
 from app.delivery.google.objects.job import ObjectJob
 from app.delivery.google.objects.leases import OPEN
-from app.delivery.outcomes import Done, Fault, Outcome, Retry
+from app.delivery.outcomes import Done, Outcome, RequestFault, Retry
 from app.services import eventlog
 from app.services.wallets.additions import record_added
 from app.services.wallets.google import save_links
@@ -51,7 +51,7 @@ def record(
         row.attempts = job.attempts + (0 if job.waited else 1)
         if isinstance(outcome, Retry):
             row.due_at = now + outcome.after
-        elif isinstance(outcome, Fault):
+        elif isinstance(outcome, RequestFault):
             row.due_at = now + REFUSED_FOR * 2 ** min(job.attempts, 5)
             if job.holding is not None:
                 row.refused_voucher, row.refused_campaign = job.holding.pair

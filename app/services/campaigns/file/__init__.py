@@ -15,15 +15,15 @@ from typing import Any
 
 from app.domain import inputs
 from app.services.campaigns.file.document import CampaignFile, read_draft
-from app.services.campaigns.file.draft import CampaignFault, Draft, Fault
-from app.services.campaigns.file.reading import Reading
+from app.services.campaigns.file.draft import CampaignFault, DocumentFault, Draft
+from app.services.campaigns.file.reading import DocumentReader
 
 __all__ = [
     "LARGEST_FILE",
     "CampaignFault",
     "CampaignFile",
+    "DocumentFault",
     "Draft",
-    "Fault",
     "read_document",
     "read_file",
 ]
@@ -43,25 +43,37 @@ def read_file(path: Path) -> Draft:
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise CampaignFault(
-                [Fault(str(path), "is larger than 1 MB.", "Write a campaign, and pictures beside.")]
+                [
+                    DocumentFault(
+                        str(path), "is larger than 1 MB.", "Write a campaign, and pictures beside."
+                    )
+                ]
             )
         document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise CampaignFault(
-            [Fault(str(path), f"cannot be read ({error.strerror}).", "Name a readable file.")]
+            [
+                DocumentFault(
+                    str(path), f"cannot be read ({error.strerror}).", "Name a readable file."
+                )
+            ]
         ) from None
     except UnicodeDecodeError:
         raise CampaignFault(
-            [Fault(str(path), "is not UTF-8 text.", "Save it in the encoding UTF-8.")]
+            [DocumentFault(str(path), "is not UTF-8 text.", "Save it in the encoding UTF-8.")]
         ) from None
     except RecursionError:
         raise CampaignFault(
-            [Fault(str(path), "nests without end.", "Write the sections that the guide shows.")]
+            [
+                DocumentFault(
+                    str(path), "nests without end.", "Write the sections that the guide shows."
+                )
+            ]
         ) from None
     except ValueError as error:
         # The parser's own, or that of a number with thousands of digits.
         raise CampaignFault(
-            [Fault(str(path), f"is not TOML: {error}.", "Mend the place that it names.")]
+            [DocumentFault(str(path), f"is not TOML: {error}.", "Mend the place that it names.")]
         ) from None
     return read_document(document, pictures=lambda name: _beside(path, name))
 
@@ -77,13 +89,13 @@ def read_document(document: Mapping[str, Any], *, pictures: Any = None) -> Draft
         CampaignFault: every fault.
     """
     refused = [
-        Fault(fault.at, f"{fault.cause}.", "Mend the value.")
+        DocumentFault(fault.at, f"{fault.cause}.", "Mend the value.")
         for fault in inputs.faults(document)
         if not _is_shown(fault.at)
     ]
     if refused:
         raise CampaignFault(refused)
-    return read_draft(Reading(document, pictures))
+    return read_draft(DocumentReader(document, pictures))
 
 
 def _is_shown(at: str) -> bool:

@@ -16,11 +16,13 @@ from app.domain.campaign import (
 )
 from app.services.campaigns import pictures
 from app.services.campaigns.file import sections
-from app.services.campaigns.file.reading import Reading
+from app.services.campaigns.file.reading import DocumentReader
 from app.services.campaigns.file.unread import texts_faults
 
 
-def read_presentation(reading: Reading, head: sections.HeadSection | None) -> Presentation | None:
+def read_presentation(
+    reading: DocumentReader, head: sections.HeadSection | None
+) -> Presentation | None:
     """How the campaign looks and reads; None when a part of it cannot be read."""
     texts = read_texts(reading, head)
     look = read_look(reading)
@@ -71,7 +73,7 @@ def read_presentation(reading: Reading, head: sections.HeadSection | None) -> Pr
     )
 
 
-def read_texts(reading: Reading, head: sections.HeadSection | None) -> dict[str, Texts]:
+def read_texts(reading: DocumentReader, head: sections.HeadSection | None) -> dict[str, Texts]:
     """Texts by language; the default language has some."""
     document = reading.document.get("texts")
     if not isinstance(document, Mapping) or not document:
@@ -92,7 +94,7 @@ def read_texts(reading: Reading, head: sections.HeadSection | None) -> dict[str,
     return texts
 
 
-def read_look(reading: Reading) -> Look | None:
+def read_look(reading: DocumentReader) -> Look | None:
     """Colours and pictures."""
     document = reading.document.get("look", {})
     section = reading.section("look", sections.LookSection, document)
@@ -111,7 +113,7 @@ def read_look(reading: Reading) -> Look | None:
     )
 
 
-def read_picture(reading: Reading, at: str, name: str | None) -> str | None:
+def read_picture(reading: DocumentReader, at: str, name: str | None) -> str | None:
     """The digest of a picture; that of a file is kept with its bytes."""
     if name is None:
         return None

@@ -17,9 +17,10 @@ from app.domain.kinds import KINDS
 from app.services.campaigns.file import sections, unread
 from app.services.campaigns.file.appearance import read_presentation
 from app.services.campaigns.file.draft import CampaignFault, Draft
-from app.services.campaigns.file.reading import Reading
+from app.services.campaigns.file.reading import DocumentReader
+from app.services.campaigns.file.rule_sections import RulesSection
 from app.services.campaigns.file.terms import check_codes, read_terms
-from app.services.campaigns.value_rules import RulesSection, built
+from app.services.campaigns.value_rules import built
 
 
 class CampaignFile(sections.HeadSection):
@@ -64,7 +65,7 @@ _SECTIONS = frozenset(CampaignFile.model_fields) - set(_HEAD)
 _KEY = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
-def read_draft(reading: Reading) -> Draft:
+def read_draft(reading: DocumentReader) -> Draft:
     """The campaign of a whole document.
 
     Raises:
@@ -117,7 +118,7 @@ def read_draft(reading: Reading) -> Draft:
     )
 
 
-def read_head(reading: Reading) -> sections.HeadSection | None:
+def read_head(reading: DocumentReader) -> sections.HeadSection | None:
     """The values that stand before the sections. Where some are wrong the others are still
     checked, in the place of what is wrong with harmless values.
     """
@@ -132,7 +133,7 @@ def read_head(reading: Reading) -> sections.HeadSection | None:
     return sections.HeadSection.model_validate(harmless | right)
 
 
-def read_zone(reading: Reading, head: sections.HeadSection | None) -> ZoneInfo:
+def read_zone(reading: DocumentReader, head: sections.HeadSection | None) -> ZoneInfo:
     """The campaign's time zone; UTC in the place of a wrong one."""
     name = head.timezone if head else "UTC"
     try:
@@ -142,7 +143,7 @@ def read_zone(reading: Reading, head: sections.HeadSection | None) -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
-def check_head(reading: Reading, head: sections.HeadSection | None) -> None:
+def check_head(reading: DocumentReader, head: sections.HeadSection | None) -> None:
     """Faults that stand in the values before the sections."""
     if head is None:
         return
@@ -172,7 +173,7 @@ def check_head(reading: Reading, head: sections.HeadSection | None) -> None:
         reading.fault("authority", "is partner.", "A partner's money cannot be kept: use a coupon.")
 
 
-def read_rules(reading: Reading, kind: str | None) -> dict[str, Any] | None:
+def read_rules(reading: DocumentReader, kind: str | None) -> dict[str, Any] | None:
     """The stored rules; None when there are none."""
     if "rules" not in reading.document:
         return None

@@ -41,7 +41,7 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class DocumentFault:
     """One thing wrong with a campaign: where, why, and what to write instead."""
 
     at: str
@@ -57,7 +57,7 @@ class CampaignFault(mendable.Fault):
 
     code = "campaign_faulty"
 
-    def __init__(self, faults: list[Fault]) -> None:
+    def __init__(self, faults: list[DocumentFault]) -> None:
         self.faults = tuple(faults)
         super().__init__(
             "The campaign is faulty:\n" + "\n".join(f"  - {fault}" for fault in faults)

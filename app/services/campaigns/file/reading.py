@@ -12,27 +12,27 @@ from babel.numbers import get_currency_precision
 from pydantic import BaseModel, ValidationError
 
 from app.services.campaigns.file import sections
-from app.services.campaigns.file.draft import Fault
+from app.services.campaigns.file.draft import DocumentFault
 
 MODEL = TypeVar("MODEL", bound=BaseModel)
 
 
-class Reading:
+class DocumentReader:
     """Reads section by section and collects what is wrong."""
 
     def __init__(self, document: Mapping[str, Any], pictures: Any) -> None:
         self.document = document
         self.open_picture = pictures
-        self.faults: list[Fault] = []
+        self.faults: list[DocumentFault] = []
         self.pictures: dict[str, bytes] = {}
         self.currency: str | None = None
         #: Sections that could be read, by where they stand; "" is the head.
         self.read: dict[str, BaseModel] = {}
 
     def fault(self, at: str, cause: str, remedy: str) -> None:
-        self.faults.append(Fault(at, cause, remedy))
+        self.faults.append(DocumentFault(at, cause, remedy))
 
-    def add(self, faults: Iterable[Fault]) -> bool:
+    def add(self, faults: Iterable[DocumentFault]) -> bool:
         """Note faults; returns whether there were any."""
         before = len(self.faults)
         self.faults.extend(faults)

@@ -21,14 +21,14 @@ from app.domain.campaign import (
 from app.domain.kinds import KINDS
 from app.domain.validity import end_of_day, start_of_day
 from app.services.campaigns.file import sections
-from app.services.campaigns.file.reading import Reading
+from app.services.campaigns.file.reading import DocumentReader
 
 #: The section of kinds that hold money.
 MONEY = "gift_card"
 
 
 def check_codes(
-    reading: Reading, codes: sections.CodesSection | None, head: sections.HeadSection | None
+    reading: DocumentReader, codes: sections.CodesSection | None, head: sections.HeadSection | None
 ) -> None:
     """Faults of `[codes]` that need the rest of the section, or the kind of campaign."""
     if codes is None:
@@ -76,7 +76,7 @@ def check_codes(
             )
 
 
-def read_terms(reading: Reading, kind: str | None, zone: ZoneInfo) -> Terms | None:
+def read_terms(reading: DocumentReader, kind: str | None, zone: ZoneInfo) -> Terms | None:
     """What the campaign grants; None when a part of it cannot be read."""
     money = kind is not None and KINDS[kind].holds_money
     benefit = (
@@ -135,7 +135,7 @@ def read_terms(reading: Reading, kind: str | None, zone: ZoneInfo) -> Terms | No
     )
 
 
-def check_benefit(reading: Reading, benefit: sections.BenefitSection) -> None:
+def check_benefit(reading: DocumentReader, benefit: sections.BenefitSection) -> None:
     """A percentage or an amount where the benefit is one, and nowhere else."""
     needs = {BenefitType.PERCENT: "percent", BenefitType.AMOUNT: "amount"}.get(benefit.type)
     if needs and getattr(benefit, needs) is None:
@@ -149,7 +149,7 @@ def check_benefit(reading: Reading, benefit: sections.BenefitSection) -> None:
         reading.fault("benefit.cap", "limits a percentage.", "Leave it out.")
 
 
-def read_validity(reading: Reading, zone: ZoneInfo) -> Validity | None:
+def read_validity(reading: DocumentReader, zone: ZoneInfo) -> Validity | None:
     """From when to when, in UTC."""
     section = reading.section(
         "validity", sections.ValiditySection, reading.document.get("validity", {})

@@ -18,8 +18,8 @@ from app.domain.campaign import Authority, BarcodeProfile, BenefitType, Source
 from app.domain.kinds import KINDS
 from app.domain.values import AMOUNTS
 from app.services.campaigns.file import sections
-from app.services.campaigns.file.draft import Fault
-from app.services.campaigns.value_rules import (
+from app.services.campaigns.file.draft import DocumentFault
+from app.services.campaigns.file.rule_sections import (
     ConditionSection,
     RulesSection,
     TierSection,
@@ -177,7 +177,7 @@ UNREAD = (
 
 def faults(
     read: Mapping[str, BaseModel], head: sections.HeadSection, codes: sections.CodesSection | None
-) -> Iterator[Fault]:
+) -> Iterator[DocumentFault]:
     """Every option of a file that says something and counts for nothing.
 
     Args:
@@ -195,7 +195,7 @@ def faults(
     for unread in UNREAD:
         section, _, name = unread.at.rpartition(".")
         if section in read and says(read[section], name) and unread.where(setting):
-            yield Fault(unread.at, unread.cause, unread.remedy)
+            yield DocumentFault(unread.at, unread.cause, unread.remedy)
     barcode = read.get("barcode")
     if (
         setting.partner
@@ -203,7 +203,7 @@ def faults(
         and "profile" in barcode.model_fields_set
         and barcode.profile is BarcodeProfile.TOKEN
     ):
-        yield Fault(
+        yield DocumentFault(
             "barcode.profile",
             "is token, which a partner's tills cannot read.",
             'Write "code", or leave it out.',
@@ -223,24 +223,26 @@ def says(section: BaseModel, name: str) -> bool:
 
 def texts_faults(
     at: str, texts: Mapping[str, str], languages: Mapping[str, Any]
-) -> Iterator[Fault]:
+) -> Iterator[DocumentFault]:
     """Texts in languages that no pass of the campaign has."""
     for language in texts:
         if languages and language not in languages:
-            yield Fault(
+            yield DocumentFault(
                 f"{at}.{language}",
                 "is in no language of the campaign's passes.",
                 f"Write it in {' or '.join(languages)}, or write texts.{language} as well.",
             )
 
 
-def _of_limits(limits: sections.LimitsSection) -> Iterator[Fault]:
+def _of_limits(limits: sections.LimitsSection) -> Iterator[DocumentFault]:
     """Lists that let nobody in, and entries that name nothing."""
     if not limits.channels:
-        yield Fault("limits.channels", "is empty.", "Name store or online, or leave it out.")
+        yield DocumentFault(
+            "limits.channels", "is empty.", "Name store or online, or leave it out."
+        )
     for number, hours in enumerate(limits.hours):
         if not hours.weekdays:
-            yield Fault(
+            yield DocumentFault(
                 f"limits.hours.{number}.weekdays", "is empty.", "Name days from 1, or leave it out."
             )
     named = {
@@ -253,7 +255,9 @@ def _of_limits(limits: sections.LimitsSection) -> Iterator[Fault]:
     for name, entries in named.items():
         for number, entry in enumerate(entries):
             if not entry.strip():
-                yield Fault(f"limits.{name}.{number}", "is blank.", "Name something, or remove it.")
+                yield DocumentFault(
+                    f"limits.{name}.{number}", "is blank.", "Name something, or remove it."
+                )
 
 
 #: Values of which a tier or a variant gives one.
@@ -261,7 +265,7 @@ _COUPON = ("percent", "amount", "free_shipping")
 _VALUES = (*_COUPON, "card")
 
 
-def rules_faults(rules: RulesSection, *, money: bool | None) -> Iterator[Fault]:
+def rules_faults(rules: RulesSection, *, money: bool | None) -> Iterator[DocumentFault]:
     """Every option of the rules that counts for nothing.
 
     Args:
@@ -271,7 +275,7 @@ def rules_faults(rules: RulesSection, *, money: bool | None) -> Iterator[Fault]:
     for number, tier in enumerate(rules.tiers):
         at = f"rules.tiers.{number}"
         if rest:
-            yield Fault(
+            yield DocumentFault(
                 at,
                 "is never reached: a tier before it has no conditions.",
                 "Move that one to the end, or write its conditions.",
@@ -286,48 +290,54 @@ def rules_faults(rules: RulesSection, *, money: bool | None) -> Iterator[Fault]:
         at = f"rules.stops.{number}"
         yield from _of_conditions(at, stop.when)
         if stop.event is None and says(stop, "days"):
-            yield Fault(f"{at}.days", "counts from an event.", "Write event as well.")
+            yield DocumentFault(f"{at}.days", "counts from an event.", "Write event as well.")
     if not rules.points and says(rules, "points_within_days"):
-        yield Fault(
+        yield DocumentFault(
             "rules.points_within_days",
             "is a window of points, and no event gives any.",
             "Write points as well, such as points = { purchase = 10 }.",
         )
 
 
-def _of_value(at: str, value: ValueSection, money: bool | None) -> Iterator[Fault]:
+def _of_value(at: str, value: ValueSection, money: bool | None) -> Iterator[DocumentFault]:
     given = [name for name in _VALUES if says(value, name)]
     for name in given[1:]:
-        yield Fault(f"{at}.{name}", f"is a second value beside {given[0]}.", "Keep one of them.")
+        yield DocumentFault(
+            f"{at}.{name}", f"is a second value beside {given[0]}.", "Keep one of them."
+        )
     if says(value, "cap") and "percent" not in given:
-        yield Fault(f"{at}.cap", "limits a percentage.", "Write percent as well, or leave it out.")
+        yield DocumentFault(
+            f"{at}.cap", "limits a percentage.", "Write percent as well, or leave it out."
+        )
     elif value.campaign is None and money is not None:
         yield from _of_kind(at, value, money=money)
     for language, words in value.texts.items():
         if not words.offer and not words.terms:
-            yield Fault(f"{at}.texts.{language}", "says nothing.", "Write offer or terms.")
+            yield DocumentFault(f"{at}.texts.{language}", "says nothing.", "Write offer or terms.")
 
 
-def _of_kind(at: str, value: ValueSection, *, money: bool) -> Iterator[Fault]:
+def _of_kind(at: str, value: ValueSection, *, money: bool) -> Iterator[DocumentFault]:
     """Values that a voucher of this kind cannot have."""
     for name in ("card",) if not money else (*_COUPON, "cap"):
         if says(value, name):
-            yield Fault(
+            yield DocumentFault(
                 f"{at}.{name}",
                 "is for coupons." if money else "is for gift cards.",
                 "Write card, the balance." if money else "Write percent, amount or free_shipping.",
             )
 
 
-def _of_nothing(at: str, tier: TierSection) -> Iterator[Fault]:
+def _of_nothing(at: str, tier: TierSection) -> Iterator[DocumentFault]:
     if not tier.nothing:
         return
     for name in (*_VALUES, "cap", "campaign", "texts"):
         if says(tier, name):
-            yield Fault(f"{at}.{name}", "stands beside nothing = true.", "Keep one of them.")
+            yield DocumentFault(
+                f"{at}.{name}", "stands beside nothing = true.", "Keep one of them."
+            )
 
 
-def _of_conditions(at: str, conditions: list[ConditionSection]) -> Iterator[Fault]:
+def _of_conditions(at: str, conditions: list[ConditionSection]) -> Iterator[DocumentFault]:
     """Amounts that are compared with words."""
     for number, condition in enumerate(conditions):
         operator, value = condition.compared()[0]
@@ -337,7 +347,7 @@ def _of_conditions(at: str, conditions: list[ConditionSection]) -> Iterator[Faul
             try:
                 Decimal(each)
             except InvalidOperation:
-                yield Fault(
+                yield DocumentFault(
                     f"{at}.when.{number}.{operator}",
                     f"{each!r} is no amount, and {condition.fact} is one.",
                     'Write it as "15.00".',

@@ -20,7 +20,7 @@ from app.services.campaigns.barcodes import (
     symbology_of_codes,
     unreadable,
 )
-from app.services.campaigns.file import CampaignFault, Draft, Fault
+from app.services.campaigns.file import CampaignFault, DocumentFault, Draft
 from app.services.campaigns.shared import pictures_of
 from app.services.campaigns.stored import find, latest_revision, presentation_of
 from app.services.campaigns.trial.wallets import (
@@ -95,7 +95,7 @@ def faults_of(
     *,
     organization: str,
     keyring: Keyring,
-) -> list[Fault]:
+) -> list[DocumentFault]:
     """Why no pass of a stored campaign could look like `presentation`; empty when it can."""
     # Words of values are tried out with the campaign that carries them.
     found = _stored(session, campaign, presentation, (), organization=organization).faults()
@@ -111,12 +111,14 @@ def _read_symbology(presentation: Presentation, authority: str) -> Symbology | N
     return symbology_of_codes(presentation, authority) if known else None
 
 
-def _of_others(session: Session, key: str, values: Values, *, organization: str) -> list[Fault]:
+def _of_others(
+    session: Session, key: str, values: Values, *, organization: str
+) -> list[DocumentFault]:
     """Faults of values that are issued from other campaigns, which dress and word them.
 
     A campaign that is not there yet is left out: until it is, nothing can be issued from it.
     """
-    found: list[Fault] = []
+    found: list[DocumentFault] = []
     named = {grant.campaign for _, grant in values} - {None, key}
     for other in sorted(filter(None, named)):
         campaign = find(session, other)
@@ -125,7 +127,7 @@ def _of_others(session: Session, key: str, values: Values, *, organization: str)
         given = tuple(each for each in values if each[1].campaign == other)
         if campaign.birthday is not None:
             found += [
-                Fault(
+                DocumentFault(
                     f"{at}.campaign",
                     f"names {other}, which gives one voucher for each birthday itself.",
                     f"Name a campaign without [birthday], or write [rules] for {other}.",

@@ -19,7 +19,7 @@ from app.domain.campaign import BarcodeProfile, Look, Presentation
 from app.domain.kinds import KINDS
 from app.domain.values import Grant
 from app.services import movements
-from app.services.campaigns.file import Fault
+from app.services.campaigns.file import DocumentFault
 from app.services.campaigns.shared import artwork_of, shared_presentation
 from app.services.campaigns.stored import store_presentation
 from app.services.campaigns.value_texts import own_words, worded
@@ -33,7 +33,7 @@ from passes.text import check_text
 #: Trials that a process remembers: what is shown before it is applied is tried out once.
 KEPT = 256
 _guard = threading.Lock()
-_tried: dict[bytes, tuple[Fault, ...]] = {}
+_tried: dict[bytes, tuple[DocumentFault, ...]] = {}
 #: The barcodes that every wallet draws.
 SYMBOLOGIES = ("qr", "pdf417", "aztec", "code128")
 #: What stands for a code that is not made yet.
@@ -86,7 +86,7 @@ class Trial:
     symbology: Symbology | None
     values: Values
 
-    def faults(self) -> list[Fault]:
+    def faults(self) -> list[DocumentFault]:
         """What is in the way; asked again for the same, the answer that was found before."""
         key = hashlib.sha256(
             orjson.dumps(
@@ -110,7 +110,7 @@ class Trial:
                 _tried[key] = found
         return list(found)
 
-    def _found(self) -> list[Fault]:
+    def _found(self) -> list[DocumentFault]:
         languages = list(self._of_languages())
         found = [
             *languages,
@@ -164,7 +164,7 @@ class Trial:
         language: str,
         states: Sequence[Status],
         readings: Readings,
-    ) -> Iterator[Fault]:
+    ) -> Iterator[DocumentFault]:
         def make(sample: PassContent) -> None:
             template.check(sample)
             google.object_resource(sample, object_id="1.object", class_id="1.class")
@@ -198,7 +198,7 @@ class Trial:
                     make(replace(sample, offer=offer, terms=terms))
             except PassError as error:
                 for at in places:
-                    yield Fault(at, error.cause, error.remedy)
+                    yield DocumentFault(at, error.cause, error.remedy)
 
     def _sample(self, shared: content.Presentation, status: Status) -> PassContent:
         """A pass with everything that one of the kind may have."""
@@ -228,7 +228,7 @@ class Trial:
             pin="1234" if money else None,
         )
 
-    def _of_languages(self) -> Iterator[Fault]:
+    def _of_languages(self) -> Iterator[DocumentFault]:
         default = self.presentation.default_language
         for language in dict.fromkeys((default, *self.presentation.texts)):
             try:
@@ -239,15 +239,15 @@ class Trial:
                     if language in self.presentation.texts
                     else ("default_language")
                 )
-                yield Fault(at, f"{language!r} is no language.", "Write a tag such as fr.")
+                yield DocumentFault(at, f"{language!r} is no language.", "Write a tag such as fr.")
         if default not in self.presentation.texts:
-            yield Fault(
+            yield DocumentFault(
                 f"texts.{default}",
                 "is missing, though it is the default language.",
                 "Write it, or name another default_language.",
             )
 
-    def _of_texts(self) -> Iterator[Fault]:
+    def _of_texts(self) -> Iterator[DocumentFault]:
         for at, text in self._texts():
             yield from _unfit(at, text)
 
@@ -268,7 +268,7 @@ class Trial:
             for language, text in place.text.items():
                 yield f"places.{number}.text.{language}", text
 
-    def _of_values(self) -> Iterator[Fault]:
+    def _of_values(self) -> Iterator[DocumentFault]:
         """Texts of values by rule that no pass can show, or not to everybody."""
         languages = tuple(self.presentation.texts)
         for at, grant in self.values:
@@ -283,7 +283,7 @@ class Trial:
             )
             for language, texts in grant.texts.items():
                 if language not in languages:
-                    yield Fault(
+                    yield DocumentFault(
                         f"{at}.texts.{language}",
                         "is in no language of the campaign's passes.",
                         f"Write it in {' or '.join(languages)}, or write texts.{language} as well.",
@@ -296,20 +296,20 @@ class Trial:
                     continue
                 for language in languages:
                     if not getattr(reading.texts[language], name):
-                        yield Fault(
+                        yield DocumentFault(
                             f"{at}.texts.{language}.{name}",
                             "is missing, though the value has it in another language.",
                             "Write it in every language, so that everybody can read it.",
                         )
 
-    def _of_barcode(self) -> Iterator[Fault]:
+    def _of_barcode(self) -> Iterator[DocumentFault]:
         symbology = self.presentation.symbology
         if symbology not in SYMBOLOGIES:
-            yield Fault(
+            yield DocumentFault(
                 "symbology", f"{symbology!r} is unknown.", f"Use one of {', '.join(SYMBOLOGIES)}."
             )
         elif symbology == "code128" and self.presentation.barcode is BarcodeProfile.TOKEN:
-            yield Fault(
+            yield DocumentFault(
                 "symbology",
                 "is too narrow for a token.",
                 'Use qr, pdf417 or aztec, or the profile "code".',
@@ -318,48 +318,50 @@ class Trial:
             try:
                 check_payload("code", self.code, self.symbology)
             except ContentError as error:
-                yield Fault(
+                yield DocumentFault(
                     "symbology",
                     f"is too narrow for {self.code_at}. {error.cause}",
                     error.remedy,
                 )
 
-    def _of_pictures(self) -> Iterator[Fault]:
+    def _of_pictures(self) -> Iterator[DocumentFault]:
         look: Look = self.presentation.look
         for at, digest in (("look.logo", look.logo), ("look.banner", look.banner)):
             if digest is not None and digest not in self.pictures:
-                yield Fault(
+                yield DocumentFault(
                     at,
                     "names a picture that is not stored.",
                     "Send the picture to /api/v1/pictures first.",
                 )
         if look.banner is not None and look.logo is None:
-            yield Fault(
+            yield DocumentFault(
                 "look.banner", "is not shown without a logo.", "Name a logo, or leave it out."
             )
 
-    def _fault(self, error: PassError, language: str = "") -> Fault:
+    def _fault(self, error: PassError, language: str = "") -> DocumentFault:
         """The library's error at its place in the campaign."""
         at = error.field
         if at.partition(".")[0] in _TEXTS or at in _TEXTS:
             language = language or self.presentation.default_language
-            return Fault(f"texts.{language}.{at}", error.cause, error.remedy)
+            return DocumentFault(f"texts.{language}.{at}", error.cause, error.remedy)
         keys = [each.key for each in self.presentation.fields]
         if match := re.fullmatch(r"field\[(.+?)\](.*)", at):
             if match[1] in keys:
-                return Fault(f"fields.{keys.index(match[1])}{match[2]}", error.cause, error.remedy)
-            return Fault("fields", error.cause, error.remedy)
+                return DocumentFault(
+                    f"fields.{keys.index(match[1])}{match[2]}", error.cause, error.remedy
+                )
+            return DocumentFault("fields", error.cause, error.remedy)
         if at == "field.key":
             named = [number for number, key in enumerate(keys) if repr(key) in error.cause]
             at = f"fields.{named[0]}.key" if named else "fields"
         at = re.sub(r"\[(\d+)\]", r".\1", at)
-        return Fault(_PLACES.get(at, at), error.cause, error.remedy)
+        return DocumentFault(_PLACES.get(at, at), error.cause, error.remedy)
 
 
-def _unfit(at: str, text: str) -> Iterator[Fault]:
+def _unfit(at: str, text: str) -> Iterator[DocumentFault]:
     """Why no wallet can show a text; an empty one is left out of the pass."""
     if text:
         try:
             check_text(at, text)
         except PassError as error:
-            yield Fault(at, error.cause, error.remedy)
+            yield DocumentFault(at, error.cause, error.remedy)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from app.domain import amounts
-from app.domain.amounts import AmountFault, Fault
+from app.domain.amounts import AmountFault, AmountProblem
 from app.services.codes.formats import dates, status_words
 from app.services.codes.formats.columns import Layout
 from app.services.codes.formats.headings.meanings import Meaning
@@ -29,12 +29,12 @@ _REASONS = {
     State.PARTLY: RejectReason.PARTLY_USED,
 }
 _AMOUNT_REASONS = {
-    Fault.NONE: RejectReason.BAD_AMOUNT,
-    Fault.DECIMALS: RejectReason.BAD_AMOUNT,
-    Fault.TOO_LARGE: RejectReason.BAD_AMOUNT,
-    Fault.AMBIGUOUS: RejectReason.AMBIGUOUS_AMOUNT,
-    Fault.NEGATIVE: RejectReason.NEGATIVE_AMOUNT,
-    Fault.CURRENCY: RejectReason.WRONG_CURRENCY,
+    AmountProblem.NONE: RejectReason.BAD_AMOUNT,
+    AmountProblem.DECIMALS: RejectReason.BAD_AMOUNT,
+    AmountProblem.TOO_LARGE: RejectReason.BAD_AMOUNT,
+    AmountProblem.AMBIGUOUS: RejectReason.AMBIGUOUS_AMOUNT,
+    AmountProblem.NEGATIVE: RejectReason.NEGATIVE_AMOUNT,
+    AmountProblem.CURRENCY: RejectReason.WRONG_CURRENCY,
 }
 
 #: A cell by its place, mended; empty where the row is too short.

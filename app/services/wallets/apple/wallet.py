@@ -22,9 +22,9 @@ from app.services.wallets.wallet import (
     Failure,
     Forecast,
     PassFile,
-    Progress,
-    Reach,
+    UpdateReach,
     WalletHealth,
+    WalletProgress,
 )
 from app.settings import Settings
 from app.store.models import AppleDevice, AppleLog, AppleRegistration, Campaign, Voucher
@@ -64,7 +64,7 @@ class Apple:
     def picture(self, content: PassContent, *, language: str) -> bytes:
         return preview.render(content, wallet="apple", language=language)
 
-    def reach(self, session: Session, campaign_id: int) -> Reach:
+    def reach(self, session: Session, campaign_id: int) -> UpdateReach:
         passes, devices = session.execute(
             select(func.count(), func.count(AppleRegistration.device_id.distinct()))
             .select_from(AppleRegistration)
@@ -72,9 +72,9 @@ class Apple:
             .where(Voucher.campaign_id == campaign_id)
         ).one()
         text = f"{devices} {'device' if devices == 1 else 'devices'} of Apple's"
-        return Reach(passes, {"devices": devices}, text)
+        return UpdateReach(passes, {"devices": devices}, text)
 
-    def progress(self, session: Session, campaign_id: int, version: int) -> Progress:
+    def progress(self, session: Session, campaign_id: int, version: int) -> WalletProgress:
         def reached(told: Told) -> ColumnElement[int]:
             return func.coalesce(func.sum(case((told[1] >= version, 1), else_=0)), 0)
 
@@ -90,7 +90,7 @@ class Apple:
             "listed": int(listed),
             "fetched": int(fetched),
         }
-        return Progress(
+        return WalletProgress(
             counts,
             before=dict.fromkeys(counts, 0) | {"installed": installed},
             installed=installed,

@@ -20,7 +20,7 @@ from app.store.models import Campaign, GoogleClass, GoogleObject, Voucher
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class GoogleStanding:
     """Where delivery to Google stands, of a campaign or of all.
 
     ``held`` objects are in a wallet or may be; ``owed`` of them lag; ``takes`` is the backlog
@@ -58,7 +58,7 @@ def forecast(session: Session, campaign_key: str, edit: Edit, *, rate: float) ->
     return Forecast(passes, dt.timedelta(seconds=passes / rate), "Google Wallet")
 
 
-def standing(session: Session, *, rate: float, campaign_key: str | None = None) -> Standing:
+def standing(session: Session, *, rate: float, campaign_key: str | None = None) -> GoogleStanding:
     """Count what is held, owed and failing at Google."""
     objects = (
         select(func.count())
@@ -91,7 +91,7 @@ def standing(session: Session, *, rate: float, campaign_key: str | None = None) 
     classes_owed = session.scalar(classes) or 0
     rows = session.execute(failures).all()
     calls = (owed or 0) + classes_owed
-    return Standing(
+    return GoogleStanding(
         held=held,
         owed=owed or 0,
         classes_owed=classes_owed,

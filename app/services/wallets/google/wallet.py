@@ -19,11 +19,11 @@ from app.services.wallets.wallet import (
     Edit,
     Failure,
     Forecast,
-    Progress,
-    Reach,
     SaveAddress,
     TryAgain,
+    UpdateReach,
     WalletHealth,
+    WalletProgress,
 )
 from app.settings import Settings
 from app.store.models import Campaign, GoogleObject, Voucher
@@ -59,7 +59,7 @@ class Google:
     def picture(self, content: PassContent, *, language: str) -> bytes:
         return preview.render(content, wallet="google", language=language)
 
-    def reach(self, session: Session, campaign_id: int) -> Reach:
+    def reach(self, session: Session, campaign_id: int) -> UpdateReach:
         objects = (
             session.scalar(
                 select(func.count())
@@ -70,11 +70,11 @@ class Google:
             or 0
         )
         text = f"{objects} {'object' if objects == 1 else 'objects'} at Google"
-        return Reach(objects, {"objects": objects}, text)
+        return UpdateReach(objects, {"objects": objects}, text)
 
-    def progress(self, session: Session, campaign_id: int, version: int) -> Progress:
+    def progress(self, session: Session, campaign_id: int, version: int) -> WalletProgress:
         # What goes out at Google's rate is told by the backlog, not for each update.
-        return Progress()
+        return WalletProgress()
 
     def forecast(
         self, session: Session, campaign_key: str, edit: Edit, *, settings: Settings

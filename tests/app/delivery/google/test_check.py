@@ -16,7 +16,7 @@ from flask import Flask
 from werkzeug.serving import make_server
 
 from app.delivery.google.check import check
-from app.sandbox.google import Fault
+from app.sandbox.google import PlannedFault
 from app.services.deployment import Deployment
 from passes.signing import Finding
 from tests.app.delivery.google.conftest import House
@@ -102,7 +102,7 @@ def test_an_account_that_google_does_not_know_or_that_cannot_be_read_is_named(
 
 
 def test_an_answer_that_tells_nothing_is_no_verdict_on_the_account(house: House) -> None:
-    house.wire.fail(Fault(503, "GET", times=2))
+    house.wire.fail(PlannedFault(503, "GET", times=2))
     said = found(house.deployment)
     assert said["service account"].level == "warning"
     assert "walletobjects.googleapis.com" in said["service account"].remedy

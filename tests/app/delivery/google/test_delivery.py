@@ -15,7 +15,7 @@ from app.delivery.outcomes import Retry
 from app.domain.campaign import Anchor, Presentation, Terms, Texts, Validity
 from app.domain.overrides import Override
 from app.sandbox.android import AndroidPhone, NotSavedError
-from app.sandbox.google import Fault
+from app.sandbox.google import PlannedFault
 from app.services import changes, clockwork, updates
 from app.services.wallets.google import standing
 from app.store.models import Campaign, Event, GoogleMessage, GoogleObject, Voucher
@@ -227,7 +227,7 @@ def test_no_change_waits_for_the_day_of_a_question(house: House) -> None:
             updates.order(
                 session,
                 session.get_one(Campaign, campaign).key,
-                updates.Wanted(override=Override(ends_at=ends + dt.timedelta(days=9))),
+                updates.UpdateRequest(override=Override(ends_at=ends + dt.timedelta(days=9))),
                 settings=house.deployment.settings,
                 keyring=house.deployment.keyring,
                 now=house.deployment.now(),
@@ -368,7 +368,9 @@ def test_an_overriding_end_that_comes_is_shown_by_every_object(house: House) -> 
             updates.order(
                 session,
                 session.get_one(Campaign, campaign).key,
-                updates.Wanted(override=Override(ends_at=sooner, forced=frozenset({"ends_at"}))),
+                updates.UpdateRequest(
+                    override=Override(ends_at=sooner, forced=frozenset({"ends_at"}))
+                ),
                 settings=house.deployment.settings,
                 keyring=house.deployment.keyring,
                 now=house.deployment.now(),
@@ -395,7 +397,9 @@ def test_an_edit_that_is_undone_before_its_class_had_its_turn_stays_on_no_object
             updates.order(
                 session,
                 session.get_one(Campaign, campaign).key,
-                updates.Wanted(override=Override(ends_at=end, forced=frozenset({"ends_at"}))),
+                updates.UpdateRequest(
+                    override=Override(ends_at=end, forced=frozenset({"ends_at"}))
+                ),
                 settings=house.deployment.settings,
                 keyring=house.deployment.keyring,
                 now=house.deployment.now(),
@@ -429,20 +433,22 @@ def test_an_object_that_google_lost_is_inserted_again(house: House) -> None:
 @pytest.mark.parametrize(
     "fault",
     [
-        Fault(503),
-        Fault(500, after=True),
-        Fault(0),
-        Fault(0, after=True),
-        Fault(429, retry_after=3),
-        Fault(401),
+        PlannedFault(503),
+        PlannedFault(500, after=True),
+        PlannedFault(0),
+        PlannedFault(0, after=True),
+        PlannedFault(429, retry_after=3),
+        PlannedFault(401),
     ],
     ids=["unavailable", "failed-late", "dropped", "dropped-late", "busy", "token-refused"],
 )
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
-def test_a_failed_call_is_made_good(house: House, fault: Fault, method: str) -> None:
+def test_a_failed_call_is_made_good(house: House, fault: PlannedFault, method: str) -> None:
     issued = house.shop.voucher(house.shop.campaign())
     house.wire.fail(
-        Fault(fault.status, method, "offerObject", after=fault.after, retry_after=fault.retry_after)
+        PlannedFault(
+            fault.status, method, "offerObject", after=fault.after, retry_after=fault.retry_after
+        )
     )
     with AndroidPhone(house.wire.url, user="anna") as phone:
         house.app.test_client().get(f"/p/{issued.link}/google")
@@ -464,7 +470,7 @@ def test_a_change_that_is_taken_back_after_an_unclear_answer_is_taken_back_at_go
     issued = house.shop.voucher(house.shop.campaign())
     with AndroidPhone(house.wire.url, user="anna") as phone:
         object_id = save(house, phone, issued)
-        house.wire.fail(Fault(0, "PATCH", "offerObject", after=True))
+        house.wire.fail(PlannedFault(0, "PATCH", "offerObject", after=True))
         change(house, issued, used=1)
         house.objects.settle()
         assert phone.passes()[object_id].state == "COMPLETED"
@@ -500,7 +506,7 @@ def test_an_edit_that_is_taken_back_after_an_unclear_answer_is_taken_back_on_the
     issued = house.shop.voucher(campaign)
     with AndroidPhone(house.wire.url, user="anna") as phone:
         object_id = save(house, phone, issued)
-        house.wire.fail(Fault(0, "PATCH", "offerClass", after=True))
+        house.wire.fail(PlannedFault(0, "PATCH", "offerClass", after=True))
         other = {name: replace(each, title="Later") for name, each in TEXTS.items()}
         house.shop.revise(campaign, texts=other)
         house.classes.settle()
@@ -513,7 +519,7 @@ def test_an_edit_that_is_taken_back_after_an_unclear_answer_is_taken_back_on_the
 
 def test_refused_content_waits_for_a_change_and_names_the_cause(house: House) -> None:
     issued = house.shop.voucher(house.shop.campaign())
-    house.wire.fail(Fault(400, "POST", "offerObject", reason="barcode.value is unreadable"))
+    house.wire.fail(PlannedFault(400, "POST", "offerObject", reason="barcode.value is unreadable"))
     house.app.test_client().get(f"/p/{issued.link}/google")
     house.settle()
     assert "barcode.value is unreadable" in (row(house, issued).failure or "")
@@ -572,12 +578,14 @@ def test_a_balance_is_told_three_times_a_day_and_then_silently(house: House) -> 
         assert len(phone.passes()[object_id].messages) <= 10
 
 
-@pytest.mark.parametrize("fault", [Fault(500, after=True), Fault(0, after=True), Fault(503)])
-def test_no_message_comes_twice_after_an_unclear_answer(house: House, fault: Fault) -> None:
+@pytest.mark.parametrize(
+    "fault", [PlannedFault(500, after=True), PlannedFault(0, after=True), PlannedFault(503)]
+)
+def test_no_message_comes_twice_after_an_unclear_answer(house: House, fault: PlannedFault) -> None:
     card = house.shop.voucher(house.shop.campaign("gift_card"))
     with AndroidPhone(house.wire.url, user="anna") as phone:
         save(house, phone, card)
-        house.wire.fail(Fault(fault.status, "POST", "addMessage", after=fault.after))
+        house.wire.fail(PlannedFault(fault.status, "POST", "addMessage", after=fault.after))
         change(house, card, balance_minor=500)
         for _ in range(4):
             house.settle()
@@ -650,7 +658,7 @@ def test_what_a_campaign_tells_everybody_is_left_to_the_lane_of_campaigns(house:
             updates.order(
                 session,
                 session.get_one(Campaign, campaign).key,
-                updates.Wanted(message={"en": "Longer", "fr": "Plus"}, override=override),
+                updates.UpdateRequest(message={"en": "Longer", "fr": "Plus"}, override=override),
                 settings=house.deployment.settings,
                 keyring=house.deployment.keyring,
                 now=house.deployment.now(),
@@ -768,7 +776,7 @@ def test_a_marketers_message_reaches_every_holder_once(house: House) -> None:
             save(house, phone, each)
         with house.deployment.database.write() as session:
             key = session.get_one(Campaign, campaign).key
-            said = updates.Wanted(message={"en": "Two more days", "fr": "Encore deux jours"})
+            said = updates.UpdateRequest(message={"en": "Two more days", "fr": "Encore deux jours"})
             updates.order(
                 session,
                 key,

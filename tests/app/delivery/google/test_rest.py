@@ -10,15 +10,15 @@ import pytest
 
 from app.delivery.google import (
     AccessTokens,
-    Answer,
-    Change,
-    Verdict,
+    GoogleAnswer,
+    Patch,
+    ResourceVerdict,
     WalletApi,
     outcome,
 )
-from app.delivery.outcomes import DONE, Retry, Stop
-from app.delivery.outcomes import Fault as Faulty
-from app.sandbox.google import Fault, GoogleStandIn
+from app.delivery.outcomes import DONE, Retry, StopSender
+from app.delivery.outcomes import RequestFault as Faulty
+from app.sandbox.google import GoogleStandIn, PlannedFault
 from tests.conftest import Clock
 from tests.google_wire import ISSUER, account, google
 
@@ -60,7 +60,7 @@ def api(wire: GoogleStandIn, clock: Clock) -> Iterator[WalletApi]:
         yield api
 
 
-def sent_to(answer: Answer, attempts: int = 0) -> object:
+def sent_to(answer: GoogleAnswer, attempts: int = 0) -> object:
     return outcome(answer, attempts=attempts, jitter=lambda: 0.5)
 
 
@@ -82,7 +82,7 @@ def test_one_token_serves_all_calls_until_a_minute_before_it_lapses(
         api.get("offerClass", CLASS["id"])
     assert wire.tokens_issued == 1
     clock.advance(minutes=59, seconds=1)
-    assert api.get("offerClass", CLASS["id"]).verdict is Verdict.MISSING
+    assert api.get("offerClass", CLASS["id"]).verdict is ResourceVerdict.MISSING
     assert wire.tokens_issued == 2
 
 
@@ -100,9 +100,9 @@ def test_an_account_google_does_not_know_stops_the_sender(
 ) -> None:
     wire.accounts.clear()
     answer = api.get("offerClass", CLASS["id"])
-    assert answer.verdict is Verdict.UNAUTHENTICATED
+    assert answer.verdict is ResourceVerdict.UNAUTHENTICATED
     stopped = sent_to(answer)
-    assert isinstance(stopped, Stop)
+    assert isinstance(stopped, StopSender)
     assert "JSON key" in stopped.remedy
 
 
@@ -111,16 +111,21 @@ def test_an_account_that_was_not_invited_stops_the_sender_and_says_what_to_do(
 ) -> None:
     wire.invited = False
     stopped = sent_to(api.insert("offerClass", CLASS))
-    assert isinstance(stopped, Stop)
+    assert isinstance(stopped, StopSender)
     assert "Invite" in stopped.remedy
 
 
 def test_an_id_that_exists_is_told_from_one_that_is_missing(api: WalletApi) -> None:
-    assert api.insert("offerObject", OBJECT).verdict is Verdict.MISSING  # its class is not there
+    assert (
+        api.insert("offerObject", OBJECT).verdict is ResourceVerdict.MISSING
+    )  # its class is not there
     assert api.insert("offerClass", CLASS).ok
-    assert api.patch("offerObject", OBJECT["id"], {"state": "EXPIRED"}).verdict is Verdict.MISSING
+    assert (
+        api.patch("offerObject", OBJECT["id"], {"state": "EXPIRED"}).verdict
+        is ResourceVerdict.MISSING
+    )
     assert api.insert("offerObject", OBJECT).ok
-    assert api.insert("offerObject", OBJECT).verdict is Verdict.EXISTS
+    assert api.insert("offerObject", OBJECT).verdict is ResourceVerdict.EXISTS
 
 
 def test_a_patch_merges_members_and_replaces_lists(api: WalletApi) -> None:
@@ -142,21 +147,21 @@ def test_a_class_goes_under_review_with_every_change(api: WalletApi, wire: Googl
 
 def test_content_that_google_refuses_is_a_fault_with_googles_reason(api: WalletApi) -> None:
     answer = api.insert("offerClass", {**CLASS, "id": "1.summer"})
-    assert answer.verdict is Verdict.INVALID
+    assert answer.verdict is ResourceVerdict.INVALID
     faulty = sent_to(answer)
     assert isinstance(faulty, Faulty)
     assert "Invalid resource ID" in faulty.reason
 
 
 def test_too_many_calls_wait_as_long_as_google_asks(wire: GoogleStandIn, api: WalletApi) -> None:
-    wire.fail(Fault(429, retry_after=7))
+    wire.fail(PlannedFault(429, retry_after=7))
     answer = api.get("offerClass", CLASS["id"])
-    assert answer.verdict is Verdict.BUSY
+    assert answer.verdict is ResourceVerdict.BUSY
     assert sent_to(answer) == Retry(timedelta(seconds=7), "Fault on command.")
 
 
 def test_failures_back_off_and_never_longer_than_half_an_hour() -> None:
-    unclear = Answer(Verdict.UNCLEAR, 503, reason="x")
+    unclear = GoogleAnswer(ResourceVerdict.UNCLEAR, 503, reason="x")
     waits = [sent_to(unclear, attempts) for attempts in (0, 1, 5, 40)]
     assert [wait.after.total_seconds() for wait in waits if isinstance(wait, Retry)] == [
         0.75,
@@ -164,16 +169,18 @@ def test_failures_back_off_and_never_longer_than_half_an_hour() -> None:
         24.0,
         1350.0,
     ]
-    assert sent_to(Answer(Verdict.OK)) == DONE
+    assert sent_to(GoogleAnswer(ResourceVerdict.OK)) == DONE
 
 
-@pytest.mark.parametrize("fault", [Fault(500, after=True), Fault(0, after=True), Fault(503)])
+@pytest.mark.parametrize(
+    "fault", [PlannedFault(500, after=True), PlannedFault(0, after=True), PlannedFault(503)]
+)
 def test_an_answer_that_leaves_the_call_open_is_unclear(
-    wire: GoogleStandIn, api: WalletApi, fault: Fault
+    wire: GoogleStandIn, api: WalletApi, fault: PlannedFault
 ) -> None:
     api.get("offerClass", CLASS["id"])
     wire.fail(fault)
-    assert api.insert("offerClass", CLASS).verdict is Verdict.UNCLEAR
+    assert api.insert("offerClass", CLASS).verdict is ResourceVerdict.UNCLEAR
     assert api.get("offerClass", CLASS["id"]).ok == fault.after
 
 
@@ -184,7 +191,7 @@ def test_nobody_listening_is_unreachable_or_unclear_but_never_an_exception(clock
     nowhere = account(f"http://127.0.0.1:{port}/token")
     tokens = AccessTokens(lambda: nowhere)
     with WalletApi(f"http://127.0.0.1:{port}", tokens=tokens, clock=clock) as api:
-        assert api.get("offerClass", "1.x").verdict is Verdict.UNREACHABLE
+        assert api.get("offerClass", "1.x").verdict is ResourceVerdict.UNREACHABLE
 
 
 def test_the_fourth_notification_of_a_day_is_told_from_a_busy_google(
@@ -196,7 +203,10 @@ def test_the_fourth_notification_of_a_day_is_told_from_a_busy_google(
         message = {**MESSAGE, "id": f"m{number}"}
         assert api.add_message("offerObject", OBJECT["id"], message).ok
     fourth = {**MESSAGE, "id": "m4"}
-    assert api.add_message("offerObject", OBJECT["id"], fourth).verdict is Verdict.MESSAGE_QUOTA
+    assert (
+        api.add_message("offerObject", OBJECT["id"], fourth).verdict
+        is ResourceVerdict.MESSAGE_QUOTA
+    )
     silent = {**fourth, "messageType": "TEXT"}
     stored = api.add_message("offerObject", OBJECT["id"], silent).resource
     assert stored is not None
@@ -216,15 +226,19 @@ def test_a_batch_answers_each_change_by_itself_in_order(
 ) -> None:
     api.insert("offerClass", CLASS)
     api.insert("offerObject", OBJECT)
-    wire.fail(Fault(429, path="c-1", retry_after=3))
+    wire.fail(PlannedFault(429, path="c-1", retry_after=3))
     answers = api.patch_all(
         [
-            Change("offerObject", OBJECT["id"], {"state": "EXPIRED"}),
-            Change("offerObject", f"{ISSUER}.c-9", {"state": "EXPIRED"}),
-            Change("offerClass", CLASS["id"], {"title": "30 % ☀"}),
+            Patch("offerObject", OBJECT["id"], {"state": "EXPIRED"}),
+            Patch("offerObject", f"{ISSUER}.c-9", {"state": "EXPIRED"}),
+            Patch("offerClass", CLASS["id"], {"title": "30 % ☀"}),
         ]
     )
-    assert [answer.verdict for answer in answers] == [Verdict.BUSY, Verdict.MISSING, Verdict.OK]
+    assert [answer.verdict for answer in answers] == [
+        ResourceVerdict.BUSY,
+        ResourceVerdict.MISSING,
+        ResourceVerdict.OK,
+    ]
     assert answers[0].retry_after == timedelta(seconds=3)
     assert answers[2].resource is not None
     assert answers[2].resource["title"] == "30 % ☀"
@@ -232,17 +246,22 @@ def test_a_batch_answers_each_change_by_itself_in_order(
 
 def test_a_lost_batch_leaves_every_change_unclear(wire: GoogleStandIn, api: WalletApi) -> None:
     api.get("offerClass", CLASS["id"])
-    wire.fail(Fault(0, path="/batch"))
-    answers = api.patch_all([Change("offerClass", CLASS["id"], {"title": "x"})] * 2)
-    assert [answer.verdict for answer in answers] == [Verdict.UNCLEAR] * 2
+    wire.fail(PlannedFault(0, path="/batch"))
+    answers = api.patch_all([Patch("offerClass", CLASS["id"], {"title": "x"})] * 2)
+    assert [answer.verdict for answer in answers] == [ResourceVerdict.UNCLEAR] * 2
 
 
 def test_googles_rate_is_enforced_on_every_call_of_a_batch(clock: Clock) -> None:
     with google(clock=clock, rate=0.001, burst=3.0) as wire, client(wire, clock) as api:
         api.insert("offerClass", CLASS)
-        change = Change("offerClass", CLASS["id"], {"title": "x"})
+        change = Patch("offerClass", CLASS["id"], {"title": "x"})
         verdicts = [answer.verdict for answer in api.patch_all([change] * 4)]
-        assert verdicts == [Verdict.OK, Verdict.OK, Verdict.BUSY, Verdict.BUSY]
+        assert verdicts == [
+            ResourceVerdict.OK,
+            ResourceVerdict.OK,
+            ResourceVerdict.BUSY,
+            ResourceVerdict.BUSY,
+        ]
         assert wire.over_rate == 2
 
 

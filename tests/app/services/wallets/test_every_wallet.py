@@ -37,10 +37,10 @@ from app.services.wallets.wallet import (
     Failure,
     Forecast,
     PassFile,
-    Progress,
-    Reach,
+    UpdateReach,
     Wallet,
     WalletHealth,
+    WalletProgress,
 )
 from app.settings import Settings
 from app.store import models
@@ -80,11 +80,11 @@ class Paper:
     def picture(self, content: PassContent, *, language: str) -> bytes:
         return b"drawn on paper"
 
-    def reach(self, session: Session, campaign_id: int) -> Reach:
-        return Reach(3, {"sheets": 2}, "2 sheets of paper")
+    def reach(self, session: Session, campaign_id: int) -> UpdateReach:
+        return UpdateReach(3, {"sheets": 2}, "2 sheets of paper")
 
-    def progress(self, session: Session, campaign_id: int, version: int) -> Progress:
-        return Progress({"posted": 1}, before={"posted": 0}, installed=3, delivered=False)
+    def progress(self, session: Session, campaign_id: int, version: int) -> WalletProgress:
+        return WalletProgress({"posted": 1}, before={"posted": 0}, installed=3, delivered=False)
 
     def forecast(
         self, session: Session, campaign_key: str, edit: Edit, *, settings: Settings
