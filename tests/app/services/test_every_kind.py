@@ -169,8 +169,8 @@ ALLOWED = {
     "passes/google/resources.py",
     "passes/google/links.py",
     # Names of elements of another system's file.
-    "app/services/codes/formats/coupon_xml.py",
-    "app/services/codes/from_file.py",
+    "app/services/codes/formats/xml_files.py",
+    "app/services/codes/sources.py",
 }
 
 
