@@ -47,6 +47,7 @@ from app.services.tills.requests import (
     ScannedItem,
     Where,
 )
+from app.store.session import Unavailable
 
 #: How long a call waits for its twin, or for another of the same receipt (seconds).
 PATIENCE = 2.0
@@ -226,14 +227,23 @@ class Tills:
             verified |= {ending.item} if ending.first is First.VERIFY_PIN else set()
 
     def _do_first(self, again: Again, *, now: dt.datetime) -> RefusedCall | None:
-        """Do what has to be done before the next attempt; the refusal when it ends the call."""
+        """Do what has to be done before the next attempt; the refusal when it ends the call.
+
+        Raises:
+            Unavailable: holds that are over cannot be released.
+        """
         if again.first is First.VERIFY_PIN:
             return pins.verify(self._database, self._deployment.keyring, again)
         if again.first is First.MAKE_BEARER:
             call = Call(client=CLOCK, now=now)
             self.attempted(bearers.make, again.row_id, call, where=Where())
         elif again.first is First.RELEASE:
-            self.released(again.row_id, now=now)
+            call = Call(client=CLOCK, now=now)
+            try:
+                self.attempted(housekeeping.release, again.row_id, call, where=Where())
+            except Running:
+                # The next attempt would only ask for it again, and so for ever.
+                raise Unavailable("The voucher is at work elsewhere.") from None
         else:
             time.sleep(PAUSE)
         return None

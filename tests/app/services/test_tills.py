@@ -18,9 +18,9 @@ from app.services import access
 from app.services.access import Client, Scope
 from app.services.deployment import Deployment
 from app.services.guesses import LIMITS
-from app.services.tills import Origin, Redemption, ScannedItem, Tills
+from app.services.tills import Origin, Redemption, ScannedItem, Tills, desk
 from app.services.tills.attempt import lock_name
-from app.store.models import Entry, IdempotencyRecord
+from app.store.models import Entry, IdempotencyRecord, Voucher
 from tests.conftest import Clock
 from tests.shop import Shop, Till
 
@@ -110,6 +110,29 @@ def test_twin_of_a_running_call_waits_and_is_then_told_to_come_back(
     assert answer.headers["Retry-After"]
     assert waited >= 1.9
     assert till.redeem(voucher.barcode, key="k")["outcome"] == "accepted"
+
+
+def test_holds_that_cannot_be_released_end_a_call_and_do_not_keep_it_for_ever(
+    shop: Shop, client: FlaskClient, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a database that was restored in part: the card's counter does not cover its hold."""
+    monkeypatch.setattr(desk, "PATIENCE", 0.2)
+    shop.campaign("gift", kind="gift_card", terms=Terms(amount_minor=5000))
+    card = shop.voucher("gift")
+    till = Till(client, shop.key(store="paris", terminal="1"))
+    amount = {"minor": 500, "currency": "EUR"}
+    till.redeem(card.barcode, amount=amount, mode="hold", ttl_seconds=60)
+    with shop.deployment.database.write() as session:
+        session.get_one(Voucher, card.id).held_minor = 100
+    clock.advance(minutes=2)
+
+    scanned = till.post("/scans", {"barcode": card.barcode})
+    body = {"items": [{"barcode": card.barcode, "amount": amount}]}
+    redeemed = till.post("/redemptions", body)
+
+    for answer in (scanned, redeemed):
+        assert (answer.status_code, answer.get_json()["code"]) == (503, "unavailable")
+    assert shop.row(card).balance_minor == 5000
 
 
 def test_twins_get_one_answer(shop: Shop) -> None:
