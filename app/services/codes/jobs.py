@@ -187,7 +187,8 @@ def begin(
 
     Raises:
         CampaignUnknown: there is none.
-        ImportFault: it takes no codes from files.
+        ImportFault: it takes no codes from files, or the interrupted import has ended since it was
+            found.
     """
     now = deployment.now()
     reads_file = isinstance(source, FileSource)
@@ -204,9 +205,9 @@ def begin(
             )
         if again is not None:
             session.execute(delete(ImportReject).where(ImportReject.import_job_id == again))
-            session.execute(
+            begun = session.execute(
                 update(ImportJob)
-                .where(ImportJob.id == again)
+                .where(ImportJob.id == again, ImportJob.status.in_(("reading", "loading")))
                 .values(
                     status="reading",
                     options=options,
@@ -215,7 +216,12 @@ def begin(
                     due_at=until,
                     error=None,
                 )
+                .returning(ImportJob.id)
             )
+            if begun.first() is None:
+                raise ImportFault(
+                    "Another has ended the import of the same file.", "Import the file again."
+                )
             return Claim(deployment, again, until)
         job = ImportJob(
             campaign_id=campaign.id,

@@ -18,7 +18,7 @@ from sqlalchemy import func, select, update
 from app.services import campaigns, heartbeats, issuance
 from app.services.codes import from_file, generated, jobs, moved, queue, table
 from app.services.codes.claims import LEASE, Claim, Stopped, claim_as_seen, take_over
-from app.services.codes.jobs import ImportProgress
+from app.services.codes.jobs import ImportFault, ImportProgress
 from app.services.codes.reasons import Reject
 from app.services.codes.sealing import SealedRow
 from app.services.codes.sources import CampaignSource, FileSource, PatternSource, source_of
@@ -240,6 +240,24 @@ def test_of_two_who_see_a_due_import_one_gets_it_and_a_finished_one_is_nobodys(
         take_over(deployment, sent.id)
     with pytest.raises(Stopped):
         jobs.complete(first)
+
+
+@pytest.mark.parametrize("status", ["complete", "cancelled"])
+def test_an_import_that_ended_since_it_was_found_does_not_begin_anew(
+    deployment: Deployment, status: str
+) -> None:
+    apply(deployment)
+    sent = receive(deployment, 3)
+    if status == "complete":
+        queue.resume(deployment)
+    else:
+        jobs.cancel(deployment, sent.id)
+    codes = codes_of(deployment)
+
+    with pytest.raises(ImportFault, match="Import the file again"):
+        jobs.begin(deployment, "spring", FileSource(), filename="CODE.txt", again=sent.id)
+
+    assert (row(deployment, sent.id).status, codes_of(deployment)) == (status, codes)
 
 
 def test_imports_that_the_release_before_left_are_read_and_resumed_and_not_disturbed(
