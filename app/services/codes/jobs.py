@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from babel.numbers import get_currency_precision
-from sqlalchemy import delete, func, select, true, update
+from sqlalchemy import and_, delete, func, select, true, update
 from sqlalchemy.orm import Session
 
 from app.domain.campaign import Source
@@ -293,7 +293,8 @@ def discard(deployment: Deployment, job_id: uuid.UUID) -> ImportProgress:
                 job.updated_at = job.finished_at = deployment.now()
                 return progress_of(session, job, now=deployment.now())
             job.due_at = deployment.now() + LEASE
-            own = Code.id.in_(ids)
+            # Another who discards may have moved some of them on since.
+            own = and_(Code.id.in_(ids), Code.import_job_id == job_id)
             source = source_of(job)
             session.execute(
                 update(Code)
