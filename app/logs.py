@@ -66,5 +66,19 @@ def of_http_server() -> dict[str, Any]:
             }
         },
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
-        "loggers": {"_granian": {"handlers": ["stderr"], "propagate": False}},
+        "filters": {"threads": {"()": _ThreadsAreMeant}},
+        "loggers": {
+            "_granian": {"handlers": ["stderr"], "filters": ["threads"], "propagate": False}
+        },
     }
+
+
+class _ThreadsAreMeant(logging.Filter):
+    """Leaves out that there are more threads than cores.
+
+    They wait for the database more than they reckon, and a quarter is kept for tills; whoever
+    starts the service would look for a fault of theirs.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not record.getMessage().startswith("Configuration allows spawning up to")
