@@ -95,7 +95,8 @@ class HeadSection(Section):
     name: str = Field(
         min_length=1,
         max_length=200,
-        description="Names the campaign for you. Customers never read it.",
+        description="Names the campaign for you and for cashiers. Tills show it and may print it "
+        "on the receipt; passes and pages never do.",
         examples=["Summer: 20 % off"],
     )
     kind: Annotated[KindName, WrapValidator(_kind)] = Field(
