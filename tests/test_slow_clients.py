@@ -151,5 +151,6 @@ def test_large_upload_of_a_marketer_is_read_by_who_works_on_it(settings: Setting
             )
             with pytest.raises(urllib.error.HTTPError) as refused:
                 urllib.request.urlopen(request, timeout=30)
-            assert refused.value.code == status
+            with closing(refused.value) as answer:
+                assert answer.code == status
     deployment.close()
